@@ -1,0 +1,210 @@
+//! What has happened: the facts that the log keeps and from which every state is made.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
+
+use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, Token};
+use crate::resources::Resources;
+use crate::task::{AttemptOutcome, TaskOutcome, TaskSpec, Usage};
+use crate::time::Timestamp;
+
+/// One numbered fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its number in the log, from 1, without gaps.
+    pub number: u64,
+    /// When, by the scheduler's wall clock.
+    pub at: Timestamp,
+    /// The record that led to this one; 0 where none did.
+    pub cause: u64,
+    /// The first record of the flow; 0 where it starts here.
+    pub correlation: u64,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened, and to what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// To a graph.
+    Graph(GraphId, GraphEvent),
+    /// To a task.
+    Task {
+        /// Which.
+        task: TaskId,
+        /// Its number among the task's events, from 1, without gaps.
+        sequence: u32,
+        /// Where the task's previous record starts in the log; 0 where there is none.
+        previous: LogPosition,
+        /// What.
+        event: TaskEvent,
+    },
+    /// To a node.
+    Node(NodeId, NodeEvent),
+    /// To the scheduler itself.
+    Scheduler(SchedulerEvent),
+}
+
+/// A byte position in the log, counted over all segments.
+pub type LogPosition = u64;
+
+/// What can happen to a graph.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+pub enum GraphEvent {
+    /// It was admitted whole. Its items follow in the next records, one `ItemAdmitted` each.
+    Admitted(GraphHead),
+    /// One of its items: a task, or an array of tasks.
+    ItemAdmitted(Item),
+    /// Somebody asked to cancel all of it.
+    CancelAsked,
+}
+
+/// The graph as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GraphHead {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The submitter's key; the same key again is the same submission.
+    pub key: SubmissionKey,
+    /// How many items follow.
+    pub items: u32,
+    /// How many tasks they make.
+    pub tasks: u64,
+    /// The digest of the submission, to tell a repeated submission from another one under the same key.
+    pub digest: [u8; 16],
+}
+
+/// What a submitter calls a submission, so that sending it twice does no harm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SubmissionKey(pub u128);
+
+/// A task of a graph, or an array of tasks that differ only by their index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// What it is.
+    pub spec: Arc<TaskSpec>,
+    /// The items, by their place in the graph, that must have succeeded before.
+    pub dependencies: Vec<u32>,
+    /// Present where it is an array.
+    pub array: Option<ArraySpec>,
+}
+
+/// The indices of an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArraySpec {
+    /// The first index.
+    pub first: u64,
+    /// How many, from 1.
+    pub count: u64,
+    /// How many may run at once; `None` for no limit.
+    pub parallel_limit: Option<u32>,
+}
+
+impl Item {
+    /// How many tasks it makes.
+    #[must_use]
+    pub fn tasks(&self) -> u64 {
+        self.array.map_or(1, |array| array.count)
+    }
+}
+
+/// What can happen to a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+pub enum TaskEvent {
+    /// A node may run an attempt.
+    Granted {
+        /// The grant's fencing token.
+        token: Token,
+        /// Which try it is.
+        attempt: AttemptNumber,
+        /// Where.
+        node: NodeId,
+        /// In which session of that node.
+        session: NodeSession,
+    },
+    /// The attempt's process runs.
+    Started {
+        /// The grant it runs under.
+        token: Token,
+        /// Its process id on the node.
+        pid: u32,
+    },
+    /// Somebody asked to cancel it.
+    CancelAsked,
+    /// The attempt is over.
+    AttemptEnded {
+        /// The grant it ran under.
+        token: Token,
+        /// How.
+        outcome: AttemptOutcome,
+        /// What it used.
+        usage: Usage,
+        /// What follows.
+        next: Next,
+    },
+    /// It ended without, or after, its attempts: cancelled while waiting, or skipped.
+    Finished(TaskOutcome),
+    /// Somebody asked for another try of an ended task.
+    RetryAsked,
+}
+
+/// What follows the end of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Next {
+    /// The task has ended.
+    Finish(TaskOutcome),
+    /// Another attempt after this wait.
+    RetryAfter(Duration),
+}
+
+/// What can happen to a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+pub enum NodeEvent {
+    /// It registered.
+    Joined {
+        /// The session it was given.
+        session: NodeSession,
+        /// The life of its daemon.
+        incarnation: Incarnation,
+        /// What it has.
+        capacity: Resources,
+    },
+    /// Nothing was heard of it for too long.
+    Suspected,
+    /// It was heard of again in time.
+    Recovered,
+    /// Nothing was heard of it until its leases ended.
+    Lost {
+        /// The session that ended.
+        session: NodeSession,
+    },
+    /// It said goodbye.
+    Left {
+        /// The session that ended.
+        session: NodeSession,
+    },
+    /// It reported on an attempt under a token that is not the task's current one. Nothing changed.
+    StaleReport {
+        /// The task it named.
+        task: TaskId,
+        /// The token it named.
+        token: Token,
+    },
+}
+
+/// What can happen to the scheduler itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+pub enum SchedulerEvent {
+    /// It started, in this epoch.
+    Started {
+        /// Its reign.
+        epoch: u32,
+        /// The version of the program.
+        version: Arc<str>,
+    },
+    /// It stopped in order.
+    Stopped,
+}

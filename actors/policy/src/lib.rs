@@ -1,0 +1,11 @@
+//! Everything knittingCrab decides, as pure machines.
+//!
+//! No clock, no randomness, no I/O, no runtime: time and chance are arguments, refusals are values, and
+//! what a machine wants done it returns. The modules stand in the order in which a task meets them.
+
+pub mod id;
+pub mod time;
+pub mod text;
+pub mod resources;
+pub mod task;
+pub mod event;

@@ -1,0 +1,201 @@
+//! What a task is: its specification and how a try at it, or the whole of it, can end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
+use crate::id::{AttemptNumber, TaskId};
+use crate::resources::Resources;
+use crate::text::OsText;
+
+/// How urgent a task is. Waiting raises it, see `queue`.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+    Display, EnumString, IntoStaticStr, VariantArray,
+)]
+#[strum(serialize_all = "lowercase", ascii_case_insensitive)]
+pub enum Priority {
+    /// When there is nothing else.
+    Low,
+    /// Most work.
+    #[default]
+    Normal,
+    /// Before most work.
+    High,
+    /// Before everything.
+    Critical,
+}
+
+/// What one submitted task, or every member of an array, is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskSpec {
+    /// Its name within the graph: 1 to 100 characters.
+    pub name: Arc<str>,
+    /// The program and its arguments; never read by a shell. At least the program.
+    pub argv: Vec<OsText>,
+    /// The absolute directory to run in; the worker's own home directory where there is none.
+    pub directory: Option<OsText>,
+    /// Variables set on top of the worker's base environment.
+    pub environment: Vec<(OsText, OsText)>,
+    /// What it holds while it runs.
+    pub resources: Resources,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Who is charged its share.
+    pub tenant: Arc<str>,
+    /// Which failures lead to another attempt, and when.
+    pub retry: RetryPolicy,
+    /// The longest an attempt may run before it is killed; `None` for no limit.
+    pub timeout: Option<Duration>,
+    /// Between the polite signal and the one that cannot be refused.
+    pub grace: Duration,
+}
+
+/// Which failures lead to another attempt, and how long after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryPolicy {
+    /// Attempts in all that may fail by the task's own fault, from 1.
+    pub max_attempts: u32,
+    /// The first wait.
+    pub backoff: Duration,
+    /// What the wait is multiplied with after each attempt, in hundredths: 200 doubles it.
+    pub factor_percent: u32,
+    /// The longest wait.
+    pub backoff_limit: Duration,
+    /// The exit codes worth another attempt; empty for all but 0.
+    pub retryable_exit_codes: Vec<i32>,
+}
+
+impl Default for RetryPolicy {
+    /// One attempt; where more are asked for, 100 ms doubled up to 30 s.
+    fn default() -> Self {
+        Self {
+            max_attempts: 1,
+            backoff: Duration::from_millis(100),
+            factor_percent: 200,
+            backoff_limit: Duration::from_secs(30),
+            retryable_exit_codes: Vec::new(),
+        }
+    }
+}
+
+/// Why a command did not even start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpawnFailure {
+    /// What was wrong, as a person should read it: `command not found: "fob" (searched PATH=...)`.
+    pub reason: Box<str>,
+}
+
+/// How one attempt ended, as the machine it ran on saw it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AttemptOutcome {
+    /// The process exited; 0 is success.
+    Exited(i32),
+    /// A signal that was not ours ended it.
+    Signalled(i32),
+    /// It ran longer than its timeout and was killed.
+    TimedOut,
+    /// It was asked to stop, and is gone.
+    Cancelled,
+    /// It never started.
+    SpawnFailed(SpawnFailure),
+    /// Its machine lost the right to run it, or was lost, or restarted: not the task's fault.
+    Lost(LossReason),
+}
+
+/// How an attempt came to be lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Display, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
+pub enum LossReason {
+    /// The node could not renew its lease in time and killed the attempt.
+    LeaseLost,
+    /// The scheduler heard nothing of the node until the lease's end.
+    LeaseExpired,
+    /// The machine was rebooted.
+    Rebooted,
+    /// The process host died and took the attempt's exit status with it.
+    HostDied,
+    /// The node does not know the attempt.
+    Unknown,
+    /// An operator or a drain took it away.
+    Evicted,
+}
+
+/// How a task ended, for good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TaskOutcome {
+    /// Its last attempt exited with 0.
+    Succeeded,
+    /// Its last attempt failed and no other follows.
+    Failed(AttemptOutcome),
+    /// Somebody asked for it.
+    Cancelled,
+    /// A task it depends on did not succeed.
+    Skipped(TaskId),
+}
+
+/// What an attempt used, as far as the operating system says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Usage {
+    /// From start to end.
+    pub wall: Duration,
+    /// Processor time of the process and its waited-for children.
+    pub cpu: Duration,
+    /// The largest resident memory, in bytes.
+    pub peak_memory_bytes: u64,
+    /// Bytes written to standard output, kept or not.
+    pub stdout_bytes: u64,
+    /// Bytes written to standard error, kept or not.
+    pub stderr_bytes: u64,
+}
+
+impl AttemptOutcome {
+    /// Whether this is success.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        matches!(self, Self::Exited(0))
+    }
+}
+
+impl TaskOutcome {
+    /// Whether this is success.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        matches!(self, Self::Succeeded)
+    }
+}
+
+impl std::fmt::Display for AttemptOutcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exited(code) => write!(f, "exited with {code}"),
+            Self::Signalled(signal) => write!(f, "ended by signal {signal}"),
+            Self::TimedOut => f.write_str("timed out"),
+            Self::Cancelled => f.write_str("cancelled"),
+            Self::SpawnFailed(failure) => write!(f, "not started: {}", failure.reason),
+            Self::Lost(reason) => write!(f, "lost ({reason})"),
+        }
+    }
+}
+
+impl std::fmt::Display for TaskOutcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Succeeded => f.write_str("succeeded"),
+            Self::Failed(outcome) => write!(f, "failed: {outcome}"),
+            Self::Cancelled => f.write_str("cancelled"),
+            Self::Skipped(because) => write!(f, "skipped: {because} did not succeed"),
+        }
+    }
+}
+
+/// Names an attempt for people: task and number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AttemptId {
+    /// The task.
+    pub task: TaskId,
+    /// Which try.
+    pub number: AttemptNumber,
+}

@@ -1,0 +1,4 @@
+//! Everything knittingCrab does: the actors of the scheduler side and of the machine side, what crosses
+//! processes and disks, and the client that Rust agents use. What is decided is decided in `policy`.
+
+pub mod clock;

@@ -1,0 +1,148 @@
+//! The handle of an actor that survives its restarts.
+//!
+//! An address is made before its actor and outlives it: whoever holds one needs not know whether the
+//! actor behind it is the first, a restarted one, or none at the moment. The supervisor binds the
+//! actor; everybody else only tells and asks. Must not know any concrete message.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use ractor::ActorRef;
+use tokio::sync::oneshot;
+
+use crate::envelope::{Envelope, Message};
+use crate::probe::Probe;
+
+/// Where messages of type `M` can be sent. Cheap to clone.
+pub struct Address<M: Message>(Arc<Inner<M>>);
+
+struct Inner<M: Message> {
+    actor: ArcSwapOption<ActorRef<Envelope<M>>>,
+    probe: Arc<Probe>,
+}
+
+impl<M: Message> Clone for Address<M> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<M: Message> fmt::Debug for Address<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Address({} {:?})", self.0.probe.kind(), self.0.probe.name())
+    }
+}
+
+/// Why an [`Address::ask`] has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// No actor stands behind the address.
+    #[error("nobody is behind the address")]
+    Nobody,
+    /// The actor ended, or dropped the question, before it answered.
+    #[error("the actor dropped the question")]
+    Dropped,
+    /// The deadline passed first.
+    #[error("no answer within {0:?}")]
+    Late(Duration),
+}
+
+impl<M: Message> Address<M> {
+    /// Makes an address nobody stands behind yet, for an actor of `kind` with its own `name`.
+    #[must_use]
+    pub fn new(kind: &'static str, name: impl Into<Box<str>>) -> Self {
+        Self(Arc::new(Inner { actor: ArcSwapOption::empty(), probe: Probe::new(kind, name) }))
+    }
+
+    /// The counters of this address.
+    #[must_use]
+    pub fn probe(&self) -> &Arc<Probe> {
+        &self.0.probe
+    }
+
+    /// Sends a message. One that finds nobody is counted and dropped: whoever needs to know uses
+    /// [`Self::try_tell`], or a protocol that sends again.
+    pub fn tell(&self, message: M) {
+        let _ = self.try_tell(message);
+    }
+
+    /// Sends a message, or gives back `false` where nobody stands behind the address.
+    #[expect(clippy::disallowed_methods, reason = "the one place where messages enter a mailbox")]
+    pub fn try_tell(&self, message: M) -> bool {
+        let actor = self.0.actor.load();
+        let Some(actor) = actor.as_ref() else {
+            self.0.probe.undelivered();
+            return false;
+        };
+        self.0.probe.enqueued();
+        let sent = actor.send_message(Envelope::new(message)).is_ok();
+        if !sent {
+            self.0.probe.undelivered();
+            self.0.probe.mailbox_gone();
+        }
+        sent
+    }
+
+    /// Asks and waits for the answer, at most for `deadline`. For programs, tests and spawned tasks:
+    /// a handler never waits for another actor.
+    ///
+    /// Cancel safe: a dropped question leaves nothing behind but an answer nobody reads.
+    ///
+    /// # Errors
+    /// Nobody behind the address, the question dropped, or the deadline passed.
+    pub async fn ask<R: Send + 'static>(
+        &self,
+        deadline: Duration,
+        question: impl FnOnce(Reply<R>) -> M,
+    ) -> Result<R, AskError> {
+        let (reply, answer) = Reply::channel();
+        if !self.try_tell(question(reply)) {
+            return Err(AskError::Nobody);
+        }
+        match tokio::time::timeout(deadline, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(AskError::Dropped),
+            Err(_) => Err(AskError::Late(deadline)),
+        }
+    }
+
+    /// Whether an actor stands behind the address now.
+    #[must_use]
+    pub fn is_bound(&self) -> bool {
+        self.0.actor.load().is_some()
+    }
+
+    /// Puts `actor` behind the address.
+    pub(crate) fn bind(&self, actor: ActorRef<Envelope<M>>) {
+        self.0.actor.store(Some(Arc::new(actor)));
+    }
+
+    /// Takes the actor away, if it is still the one with this id.
+    pub(crate) fn unbind(&self, id: ractor::ActorId) {
+        let current = self.0.actor.load();
+        if current.as_ref().is_some_and(|actor| actor.get_id() == id) {
+            self.0.actor.store(None);
+            self.0.probe.mailbox_gone();
+        }
+    }
+}
+
+/// Where the answer to a question goes; answering consumes it.
+#[derive(Debug)]
+pub struct Reply<R>(oneshot::Sender<R>);
+
+impl<R> Reply<R> {
+    /// Makes a reply and the place where it arrives.
+    #[must_use]
+    pub fn channel() -> (Self, oneshot::Receiver<R>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self(sender), receiver)
+    }
+
+    /// Answers. An asker that has left is not our failure.
+    pub fn send(self, answer: R) {
+        let _ = self.0.send(answer);
+    }
+}

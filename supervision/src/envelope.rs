@@ -1,0 +1,84 @@
+//! What travels between actors: a message with the marks that make it countable and traceable.
+//!
+//! Must not know any concrete message. Envelopes are made by [`crate::Address`] and opened by the
+//! actor host; nothing else constructs one.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use crate::probe::ProbeId;
+
+/// A message that an actor of ours can be told.
+pub trait Message: Send + 'static {
+    /// The variant's name, for probes and traces.
+    fn kind(&self) -> &'static str;
+}
+
+/// A message on its way, with its marks.
+#[derive(Debug)]
+pub struct Envelope<M> {
+    /// What the receiver is told.
+    pub(crate) message: M,
+    /// When it entered the mailbox.
+    pub(crate) enqueued: Instant,
+    /// Where it comes from.
+    pub(crate) origin: Origin,
+    /// Its own number, unique in this process.
+    pub(crate) number: u64,
+}
+
+/// The thread of causes that a message belongs to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The actor that sent it; `None` from outside any actor.
+    pub from: Option<ProbeId>,
+    /// The message that was being handled when it was sent; 0 from outside any actor.
+    pub cause: u64,
+    /// The first message of the whole flow; 0 where the flow starts with this one.
+    pub correlation: u64,
+}
+
+impl<M: Send + 'static> ractor::Message for Envelope<M> {}
+
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+
+thread_local! {
+    static CURRENT: Cell<Origin> = const { Cell::new(Origin { from: None, cause: 0, correlation: 0 }) };
+}
+
+impl<M> Envelope<M> {
+    /// Wraps `message`, taking its origin from the handler that runs on this thread, if any.
+    pub(crate) fn new(message: M) -> Self {
+        let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self { message, enqueued: Instant::now(), origin: CURRENT.get(), number }
+    }
+
+    /// The origin that messages sent while handling this one will carry.
+    pub(crate) fn origin_of_answers(&self, handler: ProbeId) -> Origin {
+        let correlation = if self.origin.correlation == 0 { self.number } else { self.origin.correlation };
+        Origin { from: Some(handler), cause: self.number, correlation }
+    }
+}
+
+/// The origin that a message sent on this thread would carry now.
+#[must_use]
+pub fn current_origin() -> Origin {
+    CURRENT.get()
+}
+
+/// Marks this thread as handling a message until dropped, also when the handler panics.
+pub(crate) struct Handling;
+
+impl Handling {
+    pub(crate) fn start(origin: Origin) -> Self {
+        CURRENT.set(origin);
+        Self
+    }
+}
+
+impl Drop for Handling {
+    fn drop(&mut self) {
+        CURRENT.set(Origin::default());
+    }
+}

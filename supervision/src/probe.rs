@@ -1,0 +1,191 @@
+//! What is counted of an actor, outside of it, so that it can be asked while the actor is stuck.
+//!
+//! A probe is a handful of relaxed atomics: told at enqueue, at the start and at the end of each
+//! handling. It outlives restarts of its actor. Must not know any message type.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+/// Buckets of a duration histogram: powers of two of microseconds, the last one open (about 35 minutes).
+pub const BUCKETS: usize = 32;
+
+/// Names a probe for the life of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ProbeId(pub u64);
+
+/// The counters of one address.
+#[derive(Debug)]
+pub struct Probe {
+    id: ProbeId,
+    kind: &'static str,
+    name: Box<str>,
+    enqueued: AtomicU64,
+    handled: AtomicU64,
+    undelivered: AtomicU64,
+    depth_high_water: AtomicU64,
+    restarts: AtomicU32,
+    waits: Histogram,
+    handlings: Histogram,
+    current: Mutex<Option<Current>>,
+}
+
+/// The message being handled.
+#[derive(Debug, Clone, Copy)]
+pub struct Current {
+    /// Its kind.
+    pub kind: &'static str,
+    /// Since when.
+    pub since: Instant,
+}
+
+/// What a probe showed at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// The probe.
+    pub id: ProbeId,
+    /// The kind of actor, such as `lease`.
+    pub kind: String,
+    /// The actor's own name, such as a task's id; empty for the only one of its kind.
+    pub name: String,
+    /// Messages ever put into the mailbox.
+    pub enqueued: u64,
+    /// Messages ever handled.
+    pub handled: u64,
+    /// Messages told while no actor stood behind the address.
+    pub undelivered: u64,
+    /// The deepest the mailbox has been.
+    pub depth_high_water: u64,
+    /// How often the actor was started again.
+    pub restarts: u32,
+    /// Waiting in the mailbox, per power of two of microseconds.
+    pub waits: Vec<u64>,
+    /// Being handled, per power of two of microseconds.
+    pub handlings: Vec<u64>,
+    /// What it handles now and for how long.
+    pub current: Option<(String, Duration)>,
+}
+
+impl Reading {
+    /// Messages waiting now.
+    #[must_use]
+    pub fn depth(&self) -> u64 {
+        self.enqueued.saturating_sub(self.handled)
+    }
+}
+
+impl Probe {
+    /// Makes a probe for an actor of `kind` with its own `name`.
+    #[must_use]
+    pub fn new(kind: &'static str, name: impl Into<Box<str>>) -> Arc<Self> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        Arc::new(Self {
+            id: ProbeId(NEXT_ID.fetch_add(1, Ordering::Relaxed)),
+            kind,
+            name: name.into(),
+            enqueued: AtomicU64::new(0),
+            handled: AtomicU64::new(0),
+            undelivered: AtomicU64::new(0),
+            depth_high_water: AtomicU64::new(0),
+            restarts: AtomicU32::new(0),
+            waits: Histogram::default(),
+            handlings: Histogram::default(),
+            current: Mutex::new(None),
+        })
+    }
+
+    /// The probe's id.
+    #[must_use]
+    pub fn id(&self) -> ProbeId {
+        self.id
+    }
+
+    /// The kind of actor it watches.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// The actor's own name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reads every counter.
+    #[must_use]
+    pub fn read(&self) -> Reading {
+        let current = *self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        Reading {
+            id: self.id,
+            kind: self.kind.to_owned(),
+            name: self.name.to_string(),
+            enqueued: self.enqueued.load(Ordering::Relaxed),
+            handled: self.handled.load(Ordering::Relaxed),
+            undelivered: self.undelivered.load(Ordering::Relaxed),
+            depth_high_water: self.depth_high_water.load(Ordering::Relaxed),
+            restarts: self.restarts.load(Ordering::Relaxed),
+            waits: self.waits.read(),
+            handlings: self.handlings.read(),
+            current: current.map(|now| (now.kind.to_owned(), now.since.elapsed())),
+        }
+    }
+
+    /// Counts a message put into the mailbox.
+    pub(crate) fn enqueued(&self) {
+        let enqueued = self.enqueued.fetch_add(1, Ordering::Relaxed) + 1;
+        let depth = enqueued.saturating_sub(self.handled.load(Ordering::Relaxed));
+        if depth > self.depth_high_water.load(Ordering::Relaxed) {
+            self.depth_high_water.store(depth, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a message that found nobody.
+    pub(crate) fn undelivered(&self) {
+        self.undelivered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a start after the first.
+    pub fn restarted(&self) {
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A mailbox died with its actor: what waited in it will never be handled.
+    pub(crate) fn mailbox_gone(&self) {
+        self.handled.store(self.enqueued.load(Ordering::Relaxed), Ordering::Relaxed);
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    pub(crate) fn handling(&self, kind: &'static str, enqueued: Instant) -> Instant {
+        let now = Instant::now();
+        self.waits.record(now.saturating_duration_since(enqueued));
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(Current { kind, since: now });
+        now
+    }
+
+    pub(crate) fn handled(&self, since: Instant) {
+        self.handlings.record(since.elapsed());
+        self.handled.fetch_add(1, Ordering::Relaxed);
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// Counts of durations per power of two of microseconds.
+#[derive(Debug, Default)]
+struct Histogram([AtomicU32; BUCKETS]);
+
+impl Histogram {
+    fn record(&self, duration: Duration) {
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let bucket = usize::try_from(64 - micros.leading_zeros()).unwrap_or(0).min(BUCKETS - 1);
+        self.0[bucket].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> Vec<u64> {
+        self.0.iter().map(|count| u64::from(count.load(Ordering::Relaxed))).collect()
+    }
+}
