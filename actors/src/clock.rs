@@ -17,7 +17,9 @@ pub struct Clock(Source);
 enum Source {
     System,
     /// Follows tokio's clock from a start of our choice.
-    Simulated { started: tokio::time::Instant },
+    Simulated {
+        started: tokio::time::Instant,
+    },
 }
 
 /// Where simulated wall time begins: 2026-01-01T00:00:00Z, in microseconds since the Unix epoch.

@@ -189,7 +189,11 @@ impl<A: Actor> ractor::Actor for Host<A> {
         state.actor.supervise(event, &state.me)
     }
 
-    async fn post_stop(&self, _: ActorRef<Self::Msg>, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
+    async fn post_stop(
+        &self,
+        _: ActorRef<Self::Msg>,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
         state.actor.stopped();
         Ok(())
     }

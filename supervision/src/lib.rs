@@ -5,10 +5,10 @@
 //! shape of an actor ([`actor`]), then supervision as data ([`spec`], [`strategy`], [`intensity`],
 //! [`exit`]) and as actors ([`supervisor`], [`dynamic`]).
 
+pub mod actor;
+pub mod address;
 pub mod envelope;
 pub mod probe;
-pub mod address;
-pub mod actor;
 
 pub use actor::{Actor, ActorError, Me};
 pub use address::{Address, AskError, Reply};

@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_later_epoch_has_only_larger_tokens() {
-        let last_of_first = Token(Token::first_of(Epoch(2)).0 - 1);
+        let last_of_first = Token(Token::first_of(Epoch(2)).0 - 2);
         assert_eq!(last_of_first.epoch(), Epoch(1));
         assert!(Token::first_of(Epoch(1)) < last_of_first);
         assert_eq!(Token::first_of(Epoch(7)).next().epoch(), Epoch(7));

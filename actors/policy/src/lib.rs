@@ -3,9 +3,13 @@
 //! No clock, no randomness, no I/O, no runtime: time and chance are arguments, refusals are values, and
 //! what a machine wants done it returns. The modules stand in the order in which a task meets them.
 
-pub mod id;
-pub mod time;
-pub mod text;
-pub mod resources;
-pub mod task;
+pub mod admission;
 pub mod event;
+pub mod id;
+pub mod lease;
+pub mod resources;
+pub mod slots;
+pub mod submission;
+pub mod task;
+pub mod text;
+pub mod time;

@@ -41,7 +41,11 @@ impl Resources {
     pub fn shortages(&self, need: &Self) -> Vec<Shortage> {
         need.dimensions()
             .filter(|&(resource, needed)| needed > self.amount(resource))
-            .map(|(resource, needed)| Shortage { resource: resource.into(), needed, available: self.amount(resource) })
+            .map(|(resource, needed)| Shortage {
+                resource: resource.into(),
+                needed,
+                available: self.amount(resource),
+            })
             .collect()
     }
 

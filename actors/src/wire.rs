@@ -1,0 +1,19 @@
+//! The only types that cross processes, and their encoding.
+//!
+//! [`fleet`] is spoken between the scheduler side and workers, [`client`] between the scheduler side and
+//! whoever submits and watches. Both travel as frames made by [`codec`]. A change of any type here is a
+//! change of [`PROTOCOL`].
+
+pub mod client;
+pub mod codec;
+pub mod fleet;
+
+/// The version of everything in this module. Peers agree on one before the first frame.
+pub const PROTOCOL: u16 = 1;
+
+/// Bytes of the largest frame either side sends: one frame must not hold up the ones behind it for long,
+/// and `ractor_cluster` ends a session over 16 MiB.
+pub const FRAME_LIMIT_BYTES: usize = 1024 * 1024;
+
+/// Bytes of the largest message after its chunks are put together: a graph of a million small tasks.
+pub const MESSAGE_LIMIT_BYTES: usize = 256 * 1024 * 1024;

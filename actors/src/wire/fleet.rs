@@ -1,0 +1,262 @@
+//! What the scheduler side and a worker say to each other.
+//!
+//! The scheduler side says what it wants again until it is reported (level-triggered), the worker reports
+//! again until told to forget: any message may be lost, doubled or late without harm.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::id::{AttemptNumber, Epoch, GraphId, Incarnation, NodeId, NodeSession, TaskId, Token};
+use policy::lease::LeaseTerms;
+use policy::resources::Resources;
+use policy::task::{AttemptOutcome, TaskSpec, Usage};
+use policy::time::{Moment, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// From the scheduler side to a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToWorker {
+    /// You are registered. Ends every earlier session of this node.
+    Welcome {
+        /// The session that all further messages carry.
+        session: NodeSession,
+        /// The scheduler's reign; messages of an older one are ignored.
+        epoch: Epoch,
+        /// How leases are timed.
+        terms: LeaseTerms,
+    },
+    /// A heartbeat was heard: the node's lease runs from the moment it was sent.
+    HeartbeatHeard {
+        /// The session.
+        session: NodeSession,
+        /// The heartbeat's own `sent`.
+        sent: Moment,
+        /// The heartbeat's own `sequence`.
+        sequence: u64,
+    },
+    /// Run these, in this order as resources permit. One that is known already changes nothing.
+    Run {
+        /// The session.
+        session: NodeSession,
+        /// At most [`GRANTS_PER_MESSAGE`].
+        grants: Vec<Grant>,
+    },
+    /// Stop these: politely, and after the grace by force. One that is not known is reported as such.
+    Stop {
+        /// The session.
+        session: NodeSession,
+        /// Which.
+        tokens: Vec<Token>,
+    },
+    /// The ends of these are safely recorded: forget them.
+    Forget {
+        /// The session.
+        session: NodeSession,
+        /// Which.
+        tokens: Vec<Token>,
+    },
+    /// The session is not known here: register anew.
+    Reregister,
+    /// Read a piece of an attempt's output.
+    ReadOutput {
+        /// Named by the answer.
+        request: u64,
+        /// Which attempt.
+        token: Token,
+        /// From where and how much.
+        read: OutputRead,
+    },
+}
+
+/// From a worker to the scheduler side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromWorker {
+    /// The first message on every connection, with all that is there.
+    Register(Registration),
+    /// A sign of life, with all that is there.
+    Heartbeat {
+        /// The session.
+        session: NodeSession,
+        /// Grows by one with each heartbeat of this incarnation.
+        sequence: u64,
+        /// When, by the node's lease clock.
+        sent: Moment,
+        /// Every attempt held, running or ended and not yet forgotten.
+        inventory: Vec<Held>,
+    },
+    /// What happened to attempts, in the order in which it happened.
+    Reports {
+        /// The session.
+        session: NodeSession,
+        /// The reports.
+        reports: Vec<Report>,
+    },
+    /// The answer to a `ReadOutput`.
+    Output {
+        /// The request it answers.
+        request: u64,
+        /// The piece, or why there is none.
+        piece: Result<OutputPiece, OutputRefusal>,
+    },
+    /// The worker stops in order; it holds nothing any more.
+    Goodbye {
+        /// The session.
+        session: NodeSession,
+    },
+}
+
+/// Grants in one `Run` message: with specifications of usual size far below a frame.
+pub const GRANTS_PER_MESSAGE: usize = 100;
+
+/// A node, and all it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// Its name.
+    pub node: NodeId,
+    /// The life of its daemon.
+    pub incarnation: Incarnation,
+    /// The life of its operating system.
+    pub boot: Box<str>,
+    /// What it has for tasks.
+    pub capacity: Resources,
+    /// What is known of it: `os`, `arch`, the operator's own.
+    pub labels: Vec<(Box<str>, Box<str>)>,
+    /// The version of its program.
+    pub version: Box<str>,
+    /// Every attempt held.
+    pub inventory: Vec<Held>,
+}
+
+/// One attempt that a node holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Its grant.
+    pub token: Token,
+    /// Its task.
+    pub task: TaskId,
+    /// How far it is.
+    pub phase: Phase,
+}
+
+/// How far an attempt on a node is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// Waiting for resources on the node.
+    Staged,
+    /// Its process runs.
+    Running {
+        /// The process.
+        pid: u32,
+    },
+    /// It is over.
+    Ended {
+        /// How.
+        outcome: AttemptOutcome,
+        /// What it used.
+        usage: Usage,
+    },
+}
+
+/// The right to run one attempt, with all that is needed to do it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// The fencing token.
+    pub token: Token,
+    /// The task.
+    pub task: TaskId,
+    /// Its graph.
+    pub graph: GraphId,
+    /// Which try.
+    pub attempt: AttemptNumber,
+    /// The index, where the task is a member of an array.
+    pub array_index: Option<u64>,
+    /// What to run.
+    pub spec: Arc<TaskSpec>,
+}
+
+/// What happened to one attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Its grant.
+    pub token: Token,
+    /// Its task.
+    pub task: TaskId,
+    /// What it is now: `Running` or `Ended`.
+    pub phase: Phase,
+}
+
+/// Which part of an attempt's output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputRead {
+    /// Where to begin.
+    pub from: OutputFrom,
+    /// At most this many bytes of output; at most [`OUTPUT_PIECE_LIMIT_BYTES`].
+    pub max_bytes: u32,
+    /// Wait up to this long where there is nothing yet.
+    pub wait: Duration,
+}
+
+/// Where to begin reading output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OutputFrom {
+    /// At a cursor: 0 for the beginning, or the `next` of an earlier piece.
+    Cursor(u64),
+    /// About this many bytes before the present end.
+    Tail(u32),
+}
+
+/// Bytes of output in one piece.
+pub const OUTPUT_PIECE_LIMIT_BYTES: u32 = 256 * 1024;
+
+/// A piece of output: both streams, in the order in which they were read from the process.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct OutputPiece {
+    /// The parts.
+    pub parts: Vec<OutputPart>,
+    /// Where the next piece begins.
+    pub next: u64,
+    /// Whether the output is complete and this is its end.
+    pub complete: bool,
+}
+
+/// Consecutive bytes of one stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputPart {
+    /// When they were read from the process.
+    pub at: Timestamp,
+    /// Of which stream.
+    pub stream: Stream,
+    /// The bytes; for `Omitted` the count is in `omitted`.
+    pub bytes: Vec<u8>,
+    /// Bytes left out here because a limit was reached; 0 otherwise.
+    pub omitted: u64,
+}
+
+/// A stream of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Why there is no output to read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum OutputRefusal {
+    /// The node knows no such attempt, or has removed its output.
+    #[error("the node has no output of this attempt (any more)")]
+    Gone,
+    /// Too many readers wait at once.
+    #[error("the node serves {limit} readers already")]
+    Busy {
+        /// How many it serves.
+        limit: u32,
+    },
+    /// Reading failed.
+    #[error("reading the output failed: {reason}")]
+    Unreadable {
+        /// What the operating system said.
+        reason: Box<str>,
+    },
+}
