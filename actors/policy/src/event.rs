@@ -131,6 +131,8 @@ pub enum TaskEvent {
         token: Token,
         /// Its process id on the node.
         pid: u32,
+        /// Its place among the reports of the node's session: resources are held in this order.
+        order: u64,
     },
     /// Somebody asked to cancel it.
     CancelAsked,
@@ -142,6 +144,8 @@ pub enum TaskEvent {
         outcome: AttemptOutcome,
         /// What it used.
         usage: Usage,
+        /// Its place among the reports of the node's session; 0 where the node did not report it.
+        order: u64,
         /// What follows.
         next: Next,
     },

@@ -7,6 +7,7 @@ pub mod admission;
 pub mod event;
 pub mod id;
 pub mod lease;
+pub mod node;
 pub mod resources;
 pub mod slots;
 pub mod submission;

@@ -1,0 +1,116 @@
+//! What a node can still be given, and how many attempts may wait on it for their turn.
+//!
+//! An attempt holds resources only while it runs. Where a node's attempts are very short, a few more are
+//! granted ahead and wait there (*staged*), so that a slot does not idle while the scheduler's answer is on
+//! its way; where they are long, none is, because a staged attempt is bound to its node.
+
+use std::time::Duration;
+
+use crate::resources::Resources;
+
+/// Attempts longer than this are never staged: the turnaround that staging hides is about a thousandth.
+pub const STAGING_LIMIT_DURATION: Duration = Duration::from_millis(100);
+/// Staged attempts per running one: enough to cover one turnaround of the shortest tasks.
+pub const STAGED_PER_RUNNING: u32 = 4;
+/// Staged attempts on one node at the most: what a lost node may delay.
+pub const STAGED_LIMIT: u32 = 64;
+/// Weight of the newest duration in the moving average, as a divisor.
+const AVERAGE_WEIGHT: u32 = 8;
+
+/// What a node can still be given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// All it has.
+    pub capacity: Resources,
+    /// What nobody holds.
+    pub free: Resources,
+    /// Attempts that wait there already.
+    pub staged: u32,
+    /// How many may wait there.
+    pub staged_limit: u32,
+}
+
+impl Room {
+    /// Takes room for an attempt that needs `need`: free resources, or else a place among the staged.
+    /// `false`, and nothing taken, where there is neither. While others are staged it must queue behind.
+    pub fn take(&mut self, need: &Resources) -> bool {
+        if self.staged == 0
+            && let Some(left) = self.free.checked_sub(need)
+        {
+            self.free = left;
+            return true;
+        }
+        let may_stage = self.staged < self.staged_limit && self.capacity.covers(need);
+        self.staged += u32::from(may_stage);
+        may_stage
+    }
+
+    /// Whether [`Self::take`] would succeed.
+    #[must_use]
+    pub fn fits(&self, need: &Resources) -> bool {
+        (self.staged == 0 && self.free.covers(need))
+            || (self.staged < self.staged_limit && self.capacity.covers(need))
+    }
+}
+
+/// How long a node's attempts take, as a moving average; nothing known is taken for long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pace(Option<Duration>);
+
+impl Pace {
+    /// Another attempt took this long.
+    pub fn observe(&mut self, duration: Duration) {
+        self.0 = Some(match self.0 {
+            None => duration,
+            Some(average) => average - average / AVERAGE_WEIGHT + duration / AVERAGE_WEIGHT,
+        });
+    }
+
+    /// How many attempts may be staged beside `running` ones.
+    #[must_use]
+    pub fn staged_limit(&self, running: u32) -> u32 {
+        match self.0 {
+            Some(average) if average <= STAGING_LIMIT_DURATION => {
+                running.max(1).saturating_mul(STAGED_PER_RUNNING).min(STAGED_LIMIT)
+            }
+            _ => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room(free: u64, staged_limit: u32) -> Room {
+        Room { capacity: Resources::cpus(2000), free: Resources::cpus(free), staged: 0, staged_limit }
+    }
+
+    #[test]
+    fn one_that_fits_still_queues_behind_the_staged() {
+        let mut room = room(1000, 2);
+        assert!(room.take(&Resources::cpus(2000)));
+        assert_eq!((room.staged, room.free.cpu_millis), (1, 1000));
+        assert!(room.take(&Resources::cpus(500)));
+        assert_eq!((room.staged, room.free.cpu_millis), (2, 1000));
+        assert!(!room.fits(&Resources::cpus(500)));
+        assert!(!room.take(&Resources::cpus(500)));
+    }
+
+    #[test]
+    fn one_larger_than_the_node_is_never_staged() {
+        assert!(!room(2000, 9).take(&Resources::cpus(2001)));
+    }
+
+    #[test]
+    fn nothing_is_staged_on_a_node_of_long_or_unknown_tasks() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.staged_limit(2), 0);
+        pace.observe(Duration::from_millis(1));
+        assert_eq!(pace.staged_limit(2), 8);
+        for _ in 0..3 {
+            pace.observe(Duration::from_secs(1));
+        }
+        assert_eq!(pace.staged_limit(2), 0);
+    }
+}
