@@ -5,9 +5,12 @@
 
 pub mod admission;
 pub mod event;
+pub mod graph;
 pub mod id;
 pub mod lease;
 pub mod node;
+pub mod placement;
+pub mod queue;
 pub mod resources;
 pub mod slots;
 pub mod submission;
