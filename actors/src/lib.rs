@@ -2,4 +2,5 @@
 //! processes and disks, and the client that Rust agents use. What is decided is decided in `policy`.
 
 pub mod clock;
+pub mod taskfile;
 pub mod wire;
