@@ -5,4 +5,5 @@ pub mod client;
 pub mod clock;
 pub mod log;
 pub mod taskfile;
+pub mod store;
 pub mod wire;

@@ -228,8 +228,8 @@ impl Log {
     }
 
     /// Runs `then` as soon as the record with `number` is durable: on the writer's thread, or on this one
-    /// where it already is. Everything that waits runs in the order of the numbers, one after the other, so
-    /// it must be cheap: send a message. Where the log breaks or closes first, `then` is dropped.
+    /// where it already is. What waits runs in the order of the numbers, one after the other (whoever asks only
+    /// when later records are durable already is later), so it must be cheap: send a message. Where the log breaks or closes first, `then` is dropped.
     pub fn when_durable(&self, number: u64, then: impl FnOnce() + Send + 'static) {
         let shared = self.shared();
         shared.waiting.push(number, shared.durable_number(), Box::new(then));
@@ -313,6 +313,16 @@ impl Log {
     /// Other handles are of no use after this.
     pub fn close(&self) {
         self.0.close();
+    }
+
+    /// The disk it is on, for what must be kept beside it.
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        self.shared().disk.as_ref()
+    }
+
+    /// What "durable" means here.
+    pub(crate) fn durability(&self) -> Durability {
+        self.shared().limits.durability
     }
 
     fn shared(&self) -> &Shared {
