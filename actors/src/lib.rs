@@ -2,3 +2,4 @@
 //! processes and disks, and the client that Rust agents use. What is decided is decided in `policy`.
 
 pub mod clock;
+pub mod link;
