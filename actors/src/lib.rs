@@ -7,3 +7,4 @@ pub mod log;
 pub mod taskfile;
 pub mod store;
 pub mod wire;
+pub mod link;
