@@ -3,3 +3,7 @@
 
 pub mod clock;
 pub mod wire;
+
+pub mod process;
+
+pub mod output;
