@@ -4,6 +4,7 @@
 //! whoever submits and watches. Both travel as frames made by [`codec`]. A change of any type here is a
 //! change of [`PROTOCOL`].
 
+pub mod chunk;
 pub mod client;
 pub mod codec;
 pub mod fleet;

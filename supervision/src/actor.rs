@@ -1,19 +1,20 @@
-//! The shape of an actor of ours, and the host that runs it on ractor.
+//! The shape of an actor of ours, and what it knows of itself. [`crate::host`] runs it on ractor.
 //!
 //! # Why not ractor's own trait
 //! Our handlers are plain functions: a handler that cannot await cannot wait for another actor, so the
 //! rule is kept by the compiler. The host opens envelopes and keeps the probe, in one place.
 
 use std::fmt;
-use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ractor::{ActorCell, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
+use ractor::{ActorCell, ActorRef, SpawnErr, SupervisionEvent};
 use tokio::task::JoinHandle;
 
-use crate::address::Address;
-use crate::envelope::{Envelope, Handling, Message};
+use crate::address::{Address, Reply};
+use crate::describe::{Description, Inquiry};
+use crate::envelope::{Envelope, Message};
+use crate::host;
 
 /// Why an actor gives up: a broken invariant, never a refusal. Its supervisor decides what follows.
 pub type ActorError = Box<dyn std::error::Error + Send + Sync + 'static>;
@@ -22,13 +23,16 @@ pub type ActorError = Box<dyn std::error::Error + Send + Sync + 'static>;
 pub trait Actor: Sized + Send + 'static {
     /// What kind of actor this is, as shown to people: `lease`, `node`.
     const KIND: &'static str;
+    /// Whether it is ready only once it says so with [`Me::ready`]: for an actor that has to read or
+    /// recover something first. A supervisor starts the next child only then. OTP's `init_ack`.
+    const READY_WHEN_TOLD: bool = false;
     /// What it can be told.
     type Message: Message;
     /// Everything it needs to start.
     type Args: Send + 'static;
 
-    /// Builds the state and arms the first timers. No waiting; whatever takes time goes through
-    /// [`Me::run`] and comes back as a message.
+    /// Builds the state and arms the first timers. No waiting, because it runs on whichever thread
+    /// starts the actor; whatever takes time goes through [`Me::run`] and comes back as a message.
     ///
     /// # Errors
     /// When the actor cannot exist; the supervisor decides what follows.
@@ -49,14 +53,35 @@ pub trait Actor: Sized + Send + 'static {
         Ok(())
     }
 
+    /// Translates a request that every actor may get into a message of its own; `None` where it has
+    /// nothing special to do. An actor that translates [`Request::Stop`] has to call [`Me::stop`] in
+    /// the end; all others are stopped after the message they handle.
+    fn request(request: Request) -> Option<Self::Message> {
+        drop(request);
+        None
+    }
+
     /// Last words after an orderly stop. Does not run on a kill or a panic: nothing may depend on it.
     fn stopped(&mut self) {}
 }
+
+/// What any actor may be asked; OTP's system messages.
+#[derive(Debug)]
+pub enum Request {
+    /// Stop in order, which may take messages: supervisors stop their children first.
+    Stop,
+    /// Describe your children.
+    Describe(Inquiry, Reply<Vec<Description>>),
+}
+
+/// What is called once an actor is ready.
+pub(crate) type ReadyHook = Box<dyn FnOnce() + Send>;
 
 /// What an actor knows of itself.
 pub struct Me<M: Message> {
     address: Address<M>,
     actor: ActorRef<Envelope<M>>,
+    ready: Option<Arc<Mutex<Option<ReadyHook>>>>,
 }
 
 impl<M: Message> fmt::Debug for Me<M> {
@@ -67,11 +92,15 @@ impl<M: Message> fmt::Debug for Me<M> {
 
 impl<M: Message> Clone for Me<M> {
     fn clone(&self) -> Self {
-        Self { address: self.address.clone(), actor: self.actor.clone() }
+        Self { address: self.address.clone(), actor: self.actor.clone(), ready: self.ready.clone() }
     }
 }
 
 impl<M: Message> Me<M> {
+    pub(crate) fn new(address: Address<M>, actor: ActorRef<Envelope<M>>, ready: Option<ReadyHook>) -> Self {
+        Self { address, actor, ready: ready.map(|hook| Arc::new(Mutex::new(Some(hook)))) }
+    }
+
     /// The actor's own address.
     #[must_use]
     pub fn address(&self) -> &Address<M> {
@@ -84,9 +113,23 @@ impl<M: Message> Me<M> {
         self.actor.get_cell()
     }
 
+    pub(crate) fn actor(&self) -> &ActorRef<Envelope<M>> {
+        &self.actor
+    }
+
     /// Ends this actor after the message being handled; what still waits is dropped.
     pub fn stop(&self) {
         self.actor.stop(None);
+    }
+
+    /// Tells the supervisor that this actor is ready, where [`Actor::READY_WHEN_TOLD`]. Saying it again
+    /// does nothing.
+    pub fn ready(&self) {
+        let hook =
+            self.ready.as_ref().and_then(|ready| ready.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(hook) = hook {
+            hook();
+        }
     }
 
     /// Tells itself `message` after `delay`. A timer of an actor that has ended does nothing.
@@ -114,10 +157,10 @@ impl<M: Message> Me<M> {
     /// Tells this very actor, not a later one behind the same address: a timer or a result belongs to
     /// the life that asked for it.
     #[expect(clippy::disallowed_methods, reason = "timers and results enter the mailbox here")]
-    fn tell_this_life(&self, message: M) {
+    pub(crate) fn tell_this_life(&self, message: M) {
         self.address.probe().enqueued();
         if self.actor.send_message(Envelope::new(message)).is_err() {
-            self.address.probe().undelivered();
+            self.address.probe().refused();
         }
     }
 }
@@ -131,95 +174,5 @@ pub async fn spawn<A: Actor>(
     address: Address<A::Message>,
     supervisor: Option<ActorCell>,
 ) -> Result<(ActorCell, JoinHandle<()>), SpawnErr> {
-    let host = Host::<A>(PhantomData);
-    let started = match supervisor {
-        Some(cell) => ractor::Actor::spawn_linked(None, host, (args, address), cell).await,
-        None => ractor::Actor::spawn(None, host, (args, address)).await,
-    };
-    started.map(|(actor, ended)| (actor.get_cell(), ended))
-}
-
-/// Runs an [`Actor`] as a ractor actor.
-struct Host<A>(PhantomData<fn() -> A>);
-
-struct HostState<A: Actor> {
-    actor: A,
-    me: Arc<Me<A::Message>>,
-}
-
-impl<A: Actor> ractor::Actor for Host<A> {
-    type Msg = Envelope<A::Message>;
-    type State = HostState<A>;
-    type Arguments = (A::Args, Address<A::Message>);
-
-    async fn pre_start(
-        &self,
-        myself: ActorRef<Self::Msg>,
-        (args, address): Self::Arguments,
-    ) -> Result<Self::State, ActorProcessingErr> {
-        let me = Arc::new(Me { address: address.clone(), actor: myself.clone() });
-        address.bind(myself.clone());
-        let unbind = UnbindUnlessStarted { me: Some(Arc::clone(&me)) };
-        let actor = A::start(args, &me)?;
-        unbind.started();
-        Ok(HostState { actor, me })
-    }
-
-    async fn handle(
-        &self,
-        _: ActorRef<Self::Msg>,
-        envelope: Self::Msg,
-        state: &mut Self::State,
-    ) -> Result<(), ActorProcessingErr> {
-        let probe = state.me.address.probe();
-        let handling = Handling::start(envelope.origin_of_answers(probe.id()));
-        let since = probe.handling(envelope.message.kind(), envelope.enqueued);
-        let outcome = state.actor.handle(envelope.message, &state.me);
-        probe.handled(since);
-        drop(handling);
-        outcome
-    }
-
-    async fn handle_supervisor_evt(
-        &self,
-        _: ActorRef<Self::Msg>,
-        event: SupervisionEvent,
-        state: &mut Self::State,
-    ) -> Result<(), ActorProcessingErr> {
-        state.actor.supervise(event, &state.me)
-    }
-
-    async fn post_stop(
-        &self,
-        _: ActorRef<Self::Msg>,
-        state: &mut Self::State,
-    ) -> Result<(), ActorProcessingErr> {
-        state.actor.stopped();
-        Ok(())
-    }
-}
-
-impl<A: Actor> Drop for HostState<A> {
-    fn drop(&mut self) {
-        self.me.address.unbind(self.me.actor.get_id());
-    }
-}
-
-/// Takes the actor from behind its address when `start` fails or panics.
-struct UnbindUnlessStarted<M: Message> {
-    me: Option<Arc<Me<M>>>,
-}
-
-impl<M: Message> UnbindUnlessStarted<M> {
-    fn started(mut self) {
-        self.me = None;
-    }
-}
-
-impl<M: Message> Drop for UnbindUnlessStarted<M> {
-    fn drop(&mut self) {
-        if let Some(me) = &self.me {
-            me.address.unbind(me.actor.get_id());
-        }
-    }
+    host::spawn_now::<A>(host::Start { args, address, ready: None }, supervisor)
 }

@@ -79,8 +79,8 @@ impl<M: Message> Address<M> {
         self.0.probe.enqueued();
         let sent = actor.send_message(Envelope::new(message)).is_ok();
         if !sent {
+            self.0.probe.refused();
             self.0.probe.undelivered();
-            self.0.probe.mailbox_gone();
         }
         sent
     }
@@ -114,16 +114,23 @@ impl<M: Message> Address<M> {
         self.0.actor.load().is_some()
     }
 
-    /// Puts `actor` behind the address.
+    /// Puts `actor` behind the address, in place of an earlier life that may not have left it yet.
     pub(crate) fn bind(&self, actor: ActorRef<Envelope<M>>) {
+        if self.is_bound() {
+            self.0.probe.mailbox_gone();
+        }
         self.0.actor.store(Some(Arc::new(actor)));
     }
 
-    /// Takes the actor away, if it is still the one with this id.
+    /// Takes the actor away, if it is still the one with this id. A later life that is bound in the
+    /// same moment stays: the exchange fails then.
     pub(crate) fn unbind(&self, id: ractor::ActorId) {
         let current = self.0.actor.load();
-        if current.as_ref().is_some_and(|actor| actor.get_id() == id) {
-            self.0.actor.store(None);
+        if current.as_ref().is_none_or(|actor| actor.get_id() != id) {
+            return;
+        }
+        let before = self.0.actor.compare_and_swap(&*current, None);
+        if before.as_ref().is_some_and(|actor| actor.get_id() == id) {
             self.0.probe.mailbox_gone();
         }
     }

@@ -67,18 +67,20 @@ pub fn current_origin() -> Origin {
     CURRENT.get()
 }
 
-/// Marks this thread as handling a message until dropped, also when the handler panics.
-pub(crate) struct Handling;
+/// Marks this thread as handling a message until dropped, also when the handler panics. What was marked
+/// before comes back then: an actor may be started from within a handler.
+pub(crate) struct Handling {
+    before: Origin,
+}
 
 impl Handling {
     pub(crate) fn start(origin: Origin) -> Self {
-        CURRENT.set(origin);
-        Self
+        Self { before: CURRENT.replace(origin) }
     }
 }
 
 impl Drop for Handling {
     fn drop(&mut self) {
-        CURRENT.set(Origin::default());
+        CURRENT.set(self.before);
     }
 }

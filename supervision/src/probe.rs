@@ -27,6 +27,7 @@ pub struct Probe {
     enqueued: AtomicU64,
     handled: AtomicU64,
     undelivered: AtomicU64,
+    dropped: AtomicU64,
     depth_high_water: AtomicU64,
     restarts: AtomicU32,
     waits: Histogram,
@@ -58,6 +59,8 @@ pub struct Reading {
     pub handled: u64,
     /// Messages told while no actor stood behind the address.
     pub undelivered: u64,
+    /// Messages that still waited in a mailbox when its actor ended.
+    pub dropped: u64,
     /// The deepest the mailbox has been.
     pub depth_high_water: u64,
     /// How often the actor was started again.
@@ -74,7 +77,7 @@ impl Reading {
     /// Messages waiting now.
     #[must_use]
     pub fn depth(&self) -> u64 {
-        self.enqueued.saturating_sub(self.handled)
+        self.enqueued.saturating_sub(self.handled + self.dropped)
     }
 }
 
@@ -90,6 +93,7 @@ impl Probe {
             enqueued: AtomicU64::new(0),
             handled: AtomicU64::new(0),
             undelivered: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
             depth_high_water: AtomicU64::new(0),
             restarts: AtomicU32::new(0),
             waits: Histogram::default(),
@@ -127,6 +131,7 @@ impl Probe {
             enqueued: self.enqueued.load(Ordering::Relaxed),
             handled: self.handled.load(Ordering::Relaxed),
             undelivered: self.undelivered.load(Ordering::Relaxed),
+            dropped: self.dropped.load(Ordering::Relaxed),
             depth_high_water: self.depth_high_water.load(Ordering::Relaxed),
             restarts: self.restarts.load(Ordering::Relaxed),
             waits: self.waits.read(),
@@ -138,7 +143,8 @@ impl Probe {
     /// Counts a message put into the mailbox.
     pub(crate) fn enqueued(&self) {
         let enqueued = self.enqueued.fetch_add(1, Ordering::Relaxed) + 1;
-        let depth = enqueued.saturating_sub(self.handled.load(Ordering::Relaxed));
+        let gone = self.handled.load(Ordering::Relaxed) + self.dropped.load(Ordering::Relaxed);
+        let depth = enqueued.saturating_sub(gone);
         if depth > self.depth_high_water.load(Ordering::Relaxed) {
             self.depth_high_water.store(depth, Ordering::Relaxed);
         }
@@ -149,28 +155,48 @@ impl Probe {
         self.undelivered.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Takes back a message counted as put into a mailbox that refused it.
+    pub(crate) fn refused(&self) {
+        self.enqueued.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// Counts a start after the first.
     pub fn restarted(&self) {
         self.restarts.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A mailbox died with its actor: what waited in it will never be handled.
-    pub(crate) fn mailbox_gone(&self) {
-        self.handled.store(self.enqueued.load(Ordering::Relaxed), Ordering::Relaxed);
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// How often the actor was started again.
+    #[must_use]
+    pub fn restarts(&self) -> u32 {
+        self.restarts.load(Ordering::Relaxed)
     }
 
+    /// A mailbox died with its actor: what waited in it will never be handled. Sets the count rather
+    /// than adding to it, so that what was told in that very moment cannot shift the depth for ever.
+    pub(crate) fn mailbox_gone(&self) {
+        let waiting =
+            self.enqueued.load(Ordering::Relaxed).saturating_sub(self.handled.load(Ordering::Relaxed));
+        self.dropped.store(waiting, Ordering::Relaxed);
+        self.set_current(None);
+    }
+
+    /// A message begins to be handled.
     pub(crate) fn handling(&self, kind: &'static str, enqueued: Instant) -> Instant {
         let now = Instant::now();
         self.waits.record(now.saturating_duration_since(enqueued));
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(Current { kind, since: now });
+        self.set_current(Some(Current { kind, since: now }));
         now
     }
 
+    /// A message that began to be handled `since` has been.
     pub(crate) fn handled(&self, since: Instant) {
         self.handlings.record(since.elapsed());
         self.handled.fetch_add(1, Ordering::Relaxed);
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.set_current(None);
+    }
+
+    fn set_current(&self, current: Option<Current>) {
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = current;
     }
 }
 
@@ -187,5 +213,44 @@ impl Histogram {
 
     fn read(&self) -> Vec<u64> {
         self.0.iter().map(|count| u64::from(count.load(Ordering::Relaxed))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_depth_is_what_waits_in_the_living_mailbox() {
+        let probe = Probe::new("lease", "1");
+        for _ in 0..3 {
+            probe.enqueued();
+        }
+        probe.handled(probe.handling("Renew", Instant::now()));
+        assert_eq!((probe.read().depth(), probe.read().depth_high_water), (2, 3));
+        probe.mailbox_gone();
+        assert_eq!((probe.read().depth(), probe.read().dropped, probe.read().handled), (0, 2, 1));
+        probe.enqueued();
+        assert_eq!(probe.read().depth(), 1);
+    }
+
+    #[test]
+    fn what_is_handled_now_shows() {
+        let probe = Probe::new("lease", "1");
+        let since = probe.handling("Renew", Instant::now());
+        assert_eq!(probe.read().current.map(|(kind, _)| kind).as_deref(), Some("Renew"));
+        probe.handled(since);
+        assert_eq!(probe.read().current, None);
+    }
+
+    #[test]
+    fn durations_fall_into_powers_of_two() {
+        let histogram = Histogram::default();
+        for micros in [0, 1, 2, 3, 1024] {
+            histogram.record(Duration::from_micros(micros));
+        }
+        histogram.record(Duration::MAX);
+        let read = histogram.read();
+        assert_eq!((read[0], read[1], read[2], read[11], read[BUCKETS - 1]), (1, 1, 2, 1, 1));
     }
 }

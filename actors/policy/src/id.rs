@@ -39,20 +39,15 @@ pub struct Incarnation(pub u64);
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct NodeId(pub Arc<str>);
 
-/// Bits of a token that count the grants of one epoch: a trillion grants.
+/// Bits of a token that hold the number of the grant's record: a trillion records.
 const TOKEN_COUNTER_BITS: u32 = 40;
 
 impl Token {
-    /// The first token of an epoch.
+    /// The token of a grant by the number of its record, which grows with every record: so tokens grow in
+    /// the order of the log, over all tasks and reigns.
     #[must_use]
-    pub fn first_of(epoch: Epoch) -> Self {
-        Self((u64::from(epoch.0) << TOKEN_COUNTER_BITS) + 1)
-    }
-
-    /// The next one.
-    #[must_use]
-    pub fn next(self) -> Self {
-        Self(self.0 + 1)
+    pub fn numbered(epoch: Epoch, record: u64) -> Self {
+        Self((u64::from(epoch.0) << TOKEN_COUNTER_BITS) + record)
     }
 
     /// The epoch it was granted in.
@@ -131,10 +126,9 @@ mod tests {
 
     #[test]
     fn a_later_epoch_has_only_larger_tokens() {
-        let last_of_first = Token(Token::first_of(Epoch(2)).0 - 2);
+        let last_of_first = Token::numbered(Epoch(1), (1 << TOKEN_COUNTER_BITS) - 1);
         assert_eq!(last_of_first.epoch(), Epoch(1));
-        assert!(Token::first_of(Epoch(1)) < last_of_first);
-        assert_eq!(Token::first_of(Epoch(7)).next().epoch(), Epoch(7));
+        assert!(last_of_first < Token::numbered(Epoch(2), 0));
     }
 
     #[test]

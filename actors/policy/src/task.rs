@@ -66,6 +66,15 @@ pub struct TaskSpec {
     pub grace: Duration,
 }
 
+impl TaskSpec {
+    /// About how many bytes it takes when encoded: what varies, without the rest.
+    #[must_use]
+    pub fn approximate_bytes(&self) -> usize {
+        let variables = self.environment.iter().map(|(name, value)| name.len() + value.len());
+        self.argv.iter().map(OsText::len).chain(variables).sum::<usize>() + 128
+    }
+}
+
 /// Which failures lead to another attempt, and how long after.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryPolicy {

@@ -219,6 +219,17 @@ pub enum StateName {
     Skipped,
 }
 
+impl StateName {
+    /// Whether nothing follows but another try that somebody asks for.
+    #[must_use]
+    pub fn has_ended(self) -> bool {
+        match self {
+            Self::Succeeded | Self::Failed | Self::Cancelled | Self::Skipped => true,
+            Self::Waiting | Self::Ready | Self::BackingOff | Self::Granted | Self::Running => false,
+        }
+    }
+}
+
 /// How everything is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {

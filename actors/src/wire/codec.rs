@@ -1,21 +1,19 @@
-//! bincode in one place, with limits.
+//! The only module that knows how values become bytes: bincode 2, its standard configuration.
+//!
+//! Decoding is for bytes of strangers as well: the length is checked before anything is read, what is
+//! allocated is bounded, and what is left over is an error. Must not know any concrete type. Whatever is
+//! persisted has a format version in front, see [`encode_version`].
+//!
+//! bincode is unmaintained but finished; everything else asks this module, so that it can be replaced.
 
-use bincode::config;
+use bincode::config::{self, Config};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::wire::MESSAGE_LIMIT_BYTES;
-
-/// Why bytes are not the value they should be.
+/// Why bytes are not a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
-    /// Not a value of this type.
-    #[error("malformed: {0}")]
-    Malformed(String),
-    /// A value, and then more.
-    #[error("malformed: {0} bytes after the end")]
-    Trailing(usize),
-    /// Larger than allowed.
+    /// More bytes than a value of this kind may have.
     #[error("{size} bytes, the limit is {limit}")]
     TooLarge {
         /// Bytes there are.
@@ -23,28 +21,144 @@ pub enum CodecError {
         /// Bytes allowed.
         limit: usize,
     },
+    /// They are no value of this type.
+    #[error("malformed: {0}")]
+    Malformed(String),
+    /// A value, and then more.
+    #[error("malformed: {0} bytes after the end")]
+    Trailing(usize),
+    /// A later program wrote this.
+    #[error("format version {found} where at most {known} is known")]
+    Newer {
+        /// The version in front.
+        found: u8,
+        /// The latest that this program reads.
+        known: u8,
+    },
 }
 
-/// The bytes of a value.
+/// Up to this many bytes a value is small: nearly every message and record.
+const SMALL: usize = 64 * 1024;
+/// Up to this many bytes a value fits into one frame between machines.
+const MEDIUM: usize = 1024 * 1024;
+/// What bincode may claim for one byte of input: a number of one byte counts as its full width of 16.
+const CLAIM: usize = 16;
+/// The longest value there is, in bytes: the longest record of the log.
+const LONGEST: usize = 1024 * 1024 * 1024;
+
+/// The bytes of `value`.
+///
+/// # Panics
+/// When `value` cannot be written down at all, which is an error in its type: a map or a sequence of
+/// unknown length.
 #[must_use]
-#[expect(clippy::expect_used, reason = "our types know their lengths, and memory does not refuse bytes")]
-pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    bincode::serde::encode_to_vec(value, config::standard()).expect("every type of ours can be encoded")
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode_into(value, &mut bytes);
+    bytes
 }
 
-/// The value of exactly these bytes, which may be at most `limit`.
+/// Appends the bytes of `value`.
+///
+/// # Panics
+/// As [`encode`].
+#[expect(clippy::expect_used, reason = "memory takes every byte; only a type that cannot be written fails")]
+pub fn encode_into<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) {
+    bincode::serde::encode_into_std_write(value, bytes, config::standard())
+        .expect("values of ours can be written down");
+}
+
+/// Appends a format version, for what is persisted.
+pub fn encode_version(version: u8, bytes: &mut Vec<u8>) {
+    bytes.push(version);
+}
+
+/// Takes the format version off the front; what follows is its to decode.
 ///
 /// # Errors
-/// Too many bytes, not a value of this type, or a value and then more.
-pub fn decode<T: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<T, CodecError> {
-    if bytes.len() > limit {
-        return Err(CodecError::TooLarge { size: bytes.len(), limit });
+/// Nothing there, or a version later than `known`.
+pub fn split_version(bytes: &[u8], known: u8) -> Result<(u8, &[u8]), CodecError> {
+    match bytes.split_first() {
+        None => Err(CodecError::Malformed("no format version".to_owned())),
+        Some((&found, _)) if found > known => Err(CodecError::Newer { found, known }),
+        Some((&found, rest)) => Ok((found, rest)),
     }
-    let config = config::standard().with_limit::<MESSAGE_LIMIT_BYTES>();
-    let (value, used) = bincode::serde::decode_from_slice(bytes, config)
-        .map_err(|error| CodecError::Malformed(error.to_string()))?;
-    match bytes.len() - used {
+}
+
+/// The value that all of `bytes`, at most `limit` of them, are.
+///
+/// # Errors
+/// Too many bytes, no such value, or bytes left over.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<T, CodecError> {
+    let (value, read) = decode_front(bytes, limit)?;
+    match bytes.len() - read {
         0 => Ok(value),
-        more => Err(CodecError::Trailing(more)),
+        rest => Err(CodecError::Trailing(rest)),
+    }
+}
+
+/// The value at the front of `bytes`, at most `limit` of them, and how many it took.
+///
+/// # Errors
+/// Too many bytes, or no such value.
+pub fn decode_front<T: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<(T, usize), CodecError> {
+    let length = bytes.len();
+    if length > limit {
+        return Err(CodecError::TooLarge { size: length, limit });
+    }
+    if length <= SMALL {
+        decode_within(bytes, config::standard().with_limit::<{ SMALL * CLAIM }>())
+    } else if length <= MEDIUM {
+        decode_within(bytes, config::standard().with_limit::<{ MEDIUM * CLAIM }>())
+    } else {
+        decode_within(bytes, config::standard().with_limit::<{ LONGEST * CLAIM }>())
+    }
+}
+
+fn decode_within<T: DeserializeOwned, C: Config>(bytes: &[u8], config: C) -> Result<(T, usize), CodecError> {
+    bincode::serde::decode_from_slice(bytes, config).map_err(|error| CodecError::Malformed(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_comes_back() {
+        let value = (7_u64, "seven".to_owned(), vec![Some(1_i32), None]);
+        let bytes = encode(&value);
+        assert_eq!(decode(&bytes, bytes.len()), Ok(value));
+    }
+
+    #[test]
+    fn what_is_too_long_is_not_even_read() {
+        assert_eq!(decode::<u64>(&[0; 9], 8), Err(CodecError::TooLarge { size: 9, limit: 8 }));
+    }
+
+    #[test]
+    fn bytes_after_the_end_are_an_error() {
+        assert_eq!(decode::<u8>(&[1, 2, 3], 8), Err(CodecError::Trailing(2)));
+    }
+
+    #[test]
+    fn a_claimed_length_allocates_nothing() {
+        let mut bytes = encode(&(1_u64 << 40));
+        bytes.extend_from_slice(b"short");
+        assert!(matches!(decode::<String>(&bytes, 1024), Err(CodecError::Malformed(_))));
+        assert!(matches!(decode::<Vec<u64>>(&bytes, 1024), Err(CodecError::Malformed(_))));
+    }
+
+    #[test]
+    fn every_number_of_a_long_list_fits_the_claim() {
+        let value = vec![1_u128; 60_000];
+        let bytes = encode(&value);
+        assert_eq!(decode(&bytes, SMALL), Ok(value));
+    }
+
+    #[test]
+    fn a_newer_version_is_refused() {
+        assert_eq!(split_version(&[2, 9], 1), Err(CodecError::Newer { found: 2, known: 1 }));
+        assert_eq!(split_version(&[1, 9], 1), Ok((1, &[9_u8][..])));
+        assert!(split_version(&[], 1).is_err());
     }
 }

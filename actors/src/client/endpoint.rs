@@ -1,0 +1,43 @@
+//! Where a scheduler is to be found.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+
+/// A scheduler's front door.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// The socket of the daemon on this machine.
+    Socket(PathBuf),
+    /// `HOST:PORT` of a daemon elsewhere.
+    Address(String),
+}
+
+/// The name of the daemon's socket in its data directory.
+pub const SOCKET_NAME: &str = "crabd.sock";
+/// The directory of ours within the platform's directory for data.
+const DIRECTORY_NAME: &str = "knittingcrab";
+
+impl Endpoint {
+    /// The daemon that keeps its data in this directory.
+    #[must_use]
+    pub fn of_data_dir(directory: &Path) -> Self {
+        Self::Socket(directory.join(SOCKET_NAME))
+    }
+}
+
+/// The platform's directory for our data; `None` for a user without a home directory.
+#[must_use]
+pub fn default_data_dir() -> Option<PathBuf> {
+    etcetera::choose_base_strategy().ok().map(|base| base.data_dir().join(DIRECTORY_NAME))
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(path) => write!(f, "the daemon at {}", path.display()),
+            Self::Address(address) => write!(f, "the daemon at {address}"),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Whoever answers requests, and the connection to one within the same process.
+//!
+//! The gateway implements [`Service`]; a listener hands it what comes with [`answer_frame`].
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::transport::{BoxFuture, Dial, Transport, TransportError};
+use crate::clock::Clock;
+use crate::wire::chunk::{Answer, Assembler, ChunkRefusal, Frame};
+use crate::wire::client::{Request, Response};
+use crate::wire::{FRAME_LIMIT_BYTES, MESSAGE_LIMIT_BYTES, codec};
+
+/// Answers requests.
+pub trait Service: Send + Sync {
+    /// Answers one. Dropping the future gives up on the answer, not on what was asked for.
+    fn handle(&self, request: Request) -> BoxFuture<'static, Response>;
+}
+
+/// The scheduler side's end of the clients' connections: frames in, frames out.
+pub struct FrameService {
+    service: Arc<dyn Service>,
+    assembler: Mutex<Assembler>,
+    clock: Clock,
+}
+
+impl fmt::Debug for FrameService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameService").field("assembler", &self.assembler).finish_non_exhaustive()
+    }
+}
+
+impl FrameService {
+    /// Frames for this service.
+    #[must_use]
+    pub fn new(service: Arc<dyn Service>, clock: Clock) -> Self {
+        Self { service, assembler: Mutex::default(), clock }
+    }
+
+    /// Answers a frame. `peer` is the connection it came on, by any number that is not used twice.
+    pub async fn answer(&self, peer: u64, frame: &[u8]) -> Vec<u8> {
+        match self.request(peer, frame) {
+            Ok(Some(request)) => {
+                let response = codec::encode(&self.service.handle(request).await);
+                if response.len() < FRAME_LIMIT_BYTES {
+                    return Answer::Whole(&response).frame();
+                }
+                let advice = "the answer does not fit into a frame; ask for fewer rows at once";
+                Answer::Whole(&codec::encode(&Response::Refused(advice.into()))).frame()
+            }
+            Ok(None) => Answer::PartTaken.frame(),
+            Err(refusal) => Answer::Refused(refusal).frame(),
+        }
+    }
+
+    /// A connection has ended.
+    pub fn forget(&self, peer: u64) {
+        self.assembler().forget(peer);
+    }
+
+    fn request(&self, peer: u64, frame: &[u8]) -> Result<Option<Request>, ChunkRefusal> {
+        let decoded = match Frame::read(frame)? {
+            Frame::Whole(bytes) => codec::decode(bytes, FRAME_LIMIT_BYTES),
+            Frame::Part(part) => match self.assembler().take(peer, part, self.clock.now())? {
+                Some(bytes) => codec::decode(&bytes, MESSAGE_LIMIT_BYTES),
+                None => return Ok(None),
+            },
+        };
+        decoded.map(Some).map_err(|_| ChunkRefusal::Malformed)
+    }
+
+    fn assembler(&self) -> MutexGuard<'_, Assembler> {
+        self.assembler.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Dials a service of this process.
+#[derive(Debug, Clone)]
+pub struct InProcess(Arc<FrameService>);
+
+impl InProcess {
+    /// Connections to this service.
+    #[must_use]
+    pub fn new(service: Arc<dyn Service>, clock: Clock) -> Self {
+        Self(Arc::new(FrameService::new(service, clock)))
+    }
+}
+
+impl Dial for InProcess {
+    fn dial(&self, _: Duration) -> BoxFuture<'_, Result<Arc<dyn Transport>, TransportError>> {
+        let transport: Arc<dyn Transport> = Arc::new(self.clone());
+        Box::pin(async move { Ok(transport) })
+    }
+
+    fn place(&self) -> String {
+        "the scheduler in this process".to_owned()
+    }
+}
+
+/// The one connection there is: each request in parts is sent by one caller at a time.
+const PEER: u64 = 0;
+
+impl Transport for InProcess {
+    fn call(&self, frame: Vec<u8>, deadline: Duration) -> BoxFuture<'_, Result<Vec<u8>, TransportError>> {
+        Box::pin(async move {
+            tokio::time::timeout(deadline, self.0.answer(PEER, &frame))
+                .await
+                .map_err(|_| TransportError::TimedOut { after: deadline })
+        })
+    }
+}

@@ -1,0 +1,217 @@
+//! Task files: TOML, or JSON of the same shape, into a [`Submission`].
+//!
+//! A file is taken whole or refused whole, and a refusal names every fault by line, field and value. What
+//! a graph may consist of is decided by `policy::admission`; this module only finds the lines for it. It
+//! knows nothing of where the submission goes.
+
+mod build;
+mod fault;
+mod field;
+mod json_tree;
+pub mod quantity;
+mod reader;
+mod schema;
+mod shape;
+mod suggest;
+mod tasks;
+mod toml_tree;
+mod tree;
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use policy::admission::Problem;
+use policy::event::SubmissionKey;
+use policy::submission::Submission;
+
+pub use build::{DEFAULT_CPU_MILLIS, DEFAULT_GRACE, absolute, path_text, shell_argv};
+pub use fault::{FAULT_LIMIT, Fault, FileRefused};
+pub use field::{ARRAY_EXPECTED, array};
+pub use schema::schema;
+
+use fault::Source;
+use reader::{Read, Reader};
+use tree::{Malformed, Node};
+
+/// The largest task file: a hundred thousand tasks fit, a mistaken name of some other file does not.
+pub const FILE_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// What a file does not say itself.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The absolute directory that its paths are seen from.
+    pub directory: PathBuf,
+    /// The graph's name where it gives none.
+    pub name: Arc<str>,
+    /// The tenant where a task gives none.
+    pub tenant: Arc<str>,
+    /// The submission's key.
+    pub key: SubmissionKey,
+}
+
+/// How the text of a file is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// TOML.
+    Toml,
+    /// JSON.
+    Json,
+}
+
+impl Format {
+    /// By the ending of the name, and else by the first character.
+    #[must_use]
+    pub fn of(file: &Path, text: &str) -> Self {
+        let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        match ending.to_ascii_lowercase().as_str() {
+            "json" => Self::Json,
+            "toml" => Self::Toml,
+            _ if text.trim_start().starts_with('{') => Self::Json,
+            _ => Self::Toml,
+        }
+    }
+}
+
+/// Reads a task file. Blocks for as long as the file takes to read.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn read_file(file: &Path, tenant: Arc<str>, key: SubmissionKey) -> Result<Submission, FileRefused> {
+    let bytes = read_bytes(file).map_err(|expected| refused(file, 0, expected))?;
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let offset = error.utf8_error().valid_up_to();
+            let line = error.as_bytes()[..offset].iter().filter(|&&byte| byte == b'\n').count() + 1;
+            let expected = format!("not UTF-8 text: byte {offset} is not; is this a task file?");
+            return Err(refused(file, line, expected));
+        }
+    };
+    let whole = std::path::absolute(file).map_err(|error| refused(file, 0, error.to_string()))?;
+    let name = file.file_stem().map_or_else(|| "tasks".into(), |stem| stem.to_string_lossy());
+    let directory = whole.parent().unwrap_or(Path::new("/")).to_owned();
+    parse(&text, file, &Context { directory, name: (&*name).into(), tenant, key })
+}
+
+/// Reads the text of a task file; `file` is how it is called in faults.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse(text: &str, file: &Path, context: &Context) -> Result<Submission, FileRefused> {
+    let source = Source::new(text);
+    let (root, malformed) = match Format::of(file, text) {
+        Format::Toml => toml_tree::read(text),
+        Format::Json => json_tree::read(text),
+    };
+    let trusted = malformed.iter().all(|malformed| malformed.recovered);
+    let mut faults: Vec<Fault> = malformed.iter().map(|malformed| syntax_fault(&source, malformed)).collect();
+    if trusted {
+        match read_shape(&root, &source, context, &mut faults) {
+            Some(submission) if faults.is_empty() => return Ok(submission),
+            _ => {}
+        }
+    }
+    faults.sort_by_key(|fault| fault.line);
+    let more = faults.len().saturating_sub(FAULT_LIMIT) as u64;
+    faults.truncate(FAULT_LIMIT);
+    Err(FileRefused { file: file.to_owned(), faults, more })
+}
+
+fn read_shape(
+    root: &Node,
+    source: &Source<'_>,
+    context: &Context,
+    faults: &mut Vec<Fault>,
+) -> Option<Submission> {
+    let mut reader = Reader::new(source);
+    let file = shape::File::read(root, &mut reader);
+    faults.append(&mut reader.faults);
+    let built = build::build(&file?, context);
+    faults.extend(without_repeats(built.faults, faults));
+    let rejected = match policy::admission::check(&built.submission) {
+        Ok(()) => Vec::new(),
+        Err(rejection) => rejection.problems,
+    };
+    let rejected = rejected.iter().map(|problem| admission_fault(problem, &built.submission, &built.lines));
+    faults.extend(without_repeats(rejected.collect(), faults));
+    Some(built.submission)
+}
+
+/// Leaves out what is said of a field that something was said of already: what stands there now is not
+/// what the file says. The same goes for a file without tasks.
+fn without_repeats(found: Vec<Fault>, known: &[Fault]) -> Vec<Fault> {
+    let said = |fault: &Fault| {
+        known.iter().any(|known| {
+            let same_task = known.task == fault.task && subject(known) == subject(fault);
+            same_task || (fault.task.is_none() && fault.field.is_empty())
+        })
+    };
+    found.into_iter().filter(|fault| !said(fault)).collect()
+}
+
+/// What a fault is about: the outermost field, and the command for the two ways to give it.
+fn subject(fault: &Fault) -> &str {
+    match fault.field.split('.').next().unwrap_or_default() {
+        "shell" => "command",
+        field => field,
+    }
+}
+
+fn syntax_fault(source: &Source<'_>, malformed: &Malformed) -> Fault {
+    let expected = match malformed.first {
+        Some(first) => format!("{}; the first is on line {}", malformed.what, source.line(first)),
+        None => malformed.what.clone(),
+    };
+    let line = source.line(malformed.span.start);
+    Fault { line, task: None, field: String::new(), value: String::new(), expected }
+}
+
+/// A problem that admission found, in the words of the file.
+fn admission_fault(problem: &Problem, submission: &Submission, lines: &[usize]) -> Fault {
+    let item = problem.item.and_then(|place| submission.items.get(place));
+    Fault {
+        line: problem.item.and_then(|place| lines.get(place).copied()).unwrap_or(0),
+        task: item.map(|item| item.spec.name.to_string()),
+        field: problem.field.to_string(),
+        value: fault::shown(&problem.value),
+        expected: problem.expected.to_string(),
+    }
+}
+
+/// At most [`FILE_LIMIT_BYTES`]; a larger file is not even read.
+fn read_bytes(file: &Path) -> Result<Vec<u8>, String> {
+    let open = File::open(file).map_err(|error| format!("cannot be opened: {error}"))?;
+    let metadata = open.metadata().map_err(|error| format!("cannot be read: {error}"))?;
+    if metadata.is_dir() {
+        return Err("is a directory, not a task file".to_owned());
+    }
+    if metadata.len() > FILE_LIMIT_BYTES {
+        return Err(too_large(metadata.len()));
+    }
+    let mut bytes = Vec::new();
+    // Pipes have no length: the limit holds for what comes.
+    open.take(FILE_LIMIT_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    if bytes.len() as u64 > FILE_LIMIT_BYTES {
+        return Err(too_large(bytes.len() as u64));
+    }
+    Ok(bytes)
+}
+
+fn too_large(bytes: u64) -> String {
+    format!(
+        "has {bytes} bytes or more, the limit is {FILE_LIMIT_BYTES}; use an array for many similar tasks, or \
+         several files"
+    )
+}
+
+fn refused(file: &Path, line: usize, expected: String) -> FileRefused {
+    let fault = Fault { line, task: None, field: String::new(), value: String::new(), expected };
+    FileRefused { file: file.to_owned(), faults: vec![fault], more: 0 }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,231 @@
+//! From what a file says to what is submitted: names into places, defaults filled in, paths made whole.
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::event::Item;
+use policy::resources::Resources;
+use policy::submission::Submission;
+use policy::task::{Priority, RetryPolicy, TaskSpec};
+use policy::text::OsText;
+use rustc_hash::FxHashMap;
+
+use super::Context;
+use super::fault::Fault;
+use super::reader::At;
+use super::shape::{Common, File, Retry, Task};
+use super::suggest::closest;
+
+/// What a task needs where it says nothing: one core.
+pub const DEFAULT_CPU_MILLIS: u64 = 1000;
+/// Between the polite signal and the one that cannot be refused, where a task says nothing.
+pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
+/// Attempts in all where a task has a `retry` table that does not say.
+const DEFAULT_RETRY_ATTEMPTS: u32 = 3;
+
+/// A submission, with the line of each item's name. Where something was wrong a harmless value stands in
+/// its place, so that the rest can be checked as well.
+#[derive(Debug)]
+pub(super) struct Built {
+    pub(super) submission: Submission,
+    pub(super) lines: Vec<usize>,
+    pub(super) faults: Vec<Fault>,
+}
+
+pub(super) fn build(file: &File, context: &Context) -> Built {
+    let tasks = file.tasks.as_ref().map(|tasks| tasks.value.0.as_slice()).unwrap_or_default();
+    let nothing = Common::default();
+    let defaults = file.defaults.as_ref().map_or(&nothing, |defaults| &defaults.value);
+    let mut faults = Vec::new();
+    if let Some(fault) = nothing_to_do(file) {
+        faults.push(fault);
+    }
+    let places: FxHashMap<&str, u32> =
+        (0..).zip(tasks).map(|(place, (name, _))| (name.as_str(), place)).collect();
+    let mut items = Vec::with_capacity(tasks.len());
+    for (name, task) in tasks {
+        faults.extend(conflicts(name, task));
+        items.push(Item {
+            spec: Arc::new(spec(name, &task.value, defaults, context)),
+            dependencies: dependencies(name, &task.value, &places, &mut faults),
+            array: task.value.array.as_ref().map(|array| array.value.0),
+        });
+    }
+    let name = file.name.as_ref().map_or(&*context.name, |name| &name.value.0);
+    let submission = Submission { key: context.key, name: name.into(), items };
+    Built { submission, lines: tasks.iter().map(|(_, task)| task.line).collect(), faults }
+}
+
+fn nothing_to_do(file: &File) -> Option<Fault> {
+    let line = match &file.tasks {
+        Some(tasks) if !tasks.value.0.is_empty() => return None,
+        Some(tasks) => tasks.line,
+        None => 0,
+    };
+    let expected = "there is no task; the smallest file is: [task.hello] command = [\"echo\", \"hello\"]";
+    Some(Fault {
+        line,
+        task: None,
+        field: String::new(),
+        value: String::new(),
+        expected: expected.to_owned(),
+    })
+}
+
+/// Fields that exclude or need each other.
+fn conflicts(name: &str, task: &At<Task>) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut fault = |line: usize, field: &str, expected: &str| {
+        let (task, field) = (Some(name.to_owned()), field.to_owned());
+        faults.push(Fault { line, task, field, value: String::new(), expected: expected.to_owned() });
+    };
+    match (&task.value.command, &task.value.shell) {
+        (None, None) => fault(task.line, "command", "is missing (or shell, for a line that a shell reads)"),
+        (Some(_), Some(shell)) => fault(shell.line, "shell", "stands beside command: keep one of them"),
+        _ => {}
+    }
+    let common = &task.value.common;
+    if let (Some(_), Some(retry)) = (&common.retries, &common.retry) {
+        fault(retry.line, "retry", "stands beside retries: keep one of them");
+    }
+    faults
+}
+
+fn dependencies(name: &str, task: &Task, places: &FxHashMap<&str, u32>, faults: &mut Vec<Fault>) -> Vec<u32> {
+    let mut dependencies = Vec::new();
+    for wanted in task.after.iter().flat_map(|after| &after.value.0) {
+        match places.get(wanted.value.as_str()) {
+            Some(&place) if dependencies.contains(&place) => {}
+            Some(&place) => dependencies.push(place),
+            None => faults.push(Fault {
+                line: wanted.line,
+                task: Some(name.to_owned()),
+                field: "after".to_owned(),
+                value: format!("{:?}", wanted.value),
+                expected: match closest(&wanted.value, places.keys().copied()) {
+                    Some(meant) => format!("no such task; did you mean {meant:?}?"),
+                    None => "no such task in this file".to_owned(),
+                },
+            }),
+        }
+    }
+    dependencies
+}
+
+fn spec(name: &str, task: &Task, defaults: &Common, context: &Context) -> TaskSpec {
+    let own = &task.common;
+    let directory = pick(&own.directory, &defaults.directory).map(|directory| directory.0.as_str());
+    let tenant = pick(&own.tenant, &defaults.tenant).map_or(&*context.tenant, |tenant| &tenant.0);
+    TaskSpec {
+        name: name.into(),
+        argv: argv(task),
+        directory: Some(path_text(&absolute(&context.directory, directory.unwrap_or(".")))),
+        environment: environment(own, defaults),
+        resources: resources(own, defaults),
+        priority: pick(&own.priority, &defaults.priority).map_or(Priority::Normal, |priority| priority.0),
+        tenant: tenant.into(),
+        retry: retry(own, defaults),
+        timeout: pick(&own.timeout, &defaults.timeout).map(|timeout| timeout.0),
+        grace: pick(&own.grace, &defaults.grace).map_or(DEFAULT_GRACE, |grace| grace.0),
+    }
+}
+
+/// The program that reads `shell` lines.
+const SHELL: [&str; 2] = ["/bin/sh", "-c"];
+
+fn argv(task: &Task) -> Vec<OsText> {
+    match (&task.command, &task.shell) {
+        (Some(words), _) => words.value.0.iter().map(|word| word.as_str().into()).collect(),
+        (None, Some(script)) => shell_argv(&script.value.0),
+        // The missing command is a fault already.
+        (None, None) => vec!["true".into()],
+    }
+}
+
+/// The argument list that has `/bin/sh` read `script`.
+#[must_use]
+pub fn shell_argv(script: &str) -> Vec<OsText> {
+    SHELL.into_iter().chain([script]).map(OsText::from).collect()
+}
+
+fn environment(own: &Common, defaults: &Common) -> Vec<(OsText, OsText)> {
+    let mut variables: Vec<(&str, &str)> = Vec::new();
+    for table in [&defaults.env, &own.env].into_iter().flatten() {
+        for (name, value) in &table.value.0 {
+            match variables.iter_mut().find(|(known, _)| known == name) {
+                Some(variable) => variable.1 = value,
+                None => variables.push((name, value)),
+            }
+        }
+    }
+    variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+fn resources(own: &Common, defaults: &Common) -> Resources {
+    let mut named = defaults.resources.as_ref().map(|amounts| amounts.value.0.clone()).unwrap_or_default();
+    if let Some(amounts) = &own.resources {
+        named.extend(amounts.value.0.clone());
+    }
+    Resources {
+        cpu_millis: pick(&own.cpus, &defaults.cpus).map_or(DEFAULT_CPU_MILLIS, |cpus| cpus.0),
+        memory_bytes: pick(&own.memory, &defaults.memory).map_or(0, |memory| memory.0),
+        gpu_slots: pick(&own.gpu, &defaults.gpu).map_or(0, |gpu| gpu.0),
+        named,
+    }
+}
+
+/// The task's own `retries` or `retry` go before either of the defaults.
+fn retry(own: &Common, defaults: &Common) -> RetryPolicy {
+    for common in [own, defaults] {
+        if let Some(retry) = &common.retry {
+            return retry_policy(&retry.value);
+        }
+        if let Some(retries) = &common.retries {
+            return RetryPolicy { max_attempts: retries.value.0.saturating_add(1), ..RetryPolicy::default() };
+        }
+    }
+    RetryPolicy::default()
+}
+
+fn retry_policy(retry: &Retry) -> RetryPolicy {
+    let usual = RetryPolicy::default();
+    RetryPolicy {
+        max_attempts: value(&retry.attempts).map_or(DEFAULT_RETRY_ATTEMPTS, |attempts| attempts.0),
+        backoff: value(&retry.backoff).map_or(usual.backoff, |backoff| backoff.0),
+        factor_percent: value(&retry.factor).map_or(usual.factor_percent, |factor| factor.0),
+        backoff_limit: value(&retry.backoff_limit).map_or(usual.backoff_limit, |limit| limit.0),
+        retryable_exit_codes: value(&retry.exit_codes).map(|codes| codes.0.clone()).unwrap_or_default(),
+    }
+}
+
+fn value<T>(field: &Option<At<T>>) -> Option<&T> {
+    field.as_ref().map(|at| &at.value)
+}
+
+fn pick<'c, T>(own: &'c Option<At<T>>, default: &'c Option<At<T>>) -> Option<&'c T> {
+    value(own).or_else(|| value(default))
+}
+
+/// `path` as seen from `base`, without `.`; `..` is resolved by the names alone, as a shell does.
+#[must_use]
+pub fn absolute(base: &Path, path: &str) -> PathBuf {
+    let mut whole = PathBuf::new();
+    for component in base.join(path).components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                whole.pop();
+            }
+            other => whole.push(other),
+        }
+    }
+    whole
+}
+
+/// A path, byte for byte.
+#[must_use]
+pub fn path_text(path: &Path) -> OsText {
+    use std::os::unix::ffi::OsStrExt;
+    OsText::from(path.as_os_str().as_bytes().to_vec())
+}

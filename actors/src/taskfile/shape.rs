@@ -1,0 +1,97 @@
+//! What a task file consists of: its tables, and their fields with what they mean.
+//!
+//! The comments here are what an editor shows when it reads the published schema.
+
+use super::field::{
+    Amounts, Array, Attempts, Cpus, Environment, ExitCodes, Factor, Length, Memory, Names, Retries, Slots,
+    Text, Urgency, Words,
+};
+use super::reader::{At, Fields, Reader, fields};
+use super::tasks::Tasks;
+use super::tree::Entry;
+
+fields! {
+    /// Tasks that are submitted together, as one graph.
+    struct File {
+        /// The schema that an editor checks the file with. Has no effect.
+        "$schema" schema: Text,
+        /// The graph's name. Default: the file's name without its ending.
+        "name" name: Text,
+        /// Values for every task that does not give its own.
+        "defaults" defaults: Common,
+        /// The tasks by name. At least one.
+        "task" tasks: Tasks,
+    }
+}
+
+fields! {
+    /// One task, or an array of them. Needs either `command` or `shell`.
+    struct Task {
+        /// The program and its arguments. No shell reads them.
+        "command" command: Words,
+        /// A script for /bin/sh, instead of `command`.
+        "shell" shell: Text,
+        /// The tasks that must succeed before this one starts.
+        "after" after: Names,
+        /// Makes one task for each index; each finds its own in the variable CRAB_ARRAY_INDEX.
+        "array" array: Array,
+    } with common: Common
+}
+
+fields! {
+    /// What tasks and the defaults have in common.
+    struct Common {
+        /// Where to run, seen from the directory of the file. Default: the directory of the file.
+        "directory" directory: Text,
+        /// Environment variables, on top of the worker's own; those of the defaults are added.
+        "env" env: Environment,
+        /// Cores, such as 2 or 0.5. Default: 1.
+        "cpus" cpus: Cpus,
+        /// Memory, such as "4 GiB" or "512 MB". Default: none is set aside.
+        "memory" memory: Memory,
+        /// Slots of the GPU. Default: 0.
+        "gpu" gpu: Slots,
+        /// Amounts of the site's own resources by name; those of the defaults are added.
+        "resources" resources: Amounts,
+        /// How urgent it is. Default: normal.
+        "priority" priority: Urgency,
+        /// Who is charged its share. Default: who submits.
+        "tenant" tenant: Text,
+        /// The longest an attempt may run, such as "5m". Default: no limit.
+        "timeout" timeout: Length,
+        /// Between SIGTERM and SIGKILL. Default: "5s".
+        "grace" grace: Length,
+        /// Attempts after the first one where it fails. Default: 0.
+        "retries" retries: Retries,
+        /// Which failures lead to another attempt, and when; instead of `retries`.
+        "retry" retry: Retry,
+    }
+}
+
+fields! {
+    /// Which failures lead to another attempt, and when.
+    struct Retry {
+        /// Attempts in all, the first one included. Default: 3.
+        "attempts" attempts: Attempts,
+        /// The wait after the first failure. Default: "100ms".
+        "backoff" backoff: Length,
+        /// What the wait is multiplied with after each failure. Default: 2.
+        "factor" factor: Factor,
+        /// The longest wait. Default: "30s".
+        "backoff_limit" backoff_limit: Length,
+        /// The exit codes worth another attempt. Default: all but 0.
+        "exit_codes" exit_codes: ExitCodes,
+    }
+}
+
+fields! {
+    /// The indices of an array as a table.
+    struct Range {
+        /// The first index.
+        "from" from: super::field::Index,
+        /// The last index.
+        "to" to: super::field::Index,
+        /// How many may run at once. Default: no limit.
+        "limit" limit: Attempts,
+    }
+}

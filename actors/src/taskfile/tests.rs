@@ -1,0 +1,309 @@
+//! Whole files: what they become, and what is said of wrong ones, word for word.
+
+use std::time::Duration;
+
+use policy::event::ArraySpec;
+use policy::task::{Priority, RetryPolicy};
+use proptest::prelude::*;
+
+use super::*;
+
+fn context() -> Context {
+    Context {
+        directory: "/work/repo".into(),
+        name: "build".into(),
+        tenant: "ann".into(),
+        key: SubmissionKey(7),
+    }
+}
+
+fn read(text: &str) -> Submission {
+    parse(text, Path::new("build.toml"), &context()).unwrap_or_else(|refused| panic!("{refused}"))
+}
+
+fn faults(text: &str) -> String {
+    parse(text, Path::new("build.toml"), &context()).expect_err("a wrong file").to_string()
+}
+
+#[test]
+fn a_whole_file_becomes_what_it_says() {
+    let submission = read(
+        r#"
+        name = "nightly"
+        [defaults]
+        env = { RUST_LOG = "info", JOBS = 2 }
+        cpus = 0.5
+        retries = 2
+        timeout = "5m"
+        resources = { license = 1 }
+        [task.test]
+        command = ["cargo", "test"]
+        after = ["build"]
+        array = "1-4%2"
+        memory = "2 GiB"
+        gpu = 1
+        priority = "High"
+        env = { JOBS = 4 }
+        [task.build]
+        shell = "make && make install"
+        directory = "../lib"
+        timeout = "1h30m"
+        grace = 10
+        tenant = "bob"
+        resources = { disk = 3 }
+        retry = { attempts = 5, backoff = "1s", factor = 1.5, backoff_limit = "1m", exit_codes = [75] }
+        "#,
+    );
+    assert_eq!((&*submission.name, submission.key), ("nightly", SubmissionKey(7)));
+    let [test, build] = &submission.items[..] else { panic!("two items in the order of the file") };
+    assert_eq!(test.dependencies, [1]);
+    assert_eq!(test.array, Some(ArraySpec { first: 1, count: 4, parallel_limit: Some(2) }));
+    let spec = &test.spec;
+    assert_eq!((&*spec.name, &*spec.tenant, spec.priority), ("test", "ann", Priority::High));
+    assert_eq!(spec.argv, ["cargo".into(), "test".into()]);
+    assert_eq!(spec.directory, Some("/work/repo".into()));
+    assert_eq!(spec.environment, [("RUST_LOG".into(), "info".into()), ("JOBS".into(), "4".into())]);
+    assert_eq!(
+        (spec.resources.cpu_millis, spec.resources.memory_bytes, spec.resources.gpu_slots),
+        (500, 2 << 30, 1)
+    );
+    assert_eq!(spec.retry, RetryPolicy { max_attempts: 3, ..RetryPolicy::default() });
+    assert_eq!((spec.timeout, spec.grace), (Some(Duration::from_secs(300)), DEFAULT_GRACE));
+    let spec = &build.spec;
+    assert_eq!(spec.argv, ["/bin/sh".into(), "-c".into(), "make && make install".into()]);
+    assert_eq!((spec.directory.as_ref(), &*spec.tenant), (Some(&"/work/lib".into()), "bob"));
+    assert_eq!((spec.timeout, spec.grace), (Some(Duration::from_secs(5400)), Duration::from_secs(10)));
+    assert_eq!(spec.resources.named, [("disk".into(), 3), ("license".into(), 1)].into());
+    assert_eq!(spec.retry.max_attempts, 5);
+    assert_eq!(spec.retry.factor_percent, 150);
+    assert_eq!(spec.retry.retryable_exit_codes, [75]);
+}
+
+#[test]
+fn json_says_the_same() {
+    let toml = read(
+        "[task.a]\ncommand = [\"x\"]\nafter = \"b\"\narray = { from = 1, to = 3 }\n[task.b]\nshell = \"y\"",
+    );
+    let json = r#"{"$schema": "s", "task": {
+        "a": {"command": ["x"], "after": "b", "array": {"from": 1, "to": 3}, "timeout": null},
+        "b": {"shell": "y"}}}"#;
+    assert_eq!(parse(json, Path::new("build"), &context()), Ok(toml));
+}
+
+/// Each wrong file, and the one thing that is said of it after `build.toml:`.
+const WRONG: &[(&str, &str)] = &[
+    ("", " there is no task; the smallest file is: [task.hello] command = [\"echo\", \"hello\"]"),
+    ("x = 1\n[task.a]\nshell = \"true\"", "1: x: no such field; there are $schema, name, defaults, task"),
+    ("nmae = 1\n[task.a]\nshell = \"true\"", "1: nmae: no such field; did you mean \"name\"?"),
+    (
+        "[task.a]\nshell = \"true\"\ntimeuot = 1",
+        "3: task \"a\": timeuot: no such field; did you mean \"timeout\"?",
+    ),
+    ("[task.a]", "1: task \"a\": command: is missing (or shell, for a line that a shell reads)"),
+    (
+        "[task.a]\nshell = \"x\"\ncommand = [\"x\"]",
+        "2: task \"a\": shell: stands beside command: keep one of them",
+    ),
+    ("[task.a]\nshell = 1", "2: task \"a\": shell = 1: must be a text that is not empty"),
+    (
+        "[task.a]\ncommand = \"cargo test\"",
+        "2: task \"a\": command = \"cargo test\": must be a list of texts: the program and its arguments, such as \
+         [\"make\", \"-j2\"]; for a line that a shell reads write shell = \"…\"",
+    ),
+    (
+        "[task.a]\ncommand = [\"x\", 1]",
+        "2: task \"a\": command = 1: must be a text: arguments stand in quotes",
+    ),
+    (
+        "[task.test]\nshell = \"x\"\ncpus = -1",
+        "3: task \"test\": cpus = -1: must be between 0.001 and 1,000,000 in steps of 0.001",
+    ),
+    (
+        "[task.a]\nshell = \"x\"\ncpus = nan",
+        "3: task \"a\": cpus = nan: must be between 0.001 and 1,000,000 in steps of 0.001",
+    ),
+    (
+        "[task.a]\nshell = \"x\"\nmemory = \"4 XB\"",
+        "3: task \"a\": memory = \"4 XB\": must be a size such as \"512 MB\" or \"4 GiB\", or a number of bytes",
+    ),
+    (
+        "[task.a]\nshell = \"x\"\nmemory = \"2048 TiB\"",
+        "3: task \"a\": memory = \"2048 TiB\": must not be larger than 1 PiB",
+    ),
+    (
+        "[task.a]\nshell = \"x\"\ngpu = 1.5",
+        "3: task \"a\": gpu = 1.5: must be a whole number between 0 and 1,000,000",
+    ),
+    (
+        "[task.a]\nshell = \"x\"\nresources = { disk = -1 }",
+        "3: task \"a\": resources.disk = -1: must be a whole number from 0",
+    ),
+    (
+        "[task.a]\nshell = \"x\"\npriority = \"urgent\"",
+        "3: task \"a\": priority = \"urgent\": must be one of low, normal, high, critical",
+    ),
+    (
+        "[task.a]\nshell = \"x\"\ntimeout = \"5 minutes\"",
+        "3: task \"a\": timeout = \"5 minutes\": must be a length of time such as \"90s\", \"5m\" or \"1h30m\" (units: \
+         ms, s, m, h, d)",
+    ),
+    (
+        "[task.a]\nshell = \"x\"\ngrace = \"400d\"",
+        "3: task \"a\": grace = \"400d\": must not be longer than 366 days",
+    ),
+    (
+        "[task.a]\nshell = \"x\"\nretries = -1",
+        "3: task \"a\": retries = -1: must be a whole number between 0 and 1,000,000",
+    ),
+    (
+        "[task.a]\nshell = \"x\"\nretries = 1\nretry = { attempts = 2 }",
+        "4: task \"a\": retry: stands beside retries: keep one of them",
+    ),
+    (
+        "[task.a]\nshell = \"x\"\n[task.a.retry]\nattempts = 0",
+        "4: task \"a\": retry.attempts = 0: must be a whole number between 1 and 1,000,000",
+    ),
+    (
+        "[task.a]\nshell = \"x\"\nretry.exit_codes = [0]",
+        "3: task \"a\": retry.exit_codes = 0: must be a whole number between 1 and 255",
+    ),
+    (
+        "[task.a]\nshell = \"x\"\nretry.factor = 0.5",
+        "3: task \"a\": retry.factor = 0.5: must be between 1 and 1000",
+    ),
+    (
+        "[task.a]\nshell = \"x\"\narray = \"9-1\"",
+        "3: task \"a\": array = \"9-1\": must be the first and last index, such as \"1-1000\", with \"%4\" behind for \
+         at most 4 at once",
+    ),
+    ("[task.a]\nshell = \"x\"\nenv = { A = [1] }", "3: task \"a\": env = [1]: variable \"A\" must be a text"),
+    (
+        "[task.build]\nshell = \"x\"\n[task.b]\nshell = \"x\"\nafter = [\"biuld\"]",
+        "5: task \"b\": after = \"biuld\": no such task; did you mean \"build\"?",
+    ),
+    (
+        "[task.a]\nshell = \"x\"\nafter = [\"elsewhere\"]",
+        "3: task \"a\": after = \"elsewhere\": no such task in this file",
+    ),
+    (
+        "[task.a]\nshell = \"x\"\n[task.b]\nshell = \"y\"\n[task.a]\nshell = \"z\"",
+        "5: a is there twice; the first is on line 1",
+    ),
+    ("[task.a]\nshell = \"x\"\ncpus = 1\nshell = \"y\"", "4: shell is there twice; the first is on line 2"),
+    (
+        "[[task]]\nname = \"a\"",
+        "1: task = [[task]]: must be a table for each task under its name: [task.NAME]",
+    ),
+    ("[task]\na = 1", "2: task \"a\": must be a table"),
+    ("defaults = 1\n[task.a]\nshell = \"x\"", "1: defaults = 1: must be a table"),
+];
+
+#[test]
+fn each_fault_is_named_by_line_field_and_value() {
+    for (text, expected) in WRONG {
+        assert_eq!(faults(text), format!("build.toml:{expected}"), "of {text:?}");
+    }
+}
+
+#[test]
+fn every_fault_of_a_file_is_listed_in_order() {
+    let text = "[task.a]\nshell = \"x\"\ncpus = 0\nafter = [\"c\"]\n[task.b]\ncommand = []\nspeed = 3\n";
+    let lines: Vec<String> = faults(text).lines().map(|line| line.chars().take(38).collect()).collect();
+    assert_eq!(
+        lines,
+        [
+            "build.toml:3: task \"a\": cpus = 0: must",
+            "build.toml:4: task \"a\": after = \"c\": n",
+            "build.toml:6: task \"b\": command = []: ",
+            "build.toml:7: task \"b\": speed: no such",
+        ]
+    );
+}
+
+#[test]
+fn syntax_errors_are_listed_by_line() {
+    let refused = faults("[task.a]\nshell = \n\n[task.b\nshell = \"x\"\n");
+    assert!(refused.starts_with("build.toml:2: "), "{refused}");
+    assert!(refused.contains("\nbuild.toml:4: "), "{refused}");
+}
+
+#[test]
+fn what_is_not_shown_of_many_faults_is_counted() {
+    let mut text = String::new();
+    for index in 0..FAULT_LIMIT + 5 {
+        text.push_str(&format!("[task.t{index}]\n"));
+    }
+    assert!(faults(&text).ends_with("\nand 5 more"));
+}
+
+#[test]
+fn a_file_that_is_too_large_is_not_read() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(100_000_000).unwrap();
+    let refused = read_file(file.path(), "ann".into(), SubmissionKey(1)).unwrap_err();
+    assert_eq!(
+        refused.faults[0].to_string(),
+        "has 100000000 bytes or more, the limit is 16777216; use an array for many similar tasks, or several files"
+    );
+}
+
+#[test]
+fn what_is_not_text_is_refused_with_its_line() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), b"[task.a]\nshell = \"\xff\"\n").unwrap();
+    let refused = read_file(file.path(), "ann".into(), SubmissionKey(1)).unwrap_err();
+    assert_eq!(refused.faults[0].line, 2);
+    assert_eq!(refused.faults[0].expected, "not UTF-8 text: byte 18 is not; is this a task file?");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_refused() {
+    let refused = read_file(Path::new("/nowhere/x.toml"), "ann".into(), SubmissionKey(1)).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "/nowhere/x.toml: cannot be opened: No such file or directory (os error 2)"
+    );
+}
+
+#[test]
+fn paths_and_names_come_from_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("nightly.toml");
+    std::fs::write(&file, "[task.a]\nshell = \"x\"\ndirectory = \"./sub/.\"\n").unwrap();
+    let submission = read_file(&file, "ann".into(), SubmissionKey(1)).unwrap();
+    assert_eq!(&*submission.name, "nightly");
+    assert_eq!(submission.items[0].spec.directory, Some(path_text(&directory.path().join("sub"))));
+}
+
+#[test]
+fn the_published_schema_is_current() {
+    let stored = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/crab-tasks.schema.json");
+    let stored = std::fs::read_to_string(stored).unwrap_or_default();
+    assert!(stored == schema(), "write it anew: crab schema > actors/examples/crab-tasks.schema.json");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn any_text_is_read_or_refused(text in "\\PC{0,200}") {
+        let _ = parse(&text, Path::new("x.toml"), &context());
+        let _ = parse(&text, Path::new("x.json"), &context());
+    }
+
+    #[test]
+    fn anything_that_looks_like_a_task_file_is_read_or_refused(
+        lines in proptest::collection::vec(
+            prop_oneof![
+                Just("[task.a]".to_owned()), Just("[task.b]".to_owned()), Just("[[task.a]]".to_owned()),
+                Just("[defaults]".to_owned()), Just("task.a.env = {".to_owned()),
+                "(shell|cpus|after|array|retry|env|timeout|name) = (1|-1|1e400|\"x\"|\\[|\\[\\]|\\{\\}|nan|\"1-3%0\"|1979-05-27)",
+            ],
+            0..12,
+        )
+    ) {
+        if let Err(refused) = parse(&lines.join("\n"), Path::new("x.toml"), &context()) {
+            prop_assert!(!refused.faults.is_empty());
+        }
+    }
+}

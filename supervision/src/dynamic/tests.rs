@@ -1,0 +1,221 @@
+//! Real actors on the paused clock, and one measurement that is run by hand.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+
+use super::*;
+use crate::describe::ChildState;
+use crate::supervisor::{self, Running};
+use crate::testing::{Scene, Worker, WorkerMessage, until_idle};
+use crate::{Actor, ActorError, Ending, Inquiry, Kind, Me, Message};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+async fn supervised(dynamic: &Dynamic<Worker>, intensity: Intensity) -> Running {
+    let args = SupervisorArgs::new("root", Strategy::OneForOne, intensity, vec![dynamic.child()]);
+    supervisor::start(args).await.expect("starts")
+}
+
+fn one_shard() -> Options {
+    Options { shards: NonZeroUsize::MIN, ..Options::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_right_after_a_start_is_not_lost() {
+    let scene = Scene::new();
+    let dynamic = Dynamic::<Worker>::temporary("tasks", Options::default());
+    let mut running = supervised(&dynamic, Intensity::NONE).await;
+    let address = Scene::address("1");
+    dynamic.start(scene.args("1"), &address).expect("starts");
+    assert!(address.is_bound());
+    assert_eq!(address.ask(SECOND, WorkerMessage::Echo).await, Ok(()));
+    assert_eq!(address.probe().read().undelivered, 0);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn ended_children_leave_and_all_stop_with_the_whole() {
+    let mut scene = Scene::new();
+    let dynamic = Dynamic::<Worker>::temporary("tasks", one_shard());
+    let mut running = supervised(&dynamic, Intensity::NONE).await;
+    let addresses: Vec<_> = ["1", "2", "3", "4", "5"]
+        .into_iter()
+        .map(|name| {
+            let address = Scene::address(name);
+            dynamic.start(scene.args(name), &address).expect("starts");
+            address
+        })
+        .collect();
+    assert_eq!(dynamic.count(), 5);
+    addresses[0].tell(WorkerMessage::End);
+    addresses[1].tell(WorkerMessage::Panic);
+    addresses[2].tell(WorkerMessage::Kill);
+    assert_eq!(scene.all().await, "+1 +2 +3 +4 +5 -1");
+    assert_eq!(dynamic.count(), 2);
+    assert_eq!(dynamic.count_children(), Counts { specs: 2, active: 2, supervisors: 0, workers: 2 });
+    assert_eq!(running.stop().await, Ending::Stopped);
+    assert_eq!(scene.all().await, "-4 -5");
+    assert_eq!(dynamic.count(), 0);
+    assert!(!addresses.iter().any(Address::is_bound), "no child lives after the stop");
+    let refusal = dynamic.start(scene.args("6"), &Scene::address("6")).expect_err("it has stopped");
+    assert_eq!(refusal.to_string(), "tasks is not running");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_is_refused_before_the_tree_runs_at_the_limit_and_when_it_fails() {
+    let scene = Scene::new();
+    let dynamic = Dynamic::<Worker>::temporary("tasks", Options { limit: 1, ..Options::default() });
+    let start = |name| dynamic.start(scene.args(name), &Scene::address(name));
+    assert!(matches!(start("1"), Err(Refusal::NotRunning(_))));
+    let mut running = supervised(&dynamic, Intensity::NONE).await;
+    let bad = scene.args("bad");
+    bad.bad_starts.store(1, Ordering::Relaxed);
+    let refusal = dynamic.start(bad, &Scene::address("bad")).expect_err("it does not start");
+    assert_eq!(refusal.to_string(), "failed to start: cannot start");
+    start("1").expect("a failed start takes no place");
+    assert_eq!(start("2").expect_err("full").to_string(), "tasks has its limit of 1 children");
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn transient_children_come_back_after_failures_only() {
+    let mut scene = Scene::new();
+    let plenty = Intensity::new(9, SECOND);
+    let dynamic = Dynamic::<Worker>::transient("tasks", one_shard(), plenty, None);
+    let mut running = supervised(&dynamic, Intensity::NONE).await;
+    let address = Scene::address("1");
+    dynamic.start(scene.args("1"), &address).expect("starts");
+    for way in [WorkerMessage::Panic, WorkerMessage::Fail, WorkerMessage::Kill] {
+        address.tell(way);
+        until_idle().await;
+    }
+    assert_eq!(scene.all().await, "+1 +1 +1 +1");
+    assert_eq!((dynamic.count(), address.probe().restarts()), (1, 3));
+    address.tell(WorkerMessage::End);
+    assert_eq!(scene.all().await, "-1");
+    assert_eq!(dynamic.count(), 0);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_that_fails_waits_longer_and_a_stop_forgets_it() {
+    let mut scene = Scene::new();
+    let backoff = Backoff { first: SECOND, most: 60 * SECOND, healthy_after: 60 * SECOND };
+    let plenty = Intensity::new(9, 60 * SECOND);
+    let dynamic = Dynamic::<Worker>::transient("tasks", one_shard(), plenty, Some(backoff));
+    let mut running = supervised(&dynamic, Intensity::NONE).await;
+    let (address, args) = (Scene::address("1"), scene.args("1"));
+    let bad = Arc::clone(&args.bad_starts);
+    dynamic.start(args, &address).expect("starts");
+    bad.store(9, Ordering::Relaxed);
+    let failed = Instant::now();
+    address.tell(WorkerMessage::Fail);
+    assert_eq!(scene.next(3).await, ["+1", "!1", "!1"]);
+    assert_eq!(failed.elapsed().as_secs(), 3);
+    assert_eq!(dynamic.which_children(9)[0].state, ChildState::Restarting);
+    assert_eq!(dynamic.count_children(), Counts { specs: 1, active: 0, supervisors: 0, workers: 1 });
+    assert_eq!(running.stop().await, Ending::Stopped);
+    assert_eq!((failed.elapsed().as_secs(), dynamic.count()), (3, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_restarts_over_all_shards_end_the_whole_and_escalate() {
+    let mut scene = Scene::new();
+    let dynamic = Dynamic::<Worker>::transient("tasks", Options::default(), Intensity::new(2, SECOND), None);
+    let mut running = supervised(&dynamic, Intensity::new(1, 60 * SECOND)).await;
+    for round in 0..2 {
+        let addresses = ["1", "2", "3"].map(|name| {
+            let address = Scene::address(name);
+            dynamic.start(scene.args(name), &address).expect("starts");
+            address
+        });
+        scene.all().await;
+        for address in &addresses {
+            address.tell(WorkerMessage::Fail);
+        }
+        scene.all().await;
+        assert!(!addresses.iter().any(Address::is_bound), "round {round}");
+        assert_eq!(dynamic.count(), 0);
+    }
+    let ending = running.join().await;
+    assert!(matches!(&ending, Ending::GaveUp { child, .. } if child == "tasks"), "{ending:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn children_show_in_the_description_of_the_tree_up_to_the_limit() {
+    let scene = Scene::new();
+    let dynamic = Dynamic::<Worker>::temporary("tasks", one_shard());
+    let mut running = supervised(&dynamic, Intensity::NONE).await;
+    for name in ["1", "2", "3"] {
+        dynamic.start(scene.args(name), &Scene::address(name)).expect("starts");
+    }
+    let inquiry = Inquiry { children_limit: 2, ..Inquiry::default() };
+    let described = running.which_children(inquiry).await.expect("the root answers");
+    let mut seen = Vec::new();
+    described[0].visit(&mut |child| seen.push((child.name.clone(), child.kind)));
+    let line = |name: &str, kind| (name.to_owned(), kind);
+    let (supervisor, worker) = (Kind::Supervisor, Kind::Worker);
+    assert_eq!(
+        seen,
+        [line("tasks", supervisor), line("tasks/0", supervisor), line("1", worker), line("2", worker)]
+    );
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_child_that_cannot_be_killed_is_left_behind_and_said() {
+    let scene = Scene::new();
+    let shutdown = Shutdown::Deadline(Duration::from_millis(20));
+    let dynamic = Dynamic::<Worker>::temporary("tasks", Options { shutdown, ..one_shard() });
+    let mut running = supervised(&dynamic, Intensity::NONE).await;
+    let address = Scene::address("1");
+    dynamic.start(scene.args("1"), &address).expect("starts");
+    let (hold, until) = mpsc::channel();
+    address.tell(WorkerMessage::Block(until));
+    assert_eq!(running.stop().await, Ending::Stuck { child: "tasks".to_owned() });
+    assert_eq!(dynamic.count(), 0);
+    drop(hold);
+}
+
+/// A child may end on another thread before its start has entered it: none may stay in the tables.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn children_that_end_at_once_leave_nothing_behind() {
+    struct Brief;
+    enum Never {}
+    impl Message for Never {
+        fn kind(&self) -> &'static str {
+            match *self {}
+        }
+    }
+    impl Actor for Brief {
+        const KIND: &'static str = "brief";
+        type Message = Never;
+        type Args = ();
+        fn start((): (), me: &Me<Never>) -> Result<Self, ActorError> {
+            me.stop();
+            Ok(Self)
+        }
+        fn handle(&mut self, message: Never, _: &Me<Never>) -> Result<(), ActorError> {
+            match message {}
+        }
+    }
+    let dynamic = Dynamic::<Brief>::temporary("brief", Options::default());
+    let args = SupervisorArgs::new("root", Strategy::OneForOne, Intensity::NONE, vec![dynamic.child()]);
+    let mut running = supervisor::start(args).await.expect("starts");
+    let starters: Vec<_> = (0..4)
+        .map(|_| {
+            let dynamic = dynamic.clone();
+            tokio::spawn(async move {
+                for _ in 0..2_000 {
+                    dynamic.start((), &Address::new("brief", "")).expect("starts");
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    for starter in starters {
+        starter.await.expect("no panic");
+    }
+    assert_eq!(running.stop().await, Ending::Stopped);
+    assert_eq!((dynamic.count(), dynamic.count_children()), (0, Counts::default()));
+}
