@@ -8,3 +8,5 @@ pub mod taskfile;
 pub mod store;
 pub mod wire;
 pub mod link;
+pub mod process;
+pub mod output;
