@@ -7,6 +7,8 @@ pub mod log;
 pub mod taskfile;
 pub mod wire;
 
+pub mod worker;
+
 pub mod process;
 
 pub mod output;
