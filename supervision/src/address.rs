@@ -148,6 +148,12 @@ impl<R> Reply<R> {
         (Self(sender), receiver)
     }
 
+    /// Whether the asker has left: an answer would be read by nobody.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        self.0.is_closed()
+    }
+
     /// Answers. An asker that has left is not our failure.
     pub fn send(self, answer: R) {
         let _ = self.0.send(answer);
