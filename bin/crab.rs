@@ -29,7 +29,10 @@ mod cli {
     mod tests;
 }
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+use actors::process::protocol::HOST_ARGUMENT;
 
 use clap::{CommandFactory, Parser};
 
@@ -43,6 +46,9 @@ use cli::{cancel, events, list, logs, nodes, run, show, status, submit, wait};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    if let Some(directory) = host_directory() {
+        return become_host(&directory);
+    }
     let cli = Cli::parse();
     let mut screen = Screen::new(&cli.global);
     let infrastructure =
@@ -54,6 +60,22 @@ fn main() -> ExitCode {
             let exit = Exit::of(&error, infrastructure);
             screen.trouble(&error, exit);
             exit.into()
+        }
+    }
+}
+
+/// The directory to be the process host of, where this program was started as that.
+fn host_directory() -> Option<PathBuf> {
+    let mut arguments = std::env::args_os().skip(1);
+    (arguments.next()? == HOST_ARGUMENT).then(|| arguments.next().map(PathBuf::from)).flatten()
+}
+
+fn become_host(directory: &Path) -> ExitCode {
+    match actors::process::host::main(directory) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("crab: the process host of {}: {error}", directory.display());
+            ExitCode::FAILURE
         }
     }
 }

@@ -25,3 +25,6 @@ pub mod process;
 pub mod output;
 pub mod tree;
 pub mod head;
+pub mod door;
+pub mod machine;
+pub mod embedded;

@@ -38,6 +38,9 @@ const CORE_INTENSITY: Intensity = Intensity::new(5, Duration::from_secs(60));
 /// Restarts of tasks, leases or nodes, all of a kind together.
 pub const DYNAMIC_INTENSITY: Intensity = Intensity::new(100, Duration::from_secs(10));
 
+/// Restarts of a machine's worker: the processes themselves live in the host and are not touched.
+pub const MACHINE_INTENSITY: Intensity = Intensity::new(10, Duration::from_secs(60));
+
 /// Before a dynamic child is started again.
 pub const RESTART_BACKOFF: Backoff =
     Backoff { first: Duration::from_millis(10), most: Duration::from_secs(1), healthy_after: Duration::from_secs(10) };

@@ -1,9 +1,13 @@
 //! Finds the scheduler that a command is for.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use actors::client::transport::{BoxFuture, TransportError};
 use actors::client::{COOKIE_NAME, Client, ClientError, Endpoint, default_data_dir};
+use actors::clock::Clock;
+use actors::process::port::HostProgram;
+use anyhow::Context;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::args::{Command, Global};
@@ -38,7 +42,7 @@ impl Session {
             Err(ClientError::Unreachable { why: TransportError::NotThere { .. }, .. })
                 if self.address.is_none() =>
             {
-                embedded(self.data_dir()?).await
+                embedded().await
             }
             Err(error) => Err(error.into()),
         }
@@ -104,7 +108,54 @@ pub(crate) fn runtime(command: &Command) -> std::io::Result<Runtime> {
 }
 
 /// Starts a scheduler and a worker in this process.
-#[expect(clippy::unused_async, reason = "starting waits for the log to be read")]
-async fn embedded(data_dir: PathBuf) -> anyhow::Result<Opened> {
-    anyhow::bail!("no daemon answers for {}; start one with `crabd`", data_dir.display())
+async fn embedded() -> anyhow::Result<Opened> {
+    let directory = OwnDirectory::create().context("making a directory for this run")?;
+    let program = HostProgram::new(std::env::current_exe().context("finding this program")?);
+    let run = actors::embedded::Embedded::start(directory.path(), program).await?;
+    let client = Client::in_process(run.service(), Clock::system());
+    let embedded = Box::new(Run { run, _directory: directory });
+    Ok(Opened { client, last_event: 0, embedded: Some(embedded) })
+}
+
+/// Both sides, and the directory that is theirs alone.
+#[derive(Debug)]
+struct Run {
+    run: actors::embedded::Embedded,
+    _directory: OwnDirectory,
+}
+
+impl Embedded for Run {
+    fn stop(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            self.run.stop().await;
+        })
+    }
+
+    fn kill(&self) {
+        self.run.kill();
+    }
+}
+
+/// A directory of this user's alone, removed when dropped. In the directory for temporary files, whose
+/// path is short enough for a socket in it.
+#[derive(Debug)]
+struct OwnDirectory(PathBuf);
+
+impl OwnDirectory {
+    fn create() -> std::io::Result<Self> {
+        let started = Clock::system().wall().0;
+        let path = std::env::temp_dir().join(format!("crab-{}-{started}", std::process::id()));
+        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+
+    fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+}
+
+impl Drop for OwnDirectory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }

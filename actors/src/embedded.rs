@@ -1,0 +1,110 @@
+//! Scheduler side and machine side in one process, for one command: no daemon, no configuration.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::id::{Incarnation, NodeId};
+use policy::lease::LeaseTerms;
+use supervision::Ending;
+use supervision::supervisor::StartError;
+
+use crate::client::service::Service;
+use crate::clock::Clock;
+use crate::config::Limits;
+use crate::head::{Head, HeadError, HeadOptions};
+use crate::log::LogLimits;
+use crate::machine::{Machine, MachineOptions};
+use crate::output::retention::Retention;
+use crate::output::spool::OutputLimits;
+use crate::process::port::HostProgram;
+use crate::worker::capacity::{MEMORY_RESERVE_BYTES, detect};
+use crate::worker::environment::BaseEnvironment;
+
+/// What tasks of an embedded run inherit: all of the command's own environment, as if its user had started
+/// them.
+fn inherit_all() -> BaseEnvironment {
+    let names: Vec<_> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    BaseEnvironment::of(std::env::vars_os(), &names)
+}
+
+/// How long what was told to end may take before it is killed, when the command stops.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Both sides, running.
+#[derive(Debug)]
+pub struct Embedded {
+    head: Head,
+    machine: Machine,
+}
+
+/// Why an embedded run does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// The scheduler side.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+    /// The machine side.
+    #[error("the machine side did not start: {0}")]
+    Machine(#[from] StartError),
+}
+
+impl Embedded {
+    /// Starts both in `directory`, which belongs to this run alone. `program` becomes the process host.
+    ///
+    /// # Errors
+    /// When either side does not start.
+    pub async fn start(directory: &Path, program: HostProgram) -> Result<Self, EmbeddedError> {
+        let clock = Clock::system();
+        let head = HeadOptions {
+            directory: directory.join("log"),
+            name: "embedded".into(),
+            clock,
+            terms: LeaseTerms::default(),
+            limits: Limits::default(),
+            log: LogLimits::default(),
+        };
+        let head = Head::start(head, |_, _| Vec::new()).await?;
+        let machine = MachineOptions {
+            node: NodeId::from("local"),
+            incarnation: Incarnation(clock.wall().0),
+            directory: directory.join("host"),
+            capacity: detect(MEMORY_RESERVE_BYTES),
+            labels: Vec::new(),
+            base: inherit_all(),
+            output: OutputLimits::default(),
+            retention: Retention::default(),
+            program,
+            clock,
+        };
+        match Machine::beside(head.side(), machine).await {
+            Ok(machine) => Ok(Self { head, machine }),
+            Err(error) => {
+                head.stop().await;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The scheduler's front door.
+    #[must_use]
+    pub fn service(&self) -> Arc<dyn Service> {
+        self.head.service()
+    }
+
+    /// Kills every process of every task now.
+    pub fn kill(&self) {
+        self.machine.kill();
+    }
+
+    /// Ends what still runs and stops both sides in order. Nothing of theirs is left when it has returned.
+    pub async fn stop(self) -> Ending {
+        let Self { head, machine } = self;
+        if tokio::time::timeout(STOP_PATIENCE, machine.drain(Some(Duration::ZERO))).await.is_err() {
+            machine.kill();
+        }
+        machine.stop(true).await;
+        head.stop().await
+    }
+}

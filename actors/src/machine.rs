@@ -1,0 +1,232 @@
+//! The machine side as a whole: the worker, its host, and the way to the scheduler side.
+//!
+//! What `crabd` and the embedded run of `crab` have in common.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use policy::id::{Incarnation, NodeId};
+use policy::resources::Resources;
+use supervision::dynamic::{Dynamic, Options};
+use supervision::supervisor::StartError;
+use supervision::{Address, Child, Ending, Reply, Running, Strategy, SupervisorArgs};
+
+use crate::clock::Clock;
+use crate::head::hear_worker;
+use crate::link::dialler::{Dialler, DiallerArgs, DiallerEvent, DiallerMessage};
+use crate::link::{self, Connection, Dial};
+use crate::outlet::Outlet;
+use crate::output::retention::Retention;
+use crate::output::spool::OutputLimits;
+use crate::process::port::{HostEvent, HostPort, HostProgram, LocalHost};
+use crate::process::protocol::{Command, HostDirectory};
+use crate::process::os;
+use crate::side::Side;
+use crate::tree;
+use crate::wire::codec;
+use crate::wire::fleet::{FromWorker, ToWorker};
+use crate::worker::environment::BaseEnvironment;
+use crate::worker::{self, Worker, WorkerArgs, WorkerMessage};
+
+/// What a machine side is started with.
+#[derive(Debug, Clone)]
+pub struct MachineOptions {
+    /// Its name in the fleet.
+    pub node: NodeId,
+    /// The life of this daemon.
+    pub incarnation: Incarnation,
+    /// Where the host keeps its things.
+    pub directory: PathBuf,
+    /// What there is for tasks.
+    pub capacity: Resources,
+    /// What is known of it.
+    pub labels: Vec<(Box<str>, Box<str>)>,
+    /// What every task inherits.
+    pub base: BaseEnvironment,
+    /// How much output of an attempt is kept.
+    pub output: OutputLimits,
+    /// How much output is kept in all.
+    pub retention: Retention,
+    /// How to start the host.
+    pub program: HostProgram,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// A machine side that runs.
+pub struct Machine {
+    worker: Address<WorkerMessage>,
+    port: Arc<dyn HostPort>,
+    clock: Clock,
+    tree: Running,
+}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Machine({:?})", self.worker)
+    }
+}
+
+impl Machine {
+    /// Starts it beside the scheduler side, in one process.
+    ///
+    /// # Errors
+    /// When an actor does not start.
+    pub async fn beside(side: &Arc<Side>, options: MachineOptions) -> Result<Self, StartError> {
+        let worker = Address::new("worker", &*options.node.0);
+        let outlet = Arc::new(Beside::new(side, &options.node, &worker));
+        Self::start(options, worker.clone(), outlet, move || linked(&worker), Vec::new()).await
+    }
+
+    /// Starts it for a scheduler side elsewhere: it dials, and dials again, until it is stopped.
+    ///
+    /// # Errors
+    /// When an actor does not start.
+    pub async fn dialling(dial: Dial, seed: u64, options: MachineOptions) -> Result<Self, StartError> {
+        let worker = Address::new("worker", &*options.node.0);
+        let uplink = Arc::new(Uplink::default());
+        let dialler = dialler(dial, seed, &uplink, &worker);
+        Self::start(options, worker, uplink, || {}, vec![dialler]).await
+    }
+
+    async fn start(
+        options: MachineOptions,
+        worker: Address<WorkerMessage>,
+        outlet: Arc<dyn worker::Outlet>,
+        at_start: impl Fn() + Send + Sync + 'static,
+        last: Vec<Child>,
+    ) -> Result<Self, StartError> {
+        let directory = HostDirectory::new(options.directory);
+        let of_port = worker.clone();
+        let hear = move |event: HostEvent| of_port.tell(WorkerMessage::Host(event));
+        let port: Arc<dyn HostPort> =
+            Arc::new(LocalHost::open(directory.clone(), options.program, Arc::new(hear)));
+        let attempts = Dynamic::temporary("attempts", Options::default());
+        let args = WorkerArgs {
+            node: options.node,
+            incarnation: options.incarnation,
+            boot: os::boot_id(),
+            capacity: options.capacity,
+            labels: options.labels,
+            version: env!("CARGO_PKG_VERSION").into(),
+            base: options.base,
+            output: options.output,
+            retention: options.retention,
+            directory,
+            clock: options.clock,
+            outlet,
+            port: Arc::clone(&port),
+            attempts: attempts.clone(),
+        };
+        let make = move || {
+            at_start();
+            args.clone()
+        };
+        let mut children = vec![attempts.child(), Child::worker::<Worker>("worker", &worker, make)];
+        children.extend(last);
+        let root = SupervisorArgs::new("machine-side", Strategy::OneForAll, tree::MACHINE_INTENSITY, children);
+        let tree = supervision::supervisor::start(root).await?;
+        Ok(Self { worker, port, clock: options.clock, tree })
+    }
+
+    /// Waits until it has ended and says why. Cancel safe.
+    pub async fn join(&mut self) -> Ending {
+        self.tree.join().await
+    }
+
+    /// Takes nothing new and returns when nothing is held any more; what runs after `within` is taken away.
+    pub async fn drain(&self, within: Option<std::time::Duration>) {
+        let (done, is_done) = Reply::channel();
+        if self.worker.try_tell(WorkerMessage::Drain { within, done }) {
+            let _ = is_done.await;
+        }
+    }
+
+    /// Kills every process of every task now, without grace.
+    pub fn kill(&self) {
+        self.port.command(Command::Deadline(self.clock.now()));
+    }
+
+    /// Stops its actors. Tasks go on in the host, for the next daemon on the same directory, as long as the
+    /// lease lasts; with `retire` the host ends as soon as nothing runs.
+    pub async fn stop(mut self, retire: bool) -> Ending {
+        if retire {
+            self.port.command(Command::Retire);
+        }
+        self.tree.stop().await
+    }
+}
+
+/// The scheduler side of the same process.
+struct Beside {
+    side: Arc<Side>,
+    node: NodeId,
+    back: Outlet<ToWorker>,
+}
+
+impl Beside {
+    fn new(side: &Arc<Side>, node: &NodeId, worker: &Address<WorkerMessage>) -> Self {
+        let worker = worker.clone();
+        let back = Outlet::new(move |message| worker.try_tell(WorkerMessage::Scheduler(message)));
+        Self { side: Arc::clone(side), node: node.clone(), back }
+    }
+}
+
+impl worker::Outlet for Beside {
+    fn tell(&self, message: FromWorker) -> bool {
+        hear_worker(&self.side, &self.node, message, &self.back);
+        true
+    }
+}
+
+/// Tells the worker, as soon as it has started, that there is a connection.
+fn linked(worker: &Address<WorkerMessage>) {
+    let worker = worker.clone();
+    tokio::spawn(async move { worker.tell(WorkerMessage::LinkUp) });
+}
+
+/// The scheduler side at the other end of a connection, while there is one.
+#[derive(Default)]
+struct Uplink(ArcSwapOption<Connection>);
+
+impl worker::Outlet for Uplink {
+    fn tell(&self, message: FromWorker) -> bool {
+        let connection = self.0.load();
+        connection.as_ref().is_some_and(|connection| connection.cast(codec::encode(&message)).is_ok())
+    }
+}
+
+fn dialler(mut dial: Dial, seed: u64, uplink: &Arc<Uplink>, worker: &Address<WorkerMessage>) -> Child {
+    let hears = worker.clone();
+    dial.inbound = Arc::new(move |frame| match codec::decode(&frame, link::MAX_FRAME_BYTES) {
+        Ok(message) => hears.tell(WorkerMessage::Scheduler(message)),
+        Err(error) => tracing::warn!(%error, "the scheduler sent what cannot be read"),
+    });
+    let (uplink, worker) = (Arc::clone(uplink), worker.clone());
+    let args = move || {
+        let (uplink, worker) = (Arc::clone(&uplink), worker.clone());
+        let owner = Box::new(move |event| follow(&uplink, &worker, event));
+        DiallerArgs { dial: dial.clone(), seed, owner }
+    };
+    Child::worker::<Dialler>("dialler", &Address::<DiallerMessage>::new("dialler", ""), args)
+}
+
+fn follow(uplink: &Uplink, worker: &Address<WorkerMessage>, event: DiallerEvent) {
+    match event {
+        DiallerEvent::Up(connection) => {
+            tracing::info!(server = connection.server(), "connected to the scheduler");
+            uplink.0.store(Some(Arc::new(connection)));
+            worker.tell(WorkerMessage::LinkUp);
+        }
+        DiallerEvent::Down(reason) => {
+            tracing::warn!(%reason, "the connection to the scheduler has ended");
+            uplink.0.store(None);
+            worker.tell(WorkerMessage::LinkDown);
+        }
+        DiallerEvent::Refused { error, wait } => {
+            tracing::warn!(%error, ?wait, "no connection to the scheduler; trying again");
+        }
+    }
+}
+
