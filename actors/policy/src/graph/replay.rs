@@ -276,3 +276,6 @@ impl Graphs {
         all.closed
     }
 }
+
+#[cfg(test)]
+mod tests;
