@@ -10,6 +10,7 @@ mod check;
 mod effects;
 mod flow;
 mod item;
+mod lists;
 mod pages;
 mod replay;
 mod retention;

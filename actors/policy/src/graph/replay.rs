@@ -48,6 +48,8 @@ pub struct LiveGrant {
     pub position: LogPosition,
     /// Whether it is to be cancelled.
     pub cancel_asked: bool,
+    /// Whether its process was reported to run.
+    pub started: bool,
 }
 
 /// A task that waits for the time of its next attempt.
@@ -188,12 +190,15 @@ impl Replay {
                     node,
                     session: *session,
                     position,
-                    cancel_asked,
+                    cancel_asked, started: false
                 };
                 self.live.insert(task, grant);
                 self.backing_off.remove(&task);
             }
-            TaskEvent::Started { .. } => graphs.noted(task, mark),
+            TaskEvent::Started { .. } => {
+                graphs.noted(task, mark);
+                self.live.entry(task).and_modify(|grant| grant.started = true);
+            }
             TaskEvent::CancelAsked => {
                 graphs.noted(task, mark);
                 graphs.cancel_task(task, mark.at, effects);

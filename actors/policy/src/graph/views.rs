@@ -187,7 +187,7 @@ impl Graph {
         }
     }
 
-    fn view(&self) -> GraphView {
+    pub(super) fn view(&self) -> GraphView {
         GraphView {
             graph: self.id,
             position: self.position,

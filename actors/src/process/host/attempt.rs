@@ -1,0 +1,382 @@
+//! One attempt in the host: starts, runs, is stopped, is buried.
+//!
+//! The only code that signals processes. Must not know of sockets or journals.
+
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::{ChildStderr, ChildStdout};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::WaitStatus;
+use nix::unistd::Pid;
+use policy::id::Token;
+use policy::task::{AttemptOutcome, LossReason, Usage};
+use policy::time::{Moment, Timestamp};
+
+use super::family::{Known, Root, Sight};
+use super::journal::Remembered;
+use super::spawner::Spawned;
+use crate::output::spool::SpoolWriter;
+use crate::process::os::signals::Reaped;
+use crate::process::protocol::StopReason;
+use crate::wire::fleet::Stream;
+
+/// Looks at all processes that must find nothing more before an attempt is over: between two, whatever was
+/// being started during the first has come to be.
+const CLEAN_LOOKS: u8 = 2;
+/// Between two looks, at first; doubled up to [`LOOK_PAUSE_LIMIT`].
+const LOOK_PAUSE: Duration = Duration::from_millis(2);
+/// The longest pause between two looks.
+const LOOK_PAUSE_LIMIT: Duration = Duration::from_millis(250);
+/// From the first look to saying that something cannot be killed.
+const UNKILLABLE_AFTER: Duration = Duration::from_secs(10);
+/// Reads of one stream in one turn of the loop: a noisy task must not keep the host from the others.
+const READS_PER_TURN: u32 = 4;
+/// Bytes of one stream read after the end: what a pipe can hold at most, where somebody raised its size.
+const DRAIN_LIMIT_BYTES: u64 = 1024 * 1024;
+
+/// One attempt that has not ended.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) record: Remembered,
+    grace: Duration,
+    timeout: Option<Duration>,
+    phase: Phase,
+    stop: Option<Stopping>,
+    stdout: Option<ChildStdout>,
+    stderr: Option<ChildStderr>,
+    pub(super) spool: Option<SpoolWriter>,
+    known: Vec<Known>,
+}
+
+/// How far it is.
+#[derive(Debug)]
+enum Phase {
+    /// The process is being started.
+    Starting,
+    /// The process runs.
+    Running { pid: i32 },
+    /// The process has ended; what else it started is looked for and killed.
+    Burying { outcome: AttemptOutcome, usage: Usage, burial: Burial },
+}
+
+#[derive(Debug)]
+struct Burial {
+    since: Moment,
+    clean: u8,
+    pause: Duration,
+    next_look: Moment,
+    reported: bool,
+}
+
+#[derive(Debug)]
+struct Stopping {
+    why: StopReason,
+    kill_at: Moment,
+    killed: bool,
+}
+
+/// What a look at the processes of an attempt came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Nothing is left.
+    Clean,
+    /// Something was killed, or must be looked for again.
+    Again,
+    /// These survive being killed. Told once.
+    Unkillable(Vec<u32>),
+}
+
+impl Attempt {
+    /// About to start.
+    pub(super) fn starting(
+        record: Remembered,
+        grace: Duration,
+        timeout: Option<Duration>,
+        spool: SpoolWriter,
+    ) -> Self {
+        Self {
+            record,
+            grace,
+            timeout,
+            phase: Phase::Starting,
+            stop: None,
+            stdout: None,
+            stderr: None,
+            spool: Some(spool),
+            known: Vec::new(),
+        }
+    }
+
+    /// Ran when an earlier host died: its exit status went with that host, and it must go as well.
+    pub(super) fn orphaned(record: Remembered, now: Moment) -> Self {
+        let usage = Usage { wall: now.since(record.at), ..Usage::default() };
+        let outcome = AttemptOutcome::Lost(LossReason::HostDied);
+        Self {
+            record,
+            grace: Duration::ZERO,
+            timeout: None,
+            phase: Phase::Burying { outcome, usage, burial: Burial::new(now) },
+            stop: None,
+            stdout: None,
+            stderr: None,
+            spool: None,
+            known: Vec::new(),
+        }
+    }
+
+    /// The process runs.
+    pub(super) fn spawned(&mut self, spawned: Spawned, now: Moment) {
+        self.record.pid = Some(spawned.pid);
+        self.phase = Phase::Running { pid: spawned.pid };
+        self.stdout = Some(spawned.stdout);
+        self.stderr = Some(spawned.stderr);
+        if let Some(Stopping { why, .. }) = self.stop.take() {
+            self.stop(why, now);
+        }
+    }
+
+    /// Begins to end it, or hastens the end.
+    pub(super) fn stop(&mut self, why: StopReason, now: Moment) {
+        let grace = if why == StopReason::LeaseLost { Duration::ZERO } else { self.grace };
+        let kill_at = now + grace;
+        if let Some(stop) = &mut self.stop {
+            stop.kill_at = stop.kill_at.min(kill_at);
+        } else {
+            self.stop = Some(Stopping { why, kill_at, killed: false });
+            if let Phase::Running { pid } = self.phase
+                && !grace.is_zero()
+            {
+                signal_group(pid, Signal::SIGTERM);
+                // A stopped process hears nothing before it goes on.
+                signal_group(pid, Signal::SIGCONT);
+            }
+        }
+        self.enforce(now);
+    }
+
+    /// The process has ended.
+    pub(super) fn reaped(&mut self, reaped: &Reaped, now: Moment) {
+        let outcome = match (&self.stop, reaped.status) {
+            (Some(stop), _) => stop.why.outcome(),
+            (None, WaitStatus::Signaled(_, signal, _)) => AttemptOutcome::Signalled(signal as i32),
+            (None, WaitStatus::Exited(_, code)) => AttemptOutcome::Exited(code),
+            // Stops and continuations are told only to who asks for them.
+            (None, _) => AttemptOutcome::Signalled(0),
+        };
+        let usage = Usage {
+            wall: now.since(self.record.at),
+            cpu: reaped.cpu,
+            peak_memory_bytes: reaped.peak_memory_bytes,
+            ..Usage::default()
+        };
+        self.phase = Phase::Burying { outcome, usage, burial: Burial::new(now) };
+    }
+
+    /// Does what the time asks for: timeout, end of the grace.
+    pub(super) fn enforce(&mut self, now: Moment) {
+        if self.stop.is_none()
+            && matches!(self.phase, Phase::Running { .. })
+            && self.timeout.is_some_and(|timeout| now >= self.record.at + timeout)
+        {
+            return self.stop(StopReason::Timeout, now);
+        }
+        let due = self.stop.as_mut().filter(|stop| !stop.killed && now >= stop.kill_at);
+        if let (Some(stop), Some(pid)) = (due, self.record.pid) {
+            stop.killed = true;
+            if matches!(self.phase, Phase::Running { .. }) {
+                signal_group(pid, Signal::SIGKILL);
+            }
+        }
+    }
+
+    /// When time will ask for something next.
+    pub(super) fn due(&self) -> Option<Moment> {
+        match &self.phase {
+            Phase::Starting => None,
+            Phase::Running { .. } => match &self.stop {
+                Some(stop) if !stop.killed => Some(stop.kill_at),
+                Some(_) => None,
+                None => self.timeout.map(|timeout| self.record.at + timeout),
+            },
+            Phase::Burying { burial, .. } => Some(burial.next_look),
+        }
+    }
+
+    /// Whether the process has ended and what is left of it should be looked at now.
+    pub(super) fn wants_burial(&self, now: Moment) -> bool {
+        matches!(&self.phase, Phase::Burying { burial, .. } if now >= burial.next_look)
+    }
+
+    /// Kills what is left in the group, unless it still has its grace; gives back whether nothing was.
+    pub(super) fn group_is_empty(&mut self, now: Moment) -> bool {
+        let Some(pid) = self.record.pid.filter(|_| !self.is_orphaned()) else { return false };
+        if killpg(Pid::from_raw(pid), None) == Err(Errno::ESRCH) {
+            return true;
+        }
+        if !self.has_grace(now) {
+            signal_group(pid, Signal::SIGKILL);
+        }
+        false
+    }
+
+    /// Asked to stop, its first process gone, the others still have time.
+    pub(super) fn has_grace(&self, now: Moment) -> bool {
+        self.stop.as_ref().is_some_and(|stop| now < stop.kill_at)
+    }
+
+    /// Kills what one look at all processes shows of it.
+    pub(super) fn look(&mut self, sight: &Sight, rivals: &[Root], now: Moment) -> Look {
+        let family = sight.family(self.root(), &self.known, rivals);
+        let has_grace = self.has_grace(now);
+        let group = self.record.pid;
+        let Phase::Burying { burial, .. } = &mut self.phase else { return Look::Again };
+        if family.is_empty() {
+            burial.clean += 1;
+            burial.next_look = now;
+            return if burial.clean >= CLEAN_LOOKS { Look::Clean } else { Look::Again };
+        }
+        burial.again(now);
+        if has_grace && family.iter().any(|known| Some(known.group) == group) {
+            self.known = family;
+            return Look::Again;
+        }
+        for known in &family {
+            let _ = kill(Pid::from_raw(known.pid), Signal::SIGKILL);
+        }
+        let too_long = !burial.reported && now.since(burial.since) >= UNKILLABLE_AFTER;
+        let look = if too_long {
+            burial.reported = true;
+            Look::Unkillable(family.iter().filter_map(|known| u32::try_from(known.pid).ok()).collect())
+        } else {
+            Look::Again
+        };
+        self.known = family;
+        look
+    }
+
+    /// Notes which processes are below it, while they can still be seen to be.
+    pub(super) fn observe(&mut self, sight: &Sight, rivals: &[Root]) {
+        self.known = sight.family(self.root(), &self.known, rivals);
+    }
+
+    /// By what its processes are found.
+    pub(super) fn root(&self) -> Root {
+        Root { token: self.record.token, leader: self.record.pid, since: self.record.at }
+    }
+
+    /// Something has changed: looks at once.
+    pub(super) fn bury_now(&mut self, now: Moment) {
+        if let Phase::Burying { burial, .. } = &mut self.phase {
+            burial.next_look = now;
+        }
+    }
+
+    /// Looks again after a moment.
+    pub(super) fn bury_later(&mut self, now: Moment) {
+        if let Phase::Burying { burial, .. } = &mut self.phase {
+            burial.again(now);
+        }
+    }
+
+    /// Reads what a stream has now.
+    pub(super) fn read(&mut self, stream: Stream, at: Timestamp, buffer: &mut [u8]) {
+        for _ in 0..READS_PER_TURN {
+            if self.read_once(stream, at, buffer) < buffer.len() {
+                break;
+            }
+        }
+    }
+
+    /// Nothing of it is left: reads what the pipes still hold and closes the spool.
+    pub(super) fn finish(mut self, at: Timestamp, buffer: &mut [u8]) -> Remembered {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let mut drained = 0;
+            while drained < DRAIN_LIMIT_BYTES {
+                match self.read_once(stream, at, buffer) {
+                    0 => break,
+                    read => drained += read as u64,
+                }
+            }
+        }
+        let mut end = match self.phase {
+            Phase::Burying { outcome, usage, .. } => (outcome, usage),
+            // Only what has been buried is finished.
+            Phase::Starting | Phase::Running { .. } => {
+                (AttemptOutcome::Lost(LossReason::HostDied), Usage::default())
+            }
+        };
+        if let Some(spool) = &mut self.spool {
+            spool.finish(at);
+            (end.1.stdout_bytes, end.1.stderr_bytes) = spool.seen();
+        }
+        self.record.end = Some(end);
+        self.record
+    }
+
+    /// Bytes read; 0 where there is nothing now, or never again.
+    fn read_once(&mut self, stream: Stream, at: Timestamp, buffer: &mut [u8]) -> usize {
+        let read = match stream {
+            Stream::Stdout => self.stdout.as_mut().map(|pipe| pipe.read(buffer)),
+            Stream::Stderr => self.stderr.as_mut().map(|pipe| pipe.read(buffer)),
+        };
+        match read {
+            Some(Ok(read)) if read > 0 => {
+                if let Some(spool) = &mut self.spool {
+                    spool.push(stream, at, &buffer[..read]);
+                }
+                read
+            }
+            Some(Err(error))
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted
+                ) =>
+            {
+                0
+            }
+            _ => {
+                match stream {
+                    Stream::Stdout => self.stdout = None,
+                    Stream::Stderr => self.stderr = None,
+                }
+                0
+            }
+        }
+    }
+
+    /// Of an earlier host: its group may belong to somebody else by now, only a look can tell.
+    fn is_orphaned(&self) -> bool {
+        self.spool.is_none()
+    }
+
+    /// The token of its grant.
+    pub(super) fn token(&self) -> Token {
+        self.record.token
+    }
+
+    /// What it may write to.
+    pub(super) fn pipes(&self) -> impl Iterator<Item = (Stream, BorrowedFd<'_>)> {
+        let stdout = self.stdout.iter().map(|pipe| (Stream::Stdout, pipe.as_fd()));
+        stdout.chain(self.stderr.iter().map(|pipe| (Stream::Stderr, pipe.as_fd())))
+    }
+}
+
+impl Burial {
+    fn new(now: Moment) -> Self {
+        Self { since: now, clean: 0, pause: LOOK_PAUSE, next_look: now, reported: false }
+    }
+
+    fn again(&mut self, now: Moment) {
+        self.clean = 0;
+        self.next_look = now + self.pause;
+        self.pause = (self.pause * 2).min(LOOK_PAUSE_LIMIT);
+    }
+}
+
+/// A group that is gone needs no signal.
+fn signal_group(group: i32, signal: Signal) {
+    let _ = killpg(Pid::from_raw(group), signal);
+}

@@ -1,0 +1,83 @@
+//! What differs between operating systems, and what only they can tell about processes.
+//!
+//! [`linux`](self) and [`macos`](self) give the same functions: a list of all processes, the mark in a
+//! process's environment, the orphans that fell to this process, the name of this boot. Must not know of
+//! attempts.
+
+pub mod signals;
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "macos")]
+mod macos;
+
+#[cfg(target_os = "linux")]
+pub use linux::{Orphans, START_SLACK, boot_id, cores, mark, memory_bytes, processes, watches_trees};
+#[cfg(target_os = "macos")]
+pub use macos::{Orphans, START_SLACK, boot_id, cores, mark, memory_bytes, processes, watches_trees};
+
+use policy::time::Moment;
+
+/// A process, as the operating system lists it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Process {
+    /// Its id.
+    pub pid: i32,
+    /// Its parent's.
+    pub parent: i32,
+    /// Its group's.
+    pub group: i32,
+    /// When it started, no more than [`START_SLACK`] off.
+    pub started: Moment,
+    /// Dead already and only waiting to be asked for its status.
+    pub zombie: bool,
+}
+
+/// The value of `variable` in an environment as the kernel keeps it: entries that end with 0.
+fn value_in(environment: &[u8], variable: &str) -> Option<String> {
+    environment.split(|byte| *byte == 0).find_map(|entry| {
+        let value = entry.strip_prefix(variable.as_bytes())?.strip_prefix(b"=")?;
+        String::from_utf8(value.to_vec()).ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    #[test]
+    fn this_process_is_in_the_list_with_its_parent() {
+        let me = i32::try_from(std::process::id()).unwrap();
+        let list = processes();
+        let found = list.iter().find(|process| process.pid == me).unwrap();
+        assert_eq!(found.parent, nix::unistd::getppid().as_raw());
+        assert!(found.started <= Clock::system().now() + START_SLACK);
+        assert!(!found.zombie);
+    }
+
+    #[test]
+    fn a_boot_has_a_name() {
+        assert!(!boot_id().is_empty());
+        assert_eq!(boot_id(), boot_id());
+    }
+
+    #[test]
+    fn a_mark_is_read_from_a_childs_environment() {
+        let mut child =
+            std::process::Command::new("sleep").arg("60").env("CRAB_MARK", "x.1").spawn().unwrap();
+        let found = mark(i32::try_from(child.id()).unwrap(), "CRAB_MARK");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if cfg!(target_os = "linux") {
+            assert_eq!(found.as_deref(), Some("x.1"));
+        }
+    }
+
+    #[test]
+    fn a_value_is_found_by_its_whole_name() {
+        let environment = b"XCRAB=1\0CRAB=2\0CRABBY=3\0";
+        assert_eq!(value_in(environment, "CRAB").as_deref(), Some("2"));
+        assert_eq!(value_in(environment, "RAB"), None);
+    }
+}

@@ -1,0 +1,118 @@
+//! Linux: `/proc`, and the child subreaper.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+
+use nix::unistd::{SysconfVar, getpid, sysconf};
+use policy::time::Moment;
+
+use super::{Process, value_in};
+
+/// How far a listed start can be off: one tick of the kernel's 100 per second, twice.
+pub const START_SLACK: Duration = Duration::from_millis(20);
+
+/// Whether trees of running attempts must be looked at from time to time: no, orphans fall to the host.
+#[must_use]
+pub fn watches_trees() -> bool {
+    false
+}
+
+/// The orphans among the children of this process.
+#[derive(Debug)]
+pub struct Orphans(Option<File>);
+
+impl Orphans {
+    /// Makes this process the one to which orphaned descendants fall. They fall to its main thread, so
+    /// that thread must start no processes itself.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn adopt() -> nix::Result<Self> {
+        nix::sys::prctl::set_child_subreaper(true)?;
+        let main = getpid();
+        // Only missing from kernels built without CONFIG_PROC_CHILDREN.
+        Ok(Self(File::open(format!("/proc/self/task/{main}/children")).ok()))
+    }
+
+    /// The orphans that are children of this process now, dead ones included; `None` where this system
+    /// does not tell.
+    #[must_use]
+    pub fn list(&self) -> Option<Vec<i32>> {
+        let file = self.0.as_ref()?;
+        let (mut text, mut length) = (vec![0; 512], 0);
+        loop {
+            let read = file.read_at(&mut text[length..], length as u64).ok()?;
+            length += read;
+            if read == 0 {
+                break;
+            }
+            text.resize(length + 512, 0);
+        }
+        let text = std::str::from_utf8(&text[..length]).ok()?;
+        Some(text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect())
+    }
+}
+
+/// Every process of this machine.
+#[must_use]
+pub fn processes() -> Vec<Process> {
+    let ticks =
+        sysconf(SysconfVar::CLK_TCK).ok().flatten().and_then(|n| u64::try_from(n).ok()).unwrap_or(100);
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    // One that ends meanwhile is not there any more.
+    pids.filter_map(|pid| parse_stat(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?, ticks)).collect()
+}
+
+/// The value of `variable` in the environment `pid` was started with.
+#[must_use]
+pub fn mark(pid: i32, variable: &str) -> Option<String> {
+    value_in(&fs::read(format!("/proc/{pid}/environ")).ok()?, variable)
+}
+
+/// Names the present life of the operating system.
+#[must_use]
+pub fn boot_id() -> Box<str> {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().into()
+}
+
+/// Processor cores.
+#[must_use]
+pub fn cores() -> u64 {
+    std::thread::available_parallelism().map_or(1, |n| n.get() as u64)
+}
+
+/// Bytes of memory; 0 where the system does not tell.
+#[must_use]
+pub fn memory_bytes() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kib =
+        text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse().ok());
+    kib.unwrap_or(0_u64) * 1024
+}
+
+/// Reads `/proc/PID/stat`. The name in it may contain anything, so fields count from the last bracket.
+fn parse_stat(pid: i32, stat: &[u8], ticks: u64) -> Option<Process> {
+    let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
+    let text = std::str::from_utf8(&stat[after_name..]).ok()?;
+    let mut fields = text.split_ascii_whitespace();
+    let zombie = matches!(fields.next()?, "Z" | "X");
+    let parent = fields.next()?.parse().ok()?;
+    let group = fields.next()?.parse().ok()?;
+    let started: u64 = fields.nth(16)?.parse().ok()?;
+    Some(Process { pid, parent, group, started: Moment(started * 1_000_000 / ticks), zombie })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_brackets_and_spaces_does_not_confuse() {
+        let stat = b"7 (a) b (c)) S 3 5 5 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 250 9 9";
+        let expected = Process { pid: 7, parent: 3, group: 5, started: Moment(2_500_000), zombie: false };
+        assert_eq!(parse_stat(7, stat, 100), Some(expected));
+        assert_eq!(parse_stat(7, b"7 (x", 100), None);
+    }
+}

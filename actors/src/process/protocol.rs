@@ -1,0 +1,294 @@
+//! What a worker and its process host say to each other.
+//!
+//! The worker commands, the host reports. Every command may be sent again without harm: a start of a known
+//! token starts nothing, a stop of an unknown one is ignored, and everything the host holds is told again
+//! on [`Command::Inventory`]. Nothing here crosses machines.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use policy::id::{AttemptNumber, TaskId, Token};
+use policy::resources::Resources;
+use policy::task::{AttemptOutcome, LossReason, Usage};
+use policy::text::OsText;
+use policy::time::Moment;
+use serde::{Deserialize, Serialize};
+
+use crate::output::spool::OutputLimits;
+
+/// The version of everything in this module. A host outlives the daemon that started it, so a daemon may
+/// meet a host of an older version.
+pub const HOST_PROTOCOL: u16 = 1;
+
+/// Bytes of the largest command: more than an operating system takes as arguments and environment.
+pub const HOST_FRAME_LIMIT_BYTES: usize = 4 * 1024 * 1024;
+
+/// The hidden first argument that makes a program of ours the host; the directory follows.
+pub const HOST_ARGUMENT: &str = "__host";
+
+/// The variable by which the processes of an attempt are recognised, wherever they went.
+pub const MARK_VARIABLE: &str = "CRAB_MARK";
+
+/// From the worker to the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// The first on every connection. Displaces an earlier connection.
+    Hello {
+        /// [`HOST_PROTOCOL`] of the daemon.
+        version: u16,
+        /// What the file `id` of the directory says.
+        host: HostId,
+    },
+    /// Run this.
+    Start(Box<Start>),
+    /// End this one: politely, and after its grace by force.
+    Stop {
+        /// Which.
+        token: Token,
+        /// Why, which becomes its outcome.
+        why: StopReason,
+    },
+    /// Kill everything at this moment of the lease clock, unless told a later one before.
+    Deadline(Moment),
+    /// The ends of these are known: forget them.
+    Forget(Vec<Token>),
+    /// Tell everything you hold.
+    Inventory,
+    /// Exit as soon as nothing runs.
+    Retire,
+}
+
+/// Names the directory of a host, for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct HostId(pub u64);
+
+/// Everything needed to run one attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// Its grant.
+    pub token: Token,
+    /// Its task.
+    pub task: TaskId,
+    /// Which try.
+    pub attempt: AttemptNumber,
+    /// What it holds; the host only remembers it.
+    pub need: Resources,
+    /// The program and its arguments.
+    pub argv: Vec<OsText>,
+    /// The directory to run in.
+    pub directory: OsText,
+    /// The whole environment, but for the mark.
+    pub environment: Vec<(OsText, OsText)>,
+    /// The longest it may run.
+    pub timeout: Option<Duration>,
+    /// Between the polite signal and the one that cannot be refused.
+    pub grace: Duration,
+    /// How much of its output is kept.
+    pub output: OutputLimits,
+}
+
+/// Why an attempt is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum StopReason {
+    /// Somebody asked for it.
+    Cancel,
+    /// It ran too long.
+    Timeout,
+    /// The right to run it ended: no grace.
+    LeaseLost,
+    /// It is taken off this machine.
+    Evict,
+}
+
+impl StopReason {
+    /// The outcome of an attempt that was stopped for this.
+    #[must_use]
+    pub fn outcome(self) -> AttemptOutcome {
+        match self {
+            Self::Cancel => AttemptOutcome::Cancelled,
+            Self::Timeout => AttemptOutcome::TimedOut,
+            Self::LeaseLost => AttemptOutcome::Lost(LossReason::LeaseLost),
+            Self::Evict => AttemptOutcome::Lost(LossReason::Evicted),
+        }
+    }
+}
+
+/// From the host to the worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HostReport {
+    /// The answer to `Hello`.
+    Hello {
+        /// [`HOST_PROTOCOL`] of the host.
+        version: u16,
+        /// Its process.
+        pid: u32,
+    },
+    /// A process runs.
+    Started {
+        /// Whose.
+        token: Token,
+        /// The process.
+        pid: u32,
+    },
+    /// An attempt is over and every process it started is gone.
+    Ended {
+        /// Which.
+        token: Token,
+        /// How.
+        outcome: AttemptOutcome,
+        /// What it used.
+        usage: Usage,
+    },
+    /// A part of what the host holds, in answer to `Inventory`.
+    Inventory {
+        /// At most [`INVENTORY_PART`].
+        attempts: Vec<Hosted>,
+        /// Whether this is the last part.
+        last: bool,
+    },
+    /// Processes of an attempt survive being killed, which only a broken kernel or disk does.
+    Unkillable {
+        /// Whose.
+        token: Token,
+        /// Which.
+        pids: Vec<u32>,
+    },
+    /// Something an operator should know of.
+    Trouble(Box<str>),
+}
+
+/// Attempts in one part of an inventory: far below a frame.
+pub const INVENTORY_PART: usize = 1000;
+
+/// An attempt that the host holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hosted {
+    /// Its grant.
+    pub token: Token,
+    /// Its task.
+    pub task: TaskId,
+    /// Which try.
+    pub attempt: AttemptNumber,
+    /// What it holds while it runs.
+    pub need: Resources,
+    /// How far it is.
+    pub phase: HostedPhase,
+}
+
+/// How far a hosted attempt is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HostedPhase {
+    /// About to start.
+    Starting,
+    /// Runs, or is being ended.
+    Running {
+        /// The process.
+        pid: u32,
+    },
+    /// Over.
+    Ended {
+        /// How.
+        outcome: AttemptOutcome,
+        /// What it used.
+        usage: Usage,
+    },
+}
+
+/// Where a host keeps its things.
+#[derive(Debug, Clone)]
+pub struct HostDirectory(PathBuf);
+
+/// Bytes of a socket's path, its end included: what macOS allows (Linux: 108).
+const SOCKET_PATH_LIMIT_BYTES: usize = 104;
+
+impl HostDirectory {
+    /// In `path`, which need not exist yet.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Where the host listens; `None` where the path is too long for a socket.
+    #[must_use]
+    pub fn socket(&self) -> Option<PathBuf> {
+        let path = self.0.join("host.sock");
+        (path.as_os_str().len() < SOCKET_PATH_LIMIT_BYTES).then_some(path)
+    }
+
+    /// Locked while a host lives.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.0.join("host.lock")
+    }
+
+    /// Where the host's id is written.
+    #[must_use]
+    pub fn id(&self) -> PathBuf {
+        self.0.join("host.id")
+    }
+
+    /// What the host remembers.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.0.join("host.journal")
+    }
+
+    /// What the host says when it cannot say it to a worker.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.0.join("host.log")
+    }
+
+    /// Where output is kept.
+    #[must_use]
+    pub fn output(&self) -> PathBuf {
+        self.0.join("output")
+    }
+
+    /// Where the output of one attempt is kept, if it has any.
+    #[must_use]
+    pub fn spool(&self, token: Token) -> PathBuf {
+        self.output().join(format!("{}.spool", token.0))
+    }
+}
+
+impl HostId {
+    /// The value of the mark of an attempt.
+    #[must_use]
+    pub fn mark(self, token: Token) -> String {
+        format!("{:016x}.{}", self.0, token.0)
+    }
+
+    /// The token in a mark of this host.
+    #[must_use]
+    pub fn token_of(self, mark: &str) -> Option<Token> {
+        let (host, token) = mark.split_once('.')?;
+        (u64::from_str_radix(host, 16).ok()? == self.0).then_some(())?;
+        token.parse().ok().map(Token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_only_read_by_the_host_that_made_it() {
+        let mark = HostId(7).mark(Token(12));
+        assert_eq!(HostId(7).token_of(&mark), Some(Token(12)));
+        assert_eq!(HostId(8).token_of(&mark), None);
+        assert_eq!(HostId(7).token_of("nonsense"), None);
+    }
+
+    #[test]
+    fn a_directory_too_deep_for_a_socket_has_none() {
+        assert!(HostDirectory::new("/run/crab").socket().is_some());
+        assert!(HostDirectory::new(format!("/{}", "x".repeat(100))).socket().is_none());
+    }
+}

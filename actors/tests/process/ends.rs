@@ -1,0 +1,200 @@
+//! How attempts end, and how they do not start.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use actors::process::protocol::{HostedPhase, StopReason};
+use policy::task::{AttemptOutcome, SpawnFailure};
+use policy::text::OsText;
+
+use crate::bed::Bed;
+
+crate::tests![
+    exit_codes_and_signals_are_told,
+    every_failure_to_start_says_what_is_wrong,
+    programs_are_found_in_the_tasks_own_path_and_directory,
+    arguments_need_not_be_text,
+    the_environment_is_exactly_what_was_given,
+    a_timeout_ends_it,
+    a_cancelled_one_that_refuses_is_killed_after_its_grace,
+    the_rest_of_the_group_has_the_grace_as_well,
+    a_stopped_process_can_be_cancelled,
+    starting_twice_starts_once,
+    what_is_forgotten_is_not_in_the_inventory,
+    usage_is_told,
+];
+
+fn exit_codes_and_signals_are_told() {
+    let mut bed = Bed::new();
+    bed.sh(1, "exit 0");
+    bed.sh(2, "exit 7");
+    bed.sh(3, "kill -SEGV $$");
+    assert_eq!(bed.ended(1), AttemptOutcome::Exited(0));
+    assert_eq!(bed.ended(2), AttemptOutcome::Exited(7));
+    assert_eq!(bed.ended(3), AttemptOutcome::Signalled(11));
+    assert!(!bed.directory().spool(policy::id::Token(1)).exists(), "a silent attempt has no file");
+}
+
+fn refused(bed: &mut Bed, token: u64) -> String {
+    match bed.ended(token) {
+        AttemptOutcome::SpawnFailed(SpawnFailure { reason }) => reason.into(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn every_failure_to_start_says_what_is_wrong() {
+    let mut bed = Bed::new();
+    let home = bed.home();
+    let shown = home.display().to_string();
+    let file = |name: &str, text: &str, mode: u32| {
+        std::fs::write(home.join(name), text).unwrap();
+        std::fs::set_permissions(home.join(name), PermissionsExt::from_mode(mode)).unwrap();
+    };
+    file("plain", "x", 0o644);
+    file("no-interpreter", "#!/nonexistent/interpreter\n", 0o755);
+    file("no-format", "\x01\x02", 0o755);
+    let long = "x".repeat(200_000);
+    type Case<'a> = (&'a [&'a str], &'a str, String);
+    let cases: [Case<'_>; 10] = [
+        (&["fob"], "", "command not found: \"fob\" (searched PATH=/usr/bin:/bin)".into()),
+        (&["./fob"], "", format!("command not found: {shown}/./fob")),
+        (&["./plain"], "", format!("not executable: {shown}/./plain")),
+        (&["/"], "", "is a directory: /".into()),
+        (&["true"], "/nonexistent", "no such directory: /nonexistent".into()),
+        (&["true"], "/etc/passwd", "not a directory: /etc/passwd".into()),
+        (
+            &["./no-interpreter"],
+            "",
+            format!("the interpreter or loader that {shown}/./no-interpreter names does not exist"),
+        ),
+        (
+            &["./no-format"],
+            "",
+            format!("not a program for this machine, and no #! line: {shown}/./no-format"),
+        ),
+        (&["true", &long], "", "argument list too long for the operating system".into()),
+        (&[], "", "the command is empty".into()),
+    ];
+    for (token, (argv, directory, expected)) in (1..).zip(cases) {
+        bed.start_with(token, argv, |start| {
+            if !directory.is_empty() {
+                start.directory = directory.into();
+            }
+        });
+        assert_eq!(refused(&mut bed, token), expected);
+    }
+    bed.start_with(99, &["true"], |start| start.argv.push(OsText::from(vec![b'a', 0, b'b'])));
+    assert_eq!(refused(&mut bed, 99), "a zero byte in the command, its environment or its directory");
+}
+
+fn programs_are_found_in_the_tasks_own_path_and_directory() {
+    let mut bed = Bed::new();
+    let tool = bed.home().join("bin");
+    std::fs::create_dir(&tool).unwrap();
+    std::fs::write(tool.join("tool"), "#!/bin/sh\necho \"$0 ran in $(pwd -P)\"\n").unwrap();
+    std::fs::set_permissions(tool.join("tool"), PermissionsExt::from_mode(0o755)).unwrap();
+    bed.start_with(1, &["tool"], |start| {
+        start.environment =
+            vec![("PATH".into(), format!("/nonexistent:{}:/usr/bin:/bin", tool.display()).into())];
+    });
+    bed.start(2, &["bin/tool"]);
+    assert_eq!(bed.ended(1), AttemptOutcome::Exited(0));
+    assert_eq!(bed.ended(2), AttemptOutcome::Exited(0));
+    let home = bed.home().canonicalize().unwrap();
+    assert!(bed.output(1).ends_with(&format!("ran in {}\n", home.display())));
+    assert!(bed.output(2).contains("bin/tool ran in"));
+}
+
+fn arguments_need_not_be_text() {
+    let mut bed = Bed::new();
+    bed.start_with(1, &["printf", "%s"], |start| start.argv.push(OsText::from(vec![0xff, 0xfe, b'!'])));
+    assert_eq!(bed.ended(1), AttemptOutcome::Exited(0));
+    assert_eq!(bed.stdout(1), [0xff, 0xfe, b'!']);
+}
+
+fn the_environment_is_exactly_what_was_given() {
+    let mut bed = Bed::new();
+    bed.start_with(1, &["/usr/bin/env"], |start| start.environment.push(("A".into(), "b c".into())));
+    bed.ended(1);
+    let output = bed.output(1);
+    let mut lines: Vec<&str> = output.lines().map(|line| line.split('=').next().unwrap()).collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["A", "CRAB_MARK", "PATH"]);
+}
+
+fn a_timeout_ends_it() {
+    let mut bed = Bed::new();
+    bed.start_with(1, &["sleep", "1000"], |start| start.timeout = Some(Duration::from_millis(100)));
+    let (outcome, usage) = bed.ended_with(1);
+    assert_eq!(outcome, AttemptOutcome::TimedOut);
+    assert!(usage.wall >= Duration::from_millis(100) && usage.wall < Duration::from_secs(4), "{usage:?}");
+}
+
+fn a_cancelled_one_that_refuses_is_killed_after_its_grace() {
+    let mut bed = Bed::new();
+    let script = ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done"];
+    bed.start_with(1, &script, |start| start.grace = Duration::from_millis(300));
+    let pid = bed.started(1);
+    crate::bed::until("the trap", || bed.directory().spool(policy::id::Token(1)).exists().then_some(()));
+    bed.stop(1, StopReason::Cancel);
+    bed.stop(1, StopReason::Cancel);
+    let (outcome, usage) = bed.ended_with(1);
+    assert_eq!(outcome, AttemptOutcome::Cancelled);
+    assert!(usage.wall >= Duration::from_millis(300), "{usage:?}");
+    assert!(!crate::bed::is_alive(pid));
+}
+
+fn the_rest_of_the_group_has_the_grace_as_well() {
+    let mut bed = Bed::new();
+    let slow = "trap 'sleep 0.2; echo flushed; exit 0' TERM; echo up > up; while :; do sleep 0.02; done";
+    bed.sh(1, &format!("sh -c '{}' & wait", slow.replace('\'', "'\\''")));
+    bed.file("up");
+    bed.stop(1, StopReason::Cancel);
+    assert_eq!(bed.ended(1), AttemptOutcome::Cancelled);
+    assert!(bed.output(1).ends_with("flushed\n"), "{}", bed.output(1));
+}
+
+fn a_stopped_process_can_be_cancelled() {
+    let mut bed = Bed::new();
+    bed.sh(1, "kill -STOP $$; exit 3");
+    bed.started(1);
+    bed.stop(1, StopReason::Cancel);
+    assert_eq!(bed.ended(1), AttemptOutcome::Cancelled);
+}
+
+fn starting_twice_starts_once() {
+    let mut bed = Bed::new();
+    for _ in 0..3 {
+        bed.sh(1, "echo once");
+    }
+    bed.ended(1);
+    bed.sh(1, "echo again");
+    bed.sh(2, "true");
+    bed.ended(2);
+    assert_eq!(bed.output(1), "once\n");
+}
+
+fn what_is_forgotten_is_not_in_the_inventory() {
+    let mut bed = Bed::new();
+    bed.sh(1, "true");
+    bed.sh(2, "exit 2");
+    bed.start(3, &["sleep", "1000"]);
+    bed.ended(1);
+    bed.ended(2);
+    bed.started(3);
+    bed.command(actors::process::protocol::Command::Forget(vec![policy::id::Token(1)]));
+    let inventory = bed.inventory();
+    let tokens: Vec<u64> = inventory.iter().map(|hosted| hosted.token.0).collect();
+    assert_eq!(tokens, [3, 2]);
+    assert!(matches!(inventory[0].phase, HostedPhase::Running { .. }));
+    assert!(matches!(inventory[1].phase, HostedPhase::Ended { outcome: AttemptOutcome::Exited(2), .. }));
+}
+
+fn usage_is_told() {
+    let mut bed = Bed::new();
+    bed.sh(1, "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo out; echo error >&2");
+    let (_, usage) = bed.ended_with(1);
+    assert!(usage.cpu > Duration::ZERO && usage.cpu < Duration::from_secs(10), "{usage:?}");
+    assert!(usage.peak_memory_bytes > 100_000, "{usage:?}");
+    assert_eq!((usage.stdout_bytes, usage.stderr_bytes), (4, 6));
+}
