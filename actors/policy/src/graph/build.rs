@@ -1,6 +1,6 @@
 //! Makes the table of one graph from its items, one after the other.
 
-use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
 
 use crate::event::{GraphHead, LogPosition};
 use crate::graph::item::{Edges, Item, Rest};
@@ -139,7 +139,9 @@ impl Builder {
         if let Some((item, dependency)) = self.bad {
             return Err(Malformed::BadDependency { graph, item, dependency });
         }
-        self.starts.push(super::to_u32(self.ends.len()));
+        if !self.ends.is_empty() {
+            self.starts.push(super::to_u32(self.ends.len()));
+        }
         self.graph.dependencies = Edges::new(self.starts, self.ends);
         self.graph.dependents = self.graph.dependencies.reversed();
         self.graph.tasks = u32::try_from(tasks).unwrap_or(u32::MAX);
@@ -186,7 +188,7 @@ impl Graph {
             dependencies: Edges::default(),
             dependents: Edges::default(),
             pages: Pages::default(),
-            held: FxHashMap::default(),
+            held: BTreeSet::new(),
         }
     }
 }

@@ -52,7 +52,7 @@ impl Graph {
         let item = &self.items[number];
         let mut counts = Counts::default();
         let (mut unrecorded, mut held) = (0, 0);
-        for offset in item.first..item.first + item.count {
+        for offset in item.offsets() {
             let (state, entry) = (self.state_of(number, offset), self.pages.get(offset));
             counts.add(state, 1);
             unrecorded += u32::from(state.is_ended() && !entry.recorded);
@@ -63,17 +63,14 @@ impl Graph {
             );
             if entry.state == Some(TaskState::Waiting) {
                 held += 1;
-                assert!(
-                    self.held.get(&number).is_some_and(|held| held.contains(&offset)),
-                    "who waits alone is held"
-                );
+                assert!(self.held.contains(&offset), "who waits alone is held");
             }
         }
         let sum = |holds: fn(TaskState) -> bool| -> u64 {
             TaskState::VARIANTS.iter().filter(|state| holds(**state)).map(|state| counts.of(*state)).sum()
         };
         assert_eq!(unrecorded, item.unrecorded, "ends without a record");
-        assert_eq!(held, self.held.get(&number).map_or(0, std::collections::BTreeSet::len), "members held");
+        assert_eq!(held, self.held.range(item.offsets()).count(), "members held");
         assert_eq!(sum(TaskState::is_out), u64::from(item.out), "members out");
         assert_eq!(sum(TaskState::is_bad), u64::from(item.bad), "members that ended badly");
         assert_eq!(counts.of(TaskState::Succeeded), u64::from(item.succeeded), "members that succeeded");

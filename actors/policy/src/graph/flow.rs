@@ -4,7 +4,7 @@
 //! All of it walks along the edges with a list of items still to visit, never by calling itself, so a chain
 //! of a million items needs no stack.
 
-use std::collections::BTreeSet;
+use std::ops::Range;
 
 use crate::graph::effects::{Closed, ClosedBy, Ready};
 use crate::graph::item::Rest;
@@ -29,13 +29,11 @@ impl Graph {
             return;
         }
         while self.items[number].places() > 0 {
-            let Some(offset) = self.held.get_mut(&number).and_then(BTreeSet::pop_first) else { break };
+            let Some(offset) = self.held.range(self.items[number].offsets()).next().copied() else { break };
+            self.held.remove(&offset);
             self.pages.touch(offset).state = Some(TaskState::Ready);
             self.shift(number, (TaskState::Waiting, TaskState::Ready), 1, out);
             self.push_ready(number, offset, 1, out);
-        }
-        if self.held.get(&number).is_some_and(BTreeSet::is_empty) {
-            self.held.remove(&number);
         }
         if self.items[number].rest == Rest::Open {
             self.hand_out_rest(number, out);
@@ -46,12 +44,12 @@ impl Graph {
     /// what made room for it was weighed against a neighbour's retry; what was granted stays granted.
     pub(super) fn take_back(&mut self, number: usize, out: &mut Out<'_>) {
         let item = &self.items[number];
-        let mut offsets = (item.first..item.first + item.count).rev();
+        let mut offsets = item.offsets().rev();
         while self.items[number].out > self.items[number].limit {
             let ready = offsets.find(|offset| self.state_of(number, *offset) == TaskState::Ready);
             let Some(offset) = ready else { return };
             self.pages.touch(offset).state = Some(TaskState::Waiting);
-            self.held.entry(number).or_default().insert(offset);
+            self.held.insert(offset);
             self.shift(number, (TaskState::Ready, TaskState::Waiting), 1, out);
         }
     }
@@ -188,7 +186,7 @@ impl Graph {
                 self.tell(offset, stretch.count, by, out);
             } else if !was.is_ended() {
                 if stretch.state.is_some() {
-                    (offset..offset + stretch.count).for_each(|one| self.pages.touch(one).state = Some(to));
+                    self.close_each(offset..offset + stretch.count, to);
                 }
                 self.items[number].unrecorded += stretch.count;
                 self.push_closed(number, (offset, stretch.count), (by, was), out);
@@ -197,11 +195,17 @@ impl Graph {
             }
             offset += stretch.count;
         }
-        self.held.remove(&number);
         if self.items[number].rest == Rest::Open {
             self.items[number].rest = rest;
         }
         closed
+    }
+
+    fn close_each(&mut self, offsets: Range<u32>, to: TaskState) {
+        for offset in offsets {
+            self.pages.touch(offset).state = Some(to);
+            self.held.remove(&offset);
+        }
     }
 
     fn tell(&mut self, offset: u32, count: u32, by: ClosedBy, out: &mut Out<'_>) {
@@ -230,7 +234,7 @@ impl Graph {
                 } else {
                     self.items[number].unrecorded -= stretch.count;
                 }
-                self.wait_again(number, offset..offset + stretch.count);
+                self.wait_again(offset..offset + stretch.count);
             }
             offset += stretch.count;
         }
@@ -239,7 +243,7 @@ impl Graph {
         }
     }
 
-    fn wait_again(&mut self, number: usize, offsets: std::ops::Range<u32>) {
+    fn wait_again(&mut self, offsets: Range<u32>) {
         for offset in offsets {
             let entry = self.pages.get(offset);
             if entry.state.is_none() && !entry.recorded {
@@ -249,7 +253,7 @@ impl Graph {
             entry.recorded = false;
             if entry.state.is_some() {
                 entry.state = Some(TaskState::Waiting);
-                self.held.entry(number).or_default().insert(offset);
+                self.held.insert(offset);
             }
         }
     }

@@ -67,16 +67,25 @@ impl Item {
         self.count - self.out - self.succeeded - self.bad
     }
 
+    /// The offsets of its members.
+    pub(super) fn offsets(&self) -> std::ops::Range<u32> {
+        self.first..self.first + self.count
+    }
+
     /// How many more may be out at once.
     pub(super) fn places(&self) -> u32 {
         self.limit.saturating_sub(self.out)
     }
 }
 
-/// For every item the items it is joined to, in one list each way.
+/// For every item the items it is joined to, in one list each way. Graphs without any are many: they cost
+/// a pointer.
 #[derive(Debug, Default)]
-pub(super) struct Edges {
-    /// Where the list of each item starts, and one more; empty where nothing depends on anything.
+pub(super) struct Edges(Option<Box<Lists>>);
+
+#[derive(Debug)]
+struct Lists {
+    /// Where the list of each item starts in `ends`, and where the last one ends.
     starts: Box<[u32]>,
     ends: Box<[u32]>,
 }
@@ -84,19 +93,20 @@ pub(super) struct Edges {
 impl Edges {
     /// From the lists one after the other; `starts` has one more entry than there are items.
     pub(super) fn new(starts: Vec<u32>, ends: Vec<u32>) -> Self {
-        if ends.is_empty() { Self::default() } else { Self { starts: starts.into(), ends: ends.into() } }
+        Self((!ends.is_empty()).then(|| Box::new(Lists { starts: starts.into(), ends: ends.into() })))
     }
 
     /// The same edges seen from the other side, each list in ascending order.
     pub(super) fn reversed(&self) -> Self {
-        let items = self.starts.len().saturating_sub(1);
-        let mut starts = vec![0_u32; self.starts.len()];
-        self.ends.iter().for_each(|end| starts[*end as usize + 1] += 1);
+        let Some(lists) = &self.0 else { return Self(None) };
+        let items = lists.starts.len() - 1;
+        let mut starts = vec![0_u32; items + 1];
+        lists.ends.iter().for_each(|end| starts[*end as usize + 1] += 1);
         for item in 0..items {
             starts[item + 1] += starts[item];
         }
         let mut next = starts.clone();
-        let mut ends = vec![0_u32; self.ends.len()];
+        let mut ends = vec![0_u32; lists.ends.len()];
         for item in 0..items {
             for end in self.of(item) {
                 let place = &mut next[*end as usize];
@@ -108,10 +118,8 @@ impl Edges {
     }
 
     pub(super) fn of(&self, item: usize) -> &[u32] {
-        if self.starts.is_empty() {
-            return &[];
-        }
-        &self.ends[self.starts[item] as usize..self.starts[item + 1] as usize]
+        let Some(lists) = &self.0 else { return &[] };
+        &lists.ends[lists.starts[item] as usize..lists.starts[item + 1] as usize]
     }
 
     /// One end by its place among the item's, for loops that change the graph meanwhile.
@@ -121,7 +129,7 @@ impl Edges {
 
     /// Bytes on the heap.
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(&*self.starts) + size_of_val(&*self.ends)
+        self.0.as_ref().map_or(0, |lists| size_of_val(&*lists.starts) + size_of_val(&*lists.ends))
     }
 }
 

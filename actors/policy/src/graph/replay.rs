@@ -281,3 +281,6 @@ impl Graphs {
         all.closed
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use rustc_hash::FxHashMap;
-
 use crate::event::{LogPosition, SubmissionKey};
 use crate::graph::effects::{Effects, Mark};
 use crate::graph::item::{Edges, Item};
@@ -33,8 +31,8 @@ pub(super) struct Graph {
     pub dependencies: Edges,
     pub dependents: Edges,
     pub pages: Pages,
-    /// By item: members that wait on their own, not as the rest of their item, since they were tried again.
-    pub held: FxHashMap<usize, BTreeSet<u32>>,
+    /// Tasks that wait on their own, not as the rest of their item, since they were tried again.
+    pub held: BTreeSet<u32>,
 }
 
 /// The counts over all graphs, by priority.
@@ -97,13 +95,11 @@ impl Graph {
         if from == to {
             return;
         }
-        let held = entry.state == Some(TaskState::Waiting);
-        entry.state = Some(to);
-        if held {
-            self.release_hold(number, offset);
+        if entry.state.replace(to) == Some(TaskState::Waiting) {
+            self.held.remove(&offset);
         }
         if to == TaskState::Waiting {
-            self.held.entry(number).or_default().insert(offset);
+            self.held.insert(offset);
         }
         self.shift(number, (from, to), 1, out);
         self.follow(number, offset, was_bad, out);
@@ -129,15 +125,6 @@ impl Graph {
         ] {
             *sum -= if holds(from) { count } else { 0 };
             *sum += if holds(to) { count } else { 0 };
-        }
-    }
-
-    fn release_hold(&mut self, item: usize, offset: u32) {
-        if let Some(held) = self.held.get_mut(&item) {
-            held.remove(&offset);
-            if held.is_empty() {
-                self.held.remove(&item);
-            }
         }
     }
 

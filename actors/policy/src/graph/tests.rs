@@ -4,10 +4,9 @@ use proptest::prelude::*;
 
 use super::model::{Plan, World, head, item, plans};
 use super::*;
-use crate::event::{Event, GraphEvent, Record, TaskEvent};
-use crate::id::{AttemptNumber, NodeSession, TaskRange, Token};
-use crate::placement::{ShapeId, Shapes};
-use crate::task::{AttemptOutcome, Priority, TaskOutcome, Usage};
+use crate::id::TaskRange;
+use crate::placement::ShapeId;
+use crate::task::Priority;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
@@ -79,7 +78,7 @@ impl Bench {
     }
 }
 
-fn one(on: &[u32]) -> Plan {
+pub(super) fn one(on: &[u32]) -> Plan {
     (1, None, on.to_vec())
 }
 
@@ -302,103 +301,4 @@ fn tasks_are_looked_at_page_by_page_and_state_by_state() {
     assert_eq!(bench.graphs.tasks(TaskId(1), Some(TaskState::Succeeded), 10).tasks[0].task, TaskId(2500));
     assert_eq!(bench.graphs.tasks(TaskId(1), None, 10_000).tasks.len(), 3002);
     assert_eq!(bench.graphs.tasks(TaskId(9999), None, 10).tasks, []);
-}
-
-/// Records as an actor writes them, for logs in an order the table has not seen.
-struct Log(Vec<Record>);
-
-impl Log {
-    fn of(plans: &[Plan]) -> Self {
-        let items: Vec<_> = plans.iter().map(item).collect();
-        let mut log = Self(Vec::new());
-        log.graph(GraphEvent::Admitted(head(&items)));
-        items.into_iter().for_each(|item| log.graph(GraphEvent::ItemAdmitted(item)));
-        log
-    }
-
-    fn push(&mut self, event: Event) {
-        let number = self.0.len() as u64 + 1;
-        self.0.push(Record { number, at: Timestamp(number), cause: 0, correlation: 0, event });
-    }
-
-    fn graph(&mut self, event: GraphEvent) {
-        self.push(Event::Graph(GraphId(1), event));
-    }
-
-    fn task(&mut self, task: u64, event: TaskEvent) {
-        self.push(Event::Task { task: TaskId(task), sequence: 1, previous: 0, event });
-    }
-
-    fn granted(&mut self, task: u64) {
-        let (attempt, node, session) = (AttemptNumber(1), "n".into(), NodeSession(1));
-        self.task(task, TaskEvent::Granted { token: Token(task), attempt, node, session });
-    }
-
-    fn ended(&mut self, task: u64, outcome: TaskOutcome) {
-        let (token, next) = (Token(task), crate::event::Next::Finish(outcome));
-        let (outcome, usage) = (AttemptOutcome::Exited(0), Usage::default());
-        self.task(task, TaskEvent::AttemptEnded { token, outcome, usage, order: 0, next });
-    }
-
-    fn replay(&self) -> Recovered {
-        let mut replay = Replay::new(Shapes::default());
-        self.0.iter().for_each(|record| replay.apply(record.number, record).unwrap());
-        let recovered = replay.finish();
-        recovered.graphs.check();
-        recovered
-    }
-}
-
-#[test]
-fn a_grant_recorded_behind_the_cancellation_of_its_graph_is_live_and_to_be_told() {
-    let mut log = Log::of(&[one(&[]), one(&[]), one(&[0])]);
-    log.graph(GraphEvent::CancelAsked);
-    log.granted(1);
-    let recovered = log.replay();
-    assert_eq!(
-        (recovered.live.len(), recovered.live[0].task, recovered.live[0].cancel_asked),
-        (1, TaskId(1), true)
-    );
-    let closed: Vec<_> =
-        recovered.closed.iter().map(|one| (one.tasks.first.0, one.tasks.count, one.by)).collect();
-    assert_eq!(closed, [(2, 2, ClosedBy::Cancel)]);
-    assert_eq!(recovered.ready, []);
-}
-
-#[test]
-fn a_grant_behind_a_retry_that_waits_for_its_place_takes_the_place_of_the_next() {
-    let failed = || TaskOutcome::Failed(AttemptOutcome::Exited(1));
-    let mut log = Log::of(&[(4, Some(1), vec![])]);
-    log.granted(1);
-    log.ended(1, failed());
-    log.granted(2);
-    log.ended(2, TaskOutcome::Succeeded);
-    log.task(1, TaskEvent::RetryAsked);
-    log.granted(1);
-    let recovered = log.replay();
-    assert_eq!(recovered.live.iter().map(|grant| grant.task).collect::<Vec<_>>(), [TaskId(1)]);
-    assert_eq!(recovered.ready, [], "the third had been handed out, and waits again");
-}
-
-#[test]
-fn what_is_skipped_for_a_failure_is_skipped_even_when_the_scheduler_died_before_saying_so() {
-    let mut log = Log::of(&[one(&[]), one(&[0])]);
-    log.granted(1);
-    log.ended(1, TaskOutcome::Failed(AttemptOutcome::Exited(1)));
-    let recovered = log.replay();
-    assert_eq!(recovered.closed[0].tasks, TaskRange::from(TaskId(2)));
-    assert_eq!(recovered.closed[0].by.outcome(), TaskOutcome::Skipped(TaskId(1)));
-    assert!(recovered.graphs.view(GraphId(1)).unwrap().finished_at.is_some());
-}
-
-#[test]
-fn a_graph_of_which_not_all_was_written_never_was_and_its_ids_stay_used() {
-    let mut log = Log::of(&[one(&[]), (50, None, vec![])]);
-    log.0.pop();
-    let recovered = log.replay();
-    assert_eq!((recovered.graphs.len(), recovered.graphs.next_task()), (0, TaskId(52)));
-    log.push(Event::Scheduler(crate::event::SchedulerEvent::Started { epoch: 2, version: "1".into() }));
-    log.granted(60);
-    let recovered = log.replay();
-    assert_eq!((recovered.unknown, recovered.graphs.next_task()), (1, TaskId(61)));
 }

@@ -23,7 +23,7 @@ struct Run {
 #[derive(Debug, Default)]
 pub(super) struct Lane {
     runs: VecDeque<Run>,
-    /// Those who were taken and came back to their old places.
+    /// Those who were taken and came back to their old places, which are before all in `runs`.
     returned: BTreeMap<Arrival, TaskId>,
     /// Who has left and still has a place in one of the two.
     removed: Removed,
@@ -111,37 +111,25 @@ impl Lane {
         self.removed.clear();
     }
 
-    /// The run, or the part of one, that is first.
+    /// The run that is first: who came back stood before all that were never taken.
     fn front(&self) -> Option<Run> {
         let returned = self.returned.first_key_value();
-        let returned = returned.map(|(arrival, task)| Run { tasks: (*task).into(), arrival: *arrival });
-        match (self.runs.front().copied(), returned) {
-            (Some(run), Some(returned)) if run.arrival < returned.arrival => {
-                let before = u32::try_from(returned.arrival.0 - run.arrival.0).unwrap_or(u32::MAX);
-                let count = run.tasks.count.min(before);
-                Some(Run { tasks: TaskRange { count, ..run.tasks }, ..run })
-            }
-            (run, returned) => returned.or(run),
-        }
+        returned
+            .map(|(arrival, task)| Run { tasks: (*task).into(), arrival: *arrival })
+            .or_else(|| self.runs.front().copied())
     }
 
     /// Drops as many places from the front, no more than [`Self::front`] names.
     fn drop_first(&mut self, count: u32) {
-        let returned = self.returned.first_key_value().map(|(arrival, _)| *arrival);
-        match self.runs.front_mut() {
-            Some(run) if returned.is_none_or(|returned| run.arrival < returned) => {
-                run.tasks = TaskRange {
-                    first: TaskId(run.tasks.first.0 + u64::from(count)),
-                    count: run.tasks.count - count,
-                };
-                run.arrival = run.arrival.after(u64::from(count));
-                if run.tasks.count == 0 {
-                    self.runs.pop_front();
-                }
-            }
-            _ => {
-                self.returned.pop_first();
-            }
+        if self.returned.pop_first().is_some() {
+            return;
+        }
+        let Some(run) = self.runs.front_mut() else { return };
+        let first = TaskId(run.tasks.first.0 + u64::from(count));
+        run.tasks = TaskRange { first, count: run.tasks.count - count };
+        run.arrival = run.arrival.after(u64::from(count));
+        if run.tasks.count == 0 {
+            self.runs.pop_front();
         }
     }
 
@@ -154,7 +142,7 @@ impl Lane {
             "every place is somebody's or dead"
         );
         assert!(self.len > 0, "an empty lane is none");
-        let arrivals = self.runs.iter().map(|run| run.arrival);
+        let arrivals = self.returned.keys().copied().chain(self.runs.iter().map(|run| run.arrival));
         assert!(arrivals.is_sorted(), "places are in the order of arrival");
         if let Some(front) = self.front() {
             assert_eq!(self.removed.dead(front.tasks, front.arrival), 0, "the first is alive");

@@ -66,6 +66,20 @@ fn who_left_and_came_again_waits_at_the_new_place_only() {
 }
 
 #[test]
+fn those_who_stay_among_many_that_leave_keep_their_order() {
+    let mut queue = Queue::new();
+    queue.push(range(1, 200), SMALL, Arrival(1));
+    let back = queue.pop(|_| true).unwrap();
+    queue.push(range(500, 10), SMALL, Arrival(201));
+    queue.put_back(back);
+    (2..=200).filter(|task| task % 5 != 0).for_each(|task| queue.remove(TaskId(task), SMALL));
+    queue.check();
+    let rest: Vec<_> = std::iter::from_fn(|| popped(&mut queue, |_| true)).collect();
+    let expected: Vec<u64> = [1].into_iter().chain((1..=40).map(|task| task * 5)).chain(500..510).collect();
+    assert_eq!(rest, expected);
+}
+
+#[test]
 fn a_million_that_leave_at_once_cost_one_entry() {
     let mut queue = Queue::new();
     queue.push(TaskId(1), SMALL, Arrival(0));
