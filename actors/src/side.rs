@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use policy::id::{Epoch, NodeId, Token};
 use policy::lease::LeaseTerms;
 use policy::task::Priority;
@@ -35,7 +36,7 @@ pub struct Side {
     /// How leases are timed.
     pub terms: LeaseTerms,
     /// How much of everything.
-    pub limits: Limits,
+    limits: ArcSwap<Limits>,
     /// The scheduler.
     pub scheduler: Address<SchedulerMessage>,
     /// The queues, by priority: low, normal, high, critical.
@@ -73,8 +74,19 @@ impl Side {
             )),
             items: Items::default(),
             epoch: AtomicU32::new(0),
-            limits,
+            limits: ArcSwap::from_pointee(limits),
         })
+    }
+
+    /// How much of everything, as of now.
+    #[must_use]
+    pub fn limits(&self) -> Arc<Limits> {
+        self.limits.load_full()
+    }
+
+    /// Other limits from now on. Those of actors and shapes hold from the next start.
+    pub fn set_limits(&self, limits: Limits) {
+        self.limits.store(Arc::new(limits));
     }
 
     /// The present reign.

@@ -66,9 +66,9 @@ impl Answerer {
 /// Submitting, and what the scheduler answers by itself.
 impl Answerer {
     async fn submit(&self, submission: Box<Submission>) -> Response {
-        let limits = self.side.limits.admission.clone();
+        let limits = self.side.limits();
         let check = move || {
-            admission::check_within(&submission, &limits)?;
+            admission::check_within(&submission, &limits.admission)?;
             Ok((digest(&submission), submission))
         };
         match off_loop(check).await {

@@ -70,7 +70,7 @@ impl SchedulerActor {
         let counts = self.graphs.counts_of_all();
         let unended = counts.total() - counts.ended();
         let tasks = submission.items.iter().map(Item::tasks).sum();
-        if let Err(busy) = admission::room(unended, tasks, &self.side.limits.admission) {
+        if let Err(busy) = admission::room(unended, tasks, &self.side.limits().admission) {
             return Err(Response::Busy { reason: busy.to_string().into(), retry_after: busy.retry_after });
         }
         let mut shapes = Vec::with_capacity(submission.items.len());

@@ -80,7 +80,7 @@ impl SchedulerActor {
 
 /// Everything the log says, and the last epoch.
 fn replay(side: &Side) -> Result<(Recovered, u32), ActorError> {
-    let (mut replay, mut last_epoch, mut failed) = (Replay::new(Shapes::new(side.limits.shapes)), 0, None);
+    let (mut replay, mut last_epoch, mut failed) = (Replay::new(Shapes::new(side.limits().shapes)), 0, None);
     side.log.settle()?;
     side.log.replay(0, |position, record: Record| {
         if let Event::Scheduler(SchedulerEvent::Started { epoch, .. }) = &record.event {

@@ -143,8 +143,8 @@ impl SchedulerActor {
 
     /// Forgets what is kept beyond the limits.
     fn forget_overdue(&mut self) {
-        let now = self.side.clock.wall();
-        while let Some(graph) = self.graphs.overdue(&self.side.limits.retention, now) {
+        let (now, limits) = (self.side.clock.wall(), self.side.limits());
+        while let Some(graph) = self.graphs.overdue(&limits.retention, now) {
             let Some(shapes) = self.graphs.forget(graph) else { return };
             shapes.into_iter().for_each(|shape| self.shapes.release(shape));
             self.names.remove(&graph);
