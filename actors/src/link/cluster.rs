@@ -2,7 +2,7 @@
 //!
 //! One node per process, started at first use and again when it has ended. Its own listener is bound to
 //! loopback, on a port nobody is told: streams reach the node only after our preamble. One actor per process
-//! can be reached from other nodes, the [`endpoint`]; peers find each other's in a process group.
+//! can be reached from other nodes, the `endpoint`; peers find each other's in a process group.
 //!
 //! # Why so roundabout
 //! ractor_cluster does not say who sent a message, so each carries the session's key. Of two sessions
