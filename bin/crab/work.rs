@@ -83,18 +83,6 @@ fn tenant_of(user: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_user_makes_a_tenant() {
-        assert_eq!(tenant_of("ann"), Some("ann".into()));
-        assert_eq!(tenant_of("_Ann Lee@x"), Some("ann-lee-x".into()));
-        assert_eq!(tenant_of("§"), None);
-    }
-}
-
 fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::Result<TaskSpec> {
     let here =
         std::env::current_dir().context("the present directory cannot be told; name one with --directory")?;
@@ -135,5 +123,17 @@ fn variable(text: &OsStr) -> Result<(OsText, OsText), Usage> {
             let value = std::env::var_os(text).ok_or_else(|| refused("is not set here; write NAME=VALUE"))?;
             Ok((bytes.to_vec().into(), value.into_vec().into()))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_user_makes_a_tenant() {
+        assert_eq!(tenant_of("ann"), Some("ann".into()));
+        assert_eq!(tenant_of("_Ann Lee@x"), Some("ann-lee-x".into()));
+        assert_eq!(tenant_of("§"), None);
     }
 }
