@@ -20,6 +20,7 @@ pub mod queue;
 pub mod task;
 pub mod lease;
 pub mod node;
+pub mod worker;
 pub mod process;
 pub mod output;
 pub mod tree;

@@ -2,6 +2,8 @@
 //!
 //! This program is the tests, the host they start, and the helpers that the hosts run: which one is said by
 //! its first argument.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test harness prints")]
 
 #[path = "process/bed.rs"]
 mod bed;
@@ -17,6 +19,9 @@ mod lives;
 mod output;
 #[path = "process/rate.rs"]
 mod rate;
+
+#[path = "process/worker.rs"]
+mod worker;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -41,7 +46,7 @@ fn main() -> ExitCode {
 
 /// The part of the usual test harness that people and nextest use.
 fn run(options: &[&str]) -> ExitCode {
-    let tests: Vec<Test> = [ends::TESTS, output::TESTS, escapes::TESTS, lives::TESTS].concat();
+    let tests: Vec<Test> = [ends::TESTS, output::TESTS, escapes::TESTS, lives::TESTS, worker::TESTS].concat();
     let ignored_too = options.contains(&"--include-ignored");
     let only_ignored = options.contains(&"--ignored");
     let mut chosen = if only_ignored { Vec::new() } else { tests };

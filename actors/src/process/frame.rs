@@ -47,7 +47,7 @@ impl Inbox {
     ///
     /// # Errors
     /// What arrived is no message: the connection is of no use any more.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, CodecError> {
+    pub fn take<T: DeserializeOwned>(&mut self) -> Result<Option<T>, CodecError> {
         let rest = &self.bytes[self.taken..];
         let Some((length, rest)) = rest.split_first_chunk::<LENGTH_BYTES>() else {
             return Ok(None);
@@ -80,7 +80,7 @@ mod tests {
         let mut heard = Vec::new();
         for byte in bytes {
             inbox.push(&[byte]);
-            heard.extend(inbox.next::<Command>().unwrap());
+            heard.extend(inbox.take::<Command>().unwrap());
         }
         assert_eq!(heard.len(), 3);
         assert_eq!(heard[2], Command::Retire);
@@ -90,6 +90,6 @@ mod tests {
     fn garbage_is_refused_before_memory_is_taken_for_it() {
         let mut inbox = Inbox::default();
         inbox.push(b"\xff\xff\xff\xffGET / HTTP/1.1");
-        assert!(matches!(inbox.next::<Command>(), Err(CodecError::TooLarge { .. })));
+        assert!(matches!(inbox.take::<Command>(), Err(CodecError::TooLarge { .. })));
     }
 }

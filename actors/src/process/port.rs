@@ -26,7 +26,7 @@ use crate::process::host;
 use crate::process::protocol::{Command, HOST_ARGUMENT, HOST_PROTOCOL, HostDirectory, HostReport};
 
 /// How a worker commands its host; a simulated machine has its own.
-pub trait HostPort: Send + 'static {
+pub trait HostPort: Send + Sync + 'static {
     /// Tells the host. Nothing happens where there is no connection, or no room for a command this large.
     fn command(&self, command: Command);
 }
@@ -75,6 +75,8 @@ const PAUSE_LIMIT: Duration = Duration::from_millis(500);
 const START_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a host may take to answer `Hello`.
 const HELLO_PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes read at once.
+const READ_BYTES: usize = 16 * 1024;
 /// Bytes written at once: many small commands, or one large.
 const WRITE_BYTES: usize = 256 * 1024;
 
@@ -176,7 +178,7 @@ impl Link {
         writer.write_all(&out).await?;
         let mut inbox = Inbox::default();
         loop {
-            let greeting = inbox.next::<HostReport>().map_err(io::Error::other)?;
+            let greeting = inbox.take::<HostReport>().map_err(io::Error::other)?;
             match greeting {
                 Some(HostReport::Hello { version: HOST_PROTOCOL, pid }) => {
                     return Ok(Connection { reader, writer, inbox, pid });
@@ -221,7 +223,7 @@ fn spawn_host(directory: &HostDirectory, program: &HostProgram) -> io::Result<Ch
 }
 
 async fn fill(reader: &mut OwnedReadHalf, inbox: &mut Inbox) -> io::Result<()> {
-    let mut buffer = [0; 16 * 1024];
+    let mut buffer = vec![0; READ_BYTES];
     match reader.read(&mut buffer).await? {
         0 => Err(ErrorKind::UnexpectedEof.into()),
         read => {
@@ -235,7 +237,7 @@ async fn fill(reader: &mut OwnedReadHalf, inbox: &mut Inbox) -> io::Result<()> {
 async fn read(reader: &mut OwnedReadHalf, mut inbox: Inbox, listener: &HostListener) -> io::Result<()> {
     loop {
         let mut reports = Vec::new();
-        while let Some(report) = inbox.next().map_err(io::Error::other)? {
+        while let Some(report) = inbox.take().map_err(io::Error::other)? {
             reports.push(report);
         }
         if !reports.is_empty() {

@@ -9,7 +9,7 @@ pub(crate) const ARGUMENT: &str = "__helper";
 pub(crate) fn main(words: &[&str]) -> ExitCode {
     match words {
         // Leaves session, group and parent: what it starts is seen by none of them.
-        ["daemonize", pid_file, environment] => again(&["in-session", pid_file, environment], true),
+        ["daemonize", pid_file, environment] => again(&["in-session", pid_file, environment]),
         ["in-session", pid_file, environment] => {
             nix::unistd::setsid().unwrap();
             let mut daemon = Command::new("/bin/sleep");
@@ -17,6 +17,7 @@ pub(crate) fn main(words: &[&str]) -> ExitCode {
             if *environment == "clean" {
                 daemon.env_clear();
             }
+            #[expect(clippy::zombie_processes, reason = "it is to outlive its parent")]
             let daemon = daemon.spawn().unwrap();
             std::fs::write(pid_file, format!("{}\n", daemon.id())).unwrap();
             ExitCode::SUCCESS
@@ -36,11 +37,9 @@ pub(crate) fn main(words: &[&str]) -> ExitCode {
     }
 }
 
-fn again(words: &[&str], wait: bool) -> ExitCode {
-    let mut child = Command::new(std::env::current_exe().unwrap()).arg(ARGUMENT).args(words).spawn().unwrap();
-    if wait {
-        child.wait().unwrap();
-    }
+fn again(words: &[&str]) -> ExitCode {
+    let exe = std::env::current_exe().unwrap();
+    Command::new(exe).arg(ARGUMENT).args(words).status().unwrap();
     ExitCode::SUCCESS
 }
 

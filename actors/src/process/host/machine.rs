@@ -3,6 +3,8 @@
 //! One turn: wait, hear, start, reap, read, enforce, bury, and then write: first the journal, then
 //! processes are started and reports leave. So nothing is told or begun that a later host would not know.
 
+mod burial;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,12 +13,11 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use policy::id::Token;
-use policy::task::{AttemptOutcome, LossReason, SpawnFailure, Usage};
+use policy::task::{AttemptOutcome, LossReason, SpawnFailure};
 use policy::time::Moment;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::attempt::{Attempt, Look};
-use super::family::{Root, Sight};
+use super::attempt::Attempt;
 use super::journal::{self, Entry, Journal, Remembered};
 use super::server::{Ear, Server};
 use super::spawner::{Spawned, Spawner};
@@ -26,10 +27,10 @@ use crate::output::spool::SpoolWriter;
 use crate::process::os::signals::{self, Reaped};
 use crate::process::os::{self as system, Orphans};
 use crate::process::protocol::{
-    Command, HostDirectory, HostId, HostReport, Hosted, HostedPhase, INVENTORY_PART, MARK_VARIABLE, Start,
-    StopReason,
+    Command, HostDirectory, HostId, HostReport, Hosted, HostedPhase, INVENTORY_PART, Start, StopReason,
 };
 use crate::wire::fleet::Stream;
+use burial::ended_report;
 
 /// The longest wait while there are attempts: the lease clock runs while the machine sleeps, poll's does not.
 const ENFORCE_EVERY: Duration = Duration::from_millis(250);
@@ -63,7 +64,7 @@ pub(super) struct Machine {
     early: Vec<(Reaped, FxHashSet<Token>)>,
     ended: BTreeMap<Token, Remembered>,
     /// Recorded with the next write, then started.
-    starts: Vec<Box<Start>>,
+    starts: Vec<Start>,
     reports: Vec<HostReport>,
     deadline: Option<Moment>,
     /// Orphans known to belong to an attempt that has not ended.
@@ -204,7 +205,7 @@ impl Machine {
         for command in commands {
             match command {
                 Command::Hello { .. } => {}
-                Command::Start(start) => self.start(start, now),
+                Command::Start(start) => self.start(*start, now),
                 Command::Stop { token, why } => self.stop(token, why, now),
                 Command::Deadline(moment) => self.deadline = Some(moment),
                 Command::Forget(tokens) => tokens.into_iter().for_each(|token| self.forget(token)),
@@ -214,7 +215,7 @@ impl Machine {
         }
     }
 
-    fn start(&mut self, start: Box<Start>, now: Moment) {
+    fn start(&mut self, start: Start, now: Moment) {
         let token = start.token;
         if let Some(record) = self.ended.get(&token) {
             self.reports.extend(ended_report(record));
@@ -223,7 +224,7 @@ impl Machine {
         if self.attempts.contains_key(&token) {
             return;
         }
-        let Start { task, attempt, ref need, .. } = *start;
+        let Start { task, attempt, ref need, .. } = start;
         let record = Remembered { token, task, attempt, need: need.clone(), at: now, pid: None, end: None };
         let need = record.need.clone();
         self.journal.append(&Entry::Starting { token, task, attempt, need, at: now });
@@ -334,91 +335,6 @@ impl Machine {
         }
     }
 
-    /// Buries what has ended: at no cost where nothing is left of it.
-    fn bury(&mut self, now: Moment) {
-        let due: Vec<Token> = self
-            .attempts
-            .iter()
-            .filter(|(_, attempt)| attempt.wants_burial(now))
-            .map(|(token, _)| *token)
-            .collect();
-        if due.is_empty() {
-            return;
-        }
-        let orphans = self.orphans.list();
-        let strange = orphans.as_ref().is_none_or(|orphans| self.has_strange(orphans, &due));
-        let mut looking = Vec::new();
-        for token in due {
-            let Some(attempt) = self.attempts.get_mut(&token) else { continue };
-            match attempt.group_is_empty(now) {
-                true if !strange => self.finish(token),
-                false if attempt.has_grace(now) => attempt.bury_later(now),
-                _ => looking.push(token),
-            }
-        }
-        if !looking.is_empty() {
-            self.look(&looking, orphans.unwrap_or_default(), now);
-        }
-    }
-
-    /// Whether there are orphans that may belong to one of `due`.
-    fn has_strange(&self, orphans: &[i32], due: &[Token]) -> bool {
-        orphans.iter().any(|orphan| self.claimed.get(orphan).is_none_or(|token| due.contains(token)))
-    }
-
-    fn look(&mut self, looking: &[Token], orphans: Vec<i32>, now: Moment) {
-        let roots = self.roots();
-        let sight = self.sight(&roots, orphans);
-        for token in looking {
-            let Some(attempt) = self.attempts.get_mut(token) else { continue };
-            match attempt.look(&sight, &roots, now) {
-                Look::Clean => self.finish(*token),
-                Look::Again => {}
-                Look::Unkillable(pids) => self.reports.push(HostReport::Unkillable { token: *token, pids }),
-            }
-        }
-    }
-
-    fn roots(&self) -> Vec<Root> {
-        self.attempts.values().map(Attempt::root).collect()
-    }
-
-    /// Looks at all processes, and notes whose the orphans are.
-    fn sight(&mut self, roots: &[Root], orphans: Vec<i32>) -> Sight {
-        let since = roots.iter().map(|root| root.since).min().unwrap_or_default();
-        let id = self.id;
-        let mark = |pid| id.token_of(&system::mark(pid, MARK_VARIABLE)?);
-        self.claimed = orphans
-            .iter()
-            .filter_map(|orphan| Some((*orphan, mark(*orphan)?)))
-            .filter(|(_, token)| self.attempts.contains_key(token))
-            .collect();
-        let leaders: FxHashSet<i32> = self.leaders.keys().copied().collect();
-        let orphans = orphans.into_iter().filter(|orphan| !leaders.contains(orphan));
-        Sight::new(system::processes(), orphans, since, mark)
-    }
-
-    fn finish(&mut self, token: Token) {
-        let Some(mut attempt) = self.attempts.remove(&token) else { return };
-        let trouble = attempt.spool.as_mut().and_then(SpoolWriter::take_trouble);
-        self.trouble("writing output", trouble);
-        let record = attempt.finish(self.clock.wall(), &mut self.buffer);
-        self.ended(record);
-    }
-
-    fn end_unstarted(&mut self, mut record: Remembered, outcome: AttemptOutcome) {
-        record.end = Some((outcome, Usage::default()));
-        self.ended(record);
-    }
-
-    fn ended(&mut self, record: Remembered) {
-        if let Some((outcome, usage)) = record.end.clone() {
-            self.journal.append(&Entry::Ended { token: record.token, outcome, usage });
-        }
-        self.reports.extend(ended_report(&record));
-        self.ended.insert(record.token, record);
-    }
-
     /// The journal first, then what it tells of.
     fn write(&mut self) {
         let recorded = self.journal.flush();
@@ -468,11 +384,6 @@ impl Machine {
     fn trouble(&mut self, what: &str, error: Option<io::Error>) {
         self.reports.extend(error.map(|error| HostReport::Trouble(format!("{what}: {error}").into())));
     }
-}
-
-fn ended_report(record: &Remembered) -> Option<HostReport> {
-    let (outcome, usage) = record.end.clone()?;
-    Some(HostReport::Ended { token: record.token, outcome, usage })
 }
 
 fn hosted(record: &Remembered) -> Hosted {

@@ -147,7 +147,7 @@ impl Connection {
                 Err(_) => return (commands, false),
             }
             loop {
-                match self.inbox.next() {
+                match self.inbox.take() {
                     Ok(Some(command)) => commands.push(command),
                     Ok(None) => break,
                     Err(_) => return (commands, false),

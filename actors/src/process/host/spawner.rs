@@ -42,7 +42,7 @@ pub(super) struct Spawner(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    jobs: Mutex<VecDeque<(Box<Start>, String)>>,
+    jobs: Mutex<VecDeque<(Start, String)>>,
     more: Condvar,
     results: Mutex<Vec<SpawnResult>>,
     wake: OwnedFd,
@@ -66,7 +66,7 @@ impl Spawner {
     }
 
     /// Has a process started; `mark` is the value of its mark.
-    pub(super) fn spawn(&self, start: Box<Start>, mark: String) {
+    pub(super) fn spawn(&self, start: Start, mark: String) {
         lock(&self.0.jobs).push_back((start, mark));
         self.0.more.notify_one();
     }
@@ -91,7 +91,7 @@ impl Shared {
         }
     }
 
-    fn next_job(&self) -> (Box<Start>, String) {
+    fn next_job(&self) -> (Start, String) {
         let mut jobs = lock(&self.jobs);
         loop {
             if let Some(job) = jobs.pop_front() {

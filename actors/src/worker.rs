@@ -1,0 +1,389 @@
+//! The worker: the actor on a machine that runs what the scheduler side grants.
+//!
+//! **Role.** Holds every attempt of this machine, starts what is granted as resources permit, reports until
+//! told to forget. **Decides with** `policy::slots`, `policy::lease`. **Parent** the machine side; its
+//! sibling `processes` (dynamic) holds an [`attempt`] actor for each that runs, and is restarted with it.
+//! **Hears** the scheduler side, the link, the host's port, attempts, itself. **Tells** the scheduler side
+//! through an [`Outlet`], attempts, the host.
+//! **On crash** nothing happens to any process: the next worker asks the host what there is and registers.
+//! **Invariant.** Nothing is started without resources and the right to run it; every attempt held is
+//! reported until it is forgotten.
+//!
+//! A stop of the worker leaves everything running in the host, for the daemon that comes after an upgrade;
+//! [`WorkerMessage::Drain`] is for a machine that is taken out of service.
+
+pub mod attempt;
+pub mod capacity;
+pub mod environment;
+mod hosting;
+mod orders;
+pub mod output;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::id::{Epoch, Incarnation, NodeId, NodeSession, TaskId, Token};
+use policy::lease::{LeaseTerms, WorkerLease};
+use policy::resources::Resources;
+use policy::slots::Slots;
+use policy::task::{AttemptOutcome, LossReason, Usage};
+use supervision::{Actor, ActorError, Address, Dynamic, Me, Message, Reply};
+
+use crate::clock::Clock;
+use crate::output::retention::{self, Retention};
+use crate::output::spool::OutputLimits;
+use crate::process::port::{HostEvent, HostPort};
+use crate::process::protocol::{Command, HostDirectory, Hosted, StopReason};
+use crate::wire::fleet::{
+    FromWorker, Grant, Held, OutputPiece, OutputRefusal, Phase, Registration, Report, ToWorker,
+};
+use attempt::{AttemptActor, AttemptMessage};
+use environment::BaseEnvironment;
+use output::Reading;
+
+/// Between two looks for output that is too old or too much.
+const RETENTION_EVERY: Duration = Duration::from_secs(60);
+
+/// Where messages to the scheduler side go. Must not block.
+pub trait Outlet: Send + Sync + 'static {
+    /// Sends; `false` where there is no connection. Whatever is lost is said again with a heartbeat.
+    fn tell(&self, message: FromWorker) -> bool;
+}
+
+/// What a worker can be told.
+#[derive(Debug, strum::IntoStaticStr)]
+pub enum WorkerMessage {
+    /// There is a connection to the scheduler side.
+    LinkUp,
+    /// There is none any more.
+    LinkDown,
+    /// The scheduler side speaks.
+    Scheduler(ToWorker),
+    /// The port to the host speaks.
+    Host(HostEvent),
+    /// An attempt is further than it was.
+    AttemptChanged {
+        /// Which.
+        token: Token,
+        /// How far.
+        phase: Phase,
+    },
+    /// Take nothing new; answer when nothing is held any more.
+    Drain {
+        /// What still runs then is taken away; never where there is none.
+        within: Option<Duration>,
+        /// Told when done.
+        done: Reply<()>,
+    },
+    /// Timer: what a drain still finds running is taken away.
+    DrainOverdue,
+    /// Timer: a heartbeat is due.
+    HeartbeatDue,
+    /// Everything that was in the mailbox with the first report has been handled.
+    ReportsDue,
+    /// A file of output was looked at.
+    OutputLooked {
+        /// For whom.
+        reading: Reading,
+        /// What was found; `None` where there is no file.
+        piece: Result<Option<OutputPiece>, OutputRefusal>,
+    },
+    /// Timer: somebody still waits for output.
+    LookAtOutput(Reading),
+    /// Timer: old output may have to go.
+    RetentionDue,
+    /// Old output has gone.
+    Retained(Result<usize, Box<str>>),
+}
+
+impl Message for WorkerMessage {
+    fn kind(&self) -> &'static str {
+        self.into()
+    }
+}
+
+/// Everything a worker needs to start.
+#[derive(Clone)]
+pub struct WorkerArgs {
+    /// Its name in the fleet.
+    pub node: NodeId,
+    /// The life of its daemon.
+    pub incarnation: Incarnation,
+    /// The life of its operating system.
+    pub boot: Box<str>,
+    /// What it has for tasks.
+    pub capacity: Resources,
+    /// What is known of it.
+    pub labels: Vec<(Box<str>, Box<str>)>,
+    /// The version of the program.
+    pub version: Box<str>,
+    /// What every task inherits.
+    pub base: BaseEnvironment,
+    /// How much output of an attempt is kept.
+    pub output: OutputLimits,
+    /// How much output is kept in all.
+    pub retention: Retention,
+    /// Where the host keeps its things.
+    pub directory: HostDirectory,
+    /// The only reader of time.
+    pub clock: Clock,
+    /// The scheduler side.
+    pub outlet: Arc<dyn Outlet>,
+    /// The host; its events come as [`WorkerMessage::Host`].
+    pub port: Arc<dyn HostPort>,
+    /// The supervisor of attempt actors, restarted with this actor.
+    pub attempts: Dynamic<AttemptActor>,
+}
+
+impl fmt::Debug for WorkerArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerArgs").field("node", &self.node).finish_non_exhaustive()
+    }
+}
+
+/// An attempt on this machine.
+struct HeldAttempt {
+    task: TaskId,
+    phase: Phase,
+    /// Until it is started.
+    grant: Option<Grant>,
+    /// From its start to its end.
+    attempt: Option<Address<AttemptMessage>>,
+}
+
+/// See the module docs.
+pub struct Worker {
+    args: WorkerArgs,
+    slots: Slots,
+    held: BTreeMap<Token, HeldAttempt>,
+    lease: WorkerLease,
+    terms: LeaseTerms,
+    epoch: Option<Epoch>,
+    session: Option<NodeSession>,
+    sequence: u64,
+    linked: bool,
+    /// Whether the host has told what it holds: before, nothing true can be said.
+    host_known: bool,
+    inventory: Vec<Hosted>,
+    reports: Vec<Report>,
+    readers: u32,
+    drain: Option<Vec<Reply<()>>>,
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("node", &self.args.node).field("held", &self.held.len()).finish()
+    }
+}
+
+impl Actor for Worker {
+    const KIND: &'static str = "worker";
+    type Message = WorkerMessage;
+    type Args = WorkerArgs;
+
+    fn start(args: WorkerArgs, me: &Me<WorkerMessage>) -> Result<Self, ActorError> {
+        let terms = LeaseTerms::default();
+        // A port that is connected already, from an earlier life of this actor, says it again.
+        args.port.command(Command::Inventory);
+        me.after(terms.heartbeat, WorkerMessage::HeartbeatDue);
+        me.after(RETENTION_EVERY, WorkerMessage::RetentionDue);
+        Ok(Self {
+            slots: Slots::new(args.capacity.clone()),
+            args,
+            held: BTreeMap::new(),
+            lease: WorkerLease::new(terms),
+            terms,
+            epoch: None,
+            session: None,
+            sequence: 0,
+            linked: false,
+            host_known: false,
+            inventory: Vec::new(),
+            reports: Vec::new(),
+            readers: 0,
+            drain: None,
+        })
+    }
+
+    fn handle(&mut self, message: WorkerMessage, me: &Me<WorkerMessage>) -> Result<(), ActorError> {
+        match message {
+            WorkerMessage::LinkUp => self.link_up(),
+            WorkerMessage::LinkDown => self.link_down(),
+            WorkerMessage::Scheduler(message) => self.scheduler_said(message, me),
+            WorkerMessage::Host(event) => self.host_said(event, me),
+            WorkerMessage::AttemptChanged { token, phase } => self.attempt_changed(token, phase, me),
+            WorkerMessage::Drain { within, done } => self.drain(within, done, me),
+            WorkerMessage::DrainOverdue => self.stop_all(StopReason::Evict),
+            WorkerMessage::HeartbeatDue => self.heartbeat_due(me),
+            WorkerMessage::ReportsDue => self.reports_due(),
+            WorkerMessage::OutputLooked { reading, piece } => self.output_looked(reading, piece, me),
+            WorkerMessage::LookAtOutput(reading) => self.look_at_output(reading, me),
+            WorkerMessage::RetentionDue => self.retention_due(me),
+            WorkerMessage::Retained(outcome) => self.retained(outcome, me),
+        }
+        Ok(())
+    }
+}
+
+impl Worker {
+    fn link_up(&mut self) {
+        self.linked = true;
+        self.session = None;
+        self.register();
+    }
+
+    fn link_down(&mut self) {
+        self.linked = false;
+        self.session = None;
+    }
+
+    /// Says who this is and all that is here, once that is known.
+    fn register(&mut self) {
+        if !self.linked || !self.host_known || self.session.is_some() {
+            return;
+        }
+        let WorkerArgs { node, incarnation, boot, capacity, labels, version, .. } = self.args.clone();
+        let inventory = self.held();
+        let registration = Registration { node, incarnation, boot, capacity, labels, version, inventory };
+        self.tell(FromWorker::Register(registration));
+    }
+
+    /// Ends what has no process.
+    fn ended(&mut self, token: Token, outcome: AttemptOutcome, me: &Me<WorkerMessage>) {
+        self.attempt_changed(token, Phase::Ended { outcome, usage: Usage::default() }, me);
+    }
+
+    fn attempt_changed(&mut self, token: Token, phase: Phase, me: &Me<WorkerMessage>) {
+        let Some(held) = self.held.get_mut(&token) else { return };
+        if held.phase == phase || matches!(held.phase, Phase::Ended { .. }) {
+            return;
+        }
+        held.phase = phase.clone();
+        let report = Report { token, task: held.task, phase };
+        if let Phase::Ended { outcome, usage } = &report.phase {
+            held.grant = None;
+            if let Some(follower) = held.attempt.take().filter(Address::is_bound) {
+                let (outcome, usage) = (outcome.clone(), *usage);
+                follower.tell(AttemptMessage::Ended { outcome, usage });
+            }
+            self.slots.end(token);
+        }
+        // Told in this order: an end before the start of what waited for it.
+        self.report(report, me);
+        self.start_ready(me);
+    }
+
+    fn report(&mut self, report: Report, me: &Me<WorkerMessage>) {
+        if self.reports.is_empty() {
+            // Stands in the mailbox behind all that has happened by now: one message for all of it.
+            me.address().tell(WorkerMessage::ReportsDue);
+        }
+        self.reports.push(report);
+    }
+
+    fn reports_due(&mut self) {
+        let reports = std::mem::take(&mut self.reports);
+        // Without a session they are part of the inventory of the next registration.
+        if let Some(session) = self.session {
+            self.tell(FromWorker::Reports { session, reports });
+        }
+    }
+
+    fn heartbeat_due(&mut self, me: &Me<WorkerMessage>) {
+        me.after(self.terms.heartbeat, WorkerMessage::HeartbeatDue);
+        self.follow_orphaned(me);
+        if self.lease.must_kill(self.args.clock.now()) {
+            self.lose_staged(me);
+        }
+        self.register();
+        self.heartbeat();
+    }
+
+    /// The right to start these is gone and the scheduler grants them elsewhere; the host kills the others.
+    fn lose_staged(&mut self, me: &Me<WorkerMessage>) {
+        let waits = |held: &HeldAttempt| held.phase == Phase::Staged && held.attempt.is_none();
+        let staged: Vec<Token> =
+            self.held.iter().filter(|(_, held)| waits(held)).map(|(token, _)| *token).collect();
+        staged
+            .into_iter()
+            .for_each(|token| self.ended(token, AttemptOutcome::Lost(LossReason::LeaseLost), me));
+    }
+
+    fn heartbeat(&mut self) {
+        let Some(session) = self.session else { return };
+        self.sequence += 1;
+        let (sequence, sent, inventory) = (self.sequence, self.args.clock.now(), self.held());
+        self.tell(FromWorker::Heartbeat { session, sequence, sent, inventory });
+    }
+
+    fn held(&self) -> Vec<Held> {
+        let told = |(token, held): (&Token, &HeldAttempt)| Held {
+            token: *token,
+            task: held.task,
+            phase: held.phase.clone(),
+        };
+        self.held.iter().map(told).collect()
+    }
+
+    fn drain(&mut self, within: Option<Duration>, done: Reply<()>, me: &Me<WorkerMessage>) {
+        self.drain.get_or_insert_default().push(done);
+        let waits = |held: &HeldAttempt| held.phase == Phase::Staged && held.attempt.is_none();
+        let staged: Vec<Token> =
+            self.held.iter().filter(|(_, held)| waits(held)).map(|(token, _)| *token).collect();
+        staged.into_iter().for_each(|token| self.ended(token, AttemptOutcome::Lost(LossReason::Evicted), me));
+        if let Some(within) = within {
+            me.after(within, WorkerMessage::DrainOverdue);
+        }
+        self.finish_drain();
+    }
+
+    fn stop_all(&self, why: StopReason) {
+        for attempt in self.held.values().filter_map(|held| held.attempt.as_ref()) {
+            attempt.tell(AttemptMessage::Stop(why));
+        }
+    }
+
+    /// Nothing is held any more: says good-bye, and the host may go.
+    fn finish_drain(&mut self) {
+        if self.held.is_empty()
+            && let Some(waiting) = &mut self.drain
+        {
+            waiting.drain(..).for_each(|done| done.send(()));
+            self.args.port.command(Command::Retire);
+            if let Some(session) = self.session {
+                self.tell(FromWorker::Goodbye { session });
+            }
+        }
+    }
+
+    fn retention_due(&self, me: &Me<WorkerMessage>) {
+        let is_over = |held: &HeldAttempt| matches!(held.phase, Phase::Ended { .. });
+        let running: Vec<Token> =
+            self.held.iter().filter(|(_, held)| !is_over(held)).map(|(token, _)| *token).collect();
+        let (directory, retention) = (self.args.directory.output(), self.args.retention);
+        let now = self.args.clock.wall();
+        me.run_blocking(move || {
+            let runs = |token| running.binary_search(&token).is_ok();
+            let removed = retention::apply(&directory, retention, now, runs);
+            WorkerMessage::Retained(removed.map_err(|error| error.to_string().into()))
+        });
+    }
+
+    fn retained(&self, outcome: Result<usize, Box<str>>, me: &Me<WorkerMessage>) {
+        match outcome {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "removed old output"),
+            Err(error) => tracing::warn!(%error, "old output cannot be removed"),
+        }
+        me.after(RETENTION_EVERY, WorkerMessage::RetentionDue);
+    }
+
+    fn tell(&self, message: FromWorker) {
+        // What is lost is said again: reports in heartbeats, a registration with the next one.
+        self.args.outlet.tell(message);
+    }
+}

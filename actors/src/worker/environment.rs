@@ -1,0 +1,90 @@
+//! The environment of a task: little of the daemon's own, then what the task asks for, then what it is.
+//!
+//! The daemon's environment holds secrets that are not the task's: only what programs need to find their
+//! way is handed on.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
+use policy::id::NodeId;
+use policy::text::OsText;
+
+use crate::wire::fleet::Grant;
+
+/// Variables that a task inherits from the daemon, unless configured otherwise.
+pub const INHERITED: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "DEVELOPER_DIR",
+    "SDKROOT",
+];
+
+/// What every task on this machine inherits.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BaseEnvironment(Vec<(OsText, OsText)>);
+
+impl BaseEnvironment {
+    /// Of `variables`, those named in `inherited`.
+    #[must_use]
+    pub fn of(variables: impl IntoIterator<Item = (OsString, OsString)>, inherited: &[&str]) -> Self {
+        let named = variables.into_iter().filter(|(name, _)| inherited.iter().any(|known| name == known));
+        Self(named.map(|(name, value)| (text(name), text(value))).collect())
+    }
+
+    /// The whole environment of one attempt; later ones replace earlier ones of the same name.
+    #[must_use]
+    pub fn with(&self, grant: &Grant, node: &NodeId) -> Vec<(OsText, OsText)> {
+        let index = grant.array_index.map(|index| ("CRAB_ARRAY_INDEX", index.to_string()));
+        let own = [
+            ("CRAB_TASK", grant.task.to_string()),
+            ("CRAB_GRAPH", grant.graph.to_string()),
+            ("CRAB_ATTEMPT", grant.attempt.to_string()),
+            ("CRAB_TOKEN", grant.token.0.to_string()),
+            ("CRAB_NODE", node.to_string()),
+        ];
+        let own = own.into_iter().chain(index).map(|(name, value)| (name.into(), value.into()));
+        self.0.iter().chain(&grant.spec.environment).cloned().chain(own).collect()
+    }
+
+    /// The value of an inherited variable.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&OsText> {
+        self.0.iter().find(|(known, _)| known.as_bytes() == name.as_bytes()).map(|(_, value)| value)
+    }
+}
+
+fn text(text: OsString) -> OsText {
+    text.into_vec().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worker::tests::grant;
+
+    #[test]
+    fn secrets_of_the_daemon_stay_with_it() {
+        let variables = [("PATH", "/bin"), ("API_KEY", "secret"), ("HOME", "/h")];
+        let variables = variables.map(|(name, value)| (name.into(), value.into()));
+        let base = BaseEnvironment::of(variables, INHERITED);
+        let environment = base.with(&grant(7, 1000), &NodeId::from("n"));
+        let names: Vec<String> = environment.iter().map(|(name, _)| name.to_string()).collect();
+        assert_eq!(
+            names,
+            ["PATH", "HOME", "CRAB_TASK", "CRAB_GRAPH", "CRAB_ATTEMPT", "CRAB_TOKEN", "CRAB_NODE"]
+        );
+        assert_eq!(base.get("HOME"), Some(&OsText::from("/h")));
+    }
+}

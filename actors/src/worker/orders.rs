@@ -1,0 +1,111 @@
+//! What the scheduler side says to the worker, one function per message.
+
+use policy::id::{Epoch, NodeSession, TaskId, Token};
+use policy::lease::{LeaseTerms, WorkerLease};
+use policy::task::{AttemptOutcome, LossReason, Usage};
+use policy::time::Moment;
+use supervision::Me;
+
+use super::attempt::AttemptMessage;
+use super::{HeldAttempt, Worker, WorkerMessage};
+use crate::process::protocol::{Command, StopReason};
+use crate::wire::fleet::{Grant, Phase, Report, ToWorker};
+
+impl Worker {
+    pub(super) fn scheduler_said(&mut self, message: ToWorker, me: &Me<WorkerMessage>) {
+        match message {
+            ToWorker::Welcome { session, epoch, terms } => self.welcome(session, epoch, terms),
+            ToWorker::HeartbeatHeard { session, sent, .. } if self.is_now(session) => self.heard(sent, me),
+            ToWorker::Run { session, grants } if self.is_now(session) => self.run(grants, me),
+            ToWorker::Stop { session, tokens } if self.is_now(session) => {
+                tokens.into_iter().for_each(|token| self.stop(token, StopReason::Cancel, me));
+            }
+            ToWorker::Forget { session, tokens } if self.is_now(session) => self.forget(tokens),
+            ToWorker::Reregister => {
+                self.session = None;
+                self.register();
+            }
+            ToWorker::ReadOutput { request, token, read } => self.read_output(request, token, read, me),
+            // Of a session that is over.
+            ToWorker::HeartbeatHeard { .. }
+            | ToWorker::Run { .. }
+            | ToWorker::Stop { .. }
+            | ToWorker::Forget { .. } => {}
+        }
+    }
+
+    fn is_now(&self, session: NodeSession) -> bool {
+        self.session == Some(session)
+    }
+
+    fn welcome(&mut self, session: NodeSession, epoch: Epoch, terms: LeaseTerms) {
+        if self.epoch.is_some_and(|known| epoch < known) {
+            return;
+        }
+        if terms != self.terms {
+            // The host keeps the deadline it was told until the new lease begins.
+            self.lease = WorkerLease::new(terms);
+            self.terms = terms;
+        }
+        (self.epoch, self.session) = (Some(epoch), Some(session));
+        self.heartbeat();
+    }
+
+    fn heard(&mut self, sent: Moment, me: &Me<WorkerMessage>) {
+        if sent > self.args.clock.now() {
+            tracing::warn!(%sent, "an answer to a heartbeat that was not sent yet");
+            return;
+        }
+        self.lease.heard(sent);
+        self.send_deadline();
+        self.start_ready(me);
+    }
+
+    fn run(&mut self, grants: Vec<Grant>, me: &Me<WorkerMessage>) {
+        for grant in grants {
+            let (token, task) = (grant.token, grant.task);
+            if self.held.contains_key(&token) {
+                continue;
+            }
+            let need = grant.spec.resources.clone();
+            let possible = self.drain.is_none() && self.slots.capacity().covers(&need);
+            self.held
+                .insert(token, HeldAttempt { task, phase: Phase::Staged, grant: Some(grant), attempt: None });
+            if possible {
+                self.slots.stage(token, need);
+            } else {
+                self.ended(token, AttemptOutcome::Lost(LossReason::Evicted), me);
+            }
+        }
+        self.start_ready(me);
+    }
+
+    fn stop(&mut self, token: Token, why: StopReason, me: &Me<WorkerMessage>) {
+        let Some(held) = self.held.get(&token) else {
+            let outcome = AttemptOutcome::Lost(LossReason::Unknown);
+            let phase = Phase::Ended { outcome, usage: Usage::default() };
+            // Nobody here knows its task any more; the token says it all.
+            return self.report(Report { token, task: TaskId(0), phase }, me);
+        };
+        match (&held.phase, &held.attempt) {
+            (_, Some(attempt)) => attempt.tell(AttemptMessage::Stop(why)),
+            (Phase::Staged | Phase::Running { .. }, None) => self.ended(token, why.outcome(), me),
+            (Phase::Ended { .. }, None) => {
+                let report = Report { token, task: held.task, phase: held.phase.clone() };
+                self.report(report, me);
+            }
+        }
+    }
+
+    fn forget(&mut self, mut tokens: Vec<Token>) {
+        let held = &mut self.held;
+        tokens.retain(|token| {
+            let over = held.get(token).is_some_and(|held| matches!(held.phase, Phase::Ended { .. }));
+            over && held.remove(token).is_some()
+        });
+        if !tokens.is_empty() {
+            self.args.port.command(Command::Forget(tokens));
+        }
+        self.finish_drain();
+    }
+}

@@ -1,0 +1,377 @@
+//! The worker on a paused clock, with a host and a scheduler side that only note what they are told.
+
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+
+use policy::id::{AttemptNumber, GraphId};
+use policy::task::{Priority, RetryPolicy, TaskSpec};
+use policy::time::Moment;
+use supervision::dynamic::Options;
+use supervision::{Intensity, Strategy};
+use supervision::{Running, SupervisorArgs};
+
+use super::*;
+use crate::process::protocol::{HostReport, HostedPhase};
+use crate::wire::fleet::{OutputFrom, OutputRead};
+
+pub(crate) fn grant(token: u64, cpu_millis: u64) -> Grant {
+    Grant {
+        token: Token(token),
+        task: TaskId(token),
+        graph: GraphId(1),
+        attempt: AttemptNumber(1),
+        array_index: None,
+        spec: Arc::new(TaskSpec {
+            name: "t".into(),
+            argv: vec!["true".into()],
+            directory: None,
+            environment: Vec::new(),
+            resources: Resources::cpus(cpu_millis),
+            priority: Priority::Normal,
+            tenant: "me".into(),
+            retry: RetryPolicy::default(),
+            timeout: None,
+            grace: Duration::from_secs(1),
+        }),
+    }
+}
+
+#[derive(Default)]
+struct Notes {
+    commands: Mutex<Vec<Command>>,
+    told: Mutex<Vec<FromWorker>>,
+    /// Whether the next command makes whoever gives it panic.
+    fails: AtomicBool,
+}
+
+impl HostPort for Notes {
+    fn command(&self, command: Command) {
+        assert!(!self.fails.swap(false, Relaxed), "planted");
+        self.commands.lock().unwrap().push(command);
+    }
+}
+
+impl Outlet for Notes {
+    fn tell(&self, message: FromWorker) -> bool {
+        self.told.lock().unwrap().push(message);
+        true
+    }
+}
+
+struct Machine {
+    notes: Arc<Notes>,
+    attempts: Dynamic<AttemptActor>,
+    worker: Address<WorkerMessage>,
+    clock: Clock,
+    _home: tempfile::TempDir,
+    _tree: Running,
+}
+
+const SESSION: NodeSession = NodeSession(3);
+
+impl Machine {
+    async fn start() -> Self {
+        let notes = Arc::new(Notes::default());
+        let home = tempfile::tempdir().unwrap();
+        let attempts = Dynamic::temporary("processes", Options::default());
+        let clock = Clock::simulated();
+        let args = WorkerArgs {
+            node: "node".into(),
+            incarnation: Incarnation(1),
+            boot: "boot".into(),
+            capacity: Resources::cpus(2000),
+            labels: Vec::new(),
+            version: "1".into(),
+            base: BaseEnvironment::default(),
+            output: OutputLimits::default(),
+            retention: Retention::default(),
+            directory: HostDirectory::new(home.path()),
+            clock,
+            outlet: notes.clone(),
+            port: notes.clone(),
+            attempts: attempts.clone(),
+        };
+        let worker = Address::new("worker", "");
+        let child = supervision::Child::worker::<Worker>("worker", &worker, move || args.clone());
+        let tree = SupervisorArgs::new(
+            "machine",
+            Strategy::OneForAll,
+            Intensity::NONE,
+            vec![attempts.child(), child],
+        );
+        let tree = supervision::supervisor::start(tree).await.unwrap();
+        Self { notes, attempts, worker, clock, _home: home, _tree: tree }
+    }
+
+    /// Connected, registered, with a lease.
+    async fn ready(hosted: Vec<Hosted>) -> Self {
+        let machine = Self::start().await;
+        machine.worker.tell(WorkerMessage::LinkUp);
+        machine.host(HostReport::Inventory { attempts: hosted, last: true });
+        let terms = LeaseTerms::default();
+        machine.scheduler(ToWorker::Welcome { session: SESSION, epoch: Epoch(1), terms });
+        machine.heard(machine.clock.now());
+        machine.settle().await;
+        machine
+    }
+
+    fn host(&self, report: HostReport) {
+        self.worker.tell(WorkerMessage::Host(HostEvent::Reports(vec![report])));
+    }
+
+    fn scheduler(&self, message: ToWorker) {
+        self.worker.tell(WorkerMessage::Scheduler(message));
+    }
+
+    fn heard(&self, sent: Moment) {
+        self.scheduler(ToWorker::HeartbeatHeard { session: SESSION, sent, sequence: 1 });
+    }
+
+    fn run(&self, grants: Vec<Grant>) {
+        self.scheduler(ToWorker::Run { session: SESSION, grants });
+    }
+
+    fn end(&self, token: u64) {
+        let (outcome, usage) = (AttemptOutcome::Exited(0), Usage::default());
+        self.host(HostReport::Ended { token: Token(token), outcome, usage });
+    }
+
+    /// Lets everything that can happen now happen: time stands still while anybody is busy.
+    async fn settle(&self) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    /// Everything told since the last call.
+    async fn told(&self) -> Vec<FromWorker> {
+        self.settle().await;
+        std::mem::take(&mut self.notes.told.lock().unwrap())
+    }
+
+    async fn commands(&self) -> Vec<Command> {
+        self.settle().await;
+        std::mem::take(&mut self.notes.commands.lock().unwrap())
+    }
+
+    /// Tokens whose start was commanded since the last call.
+    async fn starts(&self) -> Vec<u64> {
+        let commands = self.commands().await;
+        commands
+            .iter()
+            .filter_map(
+                |command| if let Command::Start(start) = command { Some(start.token.0) } else { None },
+            )
+            .collect()
+    }
+
+    async fn reports(&self) -> Vec<(u64, Phase)> {
+        let told = self.told().await;
+        told.into_iter()
+            .filter_map(
+                |message| {
+                    if let FromWorker::Reports { reports, .. } = message { Some(reports) } else { None }
+                },
+            )
+            .flatten()
+            .map(|report| (report.token.0, report.phase))
+            .collect()
+    }
+}
+
+fn hosted(token: u64, phase: HostedPhase) -> Hosted {
+    let (token, task) = (Token(token), TaskId(token));
+    Hosted { token, task, attempt: AttemptNumber(1), need: Resources::cpus(1000), phase }
+}
+
+fn over(outcome: AttemptOutcome) -> Phase {
+    Phase::Ended { outcome, usage: Usage::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_registers_only_when_the_host_has_told_what_it_holds() {
+    let machine = Machine::start().await;
+    machine.worker.tell(WorkerMessage::LinkUp);
+    assert!(machine.told().await.is_empty());
+    machine.host(HostReport::Inventory {
+        attempts: vec![hosted(5, HostedPhase::Running { pid: 9 })],
+        last: true,
+    });
+    let told = machine.told().await;
+    let FromWorker::Register(registration) = &told[0] else { panic!("{told:?}") };
+    assert_eq!(
+        registration.inventory,
+        [Held { token: Token(5), task: TaskId(5), phase: Phase::Running { pid: 9 } }]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_start_in_order_as_resources_permit() {
+    let machine = Machine::ready(Vec::new()).await;
+    machine.run(vec![grant(1, 1000), grant(2, 2000), grant(3, 1000)]);
+    assert_eq!(machine.starts().await, [1]);
+    machine.host(HostReport::Started { token: Token(1), pid: 7 });
+    machine.end(1);
+    assert_eq!(machine.starts().await, [2]);
+    machine.host(HostReport::Started { token: Token(2), pid: 8 });
+    let reports = machine.reports().await;
+    let running = |pid| Phase::Running { pid };
+    assert_eq!(reports, [(1, running(7)), (1, over(AttemptOutcome::Exited(0))), (2, running(8))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_comes_twice_runs_once() {
+    let machine = Machine::ready(Vec::new()).await;
+    machine.run(vec![grant(1, 1000)]);
+    machine.run(vec![grant(1, 1000)]);
+    machine.end(1);
+    machine.settle().await;
+    machine.run(vec![grant(1, 1000)]);
+    assert_eq!(machine.starts().await, [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_starts_without_the_right_to_run_it() {
+    let machine = Machine::ready(Vec::new()).await;
+    machine.starts().await;
+    tokio::time::sleep(Duration::from_secs(14)).await;
+    machine.run(vec![grant(1, 1000)]);
+    assert!(machine.starts().await.is_empty());
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(machine.reports().await, [(1, over(AttemptOutcome::Lost(LossReason::LeaseLost)))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_heard_heartbeat_moves_the_hosts_deadline() {
+    let machine = Machine::ready(Vec::new()).await;
+    machine.commands().await;
+    let sent = machine.clock.now();
+    machine.heard(sent);
+    let kill_at = sent + Duration::from_secs(14);
+    assert_eq!(machine.commands().await, [Command::Deadline(kill_at)]);
+    machine.heard(sent + Duration::from_secs(99));
+    assert!(machine.commands().await.is_empty(), "an answer from the future counts for nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_is_told_with_every_heartbeat_until_it_is_forgotten() {
+    let machine = Machine::ready(Vec::new()).await;
+    machine.run(vec![grant(1, 1000)]);
+    machine.settle().await;
+    machine.end(1);
+    machine.told().await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let told = machine.told().await;
+    let FromWorker::Heartbeat { inventory, .. } = &told[0] else { panic!("{told:?}") };
+    assert_eq!(inventory[0].phase, over(AttemptOutcome::Exited(0)));
+    machine.commands().await;
+    machine.scheduler(ToWorker::Forget { session: SESSION, tokens: vec![Token(1), Token(2)] });
+    assert_eq!(machine.commands().await, [Command::Forget(vec![Token(1)])]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_reaches_what_runs_and_ends_what_waits() {
+    let machine = Machine::ready(Vec::new()).await;
+    machine.run(vec![grant(1, 2000), grant(2, 2000)]);
+    machine.commands().await;
+    let tokens = vec![Token(1), Token(2), Token(9)];
+    machine.scheduler(ToWorker::Stop { session: SESSION, tokens });
+    assert_eq!(machine.commands().await, [Command::Stop { token: Token(1), why: StopReason::Cancel }]);
+    let expected =
+        [(2, over(AttemptOutcome::Cancelled)), (9, over(AttemptOutcome::Lost(LossReason::Unknown)))];
+    assert_eq!(machine.reports().await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_of_an_old_session_change_nothing() {
+    let machine = Machine::ready(Vec::new()).await;
+    machine.commands().await;
+    machine.scheduler(ToWorker::Run { session: NodeSession(2), grants: vec![grant(1, 1000)] });
+    assert!(machine.starts().await.is_empty());
+    let terms = LeaseTerms::default();
+    machine.scheduler(ToWorker::Welcome { session: NodeSession(9), epoch: Epoch(0), terms });
+    machine.run(vec![grant(2, 1000)]);
+    assert_eq!(machine.starts().await, [2], "nor does a welcome of an older reign");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_break_the_host_is_told_again_what_it_missed() {
+    let machine = Machine::ready(Vec::new()).await;
+    machine.run(vec![grant(1, 1000), grant(2, 1000)]);
+    machine.host(HostReport::Started { token: Token(1), pid: 7 });
+    machine.commands().await;
+    machine.worker.tell(WorkerMessage::Host(HostEvent::Disconnected));
+    machine.run(vec![grant(3, 1000)]);
+    machine.worker.tell(WorkerMessage::Host(HostEvent::Connected { pid: 1 }));
+    assert!(machine.commands().await.is_empty());
+    machine.reports().await;
+    machine.host(HostReport::Inventory { attempts: Vec::new(), last: true });
+    assert_eq!(machine.starts().await, [2, 3], "the second is said again, the third takes the first's place");
+    assert_eq!(machine.reports().await, [(1, over(AttemptOutcome::Lost(LossReason::HostDied)))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_whose_actor_has_died_is_followed_again() {
+    let machine = Machine::ready(Vec::new()).await;
+    machine.run(vec![grant(1, 1000)]);
+    machine.host(HostReport::Started { token: Token(1), pid: 7 });
+    machine.commands().await;
+    machine.notes.fails.store(true, Relaxed);
+    machine.scheduler(ToWorker::Stop { session: SESSION, tokens: vec![Token(1)] });
+    machine.settle().await;
+    assert_eq!(machine.attempts.count(), 0);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(machine.commands().await, [Command::Inventory]);
+    machine.end(1);
+    machine.settle().await;
+    assert_eq!(machine.reports().await.last(), Some(&(1, over(AttemptOutcome::Exited(0)))));
+    assert_eq!(machine.attempts.count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_daemon_started_is_adopted_with_its_resources() {
+    let ended = HostedPhase::Ended { outcome: AttemptOutcome::Exited(4), usage: Usage::default() };
+    let machine = Machine::ready(vec![hosted(1, HostedPhase::Running { pid: 5 }), hosted(2, ended)]).await;
+    machine.told().await;
+    machine.run(vec![grant(3, 2000)]);
+    assert!(machine.starts().await.is_empty(), "one core is taken");
+    machine.end(1);
+    assert_eq!(machine.starts().await, [3]);
+    assert_eq!(machine.reports().await, [(1, over(AttemptOutcome::Exited(0)))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_hands_back_what_waits_and_says_goodbye_when_nothing_is_held() {
+    let machine = Machine::ready(Vec::new()).await;
+    machine.run(vec![grant(1, 2000), grant(2, 2000)]);
+    machine.told().await;
+    let (done, mut drained) = Reply::channel();
+    machine.worker.tell(WorkerMessage::Drain { within: Some(Duration::from_secs(1)), done });
+    assert_eq!(machine.reports().await, [(2, over(AttemptOutcome::Lost(LossReason::Evicted)))]);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(machine.commands().await.contains(&Command::Stop { token: Token(1), why: StopReason::Evict }));
+    machine.end(1);
+    machine.scheduler(ToWorker::Forget { session: SESSION, tokens: vec![Token(2)] });
+    machine.settle().await;
+    assert!(drained.try_recv().is_err());
+    machine.scheduler(ToWorker::Forget { session: SESSION, tokens: vec![Token(1)] });
+    assert_eq!(drained.await, Ok(()));
+    assert!(machine.told().await.contains(&FromWorker::Goodbye { session: SESSION }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn readers_of_output_that_is_not_there_wait_or_are_told() {
+    let machine = Machine::ready(Vec::new()).await;
+    machine.run(vec![grant(1, 1000)]);
+    machine.told().await;
+    let read = OutputRead { from: OutputFrom::Cursor(0), max_bytes: 100, wait: Duration::from_secs(1) };
+    let ask = |request, token| machine.scheduler(ToWorker::ReadOutput { request, token: Token(token), read });
+    ask(1, 1);
+    ask(2, 99);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let answers = machine.told().await;
+    assert!(answers.contains(&FromWorker::Output { request: 2, piece: Err(OutputRefusal::Gone) }));
+    assert!(answers.contains(&FromWorker::Output { request: 1, piece: Ok(OutputPiece::default()) }));
+    (0..=64).for_each(|request| ask(request, 1));
+    let refused = FromWorker::Output { request: 64, piece: Err(OutputRefusal::Busy { limit: 64 }) };
+    assert_eq!(machine.told().await, [refused]);
+}
