@@ -31,6 +31,7 @@ pub use fault::{FAULT_LIMIT, Fault, FileRefused};
 pub use field::{ARRAY_EXPECTED, array};
 pub use schema::schema;
 
+use build::ItemLines;
 use fault::Source;
 use reader::{Read, Reader};
 use tree::{Malformed, Node};
@@ -169,10 +170,13 @@ fn syntax_fault(source: &Source<'_>, malformed: &Malformed) -> Fault {
 }
 
 /// A problem that admission found, in the words of the file.
-fn admission_fault(problem: &Problem, submission: &Submission, lines: &[usize]) -> Fault {
+fn admission_fault(problem: &Problem, submission: &Submission, lines: &[ItemLines]) -> Fault {
     let item = problem.item.and_then(|place| submission.items.get(place));
     Fault {
-        line: problem.item.and_then(|place| lines.get(place).copied()).unwrap_or(0),
+        line: problem
+            .item
+            .and_then(|place| lines.get(place))
+            .map_or(0, |lines| lines.of_field(&problem.field)),
         task: item.map(|item| item.spec.name.to_string()),
         field: problem.field.to_string(),
         value: fault::shown(&problem.value),

@@ -42,8 +42,11 @@ pub const DYNAMIC_INTENSITY: Intensity = Intensity::new(100, Duration::from_secs
 pub const MACHINE_INTENSITY: Intensity = Intensity::new(10, Duration::from_secs(60));
 
 /// Before a dynamic child is started again.
-pub const RESTART_BACKOFF: Backoff =
-    Backoff { first: Duration::from_millis(10), most: Duration::from_secs(1), healthy_after: Duration::from_secs(10) };
+pub const RESTART_BACKOFF: Backoff = Backoff {
+    first: Duration::from_millis(10),
+    most: Duration::from_secs(1),
+    healthy_after: Duration::from_secs(10),
+};
 
 /// The scheduler side with its front door `gateway`; `last` are the children that the program adds.
 #[must_use]

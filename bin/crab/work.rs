@@ -68,7 +68,19 @@ fn option_given(options: &TaskOptions) -> Option<&'static str> {
 }
 
 fn user() -> Option<String> {
-    std::env::var("USER").ok().filter(|user| !user.is_empty())
+    std::env::var("USER").ok().and_then(|user| tenant_of(&user))
+}
+
+/// Characters of a tenant's name.
+const TENANT_CHARS: usize = 63;
+
+/// The user's name as a tenant's: in lower case, other characters replaced; `None` where nothing is left.
+fn tenant_of(user: &str) -> Option<String> {
+    let plain =
+        |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c) { c } else { '-' };
+    let name: String = user.to_ascii_lowercase().chars().map(plain).collect();
+    let name: String = name.trim_start_matches(['.', '_', '-']).chars().take(TENANT_CHARS).collect();
+    (!name.is_empty()).then_some(name)
 }
 
 fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::Result<TaskSpec> {
@@ -111,5 +123,17 @@ fn variable(text: &OsStr) -> Result<(OsText, OsText), Usage> {
             let value = std::env::var_os(text).ok_or_else(|| refused("is not set here; write NAME=VALUE"))?;
             Ok((bytes.to_vec().into(), value.into_vec().into()))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_user_makes_a_tenant() {
+        assert_eq!(tenant_of("ann"), Some("ann".into()));
+        assert_eq!(tenant_of("_Ann Lee@x"), Some("ann-lee-x".into()));
+        assert_eq!(tenant_of("§"), None);
     }
 }

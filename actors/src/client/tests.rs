@@ -8,7 +8,7 @@ use policy::resources::Resources;
 use policy::task::{Priority, RetryPolicy, TaskSpec};
 use policy::time::Timestamp;
 
-use super::transport::BoxFuture;
+use super::transport::{BoxFuture, TransportError};
 use super::*;
 use crate::wire::client::{StateName, TaskCounts};
 use crate::wire::fleet::{OutputFrom, OutputPart, Stream};

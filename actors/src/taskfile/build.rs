@@ -24,13 +24,61 @@ pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 /// Attempts in all where a task has a `retry` table that does not say.
 const DEFAULT_RETRY_ATTEMPTS: u32 = 3;
 
-/// A submission, with the line of each item's name. Where something was wrong a harmless value stands in
+/// A submission, with the lines of each item. Where something was wrong a harmless value stands in
 /// its place, so that the rest can be checked as well.
 #[derive(Debug)]
 pub(super) struct Built {
     pub(super) submission: Submission,
-    pub(super) lines: Vec<usize>,
+    pub(super) lines: Vec<ItemLines>,
     pub(super) faults: Vec<Fault>,
+}
+
+/// Where an item stands: its name, and its fields by their names.
+#[derive(Debug)]
+pub(super) struct ItemLines {
+    name: usize,
+    fields: Vec<(&'static str, usize)>,
+}
+
+impl ItemLines {
+    fn of(task: &At<Task>, defaults: &Common) -> Self {
+        let own = [
+            ("command", line(&task.value.command)),
+            ("command", line(&task.value.shell)),
+            ("after", line(&task.value.after)),
+            ("array", line(&task.value.array)),
+        ];
+        let common = [common_lines(&task.value.common), common_lines(defaults)];
+        let fields = own.into_iter().chain(common.into_iter().flatten());
+        Self { name: task.line, fields: fields.filter_map(|(name, line)| Some((name, line?))).collect() }
+    }
+
+    /// The line of a field such as `retry.attempts`; that of the item's name where the file has none.
+    pub(super) fn of_field(&self, field: &str) -> usize {
+        let outermost = field.split('.').next().unwrap_or_default();
+        self.fields.iter().find(|(name, _)| *name == outermost).map_or(self.name, |&(_, line)| line)
+    }
+}
+
+fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 12] {
+    [
+        ("directory", line(&common.directory)),
+        ("env", line(&common.env)),
+        ("cpus", line(&common.cpus)),
+        ("memory", line(&common.memory)),
+        ("gpu", line(&common.gpu)),
+        ("resources", line(&common.resources)),
+        ("priority", line(&common.priority)),
+        ("tenant", line(&common.tenant)),
+        ("timeout", line(&common.timeout)),
+        ("grace", line(&common.grace)),
+        ("retry", line(&common.retries)),
+        ("retry", line(&common.retry)),
+    ]
+}
+
+fn line<T>(field: &Option<At<T>>) -> Option<usize> {
+    field.as_ref().map(|at| at.line)
 }
 
 pub(super) fn build(file: &File, context: &Context) -> Built {
@@ -54,7 +102,8 @@ pub(super) fn build(file: &File, context: &Context) -> Built {
     }
     let name = file.name.as_ref().map_or(&*context.name, |name| &name.value.0);
     let submission = Submission { key: context.key, name: name.into(), items };
-    Built { submission, lines: tasks.iter().map(|(_, task)| task.line).collect(), faults }
+    let lines = tasks.iter().map(|(_, task)| ItemLines::of(task, defaults)).collect();
+    Built { submission, lines, faults }
 }
 
 fn nothing_to_do(file: &File) -> Option<Fault> {

@@ -14,8 +14,10 @@ use super::reader::{At, Read, Reader};
 use super::shape::Range;
 use super::tree::{Node, Value};
 
-/// The most attempts at a task, and the most of an array that may be asked to run at once.
-const ATTEMPT_LIMIT: u64 = 1_000_000;
+/// The most attempts at a task: what admission takes.
+const ATTEMPT_LIMIT: u64 = 1000;
+/// The most tasks of an array that may be asked to run at once: more than any fleet does.
+const PARALLEL_LIMIT: u64 = 1_000_000;
 /// The largest factor between two waits.
 const FACTOR_LIMIT_PERCENT: u64 = 100_000;
 
@@ -87,12 +89,16 @@ values! {
     /// A priority.
     Urgency(Priority) { "enum": ["low", "normal", "high", "critical"] } = urgency;
     /// Attempts after the first one.
-    Retries(u32) { "type": "integer", "minimum": 0, "maximum": 1_000_000 } = |node, reader| {
-        small(node, reader, 0)
+    Retries(u32) { "type": "integer", "minimum": 0, "maximum": 999 } = |node, reader| {
+        small(node, reader, (0, ATTEMPT_LIMIT - 1))
     };
     /// Attempts in all.
-    Attempts(u32) { "type": "integer", "minimum": 1, "maximum": 1_000_000 } = |node, reader| {
-        small(node, reader, 1)
+    Attempts(u32) { "type": "integer", "minimum": 1, "maximum": 1000 } = |node, reader| {
+        small(node, reader, (1, ATTEMPT_LIMIT))
+    };
+    /// How many tasks of an array may run at once.
+    Parallel(u32) { "type": "integer", "minimum": 1, "maximum": 1_000_000 } = |node, reader| {
+        small(node, reader, (1, PARALLEL_LIMIT))
     };
     /// An index of an array.
     Index(u64) { "type": "integer", "minimum": 0 } = |node, reader| whole(node, reader, 0, u64::MAX);
@@ -291,8 +297,8 @@ fn whole(node: &Node, reader: &mut Reader<'_>, from: u64, to: u64) -> Option<u64
     reader.wrong(node, expected)
 }
 
-fn small(node: &Node, reader: &mut Reader<'_>, from: u64) -> Option<u32> {
-    whole(node, reader, from, ATTEMPT_LIMIT).and_then(|number| u32::try_from(number).ok())
+fn small(node: &Node, reader: &mut Reader<'_>, (from, to): (u64, u64)) -> Option<u32> {
+    whole(node, reader, from, to).and_then(|number| u32::try_from(number).ok())
 }
 
 /// `1000000` as `1,000,000`.

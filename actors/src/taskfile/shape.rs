@@ -92,6 +92,6 @@ fields! {
         /// The last index.
         "to" to: super::field::Index,
         /// How many may run at once. Default: no limit.
-        "limit" limit: Attempts,
+        "limit" limit: super::field::Parallel,
     }
 }

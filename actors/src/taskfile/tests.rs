@@ -165,7 +165,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "[task.a]\nshell = \"x\"\nretries = -1",
-        "3: task \"a\": retries = -1: must be a whole number between 0 and 1,000,000",
+        "3: task \"a\": retries = -1: must be a whole number between 0 and 999",
     ),
     (
         "[task.a]\nshell = \"x\"\nretries = 1\nretry = { attempts = 2 }",
@@ -173,7 +173,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "[task.a]\nshell = \"x\"\n[task.a.retry]\nattempts = 0",
-        "4: task \"a\": retry.attempts = 0: must be a whole number between 1 and 1,000,000",
+        "4: task \"a\": retry.attempts = 0: must be a whole number between 1 and 1,000",
     ),
     (
         "[task.a]\nshell = \"x\"\nretry.exit_codes = [0]",
