@@ -1,2 +1,104 @@
-//! x
-fn main() {}
+//! The daemon: the scheduler side, the machine side, or both, until it is told to stop.
+//!
+//! Each thing it does has a file: what it was told ([`crabd::settings`]), what it runs ([`crabd::sides`]),
+//! what signals it hears ([`crabd::signals`]). What scheduling means is known elsewhere.
+
+#[path = "crabd"]
+mod crabd {
+    pub(crate) mod lock;
+    pub(crate) mod settings;
+    pub(crate) mod sides;
+    pub(crate) mod signals;
+}
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use actors::process::protocol::HOST_ARGUMENT;
+use anyhow::Context;
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crabd::lock::DirectoryLock;
+use crabd::settings::{Args, Settings};
+use crabd::sides::Sides;
+use crabd::signals::{Heard, Signals};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What is logged unless `CRAB_LOG` says otherwise; ractor's own lines cost a third of its messages.
+const USUAL_LOG: &str = "info,ractor=warn,ractor_cluster=warn,sled=warn";
+
+fn main() -> ExitCode {
+    if let Some(directory) = host_directory() {
+        return ended(actors::process::host::main(&directory).map_err(Into::into));
+    }
+    let args = Args::parse();
+    let filter = EnvFilter::try_from_env("CRAB_LOG").unwrap_or_else(|_| EnvFilter::new(USUAL_LOG));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    ended(runtime.context("starting the runtime").and_then(|runtime| runtime.block_on(run(&args))))
+}
+
+/// The directory to be the process host of, where this program was started as that.
+fn host_directory() -> Option<PathBuf> {
+    let mut arguments = std::env::args_os().skip(1);
+    (arguments.next()? == HOST_ARGUMENT).then(|| arguments.next().map(PathBuf::from)).flatten()
+}
+
+#[expect(clippy::print_stderr, reason = "the last words of a daemon that could not start")]
+fn ended(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("crabd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: &Args) -> anyhow::Result<()> {
+    let settings = Settings::gather(args)?;
+    let mut signals = Signals::listen().context("listening for signals")?;
+    let _lock = DirectoryLock::take(&settings.data_dir)?;
+    let mut sides = Sides::start(&settings).await?;
+    tracing::info!(name = settings.name, data = %settings.data_dir.display(), "ready");
+    notify(&[sd_notify::NotifyState::Ready]);
+    let outcome = serve(args.config.as_deref(), &mut signals, &mut sides).await;
+    notify(&[sd_notify::NotifyState::Stopping]);
+    sides.stop().await;
+    tracing::info!("stopped");
+    outcome
+}
+
+/// Runs until a signal says to stop, or a side ends by itself, which is an error.
+async fn serve(config: Option<&Path>, signals: &mut Signals, sides: &mut Sides) -> anyhow::Result<()> {
+    loop {
+        tokio::select! {
+            heard = signals.next() => match heard {
+                Heard::Stop => return Ok(()),
+                Heard::Reload => reload(config, sides),
+            },
+            ending = sides.ended() => anyhow::bail!("{ending}"),
+        }
+    }
+}
+
+/// Takes over what can change while running, and says what cannot.
+fn reload(config: Option<&Path>, sides: &Sides) {
+    let Some(path) = config else {
+        return tracing::warn!("nothing to reload: started without --config");
+    };
+    match actors::config::Config::read(path) {
+        Ok(config) => sides.reload(&config),
+        Err(error) => tracing::error!(%error, "not reloaded, the settings stay as they are"),
+    }
+}
+
+/// Tells a service manager that asks for it; nobody may be there.
+fn notify(state: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "the service manager could not be told");
+    }
+}

@@ -1,0 +1,129 @@
+//! What the daemon was told: by its configuration file, and over that by its command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use actors::config::Config;
+use actors::taskfile::quantity;
+use actors::worker::capacity::{MEMORY_RESERVE_BYTES, detect};
+use anyhow::Context;
+use clap::Parser;
+use policy::resources::Resources;
+
+/// Runs tasks on this machine, schedules them for a fleet, or both.
+///
+/// With no arguments both: a scheduler and a worker on this machine, for local programs (`crab`). With
+/// --listen other machines can join; with --join this machine becomes a worker of another one's scheduler.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "crabd", version, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The configuration file (TOML). The command line goes before it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where everything is kept.
+    #[arg(long, value_name = "DIR", env = "CRAB_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// This machine's name in the fleet: lower-case letters, digits, `.`, `_`, `-`. Default: the host name.
+    #[arg(long)]
+    name: Option<String>,
+    /// Listen for workers and clients of other machines.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Be a worker of the scheduler that listens there. Needs that machine's cookie in the data directory.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "listen")]
+    join: Option<String>,
+    /// Schedule only: run no tasks on this machine.
+    #[arg(long, conflicts_with = "join")]
+    no_worker: bool,
+    /// Cores for tasks, such as 8 or 0.5. Default: all.
+    #[arg(long, value_name = "N", value_parser = cores)]
+    cpus: Option<u64>,
+    /// Memory for tasks, such as `64 GiB`. Default: all but 2 GiB.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    memory: Option<u64>,
+    /// GPU slots for tasks. Default: 1 on a Mac, 0 elsewhere.
+    #[arg(long, value_name = "N")]
+    gpu: Option<u64>,
+    /// A resource of your own, such as `licence=3`. May be given more than once.
+    #[arg(long = "resource", value_name = "NAME=N", value_parser = resource)]
+    resources: Vec<(String, u64)>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  crabd                                   one machine: scheduler and worker
+  crabd --listen 192.0.2.1:7070           the fleet's scheduler, which runs tasks as well
+  crabd --join 192.0.2.1:7070             another machine's worker (copy DATA/cookie first)
+  CRAB_LOG=debug crabd --data-dir /tmp/x  say more, keep everything elsewhere
+
+Signals: TERM or INT stop in order (tasks go on and are found again by the next start);
+HUP reads the configuration file again.";
+
+/// Everything the daemon goes by.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) config: Config,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) name: String,
+    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) join: Option<String>,
+    /// `None` where no tasks are run here.
+    pub(crate) capacity: Option<Resources>,
+}
+
+impl Settings {
+    /// Reads the configuration and puts the command line over it.
+    pub(crate) fn gather(args: &Args) -> anyhow::Result<Self> {
+        let config = args.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
+        config.check()?;
+        let data_dir = args.data_dir.clone().or_else(actors::client::default_data_dir);
+        let data_dir = data_dir.context("no home directory: name a data directory with --data-dir DIR")?;
+        let name = args.name.clone().or_else(|| config.daemon.name.clone()).map_or_else(host_name, Ok)?;
+        let join = args.join.clone().or_else(|| config.daemon.join.clone());
+        let listen = args.listen.or(config.daemon.listen).filter(|_| args.join.is_none());
+        if join.is_some() && listen.is_some() {
+            anyhow::bail!("daemon.join and daemon.listen exclude each other: a machine joins a fleet or leads one");
+        }
+        let capacity = (!args.no_worker).then(|| capacity(args, &config));
+        Ok(Self { config, data_dir: std::path::absolute(data_dir)?, name, listen, join, capacity })
+    }
+}
+
+/// What this machine has for tasks.
+fn capacity(args: &Args, config: &Config) -> Resources {
+    let mut capacity = detect(MEMORY_RESERVE_BYTES);
+    let worker = &config.worker;
+    capacity.cpu_millis = args.cpus.or(worker.cpus.map(|cores| cores.0)).unwrap_or(capacity.cpu_millis);
+    capacity.memory_bytes = args.memory.or(worker.memory.map(|size| size.0)).unwrap_or(capacity.memory_bytes);
+    capacity.gpu_slots = args.gpu.or(worker.gpu).unwrap_or(capacity.gpu_slots);
+    let named = worker.resources.iter().map(|(name, amount)| (name.as_str(), *amount));
+    let given = args.resources.iter().map(|(name, amount)| (name.as_str(), *amount));
+    capacity.named = named.chain(given).map(|(name, amount)| (name.into(), amount)).collect();
+    capacity
+}
+
+/// The host name as a name in the fleet: its first part, in lower case.
+fn host_name() -> anyhow::Result<String> {
+    let name = nix::unistd::gethostname().context("asking for the host name")?;
+    let name = name.to_string_lossy().to_lowercase();
+    let first = name.split('.').next().unwrap_or_default();
+    let kept: String = first.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-' || *c == '_').collect();
+    if kept.is_empty() {
+        anyhow::bail!("this machine has no host name that can be used: name it with --name NAME");
+    }
+    Ok(kept)
+}
+
+fn cores(text: &str) -> Result<u64, quantity::QuantityError> {
+    quantity::cpus(text)
+}
+
+fn size(text: &str) -> Result<u64, quantity::QuantityError> {
+    quantity::size(text)
+}
+
+fn resource(text: &str) -> Result<(String, u64), String> {
+    let wrong = || format!("{text:?} must be NAME=N, such as licence=3");
+    let (name, amount) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(wrong)?;
+    Ok((name.to_owned(), amount.parse().map_err(|_| wrong())?))
+}
