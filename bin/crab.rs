@@ -1,2 +1,98 @@
-//! x
-fn main() {}
+//! The command line: submits graphs, runs them, and shows what became of them.
+//!
+//! Each command has a file; what they share is the [`session`] that finds a scheduler, the [`screen`] that
+//! everything is written to, and the [`json`] views, whose field names are a promise. What scheduling
+//! means is known by the other side alone.
+
+#[path = "crab"]
+mod cli {
+    pub(crate) mod args;
+    pub(crate) mod cancel;
+    pub(crate) mod events;
+    pub(crate) mod exit;
+    pub(crate) mod json;
+    pub(crate) mod list;
+    pub(crate) mod logs;
+    pub(crate) mod nodes;
+    pub(crate) mod run;
+    pub(crate) mod screen;
+    pub(crate) mod session;
+    pub(crate) mod show;
+    pub(crate) mod status;
+    pub(crate) mod submit;
+    pub(crate) mod target;
+    pub(crate) mod text;
+    pub(crate) mod wait;
+    pub(crate) mod work;
+
+    #[cfg(test)]
+    mod tests;
+}
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use cli::args::{Cli, Command};
+use cli::exit::Exit;
+use cli::screen::Screen;
+use cli::session::{self, Session};
+use cli::{cancel, events, list, logs, nodes, run, show, status, submit, wait};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut screen = Screen::new(&cli.global);
+    let infrastructure =
+        if matches!(cli.command, Command::Run(_)) { Exit::RUN_TROUBLE } else { Exit::FAILURE };
+    let done = start(cli, &mut screen);
+    match done {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            let exit = Exit::of(&error, infrastructure);
+            screen.trouble(&error, exit);
+            exit.into()
+        }
+    }
+}
+
+fn start(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
+    match &cli.command {
+        Command::Schema => {
+            screen.text(&actors::taskfile::schema())?;
+            return Ok(Exit::SUCCESS);
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "crab", &mut script);
+            screen.bytes(&script)?;
+            return Ok(Exit::SUCCESS);
+        }
+        _ => {}
+    }
+    let runtime = session::runtime(&cli.command)?;
+    let done = runtime.block_on(dispatch(cli, screen));
+    // A read that blocks, such as the resolver's, must not hold up the end.
+    runtime.shutdown_background();
+    done
+}
+
+async fn dispatch(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
+    let session = Session::new(&cli.global);
+    match cli.command {
+        Command::Run(run) => Box::pin(run::run(&session, screen, run)).await,
+        Command::Submit(submit) => Box::pin(submit::run(&session, screen, submit)).await,
+        Command::Wait(wait) => wait::run(&session.connect()?, screen, wait).await,
+        Command::Cancel(cancel) => cancel::cancel(&session.connect()?, screen, cancel).await,
+        Command::Retry(retry) => cancel::retry(&session.connect()?, screen, retry).await,
+        Command::Status(status) => status::run(&session.connect()?, screen, status).await,
+        Command::List(list) => list::run(&session.connect()?, screen, list).await,
+        Command::Show(show) => show::run(&session.connect()?, screen, show).await,
+        Command::Logs(logs) => Box::pin(logs::run(&session.connect()?, screen, logs)).await,
+        Command::Events(events) => events::run(&session.connect()?, screen, events).await,
+        Command::Nodes => nodes::run(&session.connect()?, screen).await,
+        Command::Schema | Command::Completions { .. } => Ok(Exit::SUCCESS),
+    }
+}

@@ -7,11 +7,14 @@
 pub mod endpoint;
 pub mod error;
 pub mod follow;
+mod key;
+mod link;
 pub mod service;
 pub mod transport;
 mod wait;
 pub mod watch;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -21,9 +24,10 @@ use policy::submission::Submission;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-pub use endpoint::{Endpoint, default_data_dir};
+pub use endpoint::{COOKIE_NAME, Endpoint, default_data_dir};
 pub use error::ClientError;
 pub use follow::Follow;
+pub use key::{key_of, random_key};
 pub use watch::{Seen, Watch};
 
 use crate::clock::Clock;
@@ -34,6 +38,7 @@ use crate::wire::client::{
 };
 use crate::wire::fleet::{OutputPiece, OutputRead};
 use crate::wire::{FRAME_LIMIT_BYTES, MESSAGE_LIMIT_BYTES, codec};
+use link::LinkDial;
 use service::{InProcess, Service};
 use transport::{Dial, Transport, TransportError};
 
@@ -76,6 +81,26 @@ impl Client {
             answered: AtomicBool::new(false),
             in_parts: Mutex::new(()),
         }))
+    }
+
+    /// A client of the daemon at `endpoint`. Over the network it shows the cookie in this user's data
+    /// directory. Nothing is sent yet.
+    #[must_use]
+    pub fn connect(endpoint: Endpoint) -> Self {
+        let cookie = default_data_dir().map(|directory| directory.join(COOKIE_NAME));
+        Self::new(Arc::new(LinkDial::new(endpoint, cookie)))
+    }
+
+    /// As [`Client::connect`], with the cookie in this file.
+    #[must_use]
+    pub fn connect_with_cookie(endpoint: Endpoint, cookie: PathBuf) -> Self {
+        Self::new(Arc::new(LinkDial::new(endpoint, Some(cookie))))
+    }
+
+    /// A client of this user's daemon on this machine; `None` for a user without a home directory.
+    #[must_use]
+    pub fn connect_default() -> Option<Self> {
+        default_data_dir().map(|directory| Self::connect(Endpoint::of_data_dir(&directory)))
     }
 
     /// A client of a scheduler in this process.

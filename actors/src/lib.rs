@@ -1,14 +1,27 @@
 //! Everything knittingCrab does: the actors of the scheduler side and of the machine side, what crosses
 //! processes and disks, and the client that Rust agents use. What is decided is decided in `policy`.
+//!
+//! The modules stand in the order in which a task meets them.
 
-pub mod client;
+pub mod config;
 pub mod clock;
-pub mod log;
-pub mod taskfile;
 pub mod wire;
-
+pub mod taskfile;
+pub mod client;
+pub mod link;
+pub mod log;
+pub mod store;
+pub mod outlet;
+pub mod story;
+pub mod side;
+pub mod gateway;
+pub mod scheduler;
+pub mod queue;
+pub mod task;
+pub mod lease;
+pub mod node;
 pub mod worker;
-
 pub mod process;
-
 pub mod output;
+pub mod tree;
+pub mod head;

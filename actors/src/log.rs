@@ -188,16 +188,47 @@ impl Log {
     /// # Panics
     /// When the event has more than 2^30 bytes; admission refuses what is a thousandth of that.
     pub fn append(&self, event: &Event, cause: u64, correlation: u64) -> Appended {
-        thread_local! {
-            static SCRATCH: RefCell<Batch> = RefCell::default();
-        }
-        SCRATCH.with_borrow_mut(|batch| {
-            batch.clear();
+        with_scratch(|batch| {
             batch.push(event, cause, correlation);
             let mut appended = Appended { number: 0, position: 0, at: Timestamp::default() };
             self.append_each(batch, |one| appended = one);
             appended
         })
+    }
+
+    /// Appends the event that `make` makes of the number it gets, as [`Self::append`] does: for what is
+    /// named after its record. `flow` is its cause and correlation. `make` runs under the log's lock and must
+    /// not append.
+    ///
+    /// # Panics
+    /// As [`Self::append`].
+    pub fn append_numbered(&self, (cause, correlation): (u64, u64), make: impl FnOnce(u64) -> Event) -> Appended {
+        with_scratch(|batch| {
+            let mut appended = Appended { number: 0, position: 0, at: Timestamp::default() };
+            self.append_made(
+                |number| {
+                    batch.push(&make(number), cause, correlation);
+                    batch
+                },
+                |one| appended = one,
+            );
+            appended
+        })
+    }
+
+    /// Returns when everything that was appended before is durable, and what waited for it has run. Blocks;
+    /// for the start of what reads the log.
+    ///
+    /// # Errors
+    /// When the disk is full or the log is broken.
+    pub fn settle(&self) -> Result<(), Unsettled> {
+        let last = self.last();
+        while self.durable() < last {
+            if let Step::Stalled | Step::Broken = self.shared().step() {
+                return Err(Unsettled(self.health()));
+            }
+        }
+        Ok(())
     }
 
     /// Appends the events of `batch`, in order, as one: after a crash all of them are there or none. What
@@ -212,8 +243,13 @@ impl Log {
     }
 
     fn append_each(&self, batch: &Batch, each: impl FnMut(Appended)) {
+        self.append_made(|_| batch, each);
+    }
+
+    fn append_made<'a>(&self, make: impl FnOnce(u64) -> &'a Batch, each: impl FnMut(Appended)) {
         let shared = self.shared();
         let mut state = shared.tail();
+        let batch = make(state.tail.next_number());
         let at = shared.clock.wall();
         if !state.is_accepting {
             return state.tail.pretend(batch, at, each);
@@ -228,8 +264,8 @@ impl Log {
     }
 
     /// Runs `then` as soon as the record with `number` is durable: on the writer's thread, or on this one
-    /// where it already is. Everything that waits runs in the order of the numbers, one after the other, so
-    /// it must be cheap: send a message. Where the log breaks or closes first, `then` is dropped.
+    /// where it already is. What waits runs in the order of the numbers, one after the other (whoever asks only
+    /// when later records are durable already is later), so it must be cheap: send a message. Where the log breaks or closes first, `then` is dropped.
     pub fn when_durable(&self, number: u64, then: impl FnOnce() + Send + 'static) {
         let shared = self.shared();
         shared.waiting.push(number, shared.durable_number(), Box::new(then));
@@ -315,9 +351,35 @@ impl Log {
         self.0.close();
     }
 
+    /// The disk it is on, for what must be kept beside it.
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        self.shared().disk.as_ref()
+    }
+
+    /// What "durable" means here.
+    pub(crate) fn durability(&self) -> Durability {
+        self.shared().limits.durability
+    }
+
     fn shared(&self) -> &Shared {
         &self.0.shared
     }
+}
+
+/// What was appended cannot be made durable now.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the log cannot be written: {0:?}")]
+pub struct Unsettled(LogHealth);
+
+/// Lends an empty batch of this thread's own, so that appending one event allocates nothing.
+fn with_scratch<R>(act: impl FnOnce(&mut Batch) -> R) -> R {
+    thread_local! {
+        static SCRATCH: RefCell<Batch> = RefCell::default();
+    }
+    SCRATCH.with_borrow_mut(|batch| {
+        batch.clear();
+        act(batch)
+    })
 }
 
 fn find(disk: Arc<dyn Disk>, limits: LogLimits, clock: Clock) -> Result<Arc<Shared>, OpenError> {

@@ -91,7 +91,7 @@ pub fn read_file(file: &Path, tenant: Arc<str>, key: SubmissionKey) -> Result<Su
     };
     let whole = std::path::absolute(file).map_err(|error| refused(file, 0, error.to_string()))?;
     let name = file.file_stem().map_or_else(|| "tasks".into(), |stem| stem.to_string_lossy());
-    let directory = whole.parent().unwrap_or(Path::new("/")).to_owned();
+    let directory = whole.parent().unwrap_or(&whole).to_owned();
     parse(&text, file, &Context { directory, name: (&*name).into(), tenant, key })
 }
 

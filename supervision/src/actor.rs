@@ -1,4 +1,4 @@
-//! The shape of an actor of ours, and what it knows of itself. [`crate::host`] runs it on ractor.
+//! The shape of an actor of ours, and what it knows of itself. `host.rs` runs it on ractor.
 //!
 //! # Why not ractor's own trait
 //! Our handlers are plain functions: a handler that cannot await cannot wait for another actor, so the

@@ -148,8 +148,59 @@ impl<R> Reply<R> {
         (Self(sender), receiver)
     }
 
+    /// Whether the asker has left: an answer would be read by nobody.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        self.0.is_closed()
+    }
+
     /// Answers. An asker that has left is not our failure.
     pub fn send(self, answer: R) {
         let _ = self.0.send(answer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actor::spawn;
+    use crate::testing::{Scene, Worker, WorkerMessage};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn the_leaving_of_an_earlier_life_leaves_the_later_one_bound() {
+        let scene = Scene::new();
+        let address = Scene::address("a");
+        let (earlier, ended) = spawn::<Worker>(scene.args("a"), address.clone(), None).await.expect("starts");
+        let (later, _) = spawn::<Worker>(scene.args("a"), address.clone(), None).await.expect("starts");
+        earlier.stop(None);
+        ended.await.expect("no panic");
+        assert_eq!(address.ask(SECOND, WorkerMessage::Echo).await, Ok(()));
+        later.kill();
+        later.wait(None).await.expect("no deadline");
+        assert_eq!(address.ask(SECOND, WorkerMessage::Echo).await, Err(AskError::Nobody));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failed_start_leaves_nobody_behind_the_address() {
+        let scene = Scene::new();
+        let (address, args) = (Scene::address("a"), scene.args("a"));
+        args.bad_starts.store(1, std::sync::atomic::Ordering::Relaxed);
+        let _ = spawn::<Worker>(args, address.clone(), None).await.expect_err("does not start");
+        assert!(!address.is_bound());
+        assert!(!address.try_tell(WorkerMessage::End));
+        assert_eq!(address.probe().read().undelivered, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_to_an_actor_that_ends_is_dropped() {
+        let scene = Scene::new();
+        let address = Scene::address("a");
+        let (cell, _) = spawn::<Worker>(scene.args("a"), address.clone(), None).await.expect("starts");
+        cell.stop(None);
+        let answer = address.ask(SECOND, WorkerMessage::Echo).await;
+        assert_eq!(answer, Err(AskError::Dropped));
+        assert_eq!(address.probe().read().dropped, 1);
     }
 }

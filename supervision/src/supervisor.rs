@@ -12,10 +12,13 @@
 //! never returns cannot be ended by anything but the end of the process. The supervisor waits for the
 //! deadline, kills, waits a little, and then ends as [`Ending::Stuck`]. That is escalated up to the root
 //! without any restart: a second life beside a stuck first one would break what the actor stands for.
+//! A handler that blocks a thread may also hold up the one actor that tokio was to run next on it, and
+//! where that is the supervisor itself, nothing helps: blocking work belongs into [`Me::run_blocking`].
 
 mod child;
 mod machine;
 pub(crate) mod report;
+mod step;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
@@ -39,7 +42,8 @@ use crate::host::{Start, spawn_now};
 use crate::intensity::Intensity;
 use crate::spec;
 use crate::strategy::Strategy;
-use machine::{Effect, Input, Machine, Timer};
+use machine::Machine;
+use step::{Effect, Input, Timer};
 
 /// What a supervisor can be told.
 #[derive(Debug)]

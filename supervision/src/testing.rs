@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::{Actor, ActorError, Address, Child, Me, Message, Reply};
+use crate::{Actor, ActorError, Address, Child, Inquiry, Me, Message, Reply, Running};
 
 /// What the worker can be told.
 pub(crate) enum WorkerMessage {
@@ -66,7 +66,10 @@ impl<const LATE: bool> Actor for Worker<LATE> {
             WorkerMessage::Kill => me.cell().kill(),
             WorkerMessage::BeReady => me.ready(),
             WorkerMessage::Echo(reply) => reply.send(()),
-            WorkerMessage::Block(until) => assert!(until.recv().is_err()),
+            WorkerMessage::Block(until) => {
+                self.0.write('~');
+                assert!(until.recv().is_err());
+            }
         }
         Ok(())
     }
@@ -119,6 +122,21 @@ impl Scene {
             read.push(self.journal.recv().await.expect("the scene holds a sender"));
         }
         read
+    }
+
+    /// Makes a worker block its thread, and returns when it does. What that thread was to run next
+    /// (tokio's LIFO slot) would be blocked with it: so first the worker has said all it says at its
+    /// start, and then every supervisor above it has heard that.
+    pub(crate) async fn block(
+        &mut self,
+        tree: &Running,
+        address: &Address<WorkerMessage>,
+        until: Receiver<()>,
+    ) {
+        address.ask(Duration::from_secs(5), WorkerMessage::Echo).await.expect("it answers");
+        tree.which_children(Inquiry::default()).await.expect("the root answers");
+        address.tell(WorkerMessage::Block(until));
+        while !self.next(1).await[0].starts_with('~') {}
     }
 
     /// What has been written by now, all actors being idle.

@@ -11,6 +11,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TaskId(pub u64);
 
+/// Tasks with consecutive ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TaskRange {
+    /// The first.
+    pub first: TaskId,
+    /// How many.
+    pub count: u32,
+}
+
 /// A graph: the id of its first task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct GraphId(pub u64);
@@ -62,6 +71,31 @@ impl GraphId {
     #[must_use]
     pub fn first_task(self) -> TaskId {
         TaskId(self.0)
+    }
+}
+
+impl TaskRange {
+    /// The id behind the last.
+    #[must_use]
+    pub fn end(self) -> TaskId {
+        TaskId(self.first.0 + u64::from(self.count))
+    }
+
+    /// Whether the task is one of them.
+    #[must_use]
+    pub fn contains(self, task: TaskId) -> bool {
+        self.first <= task && task < self.end()
+    }
+
+    /// Each of them, in order.
+    pub fn iter(self) -> impl Iterator<Item = TaskId> {
+        (self.first.0..self.end().0).map(TaskId)
+    }
+}
+
+impl From<TaskId> for TaskRange {
+    fn from(task: TaskId) -> Self {
+        Self { first: task, count: 1 }
     }
 }
 

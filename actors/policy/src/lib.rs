@@ -3,14 +3,20 @@
 //! No clock, no randomness, no I/O, no runtime: time and chance are arguments, refusals are values, and
 //! what a machine wants done it returns. The modules stand in the order in which a task meets them.
 
-pub mod admission;
-pub mod event;
 pub mod id;
+pub mod time;
+pub mod text;
+pub mod resources;
+pub mod task;
+pub mod event;
+pub mod submission;
+pub mod admission;
+pub mod graph;
+pub mod queue;
+pub mod time_slice;
+pub mod placement;
+pub mod lifecycle;
 pub mod lease;
 pub mod node;
-pub mod resources;
 pub mod slots;
-pub mod submission;
-pub mod task;
-pub mod text;
-pub mod time;
+pub mod retry;

@@ -45,6 +45,22 @@ impl Room {
         may_stage
     }
 
+    /// How many attempts that need `need` each can be taken, up to `limit`.
+    #[must_use]
+    pub fn times(&self, need: &Resources, limit: u32) -> u32 {
+        if !self.capacity.covers(need) {
+            return 0;
+        }
+        let free = if self.staged > 0 {
+            0
+        } else {
+            let of = |(resource, needed): (&str, u64)| self.free.amount(resource).checked_div(needed);
+            need.dimensions().filter_map(of).min().unwrap_or(u64::from(limit))
+        };
+        let staging = self.staged_limit.saturating_sub(self.staged);
+        u32::try_from(free).unwrap_or(u32::MAX).saturating_add(staging).min(limit)
+    }
+
     /// Whether [`Self::take`] would succeed.
     #[must_use]
     pub fn fits(&self, need: &Resources) -> bool {
@@ -95,6 +111,16 @@ mod tests {
         assert_eq!((room.staged, room.free.cpu_millis), (2, 1000));
         assert!(!room.fits(&Resources::cpus(500)));
         assert!(!room.take(&Resources::cpus(500)));
+    }
+
+    #[test]
+    fn as_many_are_taken_as_were_counted() {
+        for (free, staged_limit, need) in [(2000, 3, 700), (1500, 0, 500), (0, 2, 2000), (2000, 9, 2001)] {
+            let (mut room, need) = (room(free, staged_limit), Resources::cpus(need));
+            let counted = room.times(&need, 100);
+            let taken = (0..100).take_while(|_| room.take(&need)).count();
+            assert_eq!(usize::try_from(counted), Ok(taken), "{free} {staged_limit} {need:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Item, SubmissionKey};
+use crate::event::{GraphHead, Item, SubmissionKey};
 
 /// A graph as handed in, before admission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,4 +15,24 @@ pub struct Submission {
     pub name: Arc<str>,
     /// Its tasks and arrays.
     pub items: Vec<Item>,
+}
+
+impl Submission {
+    /// How many tasks it makes; the largest number where they are more than can be counted.
+    #[must_use]
+    pub fn tasks(&self) -> u64 {
+        self.items.iter().fold(0, |sum, item| sum.saturating_add(item.tasks()))
+    }
+
+    /// The head under which it is recorded. The digest is worked out by whoever encodes it.
+    #[must_use]
+    pub fn head(&self, digest: [u8; 16]) -> GraphHead {
+        GraphHead {
+            name: Arc::clone(&self.name),
+            key: self.key,
+            items: u32::try_from(self.items.len()).unwrap_or(u32::MAX),
+            tasks: self.tasks(),
+            digest,
+        }
+    }
 }

@@ -16,6 +16,8 @@ pub enum Endpoint {
 
 /// The name of the daemon's socket in its data directory.
 pub const SOCKET_NAME: &str = "crabd.sock";
+/// The name of the cluster's cookie in a data directory.
+pub const COOKIE_NAME: &str = "cookie";
 /// The directory of ours within the platform's directory for data.
 const DIRECTORY_NAME: &str = "knittingcrab";
 

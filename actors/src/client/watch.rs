@@ -45,6 +45,12 @@ impl Watch {
         self.position
     }
 
+    /// The number up to which was asked already, events that are not wanted included.
+    #[must_use]
+    pub fn fetched(&self) -> u64 {
+        self.fetched
+    }
+
     /// The next event; waits until there is one. A scheduler that does not answer is tried again for a
     /// minute. Cancel safe: nothing is lost when the future is dropped.
     ///

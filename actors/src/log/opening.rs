@@ -297,10 +297,12 @@ fn settle(
     let offset = sweep.group_start - base;
     let mut group = vec![0; usize::try_from(length - offset).unwrap_or_default()];
     let read = last.file.read_at(&mut group, offset).map_err(failed("read"))?;
-    match last.file.write_at(&group[..read], offset) {
-        // A file system that copies on write needs room for this; what is there is as good as it can be.
-        Err(error) if is_full(&error) => {}
-        written => written.map_err(failed("write"))?,
+    for (bytes, offset) in [(&last.header.encode()[..], 0), (&group[..read], offset)] {
+        match last.file.write_at(bytes, offset) {
+            // A file system that copies on write needs room for this; what is there is as good as it can be.
+            Err(error) if is_full(&error) => {}
+            written => written.map_err(failed("write"))?,
+        }
     }
     last.file.sync(limits.durability).map_err(failed("sync"))?;
     disk.sync_names(limits.durability).map_err(failed("sync the directory of"))?;

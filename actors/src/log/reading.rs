@@ -9,7 +9,6 @@ use std::sync::Arc;
 use policy::event::{LogPosition, Record};
 
 use crate::log::Log;
-use crate::log::disk::Durability;
 use crate::log::frame::{FRAME_BYTES, FrameHead, Kind};
 use crate::log::frames::{Frame, FrameFault, decode_record};
 use crate::log::segment::Segment;
@@ -122,19 +121,29 @@ impl Log {
     /// # Errors
     /// What was asked for was removed, or something cannot be read: then nothing may be built on the records
     /// that were already handed over.
-    pub fn replay(
+    pub fn replay(&self, from: LogPosition, take: impl FnMut(LogPosition, Record)) -> Result<u64, ReadError> {
+        self.replay_between(from, LogPosition::MAX, take)
+    }
+
+    /// As [`Self::replay`], but only up to where the segment begins that begins at `until`.
+    ///
+    /// # Errors
+    /// As [`Self::replay`].
+    pub fn replay_between(
         &self,
         from: LogPosition,
+        until: LogPosition,
         mut take: impl FnMut(LogPosition, Record),
     ) -> Result<u64, ReadError> {
         let shared = self.shared();
-        let (end, mut last) = (shared.durable_end(), 0);
-        if from >= end {
+        let mut last = 0;
+        if from >= shared.durable_end().min(until) {
             return Ok(last);
         }
         let segments: Vec<Arc<Segment>> = shared.segments().clone();
         let first = shared.segment_at(from)?.header.first_position;
-        for segment in segments.iter().filter(|segment| segment.header.first_position >= first) {
+        let span = first..until;
+        for segment in segments.iter().filter(|segment| span.contains(&segment.header.first_position)) {
             let mut frames = segment.frames(from);
             while let Some(frame) = frames.next().map_err(|fault| segment.read_error(shared, fault))? {
                 if frame.kind == Kind::Group {
@@ -148,18 +157,19 @@ impl Log {
         Ok(last)
     }
 
-    /// Where the closed segments end that hold nothing but records before `position`: a place to remove
-    /// up to, or to fold snapshots up to.
+    /// Where the last segment begins: everything before is closed, and can be folded into snapshots.
     #[must_use]
     pub fn closed_end(&self) -> LogPosition {
         let segments = self.shared().segments();
         segments.last().map_or(0, |last| last.header.first_position)
     }
 
-    /// Bytes of all closed segments from `position` on.
+    /// Where the last segment begins that begins at or before `position`; where what is kept begins, if none does.
     #[must_use]
-    pub fn closed_bytes(&self, position: LogPosition) -> u64 {
-        self.closed_end().saturating_sub(position)
+    pub fn closed_start(&self, position: LogPosition) -> LogPosition {
+        let segments = self.shared().segments();
+        let after = segments.partition_point(|segment| segment.header.first_position <= position);
+        segments.get(after.saturating_sub(1)).map_or(0, |segment| segment.header.first_position)
     }
 
     /// Where what is kept begins.
@@ -169,41 +179,35 @@ impl Log {
     }
 
     /// Removes the closed segments that lie wholly before `position`, oldest first, and returns how many.
-    /// Who reads one at the moment can finish.
+    /// Who reads one at the moment can finish. For one caller at a time.
     ///
     /// # Errors
     /// When the disk refuses; those already removed stay removed.
     pub fn remove_segments_before(&self, position: LogPosition) -> io::Result<usize> {
         let shared = self.shared();
         let mut removed = 0;
-        loop {
-            let mut segments = shared.segments_mut();
-            let [first, second, ..] = &segments[..] else { break };
-            if second.header.first_position > position {
-                break;
-            }
-            shared.disk.remove(&Segment::name(first.header.first_position))?;
-            segments.remove(0);
+        while let Some(first) = shared.first_removable(position) {
+            shared.disk.remove(&Segment::name(first))?;
+            // One by one: two removals that are not durable may survive a crash in the wrong order.
+            shared.disk.sync_names(shared.limits.durability)?;
+            shared.segments_mut().remove(0);
             removed += 1;
-        }
-        if removed > 0 {
-            shared.disk.sync_names(shared.limits.durability.max_barrier())?;
         }
         Ok(removed)
     }
 }
 
-impl Durability {
-    /// A removal need not be durable at once, only in order.
-    fn max_barrier(self) -> Self {
-        match self {
-            Self::Full | Self::Barrier => Self::Barrier,
-            Self::Os => Self::Os,
+impl Shared {
+    /// Where the first segment begins, if it is closed and ends at or before `position`.
+    fn first_removable(&self, position: LogPosition) -> Option<LogPosition> {
+        match &self.segments()[..] {
+            [first, second, ..] if second.header.first_position <= position => {
+                Some(first.header.first_position)
+            }
+            _ => None,
         }
     }
-}
 
-impl Shared {
     /// The segment that holds `position`.
     fn segment_at(&self, position: LogPosition) -> Result<Arc<Segment>, ReadError> {
         let segments = self.segments();

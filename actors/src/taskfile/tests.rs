@@ -25,37 +25,37 @@ fn faults(text: &str) -> String {
     parse(text, Path::new("build.toml"), &context()).expect_err("a wrong file").to_string()
 }
 
+const NIGHTLY: &str = r#"
+    name = "nightly"
+    [defaults]
+    env = { RUST_LOG = "info", JOBS = 2 }
+    cpus = 0.5
+    retries = 2
+    timeout = "5m"
+    resources = { license = 1 }
+    [task.test]
+    command = ["cargo", "test"]
+    after = ["build"]
+    array = "1-4%2"
+    memory = "2 GiB"
+    gpu = 1
+    priority = "High"
+    env = { JOBS = 4 }
+    [task.build]
+    shell = "make && make install"
+    directory = "../lib"
+    timeout = "1h30m"
+    grace = 10
+    tenant = "bob"
+    resources = { disk = 3 }
+    retry = { attempts = 5, backoff = "1s", factor = 1.5, backoff_limit = "1m", exit_codes = [75] }
+"#;
+
 #[test]
-fn a_whole_file_becomes_what_it_says() {
-    let submission = read(
-        r#"
-        name = "nightly"
-        [defaults]
-        env = { RUST_LOG = "info", JOBS = 2 }
-        cpus = 0.5
-        retries = 2
-        timeout = "5m"
-        resources = { license = 1 }
-        [task.test]
-        command = ["cargo", "test"]
-        after = ["build"]
-        array = "1-4%2"
-        memory = "2 GiB"
-        gpu = 1
-        priority = "High"
-        env = { JOBS = 4 }
-        [task.build]
-        shell = "make && make install"
-        directory = "../lib"
-        timeout = "1h30m"
-        grace = 10
-        tenant = "bob"
-        resources = { disk = 3 }
-        retry = { attempts = 5, backoff = "1s", factor = 1.5, backoff_limit = "1m", exit_codes = [75] }
-        "#,
-    );
+fn tasks_stand_in_the_order_of_the_file_and_take_the_defaults() {
+    let submission = read(NIGHTLY);
     assert_eq!((&*submission.name, submission.key), ("nightly", SubmissionKey(7)));
-    let [test, build] = &submission.items[..] else { panic!("two items in the order of the file") };
+    let test = &submission.items[0];
     assert_eq!(test.dependencies, [1]);
     assert_eq!(test.array, Some(ArraySpec { first: 1, count: 4, parallel_limit: Some(2) }));
     let spec = &test.spec;
@@ -63,20 +63,32 @@ fn a_whole_file_becomes_what_it_says() {
     assert_eq!(spec.argv, ["cargo".into(), "test".into()]);
     assert_eq!(spec.directory, Some("/work/repo".into()));
     assert_eq!(spec.environment, [("RUST_LOG".into(), "info".into()), ("JOBS".into(), "4".into())]);
-    assert_eq!(
-        (spec.resources.cpu_millis, spec.resources.memory_bytes, spec.resources.gpu_slots),
-        (500, 2 << 30, 1)
-    );
+    let resources = &spec.resources;
+    assert_eq!((resources.cpu_millis, resources.memory_bytes, resources.gpu_slots), (500, 2 << 30, 1));
     assert_eq!(spec.retry, RetryPolicy { max_attempts: 3, ..RetryPolicy::default() });
     assert_eq!((spec.timeout, spec.grace), (Some(Duration::from_secs(300)), DEFAULT_GRACE));
-    let spec = &build.spec;
+}
+
+#[test]
+fn what_a_task_says_itself_goes_before_the_defaults() {
+    let submission = read(NIGHTLY);
+    let spec = &submission.items[1].spec;
     assert_eq!(spec.argv, ["/bin/sh".into(), "-c".into(), "make && make install".into()]);
     assert_eq!((spec.directory.as_ref(), &*spec.tenant), (Some(&"/work/lib".into()), "bob"));
     assert_eq!((spec.timeout, spec.grace), (Some(Duration::from_secs(5400)), Duration::from_secs(10)));
     assert_eq!(spec.resources.named, [("disk".into(), 3), ("license".into(), 1)].into());
-    assert_eq!(spec.retry.max_attempts, 5);
-    assert_eq!(spec.retry.factor_percent, 150);
+    assert_eq!((spec.retry.max_attempts, spec.retry.factor_percent), (5, 150));
     assert_eq!(spec.retry.retryable_exit_codes, [75]);
+}
+
+#[test]
+fn the_examples_are_whole() {
+    let examples = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples"));
+    for (name, items) in [("hello", 1), ("diamond", 4), ("array", 2), ("workspace", 9)] {
+        let file = examples.join(name).with_extension("toml");
+        let submission = read_file(&file, "ann".into(), SubmissionKey(1));
+        assert_eq!(submission.map(|submission| submission.items.len()), Ok(items), "{name}");
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::wire::fleet::{OutputPiece, OutputRead, OutputRefusal};
 
 /// A question.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 pub enum Request {
     /// Who are you?
     Hello,

@@ -164,58 +164,99 @@ async fn children_show_in_the_description_of_the_tree_up_to_the_limit() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_child_that_cannot_be_killed_is_left_behind_and_said() {
-    let scene = Scene::new();
+    let mut scene = Scene::new();
     let shutdown = Shutdown::Deadline(Duration::from_millis(20));
     let dynamic = Dynamic::<Worker>::temporary("tasks", Options { shutdown, ..one_shard() });
     let mut running = supervised(&dynamic, Intensity::NONE).await;
     let address = Scene::address("1");
     dynamic.start(scene.args("1"), &address).expect("starts");
     let (hold, until) = mpsc::channel();
-    address.tell(WorkerMessage::Block(until));
+    scene.block(&running, &address, until).await;
     assert_eq!(running.stop().await, Ending::Stuck { child: "tasks".to_owned() });
     assert_eq!(dynamic.count(), 0);
     drop(hold);
 }
 
+/// A child without state that ends at once when asked to at its start, otherwise when told.
+struct Brief;
+
+struct End;
+
+impl Message for End {
+    fn kind(&self) -> &'static str {
+        "End"
+    }
+}
+
+impl Actor for Brief {
+    const KIND: &'static str = "brief";
+    type Message = End;
+    type Args = bool;
+
+    fn start(ends_at_once: bool, me: &Me<End>) -> Result<Self, ActorError> {
+        if ends_at_once {
+            me.stop();
+        }
+        Ok(Self)
+    }
+
+    fn handle(&mut self, End: End, me: &Me<End>) -> Result<(), ActorError> {
+        me.stop();
+        Ok(())
+    }
+}
+
+async fn brief(limit: usize) -> (Dynamic<Brief>, Running) {
+    let dynamic = Dynamic::<Brief>::temporary("brief", Options { limit, ..Options::default() });
+    let args = SupervisorArgs::new("root", Strategy::OneForOne, Intensity::NONE, vec![dynamic.child()]);
+    (dynamic, supervisor::start(args).await.expect("starts"))
+}
+
 /// A child may end on another thread before its start has entered it: none may stay in the tables.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn children_that_end_at_once_leave_nothing_behind() {
-    struct Brief;
-    enum Never {}
-    impl Message for Never {
-        fn kind(&self) -> &'static str {
-            match *self {}
-        }
-    }
-    impl Actor for Brief {
-        const KIND: &'static str = "brief";
-        type Message = Never;
-        type Args = ();
-        fn start((): (), me: &Me<Never>) -> Result<Self, ActorError> {
-            me.stop();
-            Ok(Self)
-        }
-        fn handle(&mut self, message: Never, _: &Me<Never>) -> Result<(), ActorError> {
-            match message {}
-        }
-    }
-    let dynamic = Dynamic::<Brief>::temporary("brief", Options::default());
-    let args = SupervisorArgs::new("root", Strategy::OneForOne, Intensity::NONE, vec![dynamic.child()]);
-    let mut running = supervisor::start(args).await.expect("starts");
-    let starters: Vec<_> = (0..4)
-        .map(|_| {
-            let dynamic = dynamic.clone();
-            tokio::spawn(async move {
-                for _ in 0..2_000 {
-                    dynamic.start((), &Address::new("brief", "")).expect("starts");
-                    tokio::task::yield_now().await;
-                }
-            })
+    let (dynamic, mut running) = brief(10_000).await;
+    let starters = [(); 4].map(|()| {
+        let dynamic = dynamic.clone();
+        tokio::spawn(async move {
+            for _ in 0..2_000 {
+                dynamic.start(true, &Address::new("brief", "")).expect("starts");
+                tokio::task::yield_now().await;
+            }
         })
-        .collect();
+    });
     for starter in starters {
         starter.await.expect("no panic");
     }
     assert_eq!(running.stop().await, Ending::Stopped);
     assert_eq!((dynamic.count(), dynamic.count_children()), (0, Counts::default()));
+}
+
+/// `cargo test --release -p knittingcrab-supervision -- --ignored --nocapture`
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn a_hundred_thousand_children_start_and_end() {
+    const CHILDREN: usize = 100_000;
+    for alive_at_once in [1_000, 1_000, CHILDREN, CHILDREN] {
+        let (dynamic, mut running) = brief(CHILDREN).await;
+        let measured = tokio::spawn(async move {
+            let began = std::time::Instant::now();
+            for _ in 0..CHILDREN / alive_at_once {
+                let addresses: Vec<_> =
+                    (0..alive_at_once).map(|_| Address::<End>::new("brief", "")).collect();
+                for address in &addresses {
+                    dynamic.start(false, address).expect("starts");
+                }
+                for address in &addresses {
+                    address.tell(End);
+                }
+                while dynamic.count() > 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            began.elapsed() / u32::try_from(CHILDREN).expect("fits")
+        });
+        println!("{alive_at_once} at once: {:?} per child", measured.await.expect("no panic"));
+        running.stop().await;
+    }
 }

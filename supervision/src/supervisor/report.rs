@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use crate::exit::{Ending, Exit};
-use crate::supervisor::machine::{Machine, Report};
+use crate::supervisor::machine::Machine;
+use crate::supervisor::step::Report;
 
 /// Tells people.
 pub(crate) fn tell(supervisor: &str, machine: &Machine, report: &Report) {

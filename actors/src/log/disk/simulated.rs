@@ -30,7 +30,8 @@ pub struct SimulatedDisk(Arc<Mutex<State>>);
 pub enum Fault {
     /// `ENOSPC`, after half of the bytes were written; syncs and removals go on.
     Full,
-    /// `EIO` to every write and sync.
+    /// `EIO` to every write and sync. After a failed sync the file shows what was written, a later sync says
+    /// that all is well, and yet only what is written once more becomes durable: as on Linux.
     Broken,
 }
 
@@ -299,7 +300,10 @@ impl DiskFile for SimulatedFile {
 
     fn sync(&self, durability: Durability) -> io::Result<()> {
         self.with(|state, file| {
-            state.check()?;
+            if let Err(error) = state.check() {
+                state.contents(file).fail_sync();
+                return Err(error);
+            }
             state.syncs += 1;
             if durability != Durability::Os {
                 state.contents(file).sync();

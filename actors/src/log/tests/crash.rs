@@ -114,6 +114,28 @@ fn a_crash_at_every_operation_of_a_step_leaves_a_prefix() {
     }
 }
 
+/// After a failed sync the file shows what the disk does not have; who opens it must not believe that.
+#[test]
+fn what_is_durable_after_a_failed_sync_survives_the_next_crash() {
+    use crate::log::disk::simulated::Fault;
+    for (seed, operations) in (0..60).map(|seed| (seed, seed % 6)) {
+        let disk = SimulatedDisk::new();
+        let mut model = Model::new();
+        let log = driven(&disk);
+        append(&log, &mut model, 3, 20);
+        disk.fail_after(operations, Fault::Broken);
+        log.sync_now();
+        disk.kill();
+        let log = driven(&disk);
+        check_prefix(&log, &mut model, 0);
+        append(&log, &mut model, 2, 20);
+        log.sync_now();
+        let durable = log.durable();
+        disk.crash(&mut fastrand::Rng::with_seed(seed));
+        check_prefix(&driven(&disk), &mut model, durable);
+    }
+}
+
 #[test]
 fn an_empty_last_segment_is_made_anew() {
     let disk = SimulatedDisk::new();

@@ -22,20 +22,25 @@ fn what_many_threads_append_is_there_after_opening_again() {
     let directory = tempfile::tempdir().unwrap();
     let log = open(directory.path()).unwrap();
     let (done, durable) = mpsc::channel();
-    for _ in 0..8 {
+    for thread in 0..8 {
         let (log, done) = (log.clone(), done.clone());
         std::thread::spawn(move || {
             for _ in 0..200 {
                 let given = log.append(&event(1, 30), 0, 0);
                 assert_eq!(log.read_at(given.position).unwrap().number, given.number);
                 let done = done.clone();
-                log.when_durable(given.number, move || done.send(given.number).unwrap());
+                log.when_durable(given.number, move || done.send((thread, given.number)).unwrap());
             }
         });
     }
     drop(done);
-    let numbers: Vec<u64> = durable.iter().collect();
-    assert_eq!(numbers, (1..=1600).collect::<Vec<_>>(), "in order, each once");
+    let heard: Vec<(u32, u64)> = durable.iter().collect();
+    for thread in 0..8 {
+        let own = heard.iter().filter(|(from, _)| *from == thread).map(|(_, number)| *number);
+        assert!(own.clone().is_sorted() && own.count() == 200, "whoever asks in order hears in order");
+    }
+    let numbers: std::collections::BTreeSet<u64> = heard.iter().map(|(_, number)| *number).collect();
+    assert!(numbers.into_iter().eq(1..=1600), "each once, without gaps");
     let before = all(&log);
     log.close();
     let again = open(directory.path()).unwrap();

@@ -43,6 +43,11 @@ impl Contents {
         }
     }
 
+    /// What was written can be read but will not get to the disk.
+    pub(super) fn fail_sync(&mut self) {
+        self.unsynced.clear();
+    }
+
     /// Changes what is stored behind everybody's back.
     pub(super) fn damage(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
         change(&mut self.now);

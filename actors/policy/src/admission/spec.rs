@@ -1,0 +1,174 @@
+//! What a single specification must be, field by field; of other items it knows nothing.
+
+use std::time::Duration;
+
+use crate::admission::Findings;
+use crate::admission::limits::{
+    AdmissionLimits, CPU_LIMIT_MILLIS, EXIT_CODES_LIMIT, FACTOR_RANGE_PERCENT, GPU_LIMIT_SLOTS,
+    MEMORY_LIMIT_BYTES, NAME_LIMIT_CHARS, NAMED_LIMIT, NAMED_LIMIT_COUNT,
+};
+use crate::resources::Resources;
+use crate::task::{RetryPolicy, TaskSpec};
+use crate::text::OsText;
+
+/// Characters of a value that a problem shows: enough to recognise it.
+const SHOWN_LIMIT_CHARS: usize = 60;
+/// What names that others sort by have to be.
+const WORD_RULE: &str = "must be 1 to 63 of a-z 0-9 . _ - and start with a letter or digit";
+/// Names that mean an amount with a field of its own.
+const FIELDS: [&str; 3] = ["cpu_millis", "memory_bytes", "gpu_slots"];
+
+pub(super) fn check(spec: &TaskSpec, limits: &AdmissionLimits, found: &mut Findings) {
+    name(&spec.name, found);
+    command(&spec.argv, limits, found);
+    environment(&spec.environment, limits, found);
+    resources(&spec.resources, found);
+    retry(&spec.retry, limits, found);
+    if !is_word(&spec.tenant) {
+        found.push("tenant", &quoted(&spec.tenant), WORD_RULE);
+    }
+    if let Some(directory) = &spec.directory {
+        if !directory.as_bytes().starts_with(b"/") {
+            found.push("directory", &shown(directory), "must be an absolute path");
+        }
+        no_nul("directory", directory, found);
+    }
+    if let Some(timeout) = spec.timeout
+        && (timeout.is_zero() || timeout > limits.timeout)
+    {
+        let expected =
+            format_args!("must be longer than nothing and at most {:?}", limits.timeout).to_string();
+        found.push("timeout", &format_args!("{timeout:?}"), expected);
+    }
+    at_most("grace", spec.grace, limits.grace, found);
+    let rest = rest_bytes(spec);
+    if rest > limits.spec_bytes {
+        let expected =
+            format_args!("names, paths and lists must take at most {} bytes", limits.spec_bytes).to_string();
+        found.push("", &format_args!("{rest} bytes"), expected);
+    }
+}
+
+/// A name for people: of a task or a graph.
+pub(super) fn name(name: &str, found: &mut Findings) {
+    let chars = name.chars().take(NAME_LIMIT_CHARS + 1).count();
+    if chars == 0 || chars > NAME_LIMIT_CHARS {
+        found.push("name", &quoted(name), format_args!("must have 1 to {NAME_LIMIT_CHARS} characters"));
+    }
+    if name.chars().any(char::is_control) {
+        found.push("name", &quoted(name), "must not contain control characters");
+    }
+}
+
+/// A text as a problem shows it: in quotes, on one line, shortened.
+pub(super) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_LIMIT_CHARS) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
+fn shown(text: &OsText) -> String {
+    // Bytes enough for as many characters as are shown, however long the text.
+    let bytes = text.as_bytes();
+    quoted(&String::from_utf8_lossy(&bytes[..bytes.len().min(4 * SHOWN_LIMIT_CHARS + 4)]))
+}
+
+fn command(argv: &[OsText], limits: &AdmissionLimits, found: &mut Findings) {
+    match argv.first() {
+        None => found.push("command", &"[]", "must name at least the program"),
+        Some(program) if program.is_empty() => found.push("command", &"\"\"", "the program's name is empty"),
+        Some(_) => {}
+    }
+    argv.iter().for_each(|argument| no_nul("command", argument, found));
+    let bytes: usize = argv.iter().map(|argument| argument.len() + 1).sum();
+    if bytes > limits.argv_bytes {
+        let expected =
+            format_args!("must take at most {} bytes: put them in a file", limits.argv_bytes).to_string();
+        found.push("command", &format_args!("{bytes} bytes"), expected);
+    }
+}
+
+fn environment(variables: &[(OsText, OsText)], limits: &AdmissionLimits, found: &mut Findings) {
+    for (name, value) in variables {
+        if name.is_empty() || name.as_bytes().contains(&b'=') {
+            found.push("env", &shown(name), "a variable's name must not be empty or contain =");
+        }
+        no_nul("env", name, found);
+        no_nul("env", value, found);
+    }
+    if variables.len() > limits.environment_entries {
+        let expected = format_args!("must be at most {} variables", limits.environment_entries).to_string();
+        found.push("env", &format_args!("{} variables", variables.len()), expected);
+    }
+    let bytes: usize = variables.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+    if bytes > limits.environment_bytes {
+        let expected = format_args!("must take at most {} bytes", limits.environment_bytes).to_string();
+        found.push("env", &format_args!("{bytes} bytes"), expected);
+    }
+}
+
+/// A task that needed nothing would never be held back by anything.
+fn resources(need: &Resources, found: &mut Findings) {
+    if need.is_zero() {
+        found.push("cpus", &0, "must be at least 1 (thousandths of a core) where nothing else is needed");
+    }
+    found.range("cpus", need.cpu_millis, (0, CPU_LIMIT_MILLIS), "thousandths of a core");
+    found.range("memory", need.memory_bytes, (0, MEMORY_LIMIT_BYTES), "bytes");
+    found.range("gpu", need.gpu_slots, (0, GPU_LIMIT_SLOTS), "slots");
+    if need.named.len() > NAMED_LIMIT_COUNT {
+        found.push("resources", &need.named.len(), format_args!("must be at most {NAMED_LIMIT_COUNT} names"));
+    }
+    for (name, amount) in &need.named {
+        if !is_word(name) {
+            found.push("resources", &quoted(name), WORD_RULE);
+        } else if FIELDS.contains(&&**name) {
+            found.push("resources", &quoted(name), "has a field of its own: cpus, memory or gpu");
+        } else {
+            found.range(&format!("resources.{name}"), *amount, (0, NAMED_LIMIT), "of it");
+        }
+    }
+}
+
+fn retry(policy: &RetryPolicy, limits: &AdmissionLimits, found: &mut Findings) {
+    found.range("retry.attempts", policy.max_attempts.into(), (1, limits.attempts.into()), "in all");
+    found.range("retry.factor", policy.factor_percent.into(), FACTOR_RANGE_PERCENT, "percent");
+    at_most("retry.backoff", policy.backoff, limits.backoff, found);
+    at_most("retry.backoff_limit", policy.backoff_limit, limits.backoff, found);
+    let codes = &policy.retryable_exit_codes;
+    if codes.len() > EXIT_CODES_LIMIT {
+        found.push(
+            "retry.exit_codes",
+            &codes.len(),
+            format_args!("must be at most {EXIT_CODES_LIMIT} codes"),
+        );
+    } else if let Some(code) = codes.iter().find(|code| !(1..=255).contains(*code)) {
+        found.push("retry.exit_codes", code, "must be between 1 and 255");
+    }
+}
+
+fn at_most(field: &str, length: Duration, limit: Duration, found: &mut Findings) {
+    if length > limit {
+        found.push(field, &format_args!("{length:?}"), format_args!("must be at most {limit:?}"));
+    }
+}
+
+/// Operating systems end a text at the first byte 0, so what follows it would be lost in silence.
+fn no_nul(field: &str, text: &OsText, found: &mut Findings) {
+    if text.as_bytes().contains(&0) {
+        found.push(field, &shown(text), "must not contain a byte 0");
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    matches!(text.as_bytes(), [first, rest @ ..]
+        if plain(*first) && rest.len() <= 62 && rest.iter().all(|byte| plain(*byte) || b"._-".contains(byte)))
+}
+
+/// Bytes of all that varies in length and has no limit of its own.
+fn rest_bytes(spec: &TaskSpec) -> usize {
+    let named: usize = spec.resources.named.keys().map(|name| name.len() + 8).sum();
+    let directory = spec.directory.as_ref().map_or(0, OsText::len);
+    spec.name.len() + spec.tenant.len() + directory + named + 4 * spec.retry.retryable_exit_codes.len()
+}

@@ -1,0 +1,242 @@
+//! What is refused, in the words of the refusal.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::event::{ArraySpec, SubmissionKey};
+use crate::resources::Resources;
+use crate::task::{Priority, RetryPolicy, TaskSpec};
+use crate::text::OsText;
+
+fn spec(name: &str) -> TaskSpec {
+    TaskSpec {
+        name: name.into(),
+        argv: vec!["make".into()],
+        directory: Some("/src".into()),
+        environment: vec![("A".into(), "1".into())],
+        resources: Resources::cpus(1000),
+        priority: Priority::Normal,
+        tenant: "ann".into(),
+        retry: RetryPolicy::default(),
+        timeout: Some(Duration::from_secs(60)),
+        grace: Duration::from_secs(5),
+    }
+}
+
+fn item(name: &str, dependencies: &[u32]) -> Item {
+    Item { spec: Arc::new(spec(name)), dependencies: dependencies.to_vec(), array: None }
+}
+
+fn submission(items: Vec<Item>) -> Submission {
+    Submission { key: SubmissionKey(1), name: "nightly".into(), items }
+}
+
+fn lines(submission: &Submission) -> Vec<String> {
+    let rejection = check(submission).err().unwrap_or_default();
+    rejection.problems.iter().map(|problem| problem.line(submission)).collect()
+}
+
+fn lines_of(change: impl FnOnce(&mut TaskSpec)) -> String {
+    let mut spec = spec("build");
+    change(&mut spec);
+    lines(&submission(vec![Item { spec: Arc::new(spec), dependencies: Vec::new(), array: None }])).join("\n")
+}
+
+type Change = fn(&mut TaskSpec);
+
+#[test]
+fn each_wrong_field_is_named_with_its_value_and_what_it_must_be() {
+    let table: &[(Change, &str)] = &[
+        (|spec| spec.name = "".into(), r#"task "": name = "": must have 1 to 100 characters"#),
+        (
+            |spec| spec.name = "a\x1bb".into(),
+            r#"task "a\u{1b}b": name = "a\u{1b}b": must not contain control characters"#,
+        ),
+        (|spec| spec.argv.clear(), r#"task "build": command = []: must name at least the program"#),
+        (|spec| spec.argv[0] = "".into(), r#"task "build": command = "": the program's name is empty"#),
+        (
+            |spec| spec.argv.push("a\0b".into()),
+            r#"task "build": command = "a\0b": must not contain a byte 0"#,
+        ),
+        (
+            |spec| spec.directory = Some("src".into()),
+            r#"task "build": directory = "src": must be an absolute path"#,
+        ),
+        (
+            |spec| spec.environment[0].0 = "A=B".into(),
+            r#"task "build": env = "A=B": a variable's name must not be empty or contain ="#,
+        ),
+        (
+            |spec| spec.environment = vec![("A".into(), "1".into()); 257],
+            r#"task "build": env = 257 variables: must be at most 256 variables"#,
+        ),
+        (
+            |spec| spec.resources = Resources::default(),
+            r#"task "build": cpus = 0: must be at least 1 (thousandths of a core) where nothing else is needed"#,
+        ),
+        (
+            |spec| spec.resources.cpu_millis = u64::MAX,
+            r#"task "build": cpus = 18446744073709551615: must be between 0 and 1000000000 (thousandths of a core)"#,
+        ),
+        (
+            |spec| spec.resources.named.extend([("cpu_millis".into(), 1)]),
+            r#"task "build": resources = "cpu_millis": has a field of its own: cpus, memory or gpu"#,
+        ),
+        (
+            |spec| spec.tenant = "Ann".into(),
+            r#"task "build": tenant = "Ann": must be 1 to 63 of a-z 0-9 . _ - and start with a letter or digit"#,
+        ),
+        (
+            |spec| spec.timeout = Some(Duration::ZERO),
+            r#"task "build": timeout = 0ns: must be longer than nothing and at most 2592000s"#,
+        ),
+        (
+            |spec| spec.retry.max_attempts = 0,
+            r#"task "build": retry.attempts = 0: must be between 1 and 1000 (in all)"#,
+        ),
+        (
+            |spec| spec.retry.factor_percent = 99,
+            r#"task "build": retry.factor = 99: must be between 100 and 100000 (percent)"#,
+        ),
+        (
+            |spec| spec.retry.retryable_exit_codes = vec![75, 0],
+            r#"task "build": retry.exit_codes = 0: must be between 1 and 255"#,
+        ),
+        (
+            |spec| spec.directory = Some(OsText::from(vec![b'/'; 70_000])),
+            r#"task "build": 70008 bytes: names, paths and lists must take at most 65536 bytes"#,
+        ),
+        (
+            |spec| spec.argv.push(OsText::from(vec![b'x'; 131_072])),
+            r#"task "build": command = 131078 bytes: must take at most 131072 bytes: put them in a file"#,
+        ),
+    ];
+    for (change, expected) in table {
+        assert_eq!(lines_of(change), *expected);
+    }
+    assert_eq!(lines_of(|_| ()), "");
+    assert_eq!(lines_of(|spec| spec.resources = Resources { gpu_slots: 1, ..Resources::default() }), "");
+}
+
+#[test]
+fn a_cycle_is_named_in_full() {
+    let cycle = submission(vec![item("z", &[1]), item("a", &[2]), item("b", &[3]), item("c", &[1])]);
+    assert_eq!(
+        lines(&cycle),
+        [
+            r#"task "a": after = "a" → "b" → "c" → "a": must not lead back to the task itself (each waits for the next)"#
+        ]
+    );
+}
+
+#[test]
+fn dependencies_on_itself_or_on_nobody_are_refused_and_the_same_twice_is_not() {
+    let wrong = submission(vec![item("a", &[0, 7]), item("b", &[0, 0])]);
+    assert_eq!(
+        lines(&wrong),
+        [
+            r#"task "a": after = "a": a task cannot wait for itself"#,
+            r#"task "a": after = 7: no such item: the graph has 2"#,
+        ]
+    );
+    assert_eq!(check(&submission(vec![item("a", &[]), item("b", &[0, 0])])), Ok(()));
+}
+
+#[test]
+fn a_chain_of_a_million_is_walked_and_a_circle_as_long_is_found() {
+    let length: u32 = 1_000_000;
+    let spec = Arc::new(spec("x"));
+    let link = |on: u32| Item { spec: Arc::clone(&spec), dependencies: vec![on], array: None };
+    let mut items: Vec<_> = (1..length).map(link).collect();
+    items.push(Item { spec: Arc::clone(&spec), dependencies: Vec::new(), array: None });
+    assert_eq!(cycle::find(&items), None);
+    items[length as usize - 1].dependencies.push(0);
+    let found = cycle::find(&items).unwrap();
+    assert_eq!(found.len(), length as usize);
+    assert!(cycle::shown(&found, &items).contains(r#""x" → (999900 more) → "x" → "x""#));
+}
+
+#[test]
+fn names_are_unique_and_the_graph_is_not_empty_or_too_large() {
+    assert_eq!(lines(&submission(Vec::new())), ["there is no task in it"]);
+    let twice = submission(vec![item("a", &[]), item("a", &[])]);
+    assert_eq!(lines(&twice), [r#"task "a": name = "a": item 0 of the graph has this name"#]);
+    let limits = AdmissionLimits { items: 1, dependencies_per_item: 1, ..AdmissionLimits::default() };
+    let large = submission(vec![item("a", &[]), item("b", &[0, 0])]);
+    let problems = check_within(&large, &limits).unwrap_err().problems;
+    let lines: Vec<_> = problems.iter().map(|problem| problem.line(&large)).collect();
+    assert_eq!(
+        lines,
+        [
+            "2 items: must have at most 1 items: split it, or use arrays",
+            r#"task "b": after = 2 dependencies: must be at most 1 dependencies"#,
+        ]
+    );
+}
+
+#[test]
+fn arrays_have_an_index_at_least_and_none_beyond_the_largest_number() {
+    let array = |first, count, parallel_limit| {
+        let mut one = item("a", &[]);
+        one.array = Some(ArraySpec { first, count, parallel_limit });
+        lines(&submission(vec![one])).join("\n")
+    };
+    assert_eq!(array(5, 0, Some(1)), r#"task "a": array = 0 from 5: must have at least 1 index"#);
+    assert_eq!(array(0, 1, Some(0)), r#"task "a": array = limit 0: must let at least 1 run at once"#);
+    assert_eq!(
+        array(u64::MAX, 1, None),
+        r#"task "a": array = 1 from 18446744073709551615: the last index must be less than 18446744073709551615"#
+    );
+    assert_eq!(array(0, u64::MAX, None), "18446744073709551615 tasks: must make at most 10000000 tasks");
+    assert_eq!(array(u64::MAX - 10, 10, None), "");
+}
+
+#[test]
+fn what_is_not_listed_of_many_problems_is_counted() {
+    let items = (0..250).map(|number| item(&number.to_string(), &[9999])).collect();
+    let rejection = check(&submission(items)).unwrap_err();
+    assert_eq!((rejection.problems.len(), rejection.more), (PROBLEMS_LIMIT, 150));
+}
+
+#[test]
+fn there_is_room_up_to_the_limit_and_always_where_nobody_waits() {
+    let limits = AdmissionLimits { waiting_tasks: 10_000, ..AdmissionLimits::default() };
+    let wait = |waiting, new| room(waiting, new, &limits).err().map(|busy| busy.retry_after.as_secs());
+    assert_eq!((wait(9_000, 1_000), wait(0, 50_000)), (None, None));
+    assert_eq!((wait(10_000, 1), wait(10_000, 2_500), wait(u64::MAX, 1)), (Some(1), Some(3), Some(60)));
+    assert_eq!(
+        room(10_000, 1, &limits).unwrap_err().to_string(),
+        "10000 tasks are waiting and 1 more would exceed the limit of 10000; try again in 1s"
+    );
+}
+
+proptest! {
+    #[test]
+    fn a_cycle_is_found_where_there_is_one_and_only_there(
+        edges in prop::collection::vec((0_u32..12, 0_u32..12), 0..20),
+    ) {
+        let mut items: Vec<_> = (0..12).map(|number| item(&number.to_string(), &[])).collect();
+        for (from, to) in edges {
+            items[from as usize].dependencies.push(to);
+        }
+        // Tasks that wait for nobody are taken away until none is left, or none can go.
+        let mut left: std::collections::BTreeSet<u32> = (0..12).collect();
+        loop {
+            let waits = |one: &u32| items[*one as usize].dependencies.iter().any(|on| on != one && left.contains(on));
+            let stay: std::collections::BTreeSet<_> = left.iter().copied().filter(waits).collect();
+            if stay.len() == left.len() {
+                break;
+            }
+            left = stay;
+        }
+        let found = cycle::find(&items);
+        prop_assert_eq!(found.is_none(), left.is_empty());
+        for (place, one) in found.iter().flatten().enumerate() {
+            let cycle = found.as_ref().unwrap();
+            let next = u32::try_from(cycle[(place + 1) % cycle.len()]).unwrap();
+            prop_assert!(items[*one].dependencies.contains(&next));
+        }
+    }
+}

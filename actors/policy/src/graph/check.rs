@@ -1,0 +1,106 @@
+//! Every invariant of the table, worked out again from nothing and compared with what is kept.
+
+use strum::VariantArray;
+
+use crate::graph::Graphs;
+use crate::graph::item::Rest;
+use crate::graph::state::{Counts, TaskState};
+use crate::graph::table::{Graph, Totals};
+
+impl Graphs {
+    /// Asserts every invariant. It looks at each task: for tests and simulations.
+    ///
+    /// # Panics
+    ///
+    /// When one does not hold.
+    pub fn check(&self) {
+        let mut totals = Totals::default();
+        for (id, graph) in &self.graphs {
+            assert_eq!(*id, graph.id, "a graph is kept under its id");
+            assert!(graph.task(graph.tasks).0 <= self.next, "ids are not given twice");
+            graph.check(&mut totals);
+            let ended = graph.finished_at.is_some_and(|at| self.ended.contains(&(at, *id)));
+            assert_eq!(ended, graph.is_finished(), "{id} is listed as ended when it has");
+        }
+        assert_eq!(totals, self.totals, "the counts by priority");
+        let ended: u64 =
+            self.ended.iter().filter_map(|(_, id)| self.graph(*id)).map(|one| u64::from(one.tasks)).sum();
+        assert_eq!(ended, self.ended_tasks, "the tasks of ended graphs");
+    }
+}
+
+impl Graph {
+    fn check(&self, totals: &mut Totals) {
+        let mut counts = Counts::default();
+        for number in 0..self.items.len() {
+            let of_item = self.check_item(number);
+            counts.add_all(&of_item);
+            totals[self.items[number].priority as usize].add_all(&of_item);
+            self.check_order(number, &of_item);
+        }
+        assert_eq!(counts, self.counts, "the counts of {}", self.id);
+        assert_eq!(counts.total(), u64::from(self.tasks), "every task of {} is counted", self.id);
+        let open = [TaskState::Waiting, TaskState::Ready, TaskState::BackingOff];
+        assert!(
+            !self.cancel_asked || open.iter().all(|state| counts.of(*state) == 0),
+            "nothing of a cancelled graph is still to start"
+        );
+    }
+
+    /// The counts of an item agree with its members.
+    fn check_item(&self, number: usize) -> Counts {
+        let item = &self.items[number];
+        let mut counts = Counts::default();
+        let (mut unrecorded, mut held) = (0, 0);
+        for offset in item.first..item.first + item.count {
+            let (state, entry) = (self.state_of(number, offset), self.pages.get(offset));
+            counts.add(state, 1);
+            unrecorded += u32::from(state.is_ended() && !entry.recorded);
+            assert!(state.is_ended() || !entry.recorded, "only an end is recorded");
+            assert!(
+                state == TaskState::Active || !entry.cancel_asked,
+                "only an active task is being cancelled"
+            );
+            if entry.state == Some(TaskState::Waiting) {
+                held += 1;
+                assert!(
+                    self.held.get(&number).is_some_and(|held| held.contains(&offset)),
+                    "who waits alone is held"
+                );
+            }
+        }
+        let sum = |holds: fn(TaskState) -> bool| -> u64 {
+            TaskState::VARIANTS.iter().filter(|state| holds(**state)).map(|state| counts.of(*state)).sum()
+        };
+        assert_eq!(unrecorded, item.unrecorded, "ends without a record");
+        assert_eq!(held, self.held.get(&number).map_or(0, std::collections::BTreeSet::len), "members held");
+        assert_eq!(sum(TaskState::is_out), u64::from(item.out), "members out");
+        assert_eq!(sum(TaskState::is_bad), u64::from(item.bad), "members that ended badly");
+        assert_eq!(counts.of(TaskState::Succeeded), u64::from(item.succeeded), "members that succeeded");
+        assert!(item.out <= item.limit, "at most {} of item {number} are out", item.limit);
+        counts
+    }
+
+    /// Nothing runs before what it depends on, nothing waits that could run, what cannot run any more is skipped.
+    fn check_order(&self, number: usize, counts: &Counts) {
+        let item = &self.items[number];
+        let on = || self.dependencies.of(number).iter().map(|on| &self.items[*on as usize]);
+        let left = on().filter(|on| on.succeeded < on.count).count();
+        let bad = on().filter(|on| on.bad > 0).count();
+        assert_eq!(
+            (left, bad),
+            (item.deps_left as usize, item.deps_bad as usize),
+            "the dependencies of item {number}"
+        );
+        assert!(
+            left == 0 || item.out + item.succeeded == 0,
+            "item {number} started before its dependencies succeeded"
+        );
+        let waiting = counts.of(TaskState::Waiting);
+        assert!(left > 0 || waiting == 0 || item.places() == 0, "item {number} waits for nothing");
+        assert!(bad == 0 || waiting == 0, "item {number} waits for what does not come");
+        let skipped = counts.of(TaskState::Skipped);
+        assert!(bad > 0 || skipped == 0, "item {number} is skipped for nothing");
+        assert!(item.rest != Rest::Skipped || bad > 0, "item {number} is closed for nothing");
+    }
+}

@@ -1,0 +1,283 @@
+//! Makes the table again from the records of the log.
+//!
+//! Records win over what was worked out: a task whose grant stands behind the cancellation of its graph is
+//! active and to be told, a skipped one that was cancelled first is cancelled. So it does not matter that
+//! records of different actors can be in another order in the log than the one in which the table heard of
+//! them; the end is the same.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
+
+use crate::event::{Event, GraphEvent, Item, LogPosition, Next, Record, SchedulerEvent, TaskEvent};
+use crate::graph::Graphs;
+use crate::graph::build::{Builder, ItemShape, Malformed, Opening};
+use crate::graph::effects::{Closed, ClosedBy, Effects, Mark, Ready};
+use crate::graph::state::TaskState;
+use crate::id::{AttemptNumber, GraphId, NodeId, NodeSession, TaskId, Token};
+use crate::placement::{ShapeId, Shapes};
+use crate::task::TaskOutcome;
+use crate::time::Timestamp;
+
+/// The table while it is made from records, given in the order of the log.
+#[derive(Debug)]
+pub struct Replay {
+    graphs: Graphs,
+    shapes: Shapes,
+    building: BTreeMap<GraphId, Builder>,
+    live: FxHashMap<TaskId, LiveGrant>,
+    backing_off: FxHashMap<TaskId, Timestamp>,
+    effects: Effects,
+    unknown: u64,
+}
+
+/// An attempt that was granted and of whose end there is no record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveGrant {
+    /// The task.
+    pub task: TaskId,
+    /// The grant's token.
+    pub token: Token,
+    /// Which try it is.
+    pub attempt: AttemptNumber,
+    /// Where.
+    pub node: NodeId,
+    /// In which session of that node.
+    pub session: NodeSession,
+    /// Where the task's last record starts in the log.
+    pub position: LogPosition,
+    /// Whether it is to be cancelled.
+    pub cancel_asked: bool,
+    /// Whether its process was reported to run.
+    pub started: bool,
+}
+
+/// A task that waits for the time of its next attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackingOff {
+    /// The task.
+    pub task: TaskId,
+    /// When, by the wall clock of the scheduler that wrote it.
+    pub due: Timestamp,
+}
+
+/// What the log says.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The table.
+    pub graphs: Graphs,
+    /// The shapes of its items.
+    pub shapes: Shapes,
+    /// All that is ready, in the order of submission: into the queues.
+    pub ready: Vec<Ready>,
+    /// Attempts that may still run, by task.
+    pub live: Vec<LiveGrant>,
+    /// Tasks that need their timer, by task.
+    pub backing_off: Vec<BackingOff>,
+    /// Ends without a record of their own: write them. What they `was` is not known any more.
+    pub closed: Vec<Closed>,
+    /// Records of tasks of which nothing is known: their graph's records are no longer kept.
+    pub unknown: u64,
+}
+
+impl Replay {
+    /// Starts with nothing but the shapes that are to have their ids.
+    #[must_use]
+    pub fn new(shapes: Shapes) -> Self {
+        Self {
+            graphs: Graphs::new(),
+            shapes,
+            building: BTreeMap::new(),
+            live: FxHashMap::default(),
+            backing_off: FxHashMap::default(),
+            effects: Effects::default(),
+            unknown: 0,
+        }
+    }
+
+    /// Takes in the next record, which starts at `position`.
+    ///
+    /// # Errors
+    ///
+    /// When the record of a graph contradicts the records before it.
+    pub fn apply(&mut self, position: LogPosition, record: &Record) -> Result<(), Malformed> {
+        match &record.event {
+            Event::Graph(graph, event) => self.graph_event(*graph, event, (position, record.at))?,
+            Event::Task { task, sequence, event, .. } => {
+                self.task_event(*task, event, Mark { position, sequence: *sequence, at: record.at });
+            }
+            // Whoever was writing a graph then has never acknowledged it.
+            Event::Scheduler(SchedulerEvent::Started { .. }) => self.building.clear(),
+            Event::Node(..) | Event::Scheduler(SchedulerEvent::Stopped) => {}
+        }
+        self.effects.clear();
+        Ok(())
+    }
+
+    /// All records have been given.
+    #[must_use]
+    pub fn finish(self) -> Recovered {
+        let mut live: Vec<_> = self.live.into_values().collect();
+        live.sort_unstable_by_key(|grant| grant.task);
+        for grant in &mut live {
+            if let Some(entry) = self.graphs.entry(grant.task) {
+                grant.position = entry.position;
+                grant.cancel_asked = entry.cancel_asked;
+            }
+        }
+        let mut backing_off: Vec<_> =
+            self.backing_off.into_iter().map(|(task, due)| BackingOff { task, due }).collect();
+        backing_off.retain(|one| {
+            self.graphs.entry(one.task).is_some_and(|entry| entry.state == TaskState::BackingOff)
+        });
+        backing_off.sort_unstable_by_key(|one| one.task);
+        Recovered {
+            ready: self.graphs.ready(),
+            closed: self.graphs.unrecorded(),
+            graphs: self.graphs,
+            shapes: self.shapes,
+            live,
+            backing_off,
+            unknown: self.unknown,
+        }
+    }
+
+    fn graph_event(
+        &mut self,
+        graph: GraphId,
+        event: &GraphEvent,
+        (position, at): (LogPosition, Timestamp),
+    ) -> Result<(), Malformed> {
+        match event {
+            GraphEvent::Admitted(head) => {
+                self.graphs.next = self.graphs.next.max(graph.0.saturating_add(head.tasks));
+                self.building.insert(graph, Builder::new(&Opening { graph, position, at, head }));
+            }
+            GraphEvent::ItemAdmitted(item) => {
+                if let Some(builder) = self.building.get_mut(&graph) {
+                    builder.push(&item_shape(item, self.shapes.adopt(&item.spec.resources), position));
+                } else {
+                    self.unknown += 1;
+                }
+            }
+            GraphEvent::CancelAsked => {
+                self.graphs.cancel_graph(graph, at, &mut self.effects);
+            }
+        }
+        if self.building.get(&graph).is_some_and(Builder::is_full)
+            && let Some(builder) = self.building.remove(&graph)
+        {
+            self.graphs.insert(builder.seal()?, &mut self.effects)?;
+        }
+        Ok(())
+    }
+
+    fn task_event(&mut self, task: TaskId, event: &TaskEvent, mark: Mark) {
+        let (graphs, effects) = (&mut self.graphs, &mut self.effects);
+        if graphs.find(task).is_none() {
+            graphs.next = graphs.next.max(task.0.saturating_add(1));
+            self.unknown += 1;
+            return;
+        }
+        match event {
+            TaskEvent::Granted { token, attempt, node, session } => {
+                graphs.granted(task, *attempt, mark, effects);
+                let (node, position, cancel_asked) = (node.clone(), mark.position, false);
+                let grant = LiveGrant {
+                    task,
+                    token: *token,
+                    attempt: *attempt,
+                    node,
+                    session: *session,
+                    position,
+                    cancel_asked, started: false
+                };
+                self.live.insert(task, grant);
+                self.backing_off.remove(&task);
+            }
+            TaskEvent::Started { .. } => {
+                graphs.noted(task, mark);
+                self.live.entry(task).and_modify(|grant| grant.started = true);
+            }
+            TaskEvent::CancelAsked => {
+                graphs.noted(task, mark);
+                graphs.cancel_task(task, mark.at, effects);
+            }
+            TaskEvent::AttemptEnded { next, .. } => {
+                self.live.remove(&task);
+                match next {
+                    Next::Finish(outcome) => graphs.ended(task, outcome.into(), mark, effects),
+                    Next::RetryAfter(wait) => {
+                        graphs.backs_off(task, mark, effects);
+                        self.backing_off.insert(task, mark.at + *wait);
+                    }
+                }
+            }
+            TaskEvent::Finished(outcome) => graphs.ended(task, outcome.into(), mark, effects),
+            TaskEvent::RetryAsked => graphs.retry(task, mark, effects),
+        }
+    }
+}
+
+fn item_shape(item: &Item, shape: ShapeId, position: LogPosition) -> ItemShape<'_> {
+    ItemShape {
+        count: u32::try_from(item.tasks()).unwrap_or(0),
+        priority: item.spec.priority,
+        shape,
+        first_index: item.array.map_or(0, |array| array.first),
+        parallel_limit: item.array.and_then(|array| array.parallel_limit),
+        dependencies: &item.dependencies,
+        position,
+    }
+}
+
+impl From<&TaskOutcome> for TaskState {
+    fn from(outcome: &TaskOutcome) -> Self {
+        match outcome {
+            TaskOutcome::Succeeded => Self::Succeeded,
+            TaskOutcome::Failed(_) => Self::Failed,
+            TaskOutcome::Cancelled => Self::Cancelled,
+            TaskOutcome::Skipped(_) => Self::Skipped,
+        }
+    }
+}
+
+impl Graphs {
+    /// All that is ready, in the order of submission.
+    #[must_use]
+    pub fn ready(&self) -> Vec<Ready> {
+        let mut all = Effects::default();
+        for graph in self.graphs.values().filter(|graph| graph.counts.of(TaskState::Ready) > 0) {
+            for item in graph.items.iter().filter(|item| item.out > 0) {
+                for (tasks, _) in
+                    graph.stretches(item.first, item.count).filter(|one| one.1 == TaskState::Ready)
+                {
+                    all.push_ready(Ready { tasks, priority: item.priority, shape: item.shape });
+                }
+            }
+        }
+        all.ready
+    }
+
+    /// Every end by consequence that has no record yet.
+    #[must_use]
+    pub fn unrecorded(&self) -> Vec<Closed> {
+        let mut all = Effects::default();
+        for graph in self.graphs.values() {
+            for item in graph.items.iter().filter(|item| item.unrecorded > 0) {
+                for (tasks, state) in graph.stretches(item.first, item.count).filter(|one| one.1.is_ended()) {
+                    let offset = u32::try_from(tasks.first.0 - graph.id.0).unwrap_or(u32::MAX);
+                    let by = match state {
+                        TaskState::Skipped => ClosedBy::Skip(graph.task(item.cause)),
+                        _ => ClosedBy::Cancel,
+                    };
+                    if !graph.pages.get(offset).recorded {
+                        let (was, priority, shape) = (TaskState::Waiting, item.priority, item.shape);
+                        all.push_closed(Closed { tasks, by, was, priority, shape });
+                    }
+                }
+            }
+        }
+        all.closed
+    }
+}

@@ -1,0 +1,170 @@
+//! One graph: its items, its tasks, and the one place where a task's state changes.
+//!
+//! A change of a single task goes through `set`, a change of many of an item's tasks at once through
+//! `shift`; both keep the counts, so nothing else has to. What follows for other tasks is in `flow`.
+
+use std::collections::BTreeSet;
+
+use rustc_hash::FxHashMap;
+
+use crate::event::{LogPosition, SubmissionKey};
+use crate::graph::effects::{Effects, Mark};
+use crate::graph::item::{Edges, Item};
+use crate::graph::pages::Pages;
+use crate::graph::state::{Counts, TaskState};
+use crate::id::{GraphId, TaskId, TaskRange};
+use crate::time::Timestamp;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Graph {
+    pub id: GraphId,
+    pub key: SubmissionKey,
+    pub digest: [u8; 16],
+    pub position: LogPosition,
+    pub admitted_at: Timestamp,
+    /// When its last task ended; none while one has not.
+    pub finished_at: Option<Timestamp>,
+    /// Whether its cancellation was asked for. Then nothing of it waits, is ready or backs off.
+    pub cancel_asked: bool,
+    pub tasks: u32,
+    pub counts: Counts,
+    pub items: Box<[Item]>,
+    pub dependencies: Edges,
+    pub dependents: Edges,
+    pub pages: Pages,
+    /// By item: members that wait on their own, not as the rest of their item, since they were tried again.
+    pub held: FxHashMap<usize, BTreeSet<u32>>,
+}
+
+/// The counts over all graphs, by priority.
+pub(super) type Totals = [Counts; 4];
+
+/// Where changes leave what they lead to.
+#[derive(Debug)]
+pub(super) struct Out<'a> {
+    pub totals: &'a mut Totals,
+    pub effects: &'a mut Effects,
+}
+
+impl Graph {
+    pub(super) fn task(&self, offset: u32) -> TaskId {
+        TaskId(self.id.0 + u64::from(offset))
+    }
+
+    pub(super) fn range(&self, offset: u32, count: u32) -> TaskRange {
+        TaskRange { first: self.task(offset), count }
+    }
+
+    /// The item a task belongs to.
+    pub(super) fn item_of(&self, offset: u32) -> usize {
+        if self.items.len() == self.tasks as usize {
+            return offset as usize;
+        }
+        self.items.partition_point(|item| item.first <= offset) - 1
+    }
+
+    pub(super) fn state_of(&self, item: usize, offset: u32) -> TaskState {
+        self.pages.get(offset).state.unwrap_or_else(|| self.items[item].rest_state(offset))
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.counts.ended() == u64::from(self.tasks)
+    }
+
+    /// Remembers a task's last record.
+    pub(super) fn mark(&mut self, offset: u32, mark: Mark) {
+        let entry = self.pages.touch(offset);
+        entry.position = mark.position;
+        entry.sequence = mark.sequence;
+    }
+
+    /// Puts one task into a state and draws the consequences. An end is `recorded` when a record of the
+    /// task's own says so. Success is final.
+    pub(super) fn set(&mut self, offset: u32, to: TaskState, recorded: bool, out: &mut Out<'_>) {
+        let number = self.item_of(offset);
+        let from = self.state_of(number, offset);
+        if from == TaskState::Succeeded {
+            return;
+        }
+        let item = &mut self.items[number];
+        let was_bad = item.bad > 0;
+        let entry = self.pages.touch(offset);
+        item.unrecorded -= u32::from(from.is_ended() && !entry.recorded);
+        item.unrecorded += u32::from(to.is_ended() && !recorded);
+        entry.recorded = to.is_ended() && recorded;
+        entry.cancel_asked &= to == TaskState::Active;
+        if from == to {
+            return;
+        }
+        let held = entry.state == Some(TaskState::Waiting);
+        entry.state = Some(to);
+        if held {
+            self.release_hold(number, offset);
+        }
+        if to == TaskState::Waiting {
+            self.held.entry(number).or_default().insert(offset);
+        }
+        self.shift(number, (from, to), 1, out);
+        self.follow(number, offset, was_bad, out);
+    }
+
+    /// Counts `count` members of an item from one state into another.
+    pub(super) fn shift(
+        &mut self,
+        item: usize,
+        (from, to): (TaskState, TaskState),
+        count: u32,
+        out: &mut Out<'_>,
+    ) {
+        let item = &mut self.items[item];
+        for counts in [&mut self.counts, &mut out.totals[item.priority as usize]] {
+            counts.take(from, count);
+            counts.add(to, count);
+        }
+        for (holds, sum) in [
+            (TaskState::is_out as fn(TaskState) -> bool, &mut item.out),
+            (TaskState::is_bad, &mut item.bad),
+            (|state| state == TaskState::Succeeded, &mut item.succeeded),
+        ] {
+            *sum -= if holds(from) { count } else { 0 };
+            *sum += if holds(to) { count } else { 0 };
+        }
+    }
+
+    fn release_hold(&mut self, item: usize, offset: u32) {
+        if let Some(held) = self.held.get_mut(&item) {
+            held.remove(&offset);
+            if held.is_empty() {
+                self.held.remove(&item);
+            }
+        }
+    }
+
+    fn follow(&mut self, number: usize, offset: u32, was_bad: bool, out: &mut Out<'_>) {
+        let item = &mut self.items[number];
+        match (was_bad, item.bad > 0) {
+            (false, true) => {
+                item.cause = offset;
+                self.skip_dependents(number, out);
+            }
+            (true, false) => self.revive_dependents(number, out),
+            _ => {}
+        }
+        let item = &self.items[number];
+        if item.succeeded == item.count {
+            self.release_dependents(number, out);
+        } else {
+            self.hand_out(number, out);
+        }
+    }
+
+    /// Bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + size_of_val(&*self.items)
+            + self.dependencies.bytes()
+            + self.dependents.bytes()
+            + self.pages.bytes()
+    }
+}

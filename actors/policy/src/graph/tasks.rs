@@ -1,0 +1,204 @@
+//! What can happen to a task or a graph, told by those who know.
+//!
+//! A task or graph that is not known, or not in a state in which this can happen to it, is left as it is.
+
+use crate::graph::Graphs;
+use crate::graph::effects::{Effects, Mark};
+use crate::graph::state::TaskState;
+use crate::graph::table::{Graph, Out};
+use crate::id::{AttemptNumber, GraphId, TaskId};
+use crate::time::Timestamp;
+
+/// What asking to cancel a task has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It has ended; its `Finished` record is to be written ([`Effects::closed`]).
+    Closed,
+    /// It is active and has to be told ([`Effects::tell`]).
+    Told,
+    /// Nothing, it had ended before.
+    Already(TaskState),
+    /// There is no such task.
+    Unknown,
+}
+
+/// Why a task is not tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RetryRefused {
+    /// There is no such task.
+    #[error("{0} is not known")]
+    Unknown(TaskId),
+    /// Only what failed or was cancelled can be tried again.
+    #[error("{0} is {1}: only a failed or cancelled task can be tried again")]
+    NotFailed(TaskId, TaskState),
+    /// It follows by itself when what it was skipped for is tried again.
+    #[error("{task} cannot be tried again before {cause}, on which it depends")]
+    DependencyFailed {
+        /// The task.
+        task: TaskId,
+        /// What did not succeed before it.
+        cause: TaskId,
+    },
+    /// Its graph is being cancelled.
+    #[error("{0} is still being cancelled")]
+    Cancelling(GraphId),
+}
+
+impl Graphs {
+    /// An actor takes the task up, out of its queue. False where it is not ready.
+    pub fn activate(&mut self, task: TaskId, effects: &mut Effects) -> bool {
+        self.change(task, (Timestamp::default(), effects), |graph, offset, out| {
+            let ready = graph.state_of(graph.item_of(offset), offset) == TaskState::Ready;
+            if ready {
+                graph.set(offset, TaskState::Active, false, out);
+            }
+            ready
+        })
+        .unwrap_or(false)
+    }
+
+    /// The task was granted an attempt.
+    pub fn granted(&mut self, task: TaskId, attempt: AttemptNumber, mark: Mark, effects: &mut Effects) {
+        self.change(task, (mark.at, effects), |graph, offset, out| {
+            graph.set(offset, TaskState::Active, false, out);
+            graph.mark(offset, mark);
+            graph.pages.touch(offset).attempts = attempt.0;
+            graph.take_back(graph.item_of(offset), out);
+        });
+    }
+
+    /// A record of the task was written that changes nothing here.
+    pub fn noted(&mut self, task: TaskId, mark: Mark) {
+        self.change(task, (mark.at, &mut Effects::default()), |graph, offset, _| graph.mark(offset, mark));
+    }
+
+    /// The actor gives the task back before anything was granted: it is ready again, at its old place in the
+    /// queue. False where it was cancelled meanwhile and so has ended.
+    pub fn put_back(&mut self, task: TaskId, at: Timestamp, effects: &mut Effects) -> bool {
+        self.change(task, (at, effects), |graph, offset, out| graph.resume(offset, TaskState::Ready, out))
+            .unwrap_or(false)
+    }
+
+    /// An attempt is over and another follows after a wait. False where the task was cancelled meanwhile and
+    /// so has ended.
+    pub fn backs_off(&mut self, task: TaskId, mark: Mark, effects: &mut Effects) -> bool {
+        self.change(task, (mark.at, effects), |graph, offset, out| {
+            graph.mark(offset, mark);
+            graph.resume(offset, TaskState::BackingOff, out)
+        })
+        .unwrap_or(false)
+    }
+
+    /// The wait before the next attempt is over. False where the task does not back off.
+    pub fn due(&mut self, task: TaskId, effects: &mut Effects) -> bool {
+        self.change(task, (Timestamp::default(), effects), |graph, offset, out| {
+            let number = graph.item_of(offset);
+            let due = graph.state_of(number, offset) == TaskState::BackingOff;
+            if due {
+                graph.set(offset, TaskState::Ready, false, out);
+                graph.push_ready(number, offset, 1, out);
+            }
+            due
+        })
+        .unwrap_or(false)
+    }
+
+    /// The task has ended, by a record of its own: one of its last attempt, or `Finished`.
+    pub fn ended(&mut self, task: TaskId, outcome: TaskState, mark: Mark, effects: &mut Effects) {
+        self.change(task, (mark.at, effects), |graph, offset, out| {
+            graph.mark(offset, mark);
+            if outcome.is_ended() {
+                graph.set(offset, outcome, true, out);
+            }
+        });
+    }
+
+    /// The end of a task that was [`Effects::closed`] has its record.
+    pub fn recorded(&mut self, task: TaskId, mark: Mark) {
+        self.change(task, (mark.at, &mut Effects::default()), |graph, offset, out| {
+            graph.mark(offset, mark);
+            let state = graph.state_of(graph.item_of(offset), offset);
+            if state.is_ended() {
+                graph.set(offset, state, true, out);
+            }
+        });
+    }
+
+    /// Somebody asks to cancel the task.
+    pub fn cancel_task(&mut self, task: TaskId, at: Timestamp, effects: &mut Effects) -> Cancelled {
+        self.change(task, (at, effects), |graph, offset, out| {
+            match graph.state_of(graph.item_of(offset), offset) {
+                ended if !graph.cancel_one(offset, out) => Cancelled::Already(ended),
+                TaskState::Active => Cancelled::Told,
+                _ => Cancelled::Closed,
+            }
+        })
+        .unwrap_or(Cancelled::Unknown)
+    }
+
+    /// Somebody asks to cancel all of the graph. False where it is not known or has ended.
+    pub fn cancel_graph(&mut self, graph: GraphId, at: Timestamp, effects: &mut Effects) -> bool {
+        self.change(graph.first_task(), (at, effects), |graph, _, out| {
+            let open = !graph.is_finished();
+            if open {
+                graph.cancel_all(out);
+            }
+            open
+        })
+        .unwrap_or(false)
+    }
+
+    /// Whether [`Self::retry`] may be recorded.
+    ///
+    /// # Errors
+    ///
+    /// When there is nothing to try again, or not yet.
+    pub fn may_retry(&self, task: TaskId) -> Result<(), RetryRefused> {
+        let (graph, offset) = self.find(task).ok_or(RetryRefused::Unknown(task))?;
+        let number = graph.item_of(offset);
+        let state = graph.state_of(number, offset);
+        if graph.items[number].deps_bad > 0 {
+            let cause = graph.bad_dependency(number).unwrap_or(task);
+            return Err(RetryRefused::DependencyFailed { task, cause });
+        }
+        if !matches!(state, TaskState::Failed | TaskState::Cancelled) {
+            return Err(RetryRefused::NotFailed(task, state));
+        }
+        if graph.cancel_asked && !graph.is_finished() {
+            return Err(RetryRefused::Cancelling(graph.id));
+        }
+        Ok(())
+    }
+
+    /// An ended task is tried again: it waits or is ready, and so does what was skipped only for it.
+    /// [`Self::may_retry`] has allowed it and its `RetryAsked` is recorded.
+    pub fn retry(&mut self, task: TaskId, mark: Mark, effects: &mut Effects) {
+        self.change(task, (mark.at, effects), |graph, offset, out| {
+            graph.mark(offset, mark);
+            let state = graph.state_of(graph.item_of(offset), offset);
+            if matches!(state, TaskState::Failed | TaskState::Cancelled) {
+                graph.cancel_asked = false;
+                graph.set(offset, TaskState::Waiting, false, out);
+            }
+        });
+    }
+}
+
+impl Graph {
+    /// Takes a task from its actor to go on later, unless it was cancelled: then this is its end.
+    fn resume(&mut self, offset: u32, to: TaskState, out: &mut Out<'_>) -> bool {
+        let cancelled = self.cancel_asked || self.pages.get(offset).cancel_asked;
+        self.set(offset, to, false, out);
+        if cancelled {
+            self.cancel_one(offset, out);
+        }
+        !cancelled
+    }
+
+    /// A task that ended badly and that this item depends on, directly or through others.
+    pub(super) fn bad_dependency(&self, number: usize) -> Option<TaskId> {
+        let bad =
+            self.dependencies.of(number).iter().map(|on| &self.items[*on as usize]).find(|on| on.bad > 0);
+        bad.map(|bad| self.task(bad.cause))
+    }
+}

@@ -1,0 +1,224 @@
+//! Looking at the table: single tasks, graphs, pages of either, and why a task waits.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{LogPosition, SubmissionKey};
+use crate::graph::Graphs;
+use crate::graph::state::{Counts, TaskState};
+use crate::graph::table::Graph;
+use crate::id::{AttemptNumber, GraphId, TaskId, TaskRange};
+use crate::placement::ShapeId;
+use crate::task::Priority;
+use crate::time::Timestamp;
+
+/// What is known of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EntryView {
+    /// Which.
+    pub task: TaskId,
+    /// Its graph.
+    pub graph: GraphId,
+    /// Its item, by place in the graph.
+    pub item: u32,
+    /// Its index in its array; 0 for a task that is none's member.
+    pub index: u64,
+    /// Where it stands.
+    pub state: TaskState,
+    /// Its queue.
+    pub priority: Priority,
+    /// What it needs.
+    pub shape: ShapeId,
+    /// Its last attempt; `None` before the first.
+    pub attempt: Option<AttemptNumber>,
+    /// Where its last record starts in the log; 0 where it has none.
+    pub position: LogPosition,
+    /// That record's number among the task's; 0 where it has none.
+    pub sequence: u32,
+    /// Where the record with its specification starts in the log.
+    pub spec_position: LogPosition,
+    /// Whether it is being cancelled.
+    pub cancel_asked: bool,
+    /// For a skipped task, one that did not succeed and on which it depends, directly or through others.
+    pub cause: Option<TaskId>,
+}
+
+/// What is known of a graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GraphView {
+    /// Which.
+    pub graph: GraphId,
+    /// Where the record of its admission starts in the log.
+    pub position: LogPosition,
+    /// When it was admitted.
+    pub admitted_at: Timestamp,
+    /// When its last task ended.
+    pub finished_at: Option<Timestamp>,
+    /// Whether somebody asked to cancel it.
+    pub cancel_asked: bool,
+    /// How many items it has.
+    pub items: u32,
+    /// How many tasks it has.
+    pub tasks: u32,
+    /// How many of them stand where.
+    pub counts: Counts,
+}
+
+/// Some tasks of a graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskPage {
+    /// The tasks, in order.
+    pub tasks: Vec<EntryView>,
+    /// Where the next page starts; `None` where nothing follows.
+    pub next: Option<TaskId>,
+}
+
+impl Graphs {
+    /// What is known of a task.
+    #[must_use]
+    pub fn entry(&self, task: TaskId) -> Option<EntryView> {
+        self.find(task).map(|(graph, offset)| graph.entry(offset))
+    }
+
+    /// What is known of a graph.
+    #[must_use]
+    pub fn view(&self, graph: GraphId) -> Option<GraphView> {
+        self.graph(graph).map(Graph::view)
+    }
+
+    /// The graph that came under this key, and the digest of its submission.
+    #[must_use]
+    pub fn submitted(&self, key: SubmissionKey) -> Option<(GraphId, [u8; 16])> {
+        let graph = self.graph(*self.keys.get(&key)?)?;
+        Some((graph.id, graph.digest))
+    }
+
+    /// Graphs, the newest first, from the one before `before` on.
+    pub fn newest(&self, before: Option<GraphId>) -> impl Iterator<Item = GraphView> {
+        let end = before.unwrap_or(GraphId(u64::MAX));
+        self.graphs.range(..end).rev().map(|(_, graph)| graph.view())
+    }
+
+    /// How many graphs are known, ended ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.graphs.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.graphs.is_empty()
+    }
+
+    /// How many tasks of a priority stand where.
+    #[must_use]
+    pub fn counts(&self, priority: Priority) -> Counts {
+        self.totals[priority as usize]
+    }
+
+    /// How many tasks stand where.
+    #[must_use]
+    pub fn counts_of_all(&self) -> Counts {
+        let mut all = Counts::default();
+        self.totals.iter().for_each(|counts| all.add_all(counts));
+        all
+    }
+
+    /// At most `limit` tasks of a graph, from `from` on, in the given state or in any.
+    #[must_use]
+    pub fn tasks(&self, from: TaskId, state: Option<TaskState>, limit: usize) -> TaskPage {
+        let mut page = TaskPage { tasks: Vec::new(), next: None };
+        let Some((graph, mut offset)) = self.find(from) else { return page };
+        while offset < graph.tasks {
+            let (alike, count) = graph.alike(offset);
+            if state.is_none_or(|state| state == alike) {
+                let room = super::to_u32(limit - page.tasks.len());
+                page.tasks.extend((offset..offset + count.min(room)).map(|one| graph.entry(one)));
+                if count > room {
+                    page.next = Some(graph.task(offset + room));
+                    return page;
+                }
+            }
+            offset += count;
+        }
+        page
+    }
+
+    /// The tasks that have to succeed before this one can run and have not, at most `limit` stretches.
+    #[must_use]
+    pub fn blocked_by(&self, task: TaskId, limit: usize) -> Vec<TaskRange> {
+        let Some((graph, offset)) = self.find(task) else { return Vec::new() };
+        let items = graph.dependencies.of(graph.item_of(offset)).iter().map(|on| &graph.items[*on as usize]);
+        let open = items.filter(|on| on.succeeded < on.count);
+        open.flat_map(|on| graph.stretches(on.first, on.count))
+            .filter(|(_, state)| *state != TaskState::Succeeded)
+            .map(|(range, _)| range)
+            .take(limit)
+            .collect()
+    }
+
+    /// Bytes the table takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.graphs.values().map(|graph| graph.bytes()).sum()
+    }
+}
+
+impl Graph {
+    pub(super) fn entry(&self, offset: u32) -> EntryView {
+        let number = self.item_of(offset);
+        let (item, entry) = (&self.items[number], self.pages.get(offset));
+        let state = self.state_of(number, offset);
+        EntryView {
+            task: self.task(offset),
+            graph: self.id,
+            item: super::to_u32(number),
+            index: item.first_index + u64::from(offset - item.first),
+            state,
+            priority: item.priority,
+            shape: item.shape,
+            attempt: (entry.attempts > 0).then_some(AttemptNumber(entry.attempts)),
+            position: entry.position,
+            sequence: entry.sequence,
+            spec_position: item.position,
+            cancel_asked: entry.cancel_asked || (self.cancel_asked && !state.is_ended()),
+            cause: (state == TaskState::Skipped)
+                .then(|| self.bad_dependency(number).unwrap_or_else(|| self.task(item.cause))),
+        }
+    }
+
+    pub(super) fn view(&self) -> GraphView {
+        GraphView {
+            graph: self.id,
+            position: self.position,
+            admitted_at: self.admitted_at,
+            finished_at: self.finished_at,
+            cancel_asked: self.cancel_asked,
+            items: super::to_u32(self.items.len()),
+            tasks: self.tasks,
+            counts: self.counts,
+        }
+    }
+
+    /// The state of a task, and how many from it on within its item are alike.
+    pub(super) fn alike(&self, offset: u32) -> (TaskState, u32) {
+        let number = self.item_of(offset);
+        let item = &self.items[number];
+        let cursor = item.first + item.cursor;
+        let end = if offset < cursor { cursor } else { item.first + item.count };
+        (self.state_of(number, offset), self.pages.stretch(offset, end - offset).count)
+    }
+
+    /// Tasks that are alike, one range after the other.
+    pub(super) fn stretches(&self, first: u32, count: u32) -> impl Iterator<Item = (TaskRange, TaskState)> {
+        let mut offset = first;
+        std::iter::from_fn(move || {
+            (offset < first + count).then(|| {
+                let (state, alike) = self.alike(offset);
+                let range = self.range(offset, alike);
+                offset += alike;
+                (range, state)
+            })
+        })
+    }
+}

@@ -1,0 +1,301 @@
+//! Answers one request at a time, outside any actor.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::admission;
+use policy::event::{Event, Record, TaskEvent};
+use policy::id::{AttemptNumber, NodeId, TaskId, Token};
+use policy::submission::Submission;
+use supervision::Reply;
+
+use crate::gateway::rows;
+use crate::log::{Log, ReadError};
+use crate::node::NodeMessage;
+use crate::scheduler::{RawRow, SchedulerMessage};
+use crate::side::Side;
+use crate::story;
+use crate::wire::client::{
+    EventFilter, EventsPage, NodeRow, PAGE_LIMIT, Request, Response, ServerInfo, Target, TaskFilter, WAIT_LIMIT,
+};
+use crate::wire::codec;
+use crate::wire::fleet::{OUTPUT_PIECE_LIMIT_BYTES, OutputRead, OutputRefusal};
+
+/// The longest an actor of this process may take to answer; far above what it takes under full load.
+const ACTOR_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Bytes of records in one page of events: half a frame, so that the page fits with all around it.
+const EVENTS_BYTES_LIMIT: usize = crate::wire::FRAME_LIMIT_BYTES / 2;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(super) struct Answerer {
+    pub(super) side: Arc<Side>,
+    pub(super) server: ServerInfo,
+}
+
+impl Answerer {
+    pub(super) async fn answer(self: &Arc<Self>, request: Request) -> Response {
+        match request {
+            Request::Hello => Response::Hello(self.server()),
+            Request::Submit(submission) => self.submit(submission).await,
+            Request::Cancel(target) => self.schedule(|reply| SchedulerMessage::Cancel { target, reply }).await,
+            Request::Retry(target) => self.schedule(|reply| SchedulerMessage::Retry { target, reply }).await,
+            Request::Status => self.status().await,
+            Request::Graphs { before, limit } => {
+                self.schedule(|reply| SchedulerMessage::Graphs { before, limit: limit.min(PAGE_LIMIT), reply }).await
+            }
+            Request::Graph { graph, wait } => self.graph(graph, wait.min(WAIT_LIMIT)).await,
+            Request::Tasks { filter, after, limit } => self.tasks(filter, after, limit.min(PAGE_LIMIT)).await,
+            Request::Task(task) => self.task(task).await,
+            Request::Find(name) => self.find(name).await,
+            Request::Events { after, filter, limit, wait } => {
+                self.events(after, filter, limit.min(PAGE_LIMIT), wait.min(WAIT_LIMIT)).await
+            }
+            Request::Output { task, attempt, read } => self.output(task, attempt, read).await,
+            Request::Nodes => Response::Nodes(self.nodes().await),
+        }
+    }
+
+    fn server(&self) -> ServerInfo {
+        ServerInfo { durable: self.side.log.durable(), ..self.server.clone() }
+    }
+}
+
+/// Submitting, and what the scheduler answers by itself.
+impl Answerer {
+    async fn submit(&self, submission: Box<Submission>) -> Response {
+        let limits = self.side.limits.admission.clone();
+        let check = move || {
+            admission::check_within(&submission, &limits)?;
+            Ok((digest(&submission), submission))
+        };
+        match off_loop(check).await {
+            Some(Ok((digest, submission))) => {
+                self.schedule(|reply| SchedulerMessage::Admit { submission, digest, reply }).await
+            }
+            Some(Err(rejection)) => Response::Rejected(rejection),
+            None => not_now("the request was dropped"),
+        }
+    }
+
+    /// Asks the scheduler what it can answer alone.
+    async fn schedule(&self, question: impl FnOnce(Reply<Response>) -> SchedulerMessage) -> Response {
+        self.ask(question).await.unwrap_or_else(|busy| busy)
+    }
+
+    /// Asks the scheduler.
+    async fn ask<R: Send + 'static>(
+        &self,
+        question: impl FnOnce(Reply<R>) -> SchedulerMessage,
+    ) -> Result<R, Response> {
+        let answer = self.side.scheduler.ask(ACTOR_DEADLINE, question).await;
+        answer.map_err(|why| not_now(&format!("the scheduler does not answer: {why}")))
+    }
+
+    async fn graph(&self, graph: policy::id::GraphId, wait: Duration) -> Response {
+        let ended = self.side.scheduler.ask(wait, |reply| SchedulerMessage::AwaitGraph { graph, reply });
+        if !wait.is_zero()
+            && let Ok(answer) = ended.await
+        {
+            return answer;
+        }
+        self.schedule(|reply| SchedulerMessage::Graph { graph, reply }).await
+    }
+
+    async fn status(&self) -> Response {
+        match self.ask(|reply| SchedulerMessage::Status { server: self.server(), reply }).await {
+            Ok(mut status) => {
+                status.nodes = self.nodes().await;
+                Response::Status(status)
+            }
+            Err(busy) => busy,
+        }
+    }
+
+    async fn nodes(&self) -> Vec<NodeRow> {
+        let mut rows = Vec::new();
+        for (_, node) in self.side.nodes.all() {
+            if let Ok(Some(row)) = node.ask(ACTOR_DEADLINE, NodeMessage::Describe).await {
+                rows.push(row);
+            }
+        }
+        rows
+    }
+}
+
+/// Tasks, which need their records.
+impl Answerer {
+    async fn tasks(&self, filter: TaskFilter, after: Option<TaskId>, limit: u32) -> Response {
+        let raw = self.ask(|reply| SchedulerMessage::Rows { filter, after, limit, reply }).await;
+        let side = Arc::clone(&self.side);
+        match raw {
+            Ok(raw) => match off_loop(move || rows::all(&side, &raw)).await {
+                Some(Ok(rows)) => Response::Tasks(rows),
+                Some(Err(why)) => Response::Refused(why.to_string().into()),
+                None => not_now("the request was dropped"),
+            },
+            Err(busy) => busy,
+        }
+    }
+
+    async fn task(&self, task: TaskId) -> Response {
+        let side = Arc::clone(&self.side);
+        match self.ask(|reply| SchedulerMessage::Row { task, reply }).await {
+            Ok(Some(raw)) => match off_loop(move || rows::detail(&side, &raw)).await {
+                Some(Ok(detail)) => Response::Task(Box::new(detail)),
+                Some(Err(why)) => Response::Refused(why.to_string().into()),
+                None => not_now("the request was dropped"),
+            },
+            Ok(None) => Response::NotFound(Target::Task(task)),
+            Err(busy) => busy,
+        }
+    }
+
+    async fn find(&self, name: Arc<str>) -> Response {
+        let side = Arc::clone(&self.side);
+        match self.ask(|reply| SchedulerMessage::Names { reply }).await {
+            Ok(names) => match off_loop(move || rows::find(&side, &names, &name)).await {
+                Some(found) => Response::Found(found),
+                None => not_now("the request was dropped"),
+            },
+            Err(busy) => busy,
+        }
+    }
+
+    async fn output(&self, task: TaskId, attempt: Option<AttemptNumber>, read: OutputRead) -> Response {
+        let raw = match self.ask(|reply| SchedulerMessage::Row { task, reply }).await {
+            Ok(Some(raw)) => raw,
+            Ok(None) => return Response::NotFound(Target::Task(task)),
+            Err(busy) => return busy,
+        };
+        let Some((token, node)) = self.attempt(&raw, attempt) else {
+            return Response::Output(Err(OutputRefusal::Gone));
+        };
+        let wait = read.wait.min(WAIT_LIMIT);
+        let read = OutputRead { wait, max_bytes: read.max_bytes.min(OUTPUT_PIECE_LIMIT_BYTES), ..read };
+        let question = |reply| NodeMessage::ReadOutput { token, read, reply };
+        Response::Output(match self.side.nodes.get(&node) {
+            Some(node) => node.ask(wait + ACTOR_DEADLINE, question).await.unwrap_or_else(|why| {
+                Err(OutputRefusal::Unreadable { reason: why.to_string().into() })
+            }),
+            None => Err(OutputRefusal::Gone),
+        })
+    }
+
+    /// The grant and the node of an attempt; of the last one where none is named.
+    fn attempt(&self, raw: &RawRow, number: Option<AttemptNumber>) -> Option<(Token, NodeId)> {
+        let records = story::records(&self.side.log, raw.seat.last).ok()?;
+        records.into_iter().rev().find_map(|(_, record)| match record.event {
+            Event::Task { event: TaskEvent::Granted { token, attempt, node, .. }, .. }
+                if number.is_none_or(|number| number == attempt) =>
+            {
+                Some((token, node))
+            }
+            _ => None,
+        })
+    }
+}
+
+/// Records looked at for one page at the most: about 20 ms of reading.
+const EVENTS_SCAN_LIMIT: usize = 20_000;
+
+/// Following what happens.
+impl Answerer {
+    async fn events(&self, after: u64, filter: EventFilter, limit: u32, wait: Duration) -> Response {
+        let Ok(filter) = self.filter(filter).await else {
+            return Response::Refused("no such graph".into());
+        };
+        let mut durable = self.side.log.subscribe_durable();
+        let deadline = tokio::time::Instant::now() + wait;
+        loop {
+            durable.mark_unchanged();
+            let (log, filter) = (self.side.log.clone(), filter.clone());
+            match off_loop(move || page(&log, after, &filter, limit as usize)).await {
+                Some(Ok(page)) if page.records.is_empty() && page.next_after <= after => {
+                    let more = tokio::time::timeout_at(deadline, durable.changed()).await;
+                    if !matches!(more, Ok(Ok(()))) {
+                        return Response::Events(page);
+                    }
+                }
+                Some(Ok(page)) => return Response::Events(page),
+                Some(Err(why)) => return Response::Refused(why.to_string().into()),
+                None => return not_now("the request was dropped"),
+            }
+        }
+    }
+
+    async fn filter(&self, filter: EventFilter) -> Result<Wanted, Response> {
+        Ok(match filter {
+            EventFilter::All => Wanted::All,
+            EventFilter::Task(task) => Wanted::Tasks(task.0..task.0 + 1),
+            EventFilter::Graph(graph) => match self.ask(|reply| SchedulerMessage::Graph { graph, reply }).await? {
+                Response::Graph(row) => Wanted::Tasks(graph.0..graph.0 + row.tasks.total()),
+                other => return Err(other),
+            },
+        })
+    }
+}
+
+/// Which records a follower wants.
+#[derive(Debug, Clone)]
+enum Wanted {
+    All,
+    /// Of tasks with these ids, and of the graph that begins with the first.
+    Tasks(Range<u64>),
+}
+
+impl Wanted {
+    fn takes(&self, record: &Record) -> bool {
+        match (self, &record.event) {
+            (Self::All, _) => true,
+            (Self::Tasks(ids), Event::Task { task, .. }) => ids.contains(&task.0),
+            (Self::Tasks(ids), Event::Graph(graph, _)) => ids.start == graph.0,
+            (Self::Tasks(_), Event::Node(..) | Event::Scheduler(_)) => false,
+        }
+    }
+}
+
+/// The next page of records after a number, of those that are wanted.
+fn page(
+    log: &Log,
+    after: u64,
+    wanted: &Wanted,
+    limit: usize,
+) -> Result<EventsPage, ReadError> {
+    let (mut records, mut next_after, mut scanned, mut bytes) = (Vec::new(), after, 0, 0);
+    let mut lost_before = 0;
+    while records.len() < limit && scanned < EVENTS_SCAN_LIMIT && bytes < EVENTS_BYTES_LIMIT {
+        let some = match log.records_from(next_after + 1, limit, EVENTS_BYTES_LIMIT - bytes) {
+            Err(ReadError::Removed { number, .. }) => {
+                (next_after, lost_before) = (number - 1, number);
+                continue;
+            }
+            some => some?,
+        };
+        let Some((_, last)) = some.last() else { break };
+        (next_after, scanned) = (last.number, scanned + some.len());
+        for (_, record) in some.into_iter().filter(|(_, record)| wanted.takes(record)) {
+            bytes += codec::encode(&record).len();
+            records.push(record);
+        }
+    }
+    Ok(EventsPage { records, next_after, lost_before })
+}
+
+fn digest(submission: &Submission) -> [u8; 16] {
+    let mut digest = [0; 16];
+    let hash = blake3::hash(&codec::encode(&(&submission.name, &submission.items)));
+    digest.copy_from_slice(&hash.as_bytes()[..16]);
+    digest
+}
+
+fn not_now(reason: &str) -> Response {
+    Response::Busy { reason: reason.into(), retry_after: Duration::from_millis(500) }
+}
+
+/// Runs what reads the disk or computes for long where it holds up nobody; `None` where it panicked.
+async fn off_loop<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Option<R> {
+    tokio::task::spawn_blocking(work).await.ok()
+}

@@ -1,0 +1,170 @@
+//! The scheduler side as a whole: opened on a data directory, started, and stopped in order.
+//!
+//! What `crabd`, the embedded run of `crab` and the tests have in common. Knows no sockets.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use policy::id::NodeId;
+use policy::lease::{BadTerms, LeaseTerms};
+use supervision::supervisor::StartError;
+use supervision::{Address, Child, Ending, Reply, Running};
+
+use crate::client::service::Service;
+use crate::client::transport::BoxFuture;
+use crate::clock::Clock;
+use crate::config::Limits;
+use crate::gateway::{GatewayActor, GatewayMessage};
+use crate::log::{Log, LogLimits, OpenError};
+use crate::node::NodeMessage;
+use crate::outlet::Outlet;
+use crate::side::Side;
+use crate::tree;
+use crate::wire::client::{Request, Response, ServerInfo};
+use crate::wire::fleet::{FromWorker, ToWorker};
+
+/// What a scheduler side is started with.
+#[derive(Debug, Clone)]
+pub struct HeadOptions {
+    /// Where its log is kept.
+    pub directory: PathBuf,
+    /// What it calls itself.
+    pub name: Box<str>,
+    /// The time.
+    pub clock: Clock,
+    /// How leases are timed.
+    pub terms: LeaseTerms,
+    /// How much of everything.
+    pub limits: Limits,
+    /// How the log is kept.
+    pub log: LogLimits,
+}
+
+/// Why a scheduler side does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum HeadError {
+    /// The settings would let two nodes run one task.
+    #[error(transparent)]
+    Terms(#[from] BadTerms),
+    /// The log cannot be opened.
+    #[error(transparent)]
+    Log(#[from] OpenError),
+    /// An actor did not start.
+    #[error("the scheduler side did not start: {0}")]
+    Tree(#[from] StartError),
+}
+
+/// A scheduler side that runs.
+#[derive(Debug)]
+pub struct Head {
+    side: Arc<Side>,
+    gateway: Address<GatewayMessage>,
+    tree: Running,
+}
+
+impl Head {
+    /// Opens the log, makes the state from it and opens the door. `last` makes the children that the program
+    /// adds at the end of the tree.
+    ///
+    /// # Errors
+    /// Wrong settings, a log that cannot be opened, or an actor that does not start.
+    pub async fn start(
+        options: HeadOptions,
+        last: impl FnOnce(&Arc<Side>, &Address<GatewayMessage>) -> Vec<Child>,
+    ) -> Result<Self, HeadError> {
+        let HeadOptions { directory, name, clock, terms, limits, log } = options;
+        let log = Log::open_directory(directory, log, clock)?;
+        Self::start_on(log, (name, clock), terms, limits, last).await
+    }
+
+    /// The same, on a log that is open already.
+    ///
+    /// # Errors
+    /// Wrong settings, or an actor that does not start.
+    pub async fn start_on(
+        log: Log,
+        (name, clock): (Box<str>, Clock),
+        terms: LeaseTerms,
+        limits: Limits,
+        last: impl FnOnce(&Arc<Side>, &Address<GatewayMessage>) -> Vec<Child>,
+    ) -> Result<Self, HeadError> {
+        terms.check()?;
+        let side = Side::new(log, clock, terms, limits);
+        let gateway = Address::new("gateway", "");
+        let version = env!("CARGO_PKG_VERSION").into();
+        let server = ServerInfo { version, name, started: clock.wall(), epoch: 0, durable: 0 };
+        let last = last(&side, &gateway);
+        let tree = supervision::supervisor::start(tree::scheduler_side(&side, &gateway, &server, last)).await?;
+        Ok(Self { side, gateway, tree })
+    }
+
+    /// What its actors share.
+    #[must_use]
+    pub fn side(&self) -> &Arc<Side> {
+        &self.side
+    }
+
+    /// Its front door, for clients of this process.
+    #[must_use]
+    pub fn service(&self) -> Arc<dyn Service> {
+        Arc::new(FrontDoor(self.gateway.clone()))
+    }
+
+    /// Waits until it has ended and says why. Cancel safe.
+    pub async fn join(&mut self) -> Ending {
+        self.tree.join().await
+    }
+
+    /// Stops its actors in order, makes everything durable and lets go of the directory.
+    pub async fn stop(mut self) -> Ending {
+        let ending = self.tree.stop().await;
+        self.side.log.close();
+        ending
+    }
+}
+
+/// The gateway, seen by clients.
+#[derive(Debug, Clone)]
+pub struct FrontDoor(Address<GatewayMessage>);
+
+impl FrontDoor {
+    /// The door before this gateway.
+    #[must_use]
+    pub fn new(gateway: Address<GatewayMessage>) -> Self {
+        Self(gateway)
+    }
+}
+
+impl Service for FrontDoor {
+    fn handle(&self, request: Request) -> BoxFuture<'static, Response> {
+        let (reply, answer) = Reply::channel();
+        let told = self.0.try_tell(GatewayMessage::Asked { request: Box::new(request), reply });
+        Box::pin(async move {
+            match answer.await {
+                Ok(response) if told => response,
+                _ => GatewayActor::restarting(),
+            }
+        })
+    }
+}
+
+/// The door for workers: brings what the worker of `node` says to the node's actor.
+pub fn hear_worker(side: &Arc<Side>, node: &NodeId, message: FromWorker, outlet: &Outlet<ToWorker>) {
+    let address = match &message {
+        FromWorker::Register(_) => side.nodes.get_or_start(node, side),
+        _ => side.nodes.get(node),
+    };
+    match address {
+        Some(address) => address.tell(NodeMessage::Heard { message, outlet: outlet.clone() }),
+        None => {
+            outlet.send(ToWorker::Reregister);
+        }
+    }
+}
+
+/// The connection of a worker has ended.
+pub fn lose_worker(side: &Side, node: &NodeId, outlet: &Outlet<ToWorker>) {
+    if let Some(address) = side.nodes.get(node) {
+        address.tell(NodeMessage::Disconnected(outlet.clone()));
+    }
+}

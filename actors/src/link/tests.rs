@@ -1,0 +1,7 @@
+//! The link over real sockets, on loopback and in temporary directories.
+
+mod cluster;
+mod gate;
+mod lean;
+mod measure;
+mod support;

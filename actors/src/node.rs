@@ -1,0 +1,437 @@
+//! The node actor: the scheduler side's half of one machine.
+//!
+//! **Role.** Owns the node's capacity (P4), its lease (P3) and what it was granted.
+//! **Decides with** `policy::{slots, node, lease}`. **Parent** nodes (dynamic, permanent).
+//! **Hears** the machine's worker through the link: `Heard`; scheduler: `Reserve`, `Cancel`, `ReadOutput`;
+//! tasks: `Granted`, `Declined`, `StopAttempt`, `AttemptClosed`.
+//! **Tells** worker through its outlet; tasks; scheduler: `NodeChanged`, `Returned`.
+//! **Its crash** makes the worker register again; what it was granted is known from the tasks' own records.
+//! **Invariant.** A worker is told to run only what is in [`Attempts`] under a durable grant, and told again
+//! until it reports it.
+
+mod attempts;
+mod output;
+mod registration;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::event::{Event, NodeEvent};
+use policy::id::{NodeId, NodeSession, TaskId, Token};
+use policy::lease::{NodeLease, Standing};
+use policy::node::{Pace, Room};
+use policy::resources::Resources;
+use strum::IntoStaticStr;
+use supervision::{Actor, ActorError, Address, Me, Message, Reply};
+
+use crate::lease::NodeDeadline;
+use crate::node::attempts::{Attempts, Restoring};
+use crate::node::output::Readers;
+use crate::node::registration::Machine;
+use crate::scheduler::SchedulerMessage;
+use crate::side::Side;
+use crate::task::{Acknowledge, Purpose, Seat, TaskMessage};
+use crate::wire::client::{NodeHealth, NodeRow};
+use crate::wire::fleet::{
+    FromWorker, GRANTS_PER_MESSAGE, Grant, Held, OutputPiece, OutputRead, OutputRefusal, Phase, Report, ToWorker,
+};
+use crate::outlet::Outlet;
+
+/// Between two looks at the lease: well below the grace, so that expiry is noticed in time.
+const TICK: Duration = Duration::from_millis(500);
+
+/// What a node can be told.
+#[derive(Debug, IntoStaticStr)]
+pub enum NodeMessage {
+    /// The worker speaks; a registration brings the way to answer it.
+    Heard {
+        /// What it says.
+        message: FromWorker,
+        /// Where answers go.
+        outlet: Outlet<ToWorker>,
+    },
+    /// The connection of this outlet is gone; the lease is not.
+    Disconnected(Outlet<ToWorker>),
+    /// Tasks for which the scheduler saw room here.
+    Reserve(Vec<Reservation>),
+    /// Attempts granted before a restart.
+    Restore(Vec<Restored>),
+    /// A task's grant is on disk.
+    Granted {
+        /// The grant.
+        grant: Box<Grant>,
+        /// The task.
+        task: Address<TaskMessage>,
+    },
+    /// A task that was reserved for does not want to run any more.
+    Declined {
+        /// The task.
+        task: TaskId,
+    },
+    /// An attempt is to be stopped.
+    StopAttempt {
+        /// Its grant.
+        token: Token,
+    },
+    /// The end of an attempt is on disk.
+    AttemptClosed {
+        /// Its grant.
+        token: Token,
+    },
+    /// Somebody asks for the end of a task that is awake here.
+    Cancel {
+        /// The task.
+        task: TaskId,
+        /// To be done once that is on disk.
+        acknowledge: Acknowledge,
+    },
+    /// Somebody reads an attempt's output.
+    ReadOutput {
+        /// Its grant.
+        token: Token,
+        /// Which part.
+        read: OutputRead,
+        /// Where it goes.
+        reply: Reply<Result<OutputPiece, OutputRefusal>>,
+    },
+    /// How is it?
+    Describe(Reply<Option<NodeRow>>),
+    /// Timer: look at the lease.
+    Tick,
+    /// Everything told before this has been handled: send what has gathered.
+    Flush,
+}
+
+impl Message for NodeMessage {
+    fn kind(&self) -> &'static str {
+        self.into()
+    }
+}
+
+/// A task for which there should be room.
+#[derive(Debug, Clone)]
+pub struct Reservation {
+    /// Where the task sits.
+    pub seat: Seat,
+    /// What an attempt holds.
+    pub need: Resources,
+}
+
+/// An attempt that was granted before a restart.
+#[derive(Debug, Clone)]
+pub struct Restored {
+    /// Where the task sits.
+    pub seat: Seat,
+    /// Its grant.
+    pub token: Token,
+    /// What it holds.
+    pub need: Resources,
+    /// Whether its process was reported to run.
+    pub started: bool,
+}
+
+/// Everything a node needs to start.
+#[derive(Debug, Clone)]
+pub struct NodeArgs {
+    /// Its name.
+    pub node: NodeId,
+    /// Whom it knows.
+    pub side: Arc<Side>,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct NodeActor {
+    args: NodeArgs,
+    /// `None` until it registers for the first time.
+    machine: Option<Machine>,
+    outlet: Option<Outlet<ToWorker>>,
+    lease: NodeLease,
+    deadline: NodeDeadline,
+    standing: Standing,
+    attempts: Attempts,
+    pace: Pace,
+    readers: Readers,
+    flush_asked: bool,
+    room_changed: bool,
+    /// Reservations handled so far: the scheduler counts what it sent.
+    reservations: u64,
+}
+
+impl Actor for NodeActor {
+    const KIND: &'static str = "node";
+    type Message = NodeMessage;
+    type Args = NodeArgs;
+
+    fn start(args: NodeArgs, me: &Me<NodeMessage>) -> Result<Self, ActorError> {
+        let lease = NodeLease::new(args.side.terms, args.side.clock.now());
+        me.after(TICK, NodeMessage::Tick);
+        Ok(Self {
+            machine: None,
+            outlet: None,
+            deadline: NodeDeadline::new(lease.expires()),
+            lease,
+            standing: Standing::Good,
+            attempts: Attempts::default(),
+            pace: Pace::default(),
+            readers: Readers::default(),
+            flush_asked: false,
+            room_changed: false,
+            reservations: 0,
+            args,
+        })
+    }
+
+    fn handle(&mut self, message: NodeMessage, me: &Me<NodeMessage>) -> Result<(), ActorError> {
+        match message {
+            NodeMessage::Heard { message, outlet } => self.heard(message, outlet),
+            NodeMessage::Disconnected(outlet) => self.disconnected(&outlet),
+            NodeMessage::Reserve(reservations) => self.reserve(reservations, me),
+            NodeMessage::Restore(restored) => self.restore(restored, me),
+            NodeMessage::Granted { grant, task } => self.granted(grant, task),
+            NodeMessage::Declined { task } => self.declined(task),
+            NodeMessage::StopAttempt { token } => self.attempts.ask_stop(token),
+            NodeMessage::AttemptClosed { token } => self.closed(token),
+            NodeMessage::Cancel { task, acknowledge } => self.cancel(task, acknowledge),
+            NodeMessage::ReadOutput { token, read, reply } => self.read_output(token, read, reply),
+            NodeMessage::Describe(reply) => reply.send(self.describe()),
+            NodeMessage::Tick => self.tick(me),
+            NodeMessage::Flush => self.flush(),
+        }
+        self.ask_flush(me);
+        Ok(())
+    }
+}
+
+impl NodeActor {
+    fn heard(&mut self, message: FromWorker, outlet: Outlet<ToWorker>) {
+        match message {
+            FromWorker::Register(registration) => self.register(registration, outlet),
+            FromWorker::Heartbeat { session, sequence, sent, inventory } => {
+                if self.is_current(session, &outlet) {
+                    self.renew();
+                    outlet.send(ToWorker::HeartbeatHeard { session, sent, sequence });
+                    self.reconcile(inventory);
+                }
+            }
+            FromWorker::Reports { session, reports } => {
+                if self.is_current(session, &outlet) {
+                    for report in reports {
+                        self.report(report);
+                    }
+                }
+            }
+            FromWorker::Output { request, piece } => self.readers.answer(request, piece),
+            FromWorker::Goodbye { session } => {
+                if self.is_current(session, &outlet) {
+                    self.goodbye(session);
+                }
+            }
+        }
+    }
+
+    fn disconnected(&mut self, outlet: &Outlet<ToWorker>) {
+        if self.outlet.as_ref().is_some_and(|current| current.is_same(outlet)) {
+            self.outlet = None;
+            self.room_changed = true;
+            self.readers.drop_all();
+        }
+    }
+
+    fn reserve(&mut self, reservations: Vec<Reservation>, me: &Me<NodeMessage>) {
+        let (mut returned, mut room) = (Vec::new(), self.room());
+        for Reservation { seat, need } in reservations {
+            self.reservations += 1;
+            if let Some(session) = self.session().filter(|_| room.take(&need)) {
+                self.attempts.reserve(seat.task, need);
+                let node = me.address().clone();
+                if self.wake(seat, Purpose::Grant { node, name: self.args.node.clone(), session }).is_none() {
+                    self.attempts.unreserve(seat.task);
+                    returned.push(seat.task);
+                }
+            } else {
+                returned.push(seat.task);
+            }
+        }
+        if !returned.is_empty() {
+            self.args.side.scheduler.tell(SchedulerMessage::Returned { tasks: returned });
+        }
+        self.room_changed = true;
+    }
+
+    fn restore(&mut self, restored: Vec<Restored>, me: &Me<NodeMessage>) {
+        for Restored { seat, token, need, started } in restored {
+            let Some(address) = self.wake(seat, Purpose::Resume { node: me.address().clone() }) else { continue };
+            let lease = self.args.side.start_lease(token, &self.deadline, &address);
+            self.attempts.restore(token, need, Restoring { task: seat.task, address, lease, started });
+        }
+    }
+
+    fn granted(&mut self, grant: Box<Grant>, task: Address<TaskMessage>) {
+        let Some(grant) = self.attempts.complete(grant) else { return };
+        let lease = self.args.side.start_lease(grant.token, &self.deadline, &task);
+        self.attempts.grant(grant, task, lease);
+    }
+
+    fn declined(&mut self, task: TaskId) {
+        self.attempts.unreserve(task);
+        self.room_changed = true;
+    }
+
+    fn closed(&mut self, token: Token) {
+        self.attempts.close(token);
+        self.room_changed = true;
+    }
+
+    fn cancel(&mut self, task: TaskId, acknowledge: Acknowledge) {
+        match self.attempts.awake(task) {
+            Some(address) => address.tell(TaskMessage::Cancel(acknowledge)),
+            None => self.args.side.scheduler.tell(SchedulerMessage::NotAwake { task, acknowledge }),
+        }
+    }
+
+    fn read_output(&mut self, token: Token, read: OutputRead, reply: Reply<Result<OutputPiece, OutputRefusal>>) {
+        match &self.outlet {
+            Some(outlet) => self.readers.ask(outlet, token, read, reply),
+            None => reply.send(Err(OutputRefusal::Unreadable { reason: "the node is not connected".into() })),
+        }
+    }
+}
+
+impl NodeActor {
+    /// Wakes the actor of a task and remembers its address.
+    fn wake(&mut self, seat: Seat, purpose: Purpose) -> Option<Address<TaskMessage>> {
+        let address = self.args.side.wake(seat, purpose)?;
+        self.attempts.wake(seat.task, address.clone());
+        Some(address)
+    }
+
+    fn tick(&mut self, me: &Me<NodeMessage>) {
+        let now = self.args.side.clock.now();
+        let standing = self.lease.standing(now);
+        if let Some(session) = self.session().filter(|_| standing != self.standing) {
+            match standing {
+                Standing::Good => self.log(NodeEvent::Recovered),
+                Standing::Suspect => self.log(NodeEvent::Suspected),
+                Standing::Expired => self.lost(NodeEvent::Lost { session }),
+            }
+        }
+        self.standing = standing;
+        me.after(TICK, NodeMessage::Tick);
+    }
+
+    /// Sends what has gathered, in the order stop, run, forget: what frees goes first.
+    fn flush(&mut self) {
+        self.flush_asked = false;
+        if let (Some(outlet), Some(session)) = (&self.outlet, self.session()) {
+            for message in self.attempts.outgoing(session, GRANTS_PER_MESSAGE) {
+                outlet.send(message);
+            }
+        }
+        if std::mem::take(&mut self.room_changed) {
+            self.args.side.scheduler.tell(SchedulerMessage::NodeChanged {
+                node: self.args.node.clone(),
+                room: self.session().and(self.outlet.as_ref()).map(|_| self.room()),
+                reservations: self.reservations,
+            });
+        }
+    }
+
+    /// Asks itself to flush once everything that waits in the mailbox now has been handled, so that one
+    /// message carries what many have led to.
+    fn ask_flush(&mut self, me: &Me<NodeMessage>) {
+        if !self.flush_asked && (self.room_changed || self.attempts.has_outgoing()) {
+            self.flush_asked = true;
+            me.address().tell(NodeMessage::Flush);
+        }
+    }
+
+    fn lost(&mut self, event: NodeEvent) {
+        self.log(event);
+        if let Some(machine) = &mut self.machine {
+            machine.session = None;
+        }
+        self.outlet = None;
+        self.readers.drop_all();
+        self.room_changed = true;
+    }
+
+    fn goodbye(&mut self, session: NodeSession) {
+        for (token, task) in self.attempts.all() {
+            task.tell(TaskMessage::Lost { token, reason: policy::task::LossReason::Evicted });
+        }
+        self.lost(NodeEvent::Left { session });
+    }
+
+    /// What the scheduler may still send here.
+    fn room(&self) -> Room {
+        self.attempts.room(&self.pace)
+    }
+
+    fn session(&self) -> Option<NodeSession> {
+        self.machine.as_ref().and_then(|machine| machine.session)
+    }
+
+    /// Whether a message is of the present session; one of another is answered with `Reregister`.
+    fn is_current(&self, session: NodeSession, outlet: &Outlet<ToWorker>) -> bool {
+        let current = self.session() == Some(session);
+        if !current {
+            outlet.send(ToWorker::Reregister);
+        }
+        current
+    }
+
+    fn renew(&mut self) {
+        self.lease.heard(self.args.side.clock.now());
+        self.deadline.renew(self.lease.expires());
+    }
+
+    /// One report on one attempt.
+    fn report(&mut self, Report { token, task, phase }: Report) {
+        if let Phase::Ended { usage, .. } = &phase
+            && self.attempts.is_running(token)
+        {
+            self.pace.observe(usage.wall);
+        }
+        if !self.attempts.report(token, phase) {
+            self.log(NodeEvent::StaleReport { task, token });
+        }
+        self.room_changed = true;
+    }
+
+    /// Compares what the worker holds with what it should hold.
+    fn reconcile(&mut self, inventory: Vec<Held>) {
+        let held = inventory.iter().map(|held| held.token).collect();
+        for Held { token, task, phase } in inventory {
+            if self.attempts.is_news(token, &phase) {
+                self.report(Report { token, task, phase });
+            }
+        }
+        self.attempts.missing(&held);
+    }
+
+    fn log(&self, event: NodeEvent) {
+        self.args.side.log.append(&Event::Node(self.args.node.clone(), event), 0, 0);
+    }
+
+    fn describe(&self) -> Option<NodeRow> {
+        let machine = self.machine.as_ref()?;
+        let health = match (machine.session, self.standing) {
+            (None, _) | (_, Standing::Expired) => NodeHealth::Lost,
+            (_, Standing::Suspect) => NodeHealth::Suspect,
+            (_, Standing::Good) => NodeHealth::Up,
+        };
+        let silent = self.args.side.clock.now().since(self.lease.last_heard());
+        Some(NodeRow {
+            node: self.args.node.clone(),
+            health,
+            capacity: machine.capacity.clone(),
+            allocated: self.attempts.allocated(),
+            running: self.attempts.running(),
+            staged: self.attempts.staged(),
+            heard: self.args.side.clock.wall() - silent,
+            labels: machine.labels.clone(),
+            version: machine.version.clone(),
+        })
+    }
+}

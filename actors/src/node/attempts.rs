@@ -1,0 +1,350 @@
+//! What a node was promised, granted and has reported, and what it is to be told.
+//!
+//! Pure bookkeeping of the node actor; the mirror of the worker's own [`Slots`].
+
+use std::collections::VecDeque;
+
+use policy::id::{NodeSession, TaskId, Token};
+use policy::node::{Pace, Room};
+use policy::resources::Resources;
+use policy::slots::Slots;
+use policy::task::LossReason;
+use rustc_hash::{FxHashMap, FxHashSet};
+use supervision::Address;
+
+use crate::lease::LeaseMessage;
+use crate::task::TaskMessage;
+use crate::wire::fleet::{Grant, Phase, ToWorker};
+
+/// Ends that are remembered so that a repeated report of them is no news: more than a worker can have
+/// reported and not yet been told to forget.
+const CLOSED_LIMIT: usize = 4096;
+
+/// Bytes of specifications in one `Run` message, well below a frame.
+const RUN_BYTES_LIMIT: usize = 256 * 1024;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(super) struct Attempts {
+    slots: Slots,
+    /// Tasks that were promised room and have not been granted yet, in order.
+    reserved: VecDeque<(TaskId, Resources)>,
+    active: FxHashMap<Token, Active>,
+    /// The actors of all tasks that are awake here.
+    awake: FxHashMap<TaskId, Address<TaskMessage>>,
+    closed: VecDeque<Token>,
+    closed_set: FxHashSet<Token>,
+    run: Vec<Token>,
+    stop: Vec<Token>,
+    forget: Vec<Token>,
+    /// Reports told to tasks so far in this life of the actor.
+    order: u64,
+}
+
+/// An attempt that was granted here.
+#[derive(Debug)]
+struct Active {
+    task: TaskId,
+    address: Address<TaskMessage>,
+    lease: Address<LeaseMessage>,
+    need: Resources,
+    /// What to send, until the worker has reported it.
+    grant: Option<Box<Grant>>,
+    seen: Seen,
+    stop_asked: bool,
+}
+
+/// How far the worker has reported an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Seen {
+    Nothing,
+    Staged,
+    Running,
+    Ended,
+}
+
+impl From<&Phase> for Seen {
+    fn from(phase: &Phase) -> Self {
+        match phase {
+            Phase::Staged => Self::Staged,
+            Phase::Running { .. } => Self::Running,
+            Phase::Ended { .. } => Self::Ended,
+        }
+    }
+}
+
+impl Default for Attempts {
+    fn default() -> Self {
+        Self {
+            slots: Slots::new(Resources::default()),
+            reserved: VecDeque::new(),
+            active: FxHashMap::default(),
+            awake: FxHashMap::default(),
+            closed: VecDeque::new(),
+            closed_set: FxHashSet::default(),
+            run: Vec::new(),
+            stop: Vec::new(),
+            forget: Vec::new(),
+            order: 0,
+        }
+    }
+}
+
+/// What the scheduler side decides about attempts.
+impl Attempts {
+    /// The machine has this much. What runs goes on running.
+    pub(super) fn set_capacity(&mut self, capacity: &Resources) {
+        let mut slots = Slots::new(capacity.clone());
+        let mut granted: Vec<_> = self.active.iter().filter(|(_, active)| active.seen != Seen::Ended).collect();
+        granted.sort_unstable_by_key(|(token, _)| **token);
+        for (token, active) in granted {
+            if active.seen == Seen::Running {
+                slots.adopt(*token, active.need.clone());
+            } else {
+                slots.stage(*token, active.need.clone());
+            }
+        }
+        self.slots = slots;
+        self.start_staged();
+    }
+
+    pub(super) fn reserve(&mut self, task: TaskId, need: Resources) {
+        self.reserved.push_back((task, need));
+    }
+
+    pub(super) fn unreserve(&mut self, task: TaskId) {
+        self.awake.remove(&task);
+        self.take_reservation(task);
+    }
+
+    pub(super) fn wake(&mut self, task: TaskId, address: Address<TaskMessage>) {
+        self.awake.insert(task, address);
+    }
+
+    pub(super) fn awake(&self, task: TaskId) -> Option<&Address<TaskMessage>> {
+        self.awake.get(&task)
+    }
+
+    /// An attempt from before a restart: the worker will say how far it is.
+    pub(super) fn restore(&mut self, token: Token, need: Resources, seat: Restoring) {
+        let Restoring { task, address, lease, started } = seat;
+        let seen = if started { Seen::Running } else { Seen::Nothing };
+        self.active.insert(token, Active { task, address, lease, need, grant: None, seen, stop_asked: false });
+    }
+
+    /// A grant is on disk: it may be sent.
+    pub(super) fn grant(&mut self, grant: Box<Grant>, address: Address<TaskMessage>, lease: Address<LeaseMessage>) {
+        let (token, task) = (grant.token, grant.task);
+        let need = self.take_reservation(task).unwrap_or_else(|| grant.spec.resources.clone());
+        self.run.push(token);
+        self.slots.stage(token, need.clone());
+        let seen = Seen::Nothing;
+        self.active.insert(token, Active { task, address, lease, need, grant: Some(grant), seen, stop_asked: false });
+        self.start_staged();
+    }
+
+    /// A grant that was restored before its task could say what it is.
+    pub(super) fn complete(&mut self, grant: Box<Grant>) -> Option<Box<Grant>> {
+        let Some(active) = self.active.get_mut(&grant.token) else { return Some(grant) };
+        if active.seen == Seen::Nothing {
+            self.run.push(grant.token);
+            active.grant = Some(grant);
+        }
+        None
+    }
+
+    pub(super) fn ask_stop(&mut self, token: Token) {
+        if let Some(active) = self.active.get_mut(&token) {
+            active.stop_asked = true;
+            self.stop.push(token);
+        }
+    }
+
+    /// The end is on disk.
+    pub(super) fn close(&mut self, token: Token) {
+        let Some(active) = self.active.remove(&token) else { return };
+        active.lease.tell(LeaseMessage::Release);
+        self.sleep(&active);
+        self.slots.end(token);
+        self.start_staged();
+        if active.seen == Seen::Ended {
+            self.forget.push(token);
+            self.remember_closed(token);
+        } else {
+            self.stop.push(token);
+        }
+    }
+
+    /// The task's actor is done here, unless it was woken anew meanwhile.
+    fn sleep(&mut self, active: &Active) {
+        let same = |address: &Address<_>| address.probe().id() == active.address.probe().id();
+        if self.awake.get(&active.task).is_some_and(same) {
+            self.awake.remove(&active.task);
+        }
+    }
+
+    fn take_reservation(&mut self, task: TaskId) -> Option<Resources> {
+        let place = self.reserved.iter().position(|(reserved, _)| *reserved == task)?;
+        self.reserved.remove(place).map(|(_, need)| need)
+    }
+
+    fn remember_closed(&mut self, token: Token) {
+        self.closed.push_back(token);
+        self.closed_set.insert(token);
+        if self.closed.len() > CLOSED_LIMIT
+            && let Some(oldest) = self.closed.pop_front()
+        {
+            self.closed_set.remove(&oldest);
+        }
+    }
+
+    /// As the worker does: whoever is next and fits runs.
+    fn start_staged(&mut self) {
+        while self.slots.start_next().is_some() {}
+    }
+}
+
+/// An attempt that is restored.
+#[derive(Debug)]
+pub(super) struct Restoring {
+    pub(super) task: TaskId,
+    pub(super) address: Address<TaskMessage>,
+    pub(super) lease: Address<LeaseMessage>,
+    pub(super) started: bool,
+}
+
+/// What the worker says about attempts.
+impl Attempts {
+    /// How far an attempt is; `false` where it is not one of ours (any more), and the worker is told what to
+    /// do with it.
+    pub(super) fn report(&mut self, token: Token, phase: Phase) -> bool {
+        let seen = Seen::from(&phase);
+        let Some(active) = self.active.get_mut(&token) else {
+            let known = self.closed_set.contains(&token);
+            let orders = if seen == Seen::Ended { &mut self.forget } else { &mut self.stop };
+            orders.push(token);
+            return known;
+        };
+        active.seen = active.seen.max(seen);
+        active.grant = None;
+        match seen {
+            Seen::Running => {
+                self.slots.adopt(token, active.need.clone());
+            }
+            Seen::Ended => {
+                self.slots.end(token);
+            }
+            Seen::Nothing | Seen::Staged => {}
+        }
+        self.order += 1;
+        active.address.tell(TaskMessage::Reported { token, phase, order: self.order });
+        self.start_staged();
+        true
+    }
+
+    /// Whether a line of an inventory says what no report has said, or an end that its task has not heard.
+    pub(super) fn is_news(&self, token: Token, phase: &Phase) -> bool {
+        self.active.get(&token).is_none_or(|active| Seen::from(phase) > active.seen || Seen::from(phase) == Seen::Ended)
+    }
+
+    /// After an inventory: what was sent and is not there is sent again; what ran and is not there is lost;
+    /// what is to stop and still runs is told so again.
+    pub(super) fn missing(&mut self, held: &FxHashSet<Token>) {
+        for token in self.sorted() {
+            let Some(active) = self.active.get(&token) else { continue };
+            match (held.contains(&token), active.seen) {
+                (true, seen) if active.stop_asked && seen != Seen::Ended => self.stop.push(token),
+                (false, Seen::Nothing | Seen::Staged) => self.run.push(token),
+                (false, Seen::Running) => lost(token, active, LossReason::Unknown),
+                (true, _) | (false, Seen::Ended) => {}
+            }
+        }
+    }
+
+    pub(super) fn lose_all_but(&self, held: &FxHashSet<Token>, reason: LossReason) {
+        for token in self.sorted().into_iter().filter(|token| !held.contains(token)) {
+            if let Some(active) = self.active.get(&token) {
+                lost(token, active, reason);
+            }
+        }
+    }
+
+    fn sorted(&self) -> Vec<Token> {
+        let mut tokens: Vec<_> = self.active.keys().copied().collect();
+        tokens.sort_unstable();
+        tokens
+    }
+}
+
+fn lost(token: Token, active: &Active, reason: LossReason) {
+    active.address.tell(TaskMessage::Lost { token, reason });
+}
+
+/// What is to be told, and how things stand.
+impl Attempts {
+    pub(super) fn has_outgoing(&self) -> bool {
+        !(self.run.is_empty() && self.stop.is_empty() && self.forget.is_empty())
+    }
+
+    /// Everything to tell the worker: stops first, since they free what the rest may need.
+    pub(super) fn outgoing(&mut self, session: NodeSession, per_message: usize) -> Vec<ToWorker> {
+        let mut messages = Vec::new();
+        for tokens in std::mem::take(&mut self.stop).chunks(per_message) {
+            messages.push(ToWorker::Stop { session, tokens: tokens.to_vec() });
+        }
+        let (mut grants, mut bytes) = (Vec::new(), 0);
+        for token in std::mem::take(&mut self.run) {
+            let Some(grant) = self.active.get(&token).and_then(|active| active.grant.as_ref()) else { continue };
+            bytes += grant.spec.approximate_bytes();
+            grants.push(Grant::clone(grant));
+            if grants.len() == per_message || bytes > RUN_BYTES_LIMIT {
+                messages.push(ToWorker::Run { session, grants: std::mem::take(&mut grants) });
+                bytes = 0;
+            }
+        }
+        if !grants.is_empty() {
+            messages.push(ToWorker::Run { session, grants });
+        }
+        for tokens in std::mem::take(&mut self.forget).chunks(per_message) {
+            messages.push(ToWorker::Forget { session, tokens: tokens.to_vec() });
+        }
+        messages
+    }
+
+    pub(super) fn room(&self, pace: &Pace) -> Room {
+        let running = u32::try_from(self.slots.running()).unwrap_or(u32::MAX);
+        let mut room = Room {
+            capacity: self.slots.capacity().clone(),
+            free: self.slots.free().clone(),
+            staged: self.staged(),
+            staged_limit: pace.staged_limit(running),
+        };
+        for (_, need) in &self.reserved {
+            room.take(need);
+        }
+        room
+    }
+
+    pub(super) fn is_running(&self, token: Token) -> bool {
+        self.active.get(&token).is_some_and(|active| active.seen != Seen::Ended)
+    }
+
+    pub(super) fn allocated(&self) -> Resources {
+        self.slots.allocated()
+    }
+
+    pub(super) fn running(&self) -> u32 {
+        u32::try_from(self.slots.running()).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn staged(&self) -> u32 {
+        u32::try_from(self.slots.staged()).unwrap_or(u32::MAX)
+    }
+
+    /// Every attempt that is not over, in the order of the grants.
+    pub(super) fn all(&self) -> Vec<(Token, Address<TaskMessage>)> {
+        let live = |token: &Token| self.active.get(token).filter(|active| active.seen != Seen::Ended);
+        let tokens = self.sorted();
+        tokens.into_iter().filter_map(|token| live(&token).map(|active| (token, active.address.clone()))).collect()
+    }
+}

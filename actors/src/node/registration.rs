@@ -1,0 +1,58 @@
+//! A worker registers: a new session, and what it holds compared with what it was granted.
+
+use policy::event::{Event, NodeEvent};
+use policy::id::NodeSession;
+use policy::resources::Resources;
+use policy::task::LossReason;
+
+use crate::node::NodeActor;
+use crate::outlet::Outlet;
+use crate::wire::fleet::{Registration, ToWorker};
+
+/// What is known of the machine behind a node.
+#[derive(Debug, Clone)]
+pub(super) struct Machine {
+    /// Its present session; `None` while it is given up.
+    pub(super) session: Option<NodeSession>,
+    /// The life of its operating system.
+    boot: Box<str>,
+    /// What it has.
+    pub(super) capacity: Resources,
+    /// What is known of it.
+    pub(super) labels: Vec<(Box<str>, Box<str>)>,
+    /// The version of its program.
+    pub(super) version: Box<str>,
+}
+
+impl NodeActor {
+    /// Ends every earlier session of this node and begins a new one. What the worker holds under a current
+    /// grant goes on; what it should hold and does not is sent again if it cannot have run, and lost if it
+    /// has.
+    pub(super) fn register(&mut self, registration: Registration, outlet: Outlet<ToWorker>) {
+        let Registration { node: _, incarnation, boot, capacity, labels, version, inventory } = registration;
+        let appended = self.args.side.log.append_numbered((0, 0), |number| {
+            let (session, capacity) = (NodeSession(number), capacity.clone());
+            Event::Node(self.args.node.clone(), NodeEvent::Joined { session, incarnation, capacity })
+        });
+        let session = NodeSession(appended.number);
+        let rebooted = self.machine.as_ref().is_some_and(|machine| machine.boot != boot);
+        self.attempts.set_capacity(&capacity);
+        self.machine = Some(Machine { session: Some(session), boot, capacity, labels, version });
+        self.outlet = Some(outlet.clone());
+        self.renew();
+        self.welcome(session, appended.number, outlet);
+        if rebooted {
+            let held = inventory.iter().map(|held| held.token).collect();
+            self.attempts.lose_all_but(&held, LossReason::Rebooted);
+        }
+        self.reconcile(inventory);
+        self.room_changed = true;
+    }
+
+    fn welcome(&self, session: NodeSession, number: u64, outlet: Outlet<ToWorker>) {
+        let (epoch, terms) = (self.args.side.epoch(), self.args.side.terms);
+        self.args.side.log.when_durable(number, move || {
+            outlet.send(ToWorker::Welcome { session, epoch, terms });
+        });
+    }
+}

@@ -1,0 +1,308 @@
+//! The scheduler actor: which task comes next, and where.
+//!
+//! **Role.** Owns the table of tasks (P5), the choice between queues and between nodes.
+//! **Decides with** `policy::{graph, time_slice, placement}`. **Parent** the scheduler side's core.
+//! **Hears** gateway: requests; tasks: `Stepped`; queues: `Picked`; nodes: `NodeChanged`, `Returned`,
+//! `NotAwake`; itself: timers. **Tells** queues, nodes, and tasks by waking them.
+//! **Its crash** restarts the core, which makes the table again from the log.
+//! **Invariant.** Nothing is acknowledged before its record is on disk; no task is sent to a node before all
+//! it depends on has succeeded.
+
+mod dispatch;
+mod intake;
+mod queries;
+mod recovery;
+mod steps;
+
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::event::LogPosition;
+use policy::graph::{Closed, Counts, Effects, Graphs, Mark, TaskState};
+use policy::id::{GraphId, NodeId, TaskId};
+use policy::node::Room;
+use policy::placement::Shapes;
+use policy::queue::{Arrival, Taken};
+use policy::submission::Submission;
+use policy::task::Priority;
+use policy::time::Moment;
+use rustc_hash::FxHashMap;
+use strum::IntoStaticStr;
+use supervision::{Actor, ActorError, Me, Message, Reply};
+
+use crate::scheduler::dispatch::Dispatch;
+use crate::side::Side;
+use crate::task::{Acknowledge, Seat, Step};
+use crate::wire::client::{Response, ServerInfo, Status, Target, TaskFilter};
+
+/// What the scheduler can be told.
+#[derive(Debug, IntoStaticStr)]
+pub enum SchedulerMessage {
+    /// A graph that admission has checked.
+    Admit {
+        /// The graph.
+        submission: Box<Submission>,
+        /// Tells it from another one under the same key.
+        digest: [u8; 16],
+        /// Answered once it is on disk.
+        reply: Reply<Response>,
+    },
+    /// Somebody asks for an end.
+    Cancel {
+        /// Of what.
+        target: Target,
+        /// Answered once that is on disk.
+        reply: Reply<Response>,
+    },
+    /// Somebody asks for another try.
+    Retry {
+        /// Of what.
+        target: Target,
+        /// Answered once that is on disk.
+        reply: Reply<Response>,
+    },
+    /// Something has happened to a task.
+    Stepped {
+        /// Which.
+        task: TaskId,
+        /// What.
+        step: Step,
+        /// Its record.
+        mark: Mark,
+    },
+    /// A queue's answer to what it was asked for.
+    Picked {
+        /// Which queue.
+        priority: Priority,
+        /// The next tasks that may fit somewhere.
+        taken: Vec<Taken>,
+    },
+    /// What a node can still be given.
+    NodeChanged {
+        /// Which.
+        node: NodeId,
+        /// `None` while it takes nothing.
+        room: Option<Room>,
+        /// How many reservations this takes into account.
+        reservations: u64,
+    },
+    /// A node has no room for these after all, or their actors gave up.
+    Returned {
+        /// Which.
+        tasks: Vec<TaskId>,
+    },
+    /// A task that was to be cancelled is not awake on the node where it was last.
+    NotAwake {
+        /// Which.
+        task: TaskId,
+        /// To be done once the cancellation is on disk.
+        acknowledge: Acknowledge,
+    },
+    /// Timer: a task's wait may be over.
+    BackoffDue,
+    /// There is more of a long work to do.
+    Continue,
+    /// How is everything?
+    Status {
+        /// Who answers.
+        server: ServerInfo,
+        /// Where the answer goes.
+        reply: Reply<Box<Status>>,
+    },
+    /// Graphs, the newest first.
+    Graphs {
+        /// Only those before this one.
+        before: Option<GraphId>,
+        /// At most so many.
+        limit: u32,
+        /// Where the answer goes.
+        reply: Reply<Response>,
+    },
+    /// One graph.
+    Graph {
+        /// Which.
+        graph: GraphId,
+        /// Where the answer goes.
+        reply: Reply<Response>,
+    },
+    /// One graph, when it has ended.
+    AwaitGraph {
+        /// Which.
+        graph: GraphId,
+        /// Where the answer goes.
+        reply: Reply<Response>,
+    },
+    /// Tasks, by id.
+    Rows {
+        /// Only these.
+        filter: TaskFilter,
+        /// Only those after this one.
+        after: Option<TaskId>,
+        /// At most so many.
+        limit: u32,
+        /// Where the answer goes.
+        reply: Reply<Vec<RawRow>>,
+    },
+    /// One task.
+    Row {
+        /// Which.
+        task: TaskId,
+        /// Where the answer goes.
+        reply: Reply<Option<RawRow>>,
+    },
+    /// Where the names of the newest graphs and their items are.
+    Names {
+        /// Where the answer goes.
+        reply: Reply<Vec<NamedAt>>,
+    },
+}
+
+impl Message for SchedulerMessage {
+    fn kind(&self) -> &'static str {
+        self.into()
+    }
+}
+
+/// What the table knows of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawRow {
+    /// Where it sits.
+    pub seat: Seat,
+    /// Its state.
+    pub state: TaskState,
+    /// Where the records of the items it depends on are.
+    pub dependencies: Vec<LogPosition>,
+}
+
+/// Where a name stands in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NamedAt {
+    /// What has the name.
+    pub target: Target,
+    /// The record that says so.
+    pub position: LogPosition,
+}
+
+/// Everything the scheduler needs to start.
+#[derive(Debug, Clone)]
+pub struct SchedulerArgs {
+    /// Whom it knows.
+    pub side: Arc<Side>,
+}
+
+/// Where an active task was sent, and its place in the queue if it comes back.
+#[derive(Debug)]
+struct Placed {
+    node: NodeId,
+    arrival: Arrival,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct SchedulerActor {
+    side: Arc<Side>,
+    graphs: Graphs,
+    shapes: Shapes,
+    /// The names of graphs that were asked for, and of new ones.
+    names: BTreeMap<GraphId, Arc<str>>,
+    dispatch: Dispatch,
+    /// The next place in the order of arrival, over all queues.
+    next_arrival: Arrival,
+    /// Where active tasks were sent.
+    placed: FxHashMap<TaskId, Placed>,
+    backing_off: BinaryHeap<Reverse<(Moment, TaskId)>>,
+    backoff_armed: Option<Moment>,
+    /// Ends by consequence whose records are still to be written.
+    closing: VecDeque<Closed>,
+    /// Skipped tasks that wait again and need their records.
+    reviving: VecDeque<policy::id::TaskRange>,
+    continuing: bool,
+    waiters: FxHashMap<GraphId, Vec<Reply<Response>>>,
+}
+
+impl Actor for SchedulerActor {
+    const KIND: &'static str = "scheduler";
+    type Message = SchedulerMessage;
+    type Args = SchedulerArgs;
+
+    fn start(args: SchedulerArgs, me: &Me<SchedulerMessage>) -> Result<Self, ActorError> {
+        Self::recover(args.side, me)
+    }
+
+    fn handle(&mut self, message: SchedulerMessage, me: &Me<SchedulerMessage>) -> Result<(), ActorError> {
+        match message {
+            SchedulerMessage::Admit { submission, digest, reply } => self.admit(&submission, digest, reply),
+            SchedulerMessage::Cancel { target, reply } => self.cancel(target, reply),
+            SchedulerMessage::Retry { target, reply } => self.retry(target, reply),
+            SchedulerMessage::Stepped { task, step, mark } => self.stepped(task, step, mark),
+            SchedulerMessage::Picked { priority, taken } => self.picked(priority, taken),
+            SchedulerMessage::NodeChanged { node, room, reservations } => self.node_changed(&node, room, reservations),
+            SchedulerMessage::Returned { tasks } => self.returned(tasks),
+            SchedulerMessage::NotAwake { task, acknowledge } => self.not_awake(task, acknowledge),
+            SchedulerMessage::BackoffDue => self.backoff_due(),
+            SchedulerMessage::Continue => self.go_on(),
+            SchedulerMessage::Status { server, reply } => reply.send(Box::new(self.status(server))),
+            SchedulerMessage::Graphs { before, limit, reply } => reply.send(self.list_graphs(before, limit)),
+            SchedulerMessage::Graph { graph, reply } => reply.send(self.graph(graph)),
+            SchedulerMessage::AwaitGraph { graph, reply } => self.await_graph(graph, reply),
+            SchedulerMessage::Rows { filter, after, limit, reply } => reply.send(self.rows(&filter, after, limit)),
+            SchedulerMessage::Row { task, reply } => reply.send(self.row(task)),
+            SchedulerMessage::Names { reply } => reply.send(self.named()),
+        }
+        self.after_message(me);
+        Ok(())
+    }
+}
+
+impl SchedulerActor {
+    /// What any message may have made due: picks, timers, the next slice of a long work.
+    fn after_message(&mut self, me: &Me<SchedulerMessage>) {
+        self.start_round();
+        self.arm_backoff(me);
+        if !self.continuing && !(self.closing.is_empty() && self.reviving.is_empty()) {
+            self.continuing = true;
+            me.address().tell(SchedulerMessage::Continue);
+        }
+    }
+
+    fn now(&self) -> Moment {
+        self.side.clock.now()
+    }
+
+    fn seat(&self, task: TaskId) -> Option<Seat> {
+        let entry = self.graphs.entry(task)?;
+        Some(Seat {
+            task,
+            graph: entry.graph,
+            item: entry.spec_position,
+            index: entry.index,
+            last: entry.position,
+        })
+    }
+}
+
+/// A table with nothing in it changes by nothing: effects of what cannot have any.
+fn no_effects() -> Effects {
+    Effects::default()
+}
+
+fn counts(counts: &Counts) -> crate::wire::client::TaskCounts {
+    crate::wire::client::TaskCounts {
+        waiting: counts.of(TaskState::Waiting),
+        ready: counts.of(TaskState::Ready),
+        backing_off: counts.of(TaskState::BackingOff),
+        active: counts.of(TaskState::Active),
+        succeeded: counts.of(TaskState::Succeeded),
+        failed: counts.of(TaskState::Failed),
+        cancelled: counts.of(TaskState::Cancelled),
+        skipped: counts.of(TaskState::Skipped),
+    }
+}
+
+/// Tasks of a long work that are handled in one go: about a millisecond, which others may have to wait.
+const SLICE: usize = 128;
+
+/// The least wait before a timer is armed again.
+const TIMER_RESOLUTION: Duration = Duration::from_millis(1);

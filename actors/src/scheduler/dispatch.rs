@@ -1,0 +1,245 @@
+//! Rounds of dispatch: ask the queues for what may fit, place it, send it to the nodes.
+//!
+//! One round at a time: how much fits is worked out from what the nodes said last, less what was sent since;
+//! the time slices share it between the priorities; each queue picks its part in its own order; what then
+//! does not fit goes back to its place.
+
+use std::sync::Arc;
+
+use policy::id::{NodeId, TaskId};
+use policy::node::Room;
+use policy::placement::{self, Candidate, ShapeId, Shapes};
+use policy::queue::{Arrival, Taken};
+use policy::resources::Resources;
+use policy::task::Priority;
+use policy::time_slice::TimeSlice;
+use rustc_hash::FxHashMap;
+use supervision::Address;
+
+use crate::node::{NodeMessage, Reservation};
+use crate::queue::QueueMessage;
+use crate::scheduler::{Placed, SchedulerActor, no_effects};
+
+/// Tasks in one round at the most: what one batch of messages carries.
+const ROUND_LIMIT: u32 = 256;
+
+const PRIORITIES: [Priority; 4] = [Priority::Low, Priority::Normal, Priority::High, Priority::Critical];
+
+/// What dispatching remembers.
+#[derive(Debug, Default)]
+pub(super) struct Dispatch {
+    nodes: Vec<Node>,
+    slices: TimeSlice,
+    /// Ready tasks by shape and priority: what the queues hold.
+    queued: FxHashMap<ShapeId, [u64; 4]>,
+    queued_of: [u64; 4],
+    /// Answers of queues that this round still waits for.
+    awaited: u32,
+    picked: Vec<(Priority, Taken)>,
+    /// Whether anything has changed since a round last found nothing to do.
+    is_stale: bool,
+}
+
+/// A node as the dispatcher sees it.
+#[derive(Debug)]
+struct Node {
+    id: NodeId,
+    address: Address<NodeMessage>,
+    room: Option<Room>,
+    /// Reservations ever sent.
+    sent: u64,
+    /// What was sent and is not in `room` yet, by number.
+    unseen: std::collections::VecDeque<(u64, Resources)>,
+    batch: Vec<Reservation>,
+}
+
+impl Dispatch {
+    pub(super) fn add_node(&mut self, id: &NodeId, address: Address<NodeMessage>) {
+        let place = self.nodes.partition_point(|node| node.id < *id);
+        let node =
+            Node { id: id.clone(), address, room: None, sent: 0, unseen: std::collections::VecDeque::new(), batch: Vec::new() };
+        self.nodes.insert(place, node);
+    }
+
+    pub(super) fn knows(&self, id: &NodeId) -> bool {
+        self.nodes.binary_search_by(|node| node.id.cmp(id)).is_ok()
+    }
+
+    /// What a node said, less what it had not heard when it said so.
+    pub(super) fn node_changed(&mut self, id: &NodeId, room: Option<Room>, reservations: u64) {
+        let Ok(place) = self.nodes.binary_search_by(|node| node.id.cmp(id)) else { return };
+        let node = &mut self.nodes[place];
+        node.unseen.retain(|(number, _)| *number > reservations);
+        node.room = room;
+        if let Some(room) = &mut node.room {
+            for (_, need) in &node.unseen {
+                room.take(need);
+            }
+        }
+        self.is_stale = true;
+    }
+
+    pub(super) fn queued(&mut self, shape: ShapeId, priority: Priority, more: u64) {
+        self.queued.entry(shape).or_default()[priority as usize] += more;
+        self.queued_of[priority as usize] += more;
+        self.is_stale = true;
+    }
+
+    pub(super) fn unqueued(&mut self, shape: ShapeId, priority: Priority, fewer: u64) {
+        if let Some(of_shape) = self.queued.get_mut(&shape) {
+            of_shape[priority as usize] = of_shape[priority as usize].saturating_sub(fewer);
+            if of_shape.iter().all(|count| *count == 0) {
+                self.queued.remove(&shape);
+            }
+        }
+        self.queued_of[priority as usize] = self.queued_of[priority as usize].saturating_sub(fewer);
+    }
+
+    pub(super) fn queued_by_priority(&self) -> [u64; 4] {
+        self.queued_of
+    }
+
+    /// The shapes that fit somewhere now, and how many tasks of the most fitting one do.
+    fn fitting(&self, shapes: &Shapes) -> (Vec<ShapeId>, u32) {
+        let (mut fitting, mut most) = (Vec::new(), 0);
+        for shape in self.queued.keys() {
+            let Some(need) = shapes.need(*shape) else { continue };
+            let fit: u32 = self.nodes.iter().filter_map(|node| node.room.as_ref()).map(|room| room.times(need, ROUND_LIMIT)).sum();
+            if fit > 0 {
+                fitting.push(*shape);
+                most = most.max(fit);
+            }
+        }
+        fitting.sort_unstable();
+        (fitting, most.min(ROUND_LIMIT))
+    }
+
+    /// How many of each priority this round asks for.
+    fn shares(&mut self, fitting: &[ShapeId], most: u32) -> [u32; 4] {
+        let mut available = [0u64; 4];
+        for shape in fitting {
+            for (sum, count) in available.iter_mut().zip(self.queued.get(shape).copied().unwrap_or_default()) {
+                *sum += count;
+            }
+        }
+        let mut shares = [0u32; 4];
+        for _ in 0..most {
+            let backlogged = PRIORITIES.map(|priority| u64::from(shares[priority as usize]) < available[priority as usize]);
+            let Some(priority) = self.slices.pick(&backlogged) else { break };
+            shares[priority as usize] += 1;
+        }
+        shares
+    }
+
+    /// The node for an attempt: the one that has it free and fits it best, or else the one where it waits
+    /// behind the fewest.
+    fn node_for(&self, need: &Resources) -> Option<usize> {
+        let open = || self.nodes.iter().enumerate().filter_map(|(place, node)| Some((place, node.room.as_ref()?)));
+        let candidates: Vec<_> = open().map(|(_, room)| Candidate { room, accepting: Ok(()) }).collect();
+        let chosen = placement::place(need, &candidates).ok()?;
+        open().nth(chosen).map(|(place, _)| place)
+    }
+
+    fn take(&mut self, place: usize, reservation: Reservation) {
+        let node = &mut self.nodes[place];
+        if let Some(room) = &mut node.room {
+            room.take(&reservation.need);
+        }
+        node.sent += 1;
+        node.unseen.push_back((node.sent, reservation.need.clone()));
+        node.batch.push(reservation);
+    }
+
+    fn send_batches(&mut self) {
+        for node in &mut self.nodes {
+            if !node.batch.is_empty() {
+                node.address.tell(NodeMessage::Reserve(std::mem::take(&mut node.batch)));
+            }
+        }
+    }
+}
+
+impl SchedulerActor {
+    /// Begins a round where something may fit and none is under way.
+    pub(super) fn start_round(&mut self) {
+        if self.dispatch.awaited > 0 || !std::mem::take(&mut self.dispatch.is_stale) {
+            return;
+        }
+        let (fitting, most) = self.dispatch.fitting(&self.shapes);
+        if most == 0 {
+            return;
+        }
+        let shares = self.dispatch.shares(&fitting, most);
+        let fitting: Arc<[ShapeId]> = fitting.into();
+        for priority in PRIORITIES {
+            let want = shares[priority as usize];
+            if want > 0 {
+                self.dispatch.awaited += 1;
+                self.side.queue(priority).tell(QueueMessage::Pick { want, fitting: Arc::clone(&fitting) });
+            }
+        }
+    }
+
+    /// A queue's answer; with the last one of the round all are placed, the most urgent first.
+    pub(super) fn picked(&mut self, priority: Priority, taken: Vec<Taken>) {
+        self.dispatch.awaited = self.dispatch.awaited.saturating_sub(1);
+        self.dispatch.picked.extend(taken.into_iter().map(|taken| (priority, taken)));
+        if self.dispatch.awaited > 0 {
+            return;
+        }
+        let mut picked = std::mem::take(&mut self.dispatch.picked);
+        picked.sort_by_key(|(priority, taken)| (std::cmp::Reverse(*priority), taken.arrival));
+        let mut back = Vec::new();
+        for (priority, taken) in picked {
+            self.dispatch.unqueued(taken.shape, priority, 1);
+            if !self.place(taken) {
+                back.push((priority, taken));
+            }
+        }
+        self.dispatch.send_batches();
+        self.return_to_queues(back);
+    }
+
+    /// Sends a task to a node; `false` where none has room. One that has been cancelled meanwhile is
+    /// forgotten here.
+    fn place(&mut self, taken: Taken) -> bool {
+        let Some(need) = self.shapes.need(taken.shape).cloned() else { return true };
+        let Some(place) = self.dispatch.node_for(&need) else { return false };
+        if !self.graphs.activate(taken.task, &mut no_effects()) {
+            return true;
+        }
+        if let Some(seat) = self.seat(taken.task) {
+            let placed = Placed { node: self.dispatch.nodes[place].id.clone(), arrival: taken.arrival };
+            self.placed.insert(taken.task, placed);
+            self.dispatch.take(place, Reservation { seat, need });
+            self.dispatch.is_stale = true;
+        }
+        true
+    }
+
+    fn return_to_queues(&mut self, back: Vec<(Priority, Taken)>) {
+        let stale = self.dispatch.is_stale;
+        for (priority, taken) in back.into_iter().rev() {
+            self.dispatch.queued(taken.shape, priority, 1);
+            self.side.queue(priority).tell(QueueMessage::PutBack(taken));
+        }
+        // Their coming back is no news: they did not fit a moment ago.
+        self.dispatch.is_stale = stale;
+    }
+
+    /// Tasks that a node has sent back, or whose actors gave up before anything was granted.
+    pub(super) fn returned(&mut self, tasks: Vec<TaskId>) {
+        for task in tasks {
+            let arrival = self.placed.remove(&task).map_or_else(Arrival::default, |placed| placed.arrival);
+            let (at, mut effects) = (self.side.clock.wall(), no_effects());
+            if self.graphs.put_back(task, at, &mut effects)
+                && let Some(entry) = self.graphs.entry(task)
+            {
+                self.dispatch.queued(entry.shape, entry.priority, 1);
+                let taken = Taken { task, shape: entry.shape, arrival };
+                self.side.queue(entry.priority).tell(QueueMessage::PutBack(taken));
+            }
+            self.carry_out(effects);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! What people ask for: graphs, ends, other tries.
+
+use std::sync::Arc;
+
+use policy::admission;
+use policy::event::{Event, GraphEvent, GraphHead, Item};
+use policy::graph::{Cancelled, ItemShape, Opening, TaskState};
+use policy::id::{GraphId, TaskId};
+use policy::placement::ShapeId;
+use policy::submission::Submission;
+use supervision::Reply;
+
+use crate::log::{Appended, Batch, LogHealth};
+use crate::scheduler::{SchedulerActor, no_effects};
+use crate::task::{Acknowledge, Purpose};
+use crate::wire::client::{Response, Submitted, Target};
+
+/// When to come back while the disk is behind or full.
+const DISK_RETRY: std::time::Duration = std::time::Duration::from_secs(1);
+
+impl SchedulerActor {
+    pub(super) fn admit(&mut self, submission: &Submission, digest: [u8; 16], reply: Reply<Response>) {
+        if let Some((graph, known)) = self.graphs.submitted(submission.key) {
+            return self.admit_again(graph, known == digest, reply);
+        }
+        let shapes = match self.check_room(submission) {
+            Ok(shapes) => shapes,
+            Err(refusal) => return reply.send(refusal),
+        };
+        let graph = GraphId(self.graphs.next_task().0);
+        let head = GraphHead {
+            name: Arc::clone(&submission.name),
+            key: submission.key,
+            items: u32::try_from(submission.items.len()).unwrap_or(u32::MAX),
+            tasks: submission.items.iter().map(Item::tasks).sum(),
+            digest,
+        };
+        let appended = self.write(graph, &head, &submission.items);
+        let items = submission.items.iter().zip(&shapes).zip(&appended[1..]);
+        let items = items.map(|((item, shape), appended)| shape_of(item, *shape, appended));
+        let opening = Opening { graph, position: appended[0].position, at: appended[0].at, head: &head };
+        let mut effects = no_effects();
+        if let Err(malformed) = self.graphs.admit(&opening, items, &mut effects) {
+            return reply.send(Response::Refused(malformed.to_string().into()));
+        }
+        self.names.insert(graph, Arc::clone(&head.name));
+        self.carry_out(effects);
+        let answer = Response::Submitted(Submitted { graph, tasks: head.tasks, repeated: false });
+        self.when_written(reply, answer);
+    }
+
+    fn admit_again(&self, graph: GraphId, same: bool, reply: Reply<Response>) {
+        if !same {
+            let text = format!("the key was used for another submission, {graph}: choose another key");
+            return reply.send(Response::Refused(text.into()));
+        }
+        let tasks = self.graphs.view(graph).map_or(0, |view| u64::from(view.tasks));
+        self.when_written(reply, Response::Submitted(Submitted { graph, tasks, repeated: true }));
+    }
+
+    /// Whether there is room for it, and the shapes of its items.
+    fn check_room(&mut self, submission: &Submission) -> Result<Vec<ShapeId>, Response> {
+        if let LogHealth::Stalled { reason, .. } | LogHealth::Broken { reason } = self.side.log.health() {
+            let reason = format!("nothing can be written to disk: {reason}").into();
+            return Err(Response::Busy { reason, retry_after: DISK_RETRY });
+        }
+        if let Err(no_room) = self.side.log.check_room() {
+            return Err(Response::Busy { reason: no_room.to_string().into(), retry_after: DISK_RETRY });
+        }
+        let counts = self.graphs.counts_of_all();
+        let unended = counts.total() - counts.ended();
+        let tasks = submission.items.iter().map(Item::tasks).sum();
+        if let Err(busy) = admission::room(unended, tasks, &self.side.limits.admission) {
+            return Err(Response::Busy { reason: busy.to_string().into(), retry_after: busy.retry_after });
+        }
+        let mut shapes = Vec::with_capacity(submission.items.len());
+        for item in &submission.items {
+            match self.shapes.intern(&item.spec.resources) {
+                Ok(shape) => shapes.push(shape),
+                Err(too_many) => {
+                    shapes.into_iter().for_each(|shape| self.shapes.release(shape));
+                    return Err(Response::Refused(too_many.to_string().into()));
+                }
+            }
+        }
+        Ok(shapes)
+    }
+
+    /// Writes the graph as one batch.
+    fn write(&self, graph: GraphId, head: &GraphHead, items: &[Item]) -> Vec<Appended> {
+        let mut batch = Batch::new();
+        batch.push(&Event::Graph(graph, GraphEvent::Admitted(head.clone())), 0, 0);
+        for item in items {
+            batch.push(&Event::Graph(graph, GraphEvent::ItemAdmitted(item.clone())), 0, graph.0);
+        }
+        self.side.log.append_batch(&batch)
+    }
+
+    pub(super) fn cancel(&mut self, target: Target, reply: Reply<Response>) {
+        match target {
+            Target::Task(task) => self.cancel_task(task, reply),
+            Target::Graph(graph) => self.cancel_graph(graph, reply),
+        }
+    }
+
+    fn cancel_task(&mut self, task: TaskId, reply: Reply<Response>) {
+        let (at, mut effects) = (self.side.clock.wall(), no_effects());
+        let asked = |tasks| Response::CancelAsked { tasks };
+        match self.graphs.cancel_task(task, at, &mut effects) {
+            Cancelled::Unknown => reply.send(Response::NotFound(Target::Task(task))),
+            Cancelled::Already(_) => self.when_written(reply, asked(0)),
+            Cancelled::Told => {
+                let acknowledge = Acknowledge::with(move || reply.send(asked(1)));
+                self.tell_cancel(task, acknowledge);
+            }
+            Cancelled::Closed => {
+                self.carry_out(effects);
+                // Its record is written here and now, so that it can be waited for; its turn among the
+                // others will find it written.
+                self.wake(task, Purpose::Cancel);
+                self.when_written(reply, asked(1));
+            }
+        }
+    }
+
+    fn cancel_graph(&mut self, graph: GraphId, reply: Reply<Response>) {
+        let Some(view) = self.graphs.view(graph) else {
+            return reply.send(Response::NotFound(Target::Graph(graph)));
+        };
+        let unended = view.counts.total() - view.counts.ended();
+        let mut effects = no_effects();
+        if self.graphs.cancel_graph(graph, self.side.clock.wall(), &mut effects) {
+            self.side.log.append(&Event::Graph(graph, GraphEvent::CancelAsked), 0, graph.0);
+            self.carry_out(effects);
+        }
+        self.when_written(reply, Response::CancelAsked { tasks: unended });
+    }
+
+    pub(super) fn retry(&mut self, target: Target, reply: Reply<Response>) {
+        match target {
+            Target::Task(task) => match self.graphs.may_retry(task) {
+                Ok(()) => {
+                    self.wake(task, Purpose::Retry);
+                    self.when_written(reply, Response::RetryAsked { tasks: 1 });
+                }
+                Err(refused) => reply.send(Response::Refused(refused.to_string().into())),
+            },
+            Target::Graph(graph) => self.retry_graph(graph, reply),
+        }
+    }
+
+    /// Every task of the graph that failed or was cancelled by itself; what was skipped follows.
+    fn retry_graph(&mut self, graph: GraphId, reply: Reply<Response>) {
+        if self.graphs.view(graph).is_none() {
+            return reply.send(Response::NotFound(Target::Graph(graph)));
+        }
+        let mut tasks = 0;
+        for state in [TaskState::Failed, TaskState::Cancelled] {
+            let mut from = Some(graph.first_task());
+            while let Some(first) = from {
+                let page = self.graphs.tasks(first, Some(state), PAGE);
+                for entry in page.tasks.iter().filter(|entry| self.graphs.may_retry(entry.task).is_ok()) {
+                    self.wake(entry.task, Purpose::Retry);
+                    tasks += 1;
+                }
+                from = page.next;
+            }
+        }
+        self.when_written(reply, Response::RetryAsked { tasks });
+    }
+
+    /// Answers once everything written so far is on disk.
+    fn when_written(&self, reply: Reply<Response>, answer: Response) {
+        self.side.log.when_durable(self.side.log.last(), move || reply.send(answer));
+    }
+}
+
+/// Tasks looked at in one go.
+const PAGE: usize = 1000;
+
+fn shape_of<'a>(item: &'a Item, shape: ShapeId, appended: &Appended) -> ItemShape<'a> {
+    ItemShape {
+        count: u32::try_from(item.tasks()).unwrap_or(u32::MAX),
+        priority: item.spec.priority,
+        shape,
+        first_index: item.array.map_or(0, |array| array.first),
+        parallel_limit: item.array.and_then(|array| array.parallel_limit),
+        dependencies: &item.dependencies,
+        position: appended.position,
+    }
+}

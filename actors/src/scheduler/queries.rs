@@ -1,0 +1,194 @@
+//! What the table can answer alone.
+
+use std::sync::Arc;
+
+use policy::event::{Event, GraphEvent};
+use policy::graph::{EntryView, GraphView, TaskState};
+use policy::id::{GraphId, NodeId, TaskId};
+use policy::node::Room;
+use supervision::{Address, Reply};
+
+use crate::node::NodeMessage;
+use crate::scheduler::{NamedAt, RawRow, SchedulerActor, counts};
+use crate::task::Seat;
+use crate::wire::client::{GraphRow, Response, ServerInfo, StateName, Status, Target, TaskFilter};
+
+/// Who may wait for the ends of graphs at once.
+const WAITERS_LIMIT: usize = 100_000;
+
+/// Graphs and items whose names are looked through: the newest ones.
+const NAMED_LIMIT: usize = 20_000;
+
+impl SchedulerActor {
+    pub(super) fn status(&self, server: ServerInfo) -> Status {
+        Status {
+            server,
+            tasks: counts(&self.graphs.counts_of_all()),
+            queued: self.dispatch.queued_by_priority(),
+            graphs: self.graphs.newest(None).filter(|view| view.finished_at.is_none()).count() as u64,
+            nodes: Vec::new(),
+            awake: self.side.tasks.count() as u64,
+            warnings: self.warnings(),
+        }
+    }
+
+    fn warnings(&self) -> Vec<Box<str>> {
+        match self.side.log.health() {
+            crate::log::LogHealth::Stalled { since: _, reason } | crate::log::LogHealth::Broken { reason } => {
+                vec![format!("the log cannot be written: {reason}").into()]
+            }
+            crate::log::LogHealth::Good | crate::log::LogHealth::Closed => Vec::new(),
+        }
+    }
+
+    pub(super) fn list_graphs(&mut self, before: Option<GraphId>, limit: u32) -> Response {
+        let views: Vec<_> = self.graphs.newest(before).take(limit as usize).collect();
+        Response::Graphs(views.iter().map(|view| self.graph_row(view)).collect())
+    }
+
+    pub(super) fn graph(&mut self, graph: GraphId) -> Response {
+        match self.graphs.view(graph) {
+            Some(view) => Response::Graph(self.graph_row(&view)),
+            None => Response::NotFound(Target::Graph(graph)),
+        }
+    }
+
+    pub(super) fn await_graph(&mut self, graph: GraphId, reply: Reply<Response>) {
+        match self.graphs.view(graph) {
+            Some(view) if view.finished_at.is_none() => {
+                let waiters = self.waiters.entry(graph).or_default();
+                waiters.retain(|waiter| !waiter.is_abandoned());
+                if waiters.len() < WAITERS_LIMIT {
+                    waiters.push(reply);
+                }
+            }
+            Some(view) => {
+                let answer = Response::Graph(self.graph_row(&view));
+                self.side.log.when_durable(self.side.log.last(), move || reply.send(answer));
+            }
+            None => reply.send(Response::NotFound(Target::Graph(graph))),
+        }
+    }
+
+    pub(super) fn rows(&self, filter: &TaskFilter, after: Option<TaskId>, limit: u32) -> Vec<RawRow> {
+        let mut rows = Vec::new();
+        let graphs: Vec<_> = match filter.graph {
+            Some(graph) => self.graphs.view(graph).into_iter().collect(),
+            None => self.graphs.oldest(after).collect(),
+        };
+        for view in graphs {
+            self.rows_of(&view, filter, after, (limit as usize, &mut rows));
+        }
+        rows
+    }
+
+    fn rows_of(
+        &self,
+        view: &GraphView,
+        filter: &TaskFilter,
+        after: Option<TaskId>,
+        (limit, rows): (usize, &mut Vec<RawRow>),
+    ) {
+        let first = view.graph.first_task();
+        let mut from = Some(after.map_or(first, |after| first.max(TaskId(after.0 + 1))));
+        while let Some(next) = from.filter(|_| rows.len() < limit) {
+            let page = self.graphs.tasks(next, wanted(filter), limit - rows.len());
+            rows.extend(page.tasks.iter().filter(|entry| passes(filter, entry.state)).map(|entry| self.raw(entry)));
+            from = page.next;
+        }
+    }
+
+    pub(super) fn row(&self, task: TaskId) -> Option<RawRow> {
+        let entry = self.graphs.entry(task)?;
+        let dependencies = self.graphs.dependencies(task);
+        Some(RawRow { dependencies, ..self.raw(&entry) })
+    }
+
+    fn raw(&self, entry: &EntryView) -> RawRow {
+        let seat = Seat {
+            task: entry.task,
+            graph: entry.graph,
+            item: entry.spec_position,
+            index: entry.index,
+            last: entry.position,
+        };
+        RawRow { seat, state: entry.state, dependencies: Vec::new() }
+    }
+
+    pub(super) fn named(&self) -> Vec<NamedAt> {
+        let mut named = Vec::new();
+        for view in self.graphs.newest(None) {
+            named.push(NamedAt { target: Target::Graph(view.graph), position: view.position });
+            let items = self.graphs.items(view.graph);
+            named.extend(items.map(|(task, position)| NamedAt { target: Target::Task(task), position }));
+            if named.len() >= NAMED_LIMIT {
+                break;
+            }
+        }
+        named.truncate(NAMED_LIMIT);
+        named
+    }
+
+    fn graph_row(&mut self, view: &GraphView) -> GraphRow {
+        GraphRow {
+            graph: view.graph,
+            name: self.name(view),
+            submitted: view.admitted_at,
+            ended: view.finished_at,
+            tasks: counts(&view.counts),
+        }
+    }
+
+    /// A graph's name, read from its record the first time after a restart.
+    fn name(&mut self, view: &GraphView) -> Arc<str> {
+        if let Some(name) = self.names.get(&view.graph) {
+            return Arc::clone(name);
+        }
+        let name = match self.side.log.read_at(view.position).map(|record| record.event) {
+            Ok(Event::Graph(_, GraphEvent::Admitted(head))) => head.name,
+            Ok(_) | Err(_) => "?".into(),
+        };
+        self.names.insert(view.graph, Arc::clone(&name));
+        name
+    }
+
+    /// What a node can still be given.
+    pub(super) fn node_changed(&mut self, node: &NodeId, room: Option<Room>, reservations: u64) {
+        self.node(node);
+        self.dispatch.node_changed(node, room, reservations);
+    }
+
+    /// The actor of a node, known to the dispatcher from now on.
+    pub(super) fn node(&mut self, node: &NodeId) -> Option<Address<NodeMessage>> {
+        let address = self.side.nodes.get_or_start(node, &self.side)?;
+        if !self.dispatch.knows(node) {
+            self.dispatch.add_node(node, address.clone());
+        }
+        Some(address)
+    }
+}
+
+/// The one state of the table that a filter asks for, where it asks for one.
+fn wanted(filter: &TaskFilter) -> Option<TaskState> {
+    match filter.states.as_slice() {
+        [one] => Some(state(*one)),
+        _ => None,
+    }
+}
+
+fn passes(filter: &TaskFilter, is: TaskState) -> bool {
+    filter.states.is_empty() || filter.states.iter().any(|wanted| state(*wanted) == is)
+}
+
+fn state(name: StateName) -> TaskState {
+    match name {
+        StateName::Waiting => TaskState::Waiting,
+        StateName::Ready => TaskState::Ready,
+        StateName::BackingOff => TaskState::BackingOff,
+        StateName::Granted | StateName::Running => TaskState::Active,
+        StateName::Succeeded => TaskState::Succeeded,
+        StateName::Failed => TaskState::Failed,
+        StateName::Cancelled => TaskState::Cancelled,
+        StateName::Skipped => TaskState::Skipped,
+    }
+}

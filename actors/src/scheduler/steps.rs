@@ -1,0 +1,184 @@
+//! What happens to tasks, and what follows for others.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use policy::event::Next;
+use policy::graph::{Closed, ClosedBy, Effects, Mark, Ready, TaskState};
+use policy::id::{GraphId, TaskId, TaskRange};
+use policy::time::Moment;
+use supervision::Me;
+
+use crate::node::NodeMessage;
+use crate::queue::QueueMessage;
+use crate::scheduler::{SLICE, SchedulerActor, SchedulerMessage, TIMER_RESOLUTION, no_effects};
+use crate::task::{Acknowledge, Purpose, Step};
+
+impl SchedulerActor {
+    pub(super) fn stepped(&mut self, task: TaskId, step: Step, mark: Mark) {
+        let mut effects = no_effects();
+        match step {
+            Step::Granted(attempt) => self.graphs.granted(task, attempt, mark, &mut effects),
+            Step::Noted => self.graphs.noted(task, mark),
+            Step::RetryAsked => self.graphs.retry(task, mark, &mut effects),
+            Step::Over(Next::Finish(outcome)) => {
+                self.placed.remove(&task);
+                self.graphs.ended(task, TaskState::from(&outcome), mark, &mut effects);
+            }
+            Step::Over(Next::RetryAfter(wait)) => {
+                self.placed.remove(&task);
+                if self.graphs.backs_off(task, mark, &mut effects) {
+                    self.backing_off.push(Reverse((self.now() + wait, task)));
+                }
+            }
+        }
+        self.carry_out(effects);
+    }
+
+    /// Does what a change has led to.
+    pub(super) fn carry_out(&mut self, effects: Effects) {
+        let Effects { ready, closed, revived, tell, finished } = effects;
+        for closed in closed {
+            self.close(closed);
+        }
+        for Ready { tasks, priority, shape } in ready {
+            self.dispatch.queued(shape, priority, u64::from(tasks.count));
+            let arrival = self.next_arrival;
+            self.next_arrival = arrival.after(u64::from(tasks.count));
+            self.side.queue(priority).tell(QueueMessage::Push { tasks, shape, arrival });
+        }
+        self.reviving.extend(revived);
+        for tasks in tell {
+            tasks.iter().for_each(|task| self.tell_cancel(task, Acknowledge::nobody()));
+        }
+        for graph in finished {
+            self.graph_ended(graph);
+        }
+    }
+
+    /// Ended by consequence: out of the queue at once, its record in its turn.
+    fn close(&mut self, closed: Closed) {
+        if closed.was == TaskState::Ready {
+            self.dispatch.unqueued(closed.shape, closed.priority, u64::from(closed.tasks.count));
+            self.side.queue(closed.priority).tell(QueueMessage::Remove { tasks: closed.tasks, shape: closed.shape });
+        }
+        self.closing.push_back(closed);
+    }
+
+    /// The next slice of the records that are still to be written.
+    pub(super) fn go_on(&mut self) {
+        self.continuing = false;
+        let mut left = SLICE;
+        while left > 0
+            && let Some(closed) = self.closing.front_mut()
+        {
+            let by = closed.by;
+            let tasks = take(&mut closed.tasks, left);
+            if closed.tasks.count == 0 {
+                self.closing.pop_front();
+            }
+            left -= tasks.count as usize;
+            tasks.iter().for_each(|task| self.write_end(task, by));
+        }
+        while left > 0
+            && let Some(range) = self.reviving.front_mut()
+        {
+            let tasks = take(range, left);
+            if range.count == 0 {
+                self.reviving.pop_front();
+            }
+            left -= tasks.count as usize;
+            tasks.iter().for_each(|task| self.wake(task, Purpose::Retry));
+        }
+    }
+
+    fn write_end(&mut self, task: TaskId, by: ClosedBy) {
+        self.wake(task, match by {
+            ClosedBy::Skip(because) => Purpose::Skip(because),
+            ClosedBy::Cancel => Purpose::Cancel,
+        });
+    }
+
+    /// Wakes a task for something that its start does whole.
+    pub(super) fn wake(&self, task: TaskId, purpose: Purpose) {
+        if let Some(seat) = self.seat(task) {
+            let _ = self.side.wake(seat, purpose);
+        }
+    }
+
+    /// Tells an active task, through the node where it is awake.
+    pub(super) fn tell_cancel(&mut self, task: TaskId, acknowledge: Acknowledge) {
+        let node = self.placed.get(&task).and_then(|placed| self.side.nodes.get(&placed.node));
+        match node {
+            Some(node) => node.tell(NodeMessage::Cancel { task, acknowledge }),
+            None => self.side.log.when_durable(self.side.log.last(), move || acknowledge.now()),
+        }
+    }
+
+    /// The node has nothing of the task: its step back to us is on its way, or was handled meanwhile. The
+    /// table remembers that the task is to be cancelled.
+    pub(super) fn not_awake(&mut self, task: TaskId, acknowledge: Acknowledge) {
+        let Some(entry) = self.graphs.entry(task) else { return acknowledge.now() };
+        if entry.state == TaskState::Active {
+            // Its reservation came back as `Returned`, which is behind this message: cancelled there.
+            self.side.log.when_durable(self.side.log.last(), move || acknowledge.now());
+        } else {
+            let mut effects = no_effects();
+            self.graphs.cancel_task(task, self.side.clock.wall(), &mut effects);
+            self.carry_out(effects);
+            self.side.log.when_durable(self.side.log.last(), move || acknowledge.now());
+        }
+    }
+
+    fn graph_ended(&mut self, graph: GraphId) {
+        let waiters = self.waiters.remove(&graph).unwrap_or_default();
+        if !waiters.is_empty() {
+            let answer = self.graph(graph);
+            self.side.log.when_durable(self.side.log.last(), move || {
+                waiters.into_iter().for_each(|waiter| waiter.send(answer.clone()));
+            });
+        }
+        self.forget_overdue();
+    }
+
+    /// Forgets what is kept beyond the limits.
+    fn forget_overdue(&mut self) {
+        let now = self.side.clock.wall();
+        while let Some(graph) = self.graphs.overdue(&self.side.limits.retention, now) {
+            let Some(shapes) = self.graphs.forget(graph) else { return };
+            shapes.into_iter().for_each(|shape| self.shapes.release(shape));
+            self.names.remove(&graph);
+        }
+    }
+
+    pub(super) fn backoff_due(&mut self) {
+        self.backoff_armed = None;
+        let now = self.now();
+        while let Some(Reverse((due, task))) = self.backing_off.peek().copied()
+            && due <= now
+        {
+            self.backing_off.pop();
+            let mut effects = no_effects();
+            self.graphs.due(task, &mut effects);
+            self.carry_out(effects);
+        }
+    }
+
+    /// Arms the timer for the first wait that ends, unless it is armed for that or earlier.
+    pub(super) fn arm_backoff(&mut self, me: &Me<SchedulerMessage>) {
+        let Some(Reverse((due, _))) = self.backing_off.peek().copied() else { return };
+        if self.backoff_armed.is_none_or(|armed: Moment| armed > due) {
+            self.backoff_armed = Some(due);
+            let wait: Duration = due.since(self.now());
+            me.after(wait.max(TIMER_RESOLUTION), SchedulerMessage::BackoffDue);
+        }
+    }
+}
+
+/// Takes at most `most` tasks from the front of a range.
+fn take(range: &mut TaskRange, most: usize) -> TaskRange {
+    let count = range.count.min(u32::try_from(most).unwrap_or(u32::MAX));
+    let taken = TaskRange { first: range.first, count };
+    *range = TaskRange { first: taken.end(), count: range.count - count };
+    taken
+}

@@ -1,0 +1,184 @@
+//! Whom the actors of the scheduler side know: their addresses and shared handles, made before any of them
+//! starts. Holds nothing that changes by itself.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use policy::id::{Epoch, NodeId, Token};
+use policy::lease::LeaseTerms;
+use policy::task::Priority;
+use supervision::Address;
+use supervision::dynamic::{Dynamic, Options};
+
+use crate::clock::Clock;
+use crate::config::Limits;
+use crate::lease::{LeaseActor, LeaseArgs, LeaseMessage, NodeDeadline};
+use crate::log::Log;
+use crate::node::{NodeActor, NodeArgs, NodeMessage};
+use crate::queue::QueueMessage;
+use crate::scheduler::SchedulerMessage;
+use crate::story::Items;
+use crate::task::{Purpose, Seat, TaskActor, TaskArgs, TaskMessage};
+use crate::tree;
+
+/// Node names known at once: far above the fleets this is made for, low enough to hold their actors.
+pub const NODES_LIMIT: usize = 1024;
+
+/// What the actors of the scheduler side share.
+#[derive(Debug)]
+pub struct Side {
+    /// Where facts go.
+    pub log: Log,
+    /// The time.
+    pub clock: Clock,
+    /// How leases are timed.
+    pub terms: LeaseTerms,
+    /// How much of everything.
+    pub limits: Limits,
+    /// The scheduler.
+    pub scheduler: Address<SchedulerMessage>,
+    /// The queues, by priority: low, normal, high, critical.
+    pub queues: [Address<QueueMessage>; 4],
+    /// All awake tasks.
+    pub tasks: Dynamic<TaskActor>,
+    /// All leases.
+    pub leases: Dynamic<LeaseActor>,
+    /// All nodes.
+    pub nodes: Nodes,
+    /// The items used last.
+    pub items: Items,
+    epoch: AtomicU32,
+}
+
+impl Side {
+    /// Addresses nobody stands behind yet.
+    #[must_use]
+    pub fn new(log: Log, clock: Clock, terms: LeaseTerms, limits: Limits) -> Arc<Self> {
+        let queue = |priority: Priority| Address::new("queue", priority.to_string());
+        let tasks = Options { limit: limits.awake_tasks, ..Options::default() };
+        Arc::new(Self {
+            log,
+            clock,
+            terms,
+            scheduler: Address::new("scheduler", ""),
+            queues: [Priority::Low, Priority::Normal, Priority::High, Priority::Critical].map(queue),
+            tasks: Dynamic::transient("tasks", tasks, tree::DYNAMIC_INTENSITY, Some(tree::RESTART_BACKOFF)),
+            leases: Dynamic::transient("leases", tasks, tree::DYNAMIC_INTENSITY, Some(tree::RESTART_BACKOFF)),
+            nodes: Nodes::new(Dynamic::transient(
+                "nodes",
+                Options { limit: NODES_LIMIT, ..Options::default() },
+                tree::DYNAMIC_INTENSITY,
+                Some(tree::RESTART_BACKOFF),
+            )),
+            items: Items::default(),
+            epoch: AtomicU32::new(0),
+            limits,
+        })
+    }
+
+    /// The present reign.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::Relaxed))
+    }
+
+    /// A new reign begins.
+    pub fn set_epoch(&self, epoch: Epoch) {
+        self.epoch.store(epoch.0, Ordering::Relaxed);
+    }
+
+    /// The queue of a priority.
+    #[must_use]
+    pub fn queue(&self, priority: Priority) -> &Address<QueueMessage> {
+        &self.queues[priority as usize]
+    }
+
+    /// Wakes the actor of a task; `None` where it could not start, which is logged.
+    #[must_use]
+    pub fn wake(self: &Arc<Self>, seat: Seat, purpose: Purpose) -> Option<Address<TaskMessage>> {
+        let address = Address::new("task", seat.task.to_string());
+        match self.tasks.start(TaskArgs::new(seat, Arc::clone(self), purpose), &address) {
+            Ok(()) => Some(address),
+            Err(refusal) => {
+                tracing::error!(task = %seat.task, %refusal, "a task could not be woken");
+                None
+            }
+        }
+    }
+
+    /// Starts the lease of a grant.
+    #[must_use]
+    pub fn start_lease(
+        &self,
+        token: Token,
+        deadline: &NodeDeadline,
+        task: &Address<TaskMessage>,
+    ) -> Address<LeaseMessage> {
+        let address = Address::new("lease", token.to_string());
+        let (deadline, task) = (deadline.clone(), task.clone());
+        let args = LeaseArgs { token, deadline, task, clock: self.clock };
+        if let Err(refusal) = self.leases.start(args, &address) {
+            tracing::error!(%token, %refusal, "a lease could not be started");
+        }
+        address
+    }
+}
+
+/// The nodes' actors by name.
+#[derive(Debug)]
+pub struct Nodes {
+    actors: Dynamic<NodeActor>,
+    addresses: Mutex<BTreeMap<NodeId, Address<NodeMessage>>>,
+}
+
+impl Nodes {
+    /// None yet; their actors will live under `actors`.
+    #[must_use]
+    pub fn new(actors: Dynamic<NodeActor>) -> Self {
+        Self { actors, addresses: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// The actor of a node, started now if the node is new; `None` where there are too many.
+    pub fn get_or_start(&self, node: &NodeId, side: &Arc<Side>) -> Option<Address<NodeMessage>> {
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(address) = addresses.get(node) {
+            return Some(address.clone());
+        }
+        if addresses.len() >= NODES_LIMIT {
+            return None;
+        }
+        let address = Address::new("node", &*node.0);
+        let args = NodeArgs { node: node.clone(), side: Arc::clone(side) };
+        if let Err(refusal) = self.actors.start(args, &address) {
+            tracing::error!(%node, %refusal, "a node could not be started");
+            return None;
+        }
+        addresses.insert(node.clone(), address.clone());
+        Some(address)
+    }
+
+    /// What goes into the tree.
+    #[must_use]
+    pub fn child(&self) -> supervision::supervisor::Child {
+        self.actors.child()
+    }
+
+    /// A new reign begins with none.
+    pub fn forget_all(&self) {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The actor of a node that is known.
+    #[must_use]
+    pub fn get(&self, node: &NodeId) -> Option<Address<NodeMessage>> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).get(node).cloned()
+    }
+
+    /// All that are known, by name.
+    #[must_use]
+    pub fn all(&self) -> Vec<(NodeId, Address<NodeMessage>)> {
+        let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        addresses.iter().map(|(node, address)| (node.clone(), address.clone())).collect()
+    }
+}

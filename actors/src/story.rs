@@ -1,0 +1,164 @@
+//! A task's story: its records in the log, walked backwards from the last one.
+//!
+//! Each record of a task names the position of the one before it, so a task that sleeps needs no memory
+//! but one position. Reads the log, never writes.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use policy::event::{Event, GraphEvent, Item, LogPosition, Record};
+use policy::lifecycle::Life;
+use rustc_hash::FxHashMap;
+
+use crate::log::{Log, ReadError};
+
+/// Records of one task that are walked at the most: a thousand attempts with all they bring. A chain that
+/// is longer is damaged.
+const RECORDS_LIMIT: usize = 10_000;
+
+/// Specifications kept in memory: members of an array and retries share one, and a fleet has about this
+/// many different ones in hand at a time.
+const SPECS_LIMIT: usize = 1024;
+
+/// Why a story cannot be told.
+#[derive(Debug, thiserror::Error)]
+pub enum StoryError {
+    /// A record cannot be read.
+    #[error("the record at {position} cannot be read: {source}")]
+    Unreadable {
+        /// Where it should be.
+        position: LogPosition,
+        /// Why not.
+        source: ReadError,
+    },
+    /// Another kind of record than expected.
+    #[error("the record at {0} is not of the kind expected there")]
+    Unexpected(LogPosition),
+    /// It does not end.
+    #[error("the story that ends at {0} has more than 10,000 records")]
+    Endless(LogPosition),
+}
+
+/// A task's state, folded from its records.
+#[derive(Debug, Default)]
+pub struct Story {
+    /// Its life.
+    pub life: Life,
+    /// The number of its last event among its own.
+    pub sequence: u32,
+    /// The number of its last record in the log; 0 where there is none.
+    pub number: u64,
+}
+
+/// Folds the story that ends at `last`; 0 for none yet.
+///
+/// # Errors
+/// When a record cannot be read or is not the task's.
+pub fn so_far(log: &Log, last: LogPosition) -> Result<Story, StoryError> {
+    let mut story = Story::default();
+    for (position, record) in records(log, last)? {
+        let Event::Task { sequence, event, .. } = &record.event else {
+            return Err(StoryError::Unexpected(position));
+        };
+        story.life.apply(event);
+        story.sequence = *sequence;
+        story.number = record.number;
+    }
+    Ok(story)
+}
+
+/// All records of the story that ends at `last`, in order.
+///
+/// # Errors
+/// When a record cannot be read or is not a task's.
+pub fn records(log: &Log, last: LogPosition) -> Result<Vec<(LogPosition, Record)>, StoryError> {
+    let mut backwards = Vec::new();
+    let mut position = last;
+    while position != 0 {
+        let record = read(log, position)?;
+        let Event::Task { previous, .. } = record.event else {
+            return Err(StoryError::Unexpected(position));
+        };
+        backwards.push((position, record));
+        position = previous;
+        if backwards.len() > RECORDS_LIMIT {
+            return Err(StoryError::Endless(last));
+        }
+    }
+    backwards.reverse();
+    Ok(backwards)
+}
+
+fn read(log: &Log, position: LogPosition) -> Result<Record, StoryError> {
+    log.read_at(position).map_err(|source| StoryError::Unreadable { position, source })
+}
+
+/// What is at an item's record.
+#[derive(Debug, Clone)]
+pub struct ItemRecord {
+    /// The item.
+    pub item: Arc<Item>,
+    /// The record's own number.
+    pub number: u64,
+    /// The number of the graph's first record.
+    pub correlation: u64,
+    /// When it was submitted.
+    pub at: policy::time::Timestamp,
+}
+
+/// Items by their position in the log, the last used ones kept.
+#[derive(Debug, Default)]
+pub struct Items(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    items: FxHashMap<LogPosition, ItemRecord>,
+    order: VecDeque<LogPosition>,
+}
+
+impl Items {
+    /// The item whose record is at `position`.
+    ///
+    /// # Errors
+    /// When there is no such record.
+    pub fn get(&self, log: &Log, position: LogPosition) -> Result<ItemRecord, StoryError> {
+        if let Some(kept) = self.kept().items.get(&position) {
+            return Ok(kept.clone());
+        }
+        let item = read_item(log, position)?;
+        self.keep(position, item.clone());
+        Ok(item)
+    }
+
+    fn keep(&self, position: LogPosition, item: ItemRecord) {
+        let mut kept = self.kept();
+        if kept.items.insert(position, item).is_none() {
+            kept.order.push_back(position);
+        }
+        if kept.order.len() > SPECS_LIMIT
+            && let Some(oldest) = kept.order.pop_front()
+        {
+            kept.items.remove(&oldest);
+        }
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads an item past the kept ones, for readers that pass over many.
+///
+/// # Errors
+/// When there is no such record.
+pub fn read_item(log: &Log, position: LogPosition) -> Result<ItemRecord, StoryError> {
+    let Record { number, correlation, at, event, .. } = read(log, position)?;
+    match event {
+        Event::Graph(_, GraphEvent::ItemAdmitted(item)) => {
+            Ok(ItemRecord { item: Arc::new(item), number, correlation, at })
+        }
+        Event::Graph(..) | Event::Task { .. } | Event::Node(..) | Event::Scheduler(_) => {
+            Err(StoryError::Unexpected(position))
+        }
+    }
+}

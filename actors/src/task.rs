@@ -1,0 +1,385 @@
+//! The task actor: awake from a node's reservation to the end of the attempt, or while a waiting task is
+//! cancelled or skipped.
+//!
+//! **Role.** Owns its attempts and their tokens (P2): nothing happens to a task but through its [`Life`].
+//! **Decides with** `policy::lifecycle`. **Parent** tasks (dynamic, transient, sharded).
+//! **Hears** node: `Reported`, `Stop`-free facts; lease: `LeaseExpired`; scheduler, through the node: `Cancel`.
+//! **Tells** node: `Granted`, `Declined`, `StopAttempt`, `AttemptClosed`; scheduler: `AttemptOver`.
+//! **On crash** it is started again from its records in the log; a report it lost comes again with the
+//! node's next heartbeat.
+//! **Invariant.** What leaves the process (a grant, an acknowledgement) follows a record that is on disk.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use policy::event::{Event, LogPosition, Next, TaskEvent};
+use policy::graph::Mark;
+use policy::id::{AttemptNumber, GraphId, NodeId, NodeSession, TaskId, Token};
+use policy::lifecycle::AttemptEnd;
+use policy::task::{AttemptOutcome, LossReason, TaskOutcome, Usage};
+use strum::IntoStaticStr;
+use supervision::{Actor, ActorError, Address, Me, Message};
+
+use crate::log::Appended;
+use crate::node::NodeMessage;
+use crate::scheduler::SchedulerMessage;
+use crate::side::Side;
+use crate::story::{self, ItemRecord, Story};
+use crate::wire::fleet::{Grant, Phase};
+
+/// What a task can be told.
+#[derive(Debug, IntoStaticStr)]
+pub enum TaskMessage {
+    /// The node says how far the attempt is.
+    Reported {
+        /// The grant it runs under.
+        token: Token,
+        /// How far it is.
+        phase: Phase,
+        /// The report's place among those of the node's session.
+        order: u64,
+    },
+    /// The right to run the attempt has ended for certain.
+    LeaseExpired {
+        /// The grant it belonged to.
+        token: Token,
+    },
+    /// The node no longer holds the attempt, for this reason.
+    Lost {
+        /// The grant it belonged to.
+        token: Token,
+        /// Why.
+        reason: LossReason,
+    },
+    /// Somebody asks for its end.
+    Cancel(Acknowledge),
+}
+
+impl Message for TaskMessage {
+    fn kind(&self) -> &'static str {
+        self.into()
+    }
+}
+
+/// What to do once a request is safely on disk; dropping it unused means the request came to nothing new.
+pub struct Acknowledge(Option<Box<dyn FnOnce() + Send>>);
+
+impl Acknowledge {
+    /// Does `act` once.
+    #[must_use]
+    pub fn with(act: impl FnOnce() + Send + 'static) -> Self {
+        Self(Some(Box::new(act)))
+    }
+
+    /// Nobody waits.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self(None)
+    }
+
+    /// Does it.
+    pub fn now(self) {
+        if let Some(act) = self.0 {
+            act();
+        }
+    }
+}
+
+impl fmt::Debug for Acknowledge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Acknowledge")
+    }
+}
+
+/// What a task tells the scheduler of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// It was granted an attempt.
+    Granted(AttemptNumber),
+    /// An attempt, or the whole, is over.
+    Over(Next),
+    /// It is to be tried again.
+    RetryAsked,
+    /// Something that changes nothing for others: it started, or is to be cancelled.
+    Noted,
+}
+
+/// Where a task sits: what is known of it without waking it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seat {
+    /// The task.
+    pub task: TaskId,
+    /// Its graph.
+    pub graph: GraphId,
+    /// Where its item's record is in the log.
+    pub item: LogPosition,
+    /// Its index, if it is a member of an array.
+    pub index: u64,
+    /// Where its own last record is; 0 where it has none.
+    pub last: LogPosition,
+}
+
+/// Why a task is woken.
+#[derive(Debug, Clone)]
+pub enum Purpose {
+    /// A node has room for it.
+    Grant {
+        /// The node's actor.
+        node: Address<NodeMessage>,
+        /// The node.
+        name: NodeId,
+        /// Its session.
+        session: NodeSession,
+    },
+    /// It holds a grant from before a restart.
+    Resume {
+        /// The node's actor.
+        node: Address<NodeMessage>,
+    },
+    /// Somebody asks for its end.
+    Cancel,
+    /// A task it depends on did not succeed.
+    Skip(TaskId),
+    /// Somebody asks for another try.
+    Retry,
+}
+
+/// Everything a task needs to start.
+#[derive(Debug, Clone)]
+pub struct TaskArgs {
+    /// Where it sits.
+    pub seat: Seat,
+    /// Whom it knows.
+    pub side: Arc<Side>,
+    /// Why it is woken.
+    pub purpose: Purpose,
+    life: Arc<Incarnations>,
+}
+
+/// What survives a restart of the actor.
+#[derive(Debug)]
+struct Incarnations {
+    started: AtomicBool,
+    last: AtomicU64,
+}
+
+impl TaskArgs {
+    /// Wakes the task at `seat` for `purpose`.
+    #[must_use]
+    pub fn new(seat: Seat, side: Arc<Side>, purpose: Purpose) -> Self {
+        let life = Incarnations { started: AtomicBool::new(false), last: AtomicU64::new(seat.last) };
+        Self { seat, side, purpose, life: Arc::new(life) }
+    }
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct TaskActor {
+    args: TaskArgs,
+    item: ItemRecord,
+    story: Story,
+}
+
+impl Actor for TaskActor {
+    const KIND: &'static str = "task";
+    type Message = TaskMessage;
+    type Args = TaskArgs;
+
+    fn start(args: TaskArgs, me: &Me<TaskMessage>) -> Result<Self, ActorError> {
+        let item = args.side.items.get(&args.side.log, args.seat.item)?;
+        let story = story::so_far(&args.side.log, args.life.last.load(Ordering::Relaxed))?;
+        let again = args.life.started.swap(true, Ordering::Relaxed);
+        let mut task = Self { args, item, story };
+        if again {
+            task.resume(me);
+        } else {
+            task.begin(me);
+        }
+        Ok(task)
+    }
+
+    fn handle(&mut self, message: TaskMessage, me: &Me<TaskMessage>) -> Result<(), ActorError> {
+        match message {
+            TaskMessage::Reported { token, phase, order } => self.reported(token, phase, order, me),
+            TaskMessage::LeaseExpired { token } => self.lost(token, LossReason::LeaseExpired, me),
+            TaskMessage::Lost { token, reason } => self.lost(token, reason, me),
+            TaskMessage::Cancel(acknowledge) => self.cancel(acknowledge, me),
+        }
+        Ok(())
+    }
+}
+
+impl TaskActor {
+    fn begin(&mut self, me: &Me<TaskMessage>) {
+        match self.args.purpose.clone() {
+            Purpose::Grant { node, name, session } => self.grant(&node, name, session, me),
+            Purpose::Resume { .. } => self.resume(me),
+            Purpose::Cancel => self.cancel(Acknowledge::nobody(), me),
+            Purpose::Skip(because) => self.skip(because, me),
+            Purpose::Retry => self.retry(me),
+        }
+    }
+
+    /// Goes on after a restart: with the attempt, if it holds one.
+    fn resume(&mut self, me: &Me<TaskMessage>) {
+        if let Some(holder) = self.story.life.holder() {
+            let grant = self.grant_under(holder.token, AttemptNumber(self.story.life.attempts()));
+            let granted = NodeMessage::Granted { grant, task: me.address().clone() };
+            return self.tell_node(granted);
+        }
+        if let Some(node) = self.node() {
+            node.tell(NodeMessage::Declined { task: self.args.seat.task });
+        }
+        me.stop();
+    }
+
+    fn grant(&mut self, node: &Address<NodeMessage>, name: NodeId, session: NodeSession, me: &Me<TaskMessage>) {
+        let task = self.args.seat.task;
+        let Ok(attempt) = self.story.life.may_grant() else {
+            node.tell(NodeMessage::Declined { task });
+            return me.stop();
+        };
+        let epoch = self.args.side.epoch();
+        let appended = self.append(|number| TaskEvent::Granted {
+            token: Token::numbered(epoch, number),
+            attempt,
+            node: name.clone(),
+            session,
+        });
+        self.tell_scheduler(Step::Granted(attempt), appended);
+        let grant = self.grant_under(Token::numbered(epoch, appended.number), attempt);
+        let (node, address) = (node.clone(), me.address().clone());
+        self.args.side.log.when_durable(appended.number, move || {
+            node.tell(NodeMessage::Granted { grant, task: address });
+        });
+    }
+
+    fn grant_under(&self, token: Token, attempt: AttemptNumber) -> Box<Grant> {
+        let Seat { task, graph, index, .. } = self.args.seat;
+        let array_index = self.item.item.array.map(|_| index);
+        Box::new(Grant { token, task, graph, attempt, array_index, spec: Arc::clone(&self.item.item.spec) })
+    }
+
+    fn reported(&mut self, token: Token, phase: Phase, order: u64, me: &Me<TaskMessage>) {
+        match phase {
+            Phase::Staged => {}
+            Phase::Running { pid } => {
+                if let Ok(event) = self.story.life.started(token, pid, order) {
+                    let appended = self.append(|_| event.clone());
+                    self.tell_scheduler(Step::Noted, appended);
+                }
+            }
+            Phase::Ended { outcome, usage } => self.ended(AttemptEnd { token, outcome, usage, order }, me),
+        }
+    }
+
+    fn lost(&mut self, token: Token, reason: LossReason, me: &Me<TaskMessage>) {
+        let outcome = AttemptOutcome::Lost(reason);
+        self.ended(AttemptEnd { token, outcome, usage: Usage::default(), order: 0 }, me);
+    }
+
+    fn cancel(&mut self, acknowledge: Acknowledge, me: &Me<TaskMessage>) {
+        let Ok(events) = self.story.life.cancel() else {
+            // Asked before, or over: that is on disk or on its way there.
+            self.after_last_record(acknowledge);
+            if self.story.life.holder().is_none() {
+                me.stop();
+            }
+            return;
+        };
+        for event in events {
+            let appended = self.append(|_| event.clone());
+            let ended = event == TaskEvent::Finished(TaskOutcome::Cancelled);
+            let over = || Step::Over(Next::Finish(TaskOutcome::Cancelled));
+            self.tell_scheduler(if ended { over() } else { Step::Noted }, appended);
+            if ended {
+                me.stop();
+            }
+        }
+        self.after_last_record(acknowledge);
+        if let Some(holder) = self.story.life.holder() {
+            self.stop_attempt(holder.token);
+        }
+    }
+
+    /// Goes the way the grant went, so that it cannot overtake it.
+    fn stop_attempt(&self, token: Token) {
+        if let Some(node) = self.node().cloned() {
+            let stop = NodeMessage::StopAttempt { token };
+            self.args.side.log.when_durable(self.story.number, move || node.tell(stop));
+        }
+    }
+
+    fn skip(&mut self, because: TaskId, me: &Me<TaskMessage>) {
+        if let Ok(event) = self.story.life.skip(because) {
+            let appended = self.append(|_| event.clone());
+            self.tell_scheduler(Step::Over(Next::Finish(TaskOutcome::Skipped(because))), appended);
+        }
+        me.stop();
+    }
+
+    fn retry(&mut self, me: &Me<TaskMessage>) {
+        if let Ok(event) = self.story.life.retry() {
+            let appended = self.append(|_| event.clone());
+            self.tell_scheduler(Step::RetryAsked, appended);
+        }
+        me.stop();
+    }
+
+    fn ended(&mut self, end: AttemptEnd, me: &Me<TaskMessage>) {
+        let (token, jitter) = (end.token, jitter_of(end.token));
+        let Ok(event) = self.story.life.attempt_ended(end, &self.item.item.spec.retry, jitter) else { return };
+        let appended = self.append(|_| event.clone());
+        let TaskEvent::AttemptEnded { next, .. } = event else { return };
+        self.tell_scheduler(Step::Over(next), appended);
+        if let Some(node) = self.node().cloned() {
+            let closed = NodeMessage::AttemptClosed { token };
+            self.args.side.log.when_durable(appended.number, move || node.tell(closed));
+        }
+        me.stop();
+    }
+
+    fn tell_scheduler(&self, step: Step, appended: Appended) {
+        let mark = Mark { position: appended.position, sequence: self.story.sequence, at: appended.at };
+        self.args.side.scheduler.tell(SchedulerMessage::Stepped { task: self.args.seat.task, step, mark });
+    }
+
+    fn node(&self) -> Option<&Address<NodeMessage>> {
+        match &self.args.purpose {
+            Purpose::Grant { node, .. } | Purpose::Resume { node } => Some(node),
+            Purpose::Cancel | Purpose::Skip(_) | Purpose::Retry => None,
+        }
+    }
+
+    fn tell_node(&self, message: NodeMessage) {
+        if let Some(node) = self.node() {
+            node.tell(message);
+        }
+    }
+
+    /// Logs what has happened and takes note of it.
+    fn append(&mut self, event: impl Fn(u64) -> TaskEvent) -> Appended {
+        self.story.sequence += 1;
+        let (task, sequence) = (self.args.seat.task, self.story.sequence);
+        let previous = self.args.life.last.load(Ordering::Relaxed);
+        let cause = if self.story.number == 0 { self.item.number } else { self.story.number };
+        let appended = self.args.side.log.append_numbered((cause, self.item.correlation), |number| {
+            Event::Task { task, sequence, previous, event: event(number) }
+        });
+        self.story.life.apply(&event(appended.number));
+        self.story.number = appended.number;
+        self.args.life.last.store(appended.position, Ordering::Relaxed);
+        appended
+    }
+
+    fn after_last_record(&self, acknowledge: Acknowledge) {
+        self.args.side.log.when_durable(self.story.number, move || acknowledge.now());
+    }
+}
+
+/// Spreads waits without a source of chance: the token's own bits, mixed.
+fn jitter_of(token: Token) -> u32 {
+    let mixed = token.0.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
+    u32::try_from(mixed % 1001).unwrap_or(0)
+}

@@ -1,0 +1,76 @@
+//! Who supervises whom, on one screen.
+//!
+//! ```text
+//! scheduler side (rest for one)              machine side (rest for one)
+//! ├─ log                                     └─ worker
+//! ├─ core (one for all)
+//! │  ├─ nodes*   one actor per node
+//! │  ├─ leases*  one per granted attempt
+//! │  ├─ tasks*   one per awake task
+//! │  ├─ low, normal, high, critical
+//! │  ├─ scheduler
+//! │  └─ gateway
+//! └─ what the program adds: the link's listener
+//! ```
+//!
+//! \* dynamic: started alone, restarted alone. The rest of the core restarts together, by replay of the
+//! log: one path for the crash of an actor and of the process. The log outlives everyone; when it is
+//! broken nothing can be promised any more, so its end is the end of the program, which the service
+//! manager starts again. The front door opens last and closes first.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::task::Priority;
+use strum::VariantArray;
+use supervision::{Address, Backoff, Child, Intensity, Strategy, SupervisorArgs};
+
+use crate::gateway::{GatewayActor, GatewayArgs, GatewayMessage};
+use crate::log::actor::{LogActor, LogArgs, LogMessage};
+use crate::queue::{QueueActor, QueueArgs};
+use crate::scheduler::{SchedulerActor, SchedulerArgs};
+use crate::side::Side;
+use crate::wire::client::ServerInfo;
+
+/// Restarts of the core: a panic that comes back at once after a replay will come back for ever.
+const CORE_INTENSITY: Intensity = Intensity::new(5, Duration::from_secs(60));
+
+/// Restarts of tasks, leases or nodes, all of a kind together.
+pub const DYNAMIC_INTENSITY: Intensity = Intensity::new(100, Duration::from_secs(10));
+
+/// Before a dynamic child is started again.
+pub const RESTART_BACKOFF: Backoff =
+    Backoff { first: Duration::from_millis(10), most: Duration::from_secs(1), healthy_after: Duration::from_secs(10) };
+
+/// The scheduler side with its front door `gateway`; `last` are the children that the program adds.
+#[must_use]
+pub fn scheduler_side(
+    side: &Arc<Side>,
+    gateway: &Address<GatewayMessage>,
+    server: &ServerInfo,
+    last: Vec<Child>,
+) -> SupervisorArgs {
+    let log = side.log.clone();
+    let args = move || LogArgs { log: log.clone() };
+    let log = Child::worker::<LogActor>("log", &Address::<LogMessage>::new("log", ""), args);
+    let mut children = vec![log, Child::supervisor(core(side, gateway, server))];
+    children.extend(last);
+    SupervisorArgs::new("scheduler-side", Strategy::RestForOne, Intensity::NONE, children)
+}
+
+fn core(side: &Arc<Side>, gateway: &Address<GatewayMessage>, server: &ServerInfo) -> SupervisorArgs {
+    let mut children = vec![side.nodes.child(), side.leases.child(), side.tasks.child()];
+    for priority in Priority::VARIANTS.iter().copied() {
+        let queue = side.queue(priority);
+        let of_queue = Arc::clone(side);
+        let args = move || QueueArgs { side: Arc::clone(&of_queue), priority };
+        children.push(Child::worker::<QueueActor>(queue.probe().name(), queue, args));
+    }
+    let of_scheduler = Arc::clone(side);
+    let args = move || SchedulerArgs { side: Arc::clone(&of_scheduler) };
+    children.push(Child::worker::<SchedulerActor>("scheduler", &side.scheduler, args));
+    let (of_gateway, server) = (Arc::clone(side), server.clone());
+    let args = move || GatewayArgs { side: Arc::clone(&of_gateway), server: server.clone() };
+    children.push(Child::worker::<GatewayActor>("gateway", gateway, args));
+    SupervisorArgs::new("core", Strategy::OneForAll, CORE_INTENSITY, children)
+}

@@ -1,0 +1,283 @@
+//! What can be typed, and the help for it.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use actors::taskfile::{self, quantity};
+use actors::wire::client::StateName;
+use clap::{Args, Parser, Subcommand};
+use policy::event::ArraySpec;
+use policy::task::Priority;
+
+/// Runs graphs of tasks on this machine or on a fleet.
+#[derive(Debug, Parser)]
+#[command(name = "crab", version, after_help = EXAMPLES, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  crab run build.toml                    run a task file here, or on the daemon where there is one
+  crab run -- cargo test                 run one command and exit with its code
+  crab submit --cpus 4 -- make -j4       hand a command to the daemon
+  crab wait g12 && crab logs t12         wait for a graph, read what a task wrote
+  crab status --json                     everything as JSON, with stable field names
+
+Exit codes: 0 success, 1 failure, 2 usage or a refused file, 3 the condition was not met (wait --timeout),
+4 not found, 6 unreachable, 7 rejected by admission. `crab run` exits with 125 where scheduling itself failed.";
+
+/// What every command understands.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// The daemon's data directory; its socket is in there
+    #[arg(long, global = true, value_name = "DIR", env = "CRAB_DATA_DIR", help_heading = "Everywhere")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// A daemon elsewhere
+    #[arg(long, global = true, value_name = "HOST:PORT", env = "CRAB_ADDRESS", help_heading = "Everywhere")]
+    pub(crate) address: Option<String>,
+    /// Write JSON: one object on each line, times as RFC 3339, lengths of time in seconds
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub(crate) json: bool,
+    /// No colours (also NO_COLOR, and wherever the output is no terminal)
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub(crate) no_color: bool,
+    /// Only results and errors
+    #[arg(long, short, global = true, help_heading = "Everywhere")]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a task file or a command to its end, with a live view
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(Run),
+    /// Hand a task file or a command to the daemon and return
+    #[command(after_help = SUBMIT_EXAMPLES)]
+    Submit(Submit),
+    /// Wait for graphs or tasks to end; fails where one did not succeed
+    Wait(Wait),
+    /// End graphs or tasks: SIGTERM, and SIGKILL after the grace
+    Cancel(Targets),
+    /// Try again what ended without success
+    Retry(Targets),
+    /// How everything is, or one graph or task
+    Status(Status),
+    /// The graphs, newest first
+    #[command(visible_alias = "graphs")]
+    List(List),
+    /// Everything about a task: specification, attempts, events
+    Show(Show),
+    /// What a task wrote
+    #[command(after_help = LOGS_EXAMPLES)]
+    Logs(Logs),
+    /// What has happened
+    Events(Events),
+    /// The machines
+    Nodes,
+    /// The JSON schema of task files
+    Schema,
+    /// A script that completes the arguments of crab
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  crab run actors/examples/diamond.toml
+  crab run -- cargo test --workspace
+  crab run --array 1-100%8 -- sh -c 'convert in/$CRAB_ARRAY_INDEX.png out/$CRAB_ARRAY_INDEX.webp'
+
+A single command's output passes through, and its exit code becomes crab's: 128+n for signal n, 124 for a
+timeout, 126 or 127 where it could not be started, 125 where scheduling itself failed.
+Ctrl-C cancels; a second one kills.";
+
+const SUBMIT_EXAMPLES: &str = "\
+Examples:
+  crab submit nightly.toml --wait
+  crab submit --name tests --cpus 4 --memory '8 GiB' --timeout 20m --retries 2 -- cargo test
+  crab submit --array 1-1000%10 --priority low -- ./simulate
+  crab submit --key release-42 release.toml     (the same key twice is one submission)
+
+Tasks that depend on others stand in one file: there is no way yet to depend on an earlier submission.";
+
+const LOGS_EXAMPLES: &str = "\
+Examples:
+  crab logs t12          all that its last attempt wrote
+  crab logs -f build     go on until it ends, through its attempts
+  crab logs t12 --tail 4096 --stderr";
+
+/// What to run: a file, or a command with its options.
+#[derive(Debug, Args)]
+pub(crate) struct Work {
+    /// A task file: TOML, or JSON of the same shape (see `crab schema`)
+    #[arg(conflicts_with = "argv", required_unless_present = "argv")]
+    pub(crate) file: Option<PathBuf>,
+    /// A command instead of a file
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) argv: Vec<OsString>,
+    /// Names the submission: the same key again is the same submission
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    #[command(flatten)]
+    pub(crate) task: TaskOptions,
+}
+
+/// What a single command takes; a file says it itself.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "For a command")]
+pub(crate) struct TaskOptions {
+    /// The task's name; the program's where there is none
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// low, normal, high or critical
+    #[arg(long)]
+    pub(crate) priority: Option<Priority>,
+    /// Who is charged its share; you, where nobody is named
+    #[arg(long)]
+    pub(crate) tenant: Option<String>,
+    /// Cores, such as 2 or 0.5 [default: 1]
+    #[arg(long, value_parser = quantity::cpus, value_name = "N")]
+    pub(crate) cpus: Option<u64>,
+    /// Memory, such as 4GiB
+    #[arg(long, value_parser = quantity::size, value_name = "SIZE")]
+    pub(crate) memory: Option<u64>,
+    /// Slots of the GPU
+    #[arg(long, value_name = "N")]
+    pub(crate) gpu: Option<u64>,
+    /// An amount of one of the site's own resources
+    #[arg(long, value_parser = amount, value_name = "NAME=N")]
+    pub(crate) resource: Vec<(String, u64)>,
+    /// A variable of its environment; with a NAME alone, as it is here
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub(crate) env: Vec<OsString>,
+    /// Where it runs; here, where none is named
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+    /// The longest an attempt may take, such as 5m
+    #[arg(long, value_parser = quantity::duration, value_name = "TIME")]
+    pub(crate) timeout: Option<Duration>,
+    /// Between SIGTERM and SIGKILL [default: 5s]
+    #[arg(long, value_parser = quantity::duration, value_name = "TIME")]
+    pub(crate) grace: Option<Duration>,
+    /// Attempts after the first one where it fails [default: 0]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub(crate) retries: Option<u32>,
+    /// A task for each index; with %N at most N at once
+    #[arg(long, value_parser = array, value_name = "FROM-TO[%N]")]
+    pub(crate) array: Option<ArraySpec>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) work: Work,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Submit {
+    #[command(flatten)]
+    pub(crate) work: Work,
+    /// Wait for the end, and fail where a task did not succeed
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Wait {
+    /// Graphs (g12), tasks (t12), or names
+    #[arg(required = true, value_name = "TARGET")]
+    pub(crate) targets: Vec<String>,
+    /// Give up after so long, with exit code 3
+    #[arg(long, value_parser = quantity::duration, value_name = "TIME")]
+    pub(crate) timeout: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Targets {
+    /// Graphs (g12), tasks (t12), or names
+    #[arg(required = true, value_name = "TARGET")]
+    pub(crate) targets: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// A graph (g12), a task (t12), or a name; everything where none is given
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: Option<String>,
+    /// Only tasks in these states: waiting, ready, backing-off, granted, running, succeeded, failed, cancelled, skipped
+    #[arg(long, value_delimiter = ',', value_name = "STATE")]
+    pub(crate) state: Vec<StateName>,
+    /// At most so many tasks
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// At most so many
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// A task (t12), or its name
+    #[arg(value_name = "TASK")]
+    pub(crate) task: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// A task (t12), or its name
+    #[arg(value_name = "TASK")]
+    pub(crate) task: String,
+    /// Go on until the task has ended
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Of this attempt, counted from 1; of the last where none is named
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) attempt: Option<u32>,
+    /// Only about the last so many bytes
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) tail: Option<u32>,
+    /// Only standard output
+    #[arg(long, conflicts_with = "stderr")]
+    pub(crate) stdout: bool,
+    /// Only standard error
+    #[arg(long)]
+    pub(crate) stderr: bool,
+    /// Byte for byte, also to a terminal: what it wrote may then control the terminal
+    #[arg(long)]
+    pub(crate) raw: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Events {
+    /// Of a graph (g12), a task (t12), or a name; all where none is given
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: Option<String>,
+    /// Go on as they happen
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Those after this number; the last hundred, or all of the target, where none is given
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) after: Option<u64>,
+}
+
+fn amount(text: &str) -> Result<(String, u64), String> {
+    text.split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .and_then(|(name, amount)| Some((name.to_owned(), amount.parse().ok()?)))
+        .ok_or_else(|| "must be a name and a whole number, such as license=1".to_owned())
+}
+
+fn array(text: &str) -> Result<ArraySpec, &'static str> {
+    taskfile::array(text).ok_or(taskfile::ARRAY_EXPECTED)
+}

@@ -1,0 +1,110 @@
+//! `crab events`.
+
+use actors::client::{Client, Seen};
+use actors::wire::client::{EventFilter, Target};
+use policy::event::{Event, GraphEvent, Next, NodeEvent, Record, SchedulerEvent, TaskEvent};
+
+use crate::cli::args::Events;
+use crate::cli::exit::Exit;
+use crate::cli::screen::Screen;
+use crate::cli::{json, target, text};
+
+/// Events of the past that are shown where nobody says from which on.
+const RECENT: u64 = 100;
+
+pub(crate) async fn run(client: &Client, screen: &mut Screen, args: Events) -> anyhow::Result<Exit> {
+    let filter = match &args.target {
+        None => EventFilter::All,
+        Some(wanted) => match target::find(client, wanted).await? {
+            Target::Task(task) => EventFilter::Task(task),
+            Target::Graph(graph) => EventFilter::Graph(graph),
+        },
+    };
+    let last = client.hello().await?.durable;
+    let after = match (args.after, filter) {
+        (Some(after), _) => after,
+        (None, EventFilter::All) => last.saturating_sub(RECENT),
+        (None, _) => 0,
+    };
+    let mut watch = client.events(after, filter);
+    loop {
+        let seen = if args.follow { Some(watch.next().await?) } else { past(&mut watch, last).await? };
+        match seen {
+            None => return Ok(Exit::SUCCESS),
+            Some(Seen::Gap { resumes_at }) => {
+                screen.note(format_args!("events before number {resumes_at} were removed by retention"));
+            }
+            Some(Seen::Record(record)) if screen.json => screen.object(&json::Event::from(&record))?,
+            Some(Seen::Record(record)) => screen.line(event_line(&record))?,
+        }
+    }
+}
+
+/// The next event up to `last`; pages without an event of interest are skipped.
+async fn past(watch: &mut actors::client::Watch, last: u64) -> anyhow::Result<Option<Seen>> {
+    loop {
+        match watch.next_past().await? {
+            Some(Seen::Record(record)) if record.number > last => return Ok(None),
+            Some(seen) => return Ok(Some(seen)),
+            None if watch.fetched() >= last => return Ok(None),
+            None => {}
+        }
+    }
+}
+
+/// `     123  12:03:01  t12 started, pid 4711`.
+pub(crate) fn event_line(record: &Record) -> String {
+    let what = match &record.event {
+        Event::Graph(graph, event) => format!("{graph} {}", of_graph(event)),
+        Event::Task { task, event, .. } => format!("{task} {}", of_task(event)),
+        Event::Node(node, event) => format!("node {node} {}", of_node(event)),
+        Event::Scheduler(SchedulerEvent::Started { epoch, version }) => {
+            format!("scheduler {version} started, epoch {epoch}")
+        }
+        Event::Scheduler(SchedulerEvent::Stopped) => "scheduler stopped".to_owned(),
+    };
+    format!("{:>8}  {}  {}", record.number, text::clock_time(record.at), text::harmless(&what))
+}
+
+fn of_graph(event: &GraphEvent) -> String {
+    match event {
+        GraphEvent::Admitted(head) => format!("{} admitted: {}", head.name, text::count(head.tasks, "task")),
+        GraphEvent::ItemAdmitted(item) => match &item.array {
+            Some(array) => {
+                format!("has the array {} of {}", item.spec.name, text::count(array.count, "task"))
+            }
+            None => format!("has the task {}", item.spec.name),
+        },
+        GraphEvent::CancelAsked => "is to be cancelled".to_owned(),
+    }
+}
+
+fn of_task(event: &TaskEvent) -> String {
+    match event {
+        TaskEvent::Granted { attempt, node, token, .. } => {
+            format!("attempt {attempt} granted to {node}, token {token}")
+        }
+        TaskEvent::Started { pid, .. } => format!("started, pid {pid}"),
+        TaskEvent::CancelAsked => "is to be cancelled".to_owned(),
+        TaskEvent::AttemptEnded { outcome, usage, next, .. } => {
+            let took = text::length(usage.wall);
+            match next {
+                Next::Finish(end) => format!("{end} after {took}"),
+                Next::RetryAfter(wait) => format!("{outcome} after {took}, again in {}", text::length(*wait)),
+            }
+        }
+        TaskEvent::Finished(outcome) => outcome.to_string(),
+        TaskEvent::RetryAsked => "is to be tried again".to_owned(),
+    }
+}
+
+fn of_node(event: &NodeEvent) -> String {
+    match event {
+        NodeEvent::Joined { capacity, .. } => format!("joined with {}", text::resources(capacity)),
+        NodeEvent::Suspected => "is suspected: nothing was heard of it".to_owned(),
+        NodeEvent::Recovered => "was heard of again".to_owned(),
+        NodeEvent::Lost { .. } => "is lost".to_owned(),
+        NodeEvent::Left { .. } => "left".to_owned(),
+        NodeEvent::StaleReport { task, token } => format!("reported on {task} under the old token {token}"),
+    }
+}

@@ -1,0 +1,243 @@
+//! What `--json` writes. The names of these fields are a promise: fields may be added, none is renamed or
+//! removed without a larger `v`.
+//!
+//! Ids are texts as they are shown (`t12`, `g12`), times RFC 3339 in UTC, lengths of time seconds, amounts
+//! whole numbers of the unit in the name. What is not there is `null`, never left out.
+
+mod event;
+mod task;
+
+use std::collections::BTreeMap;
+
+use actors::wire::client::{GraphRow, NodeRow, Status, Submitted, TaskCounts};
+use policy::resources::Resources;
+use serde::Serialize;
+
+use crate::cli::text::rfc3339;
+
+pub(crate) use event::Event;
+pub(crate) use task::{Outcome, Task, TaskDetail};
+
+/// The version of all views.
+pub(crate) const VERSION: u32 = 1;
+
+/// To standard error, instead of the text.
+#[derive(Debug, Serialize)]
+pub(crate) struct Trouble {
+    v: u32,
+    exit_code: u8,
+    error: String,
+}
+
+impl Trouble {
+    pub(crate) fn of(exit_code: u8, error: String) -> Self {
+        Self { v: VERSION, exit_code, error }
+    }
+}
+
+/// Of `submit`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Submission {
+    v: u32,
+    graph: String,
+    tasks: u64,
+    first_task: String,
+    repeated: bool,
+}
+
+impl From<&Submitted> for Submission {
+    fn from(submitted: &Submitted) -> Self {
+        Self {
+            v: VERSION,
+            graph: submitted.graph.to_string(),
+            tasks: submitted.tasks,
+            first_task: submitted.graph.first_task().to_string(),
+            repeated: submitted.repeated,
+        }
+    }
+}
+
+/// Of `cancel` and `retry`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Asked {
+    v: u32,
+    target: String,
+    tasks: u64,
+}
+
+impl Asked {
+    pub(crate) fn of(target: String, tasks: u64) -> Self {
+        Self { v: VERSION, target, tasks }
+    }
+}
+
+/// Of `list`, `wait`, and the last line of `run`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Graph {
+    v: u32,
+    graph: String,
+    name: String,
+    submitted: String,
+    ended: Option<String>,
+    duration_s: Option<f64>,
+    tasks: Counts,
+}
+
+impl From<&GraphRow> for Graph {
+    fn from(row: &GraphRow) -> Self {
+        Self {
+            v: VERSION,
+            graph: row.graph.to_string(),
+            name: row.name.to_string(),
+            submitted: rfc3339(row.submitted),
+            ended: row.ended.map(rfc3339),
+            duration_s: row.ended.map(|ended| ended.since(row.submitted).as_secs_f64()),
+            tasks: Counts::from(&row.tasks),
+        }
+    }
+}
+
+/// Tasks by state.
+#[derive(Debug, Serialize)]
+pub(crate) struct Counts {
+    total: u64,
+    waiting: u64,
+    ready: u64,
+    backing_off: u64,
+    active: u64,
+    succeeded: u64,
+    failed: u64,
+    cancelled: u64,
+    skipped: u64,
+}
+
+impl From<&TaskCounts> for Counts {
+    fn from(counts: &TaskCounts) -> Self {
+        Self {
+            total: counts.total(),
+            waiting: counts.waiting,
+            ready: counts.ready,
+            backing_off: counts.backing_off,
+            active: counts.active,
+            succeeded: counts.succeeded,
+            failed: counts.failed,
+            cancelled: counts.cancelled,
+            skipped: counts.skipped,
+        }
+    }
+}
+
+/// Amounts of resources.
+#[derive(Debug, Serialize)]
+pub(crate) struct Amounts {
+    cpu_millis: u64,
+    memory_bytes: u64,
+    gpu: u64,
+    named: BTreeMap<String, u64>,
+}
+
+impl From<&Resources> for Amounts {
+    fn from(resources: &Resources) -> Self {
+        Self {
+            cpu_millis: resources.cpu_millis,
+            memory_bytes: resources.memory_bytes,
+            gpu: resources.gpu_slots,
+            named: resources.named.iter().map(|(name, &amount)| (name.to_string(), amount)).collect(),
+        }
+    }
+}
+
+/// Of `nodes`, and within `status`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Node {
+    v: u32,
+    node: String,
+    health: &'static str,
+    capacity: Amounts,
+    allocated: Amounts,
+    running: u32,
+    staged: u32,
+    heard: String,
+    labels: BTreeMap<String, String>,
+    version: String,
+}
+
+impl From<&NodeRow> for Node {
+    fn from(row: &NodeRow) -> Self {
+        Self {
+            v: VERSION,
+            node: row.node.to_string(),
+            health: row.health.into(),
+            capacity: Amounts::from(&row.capacity),
+            allocated: Amounts::from(&row.allocated),
+            running: row.running,
+            staged: row.staged,
+            heard: rfc3339(row.heard),
+            labels: row.labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
+            version: row.version.to_string(),
+        }
+    }
+}
+
+/// Of `status`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Overview {
+    v: u32,
+    name: String,
+    version: String,
+    started: String,
+    epoch: u32,
+    last_event: u64,
+    graphs: u64,
+    tasks: Counts,
+    queued: Queued,
+    awake: u64,
+    warnings: Vec<String>,
+    nodes: Vec<Node>,
+}
+
+/// Tasks in the queues by priority.
+#[derive(Debug, Serialize)]
+struct Queued {
+    low: u64,
+    normal: u64,
+    high: u64,
+    critical: u64,
+}
+
+impl From<&Status> for Overview {
+    fn from(status: &Status) -> Self {
+        let [low, normal, high, critical] = status.queued;
+        Self {
+            v: VERSION,
+            name: status.server.name.to_string(),
+            version: status.server.version.to_string(),
+            started: rfc3339(status.server.started),
+            epoch: status.server.epoch,
+            last_event: status.server.durable,
+            graphs: status.graphs,
+            tasks: Counts::from(&status.tasks),
+            queued: Queued { low, normal, high, critical },
+            awake: status.awake,
+            warnings: status.warnings.iter().map(ToString::to_string).collect(),
+            nodes: status.nodes.iter().map(Node::from).collect(),
+        }
+    }
+}
+
+/// Of `logs`: consecutive output of one stream.
+#[derive(Debug, Serialize)]
+pub(crate) struct Output<'o> {
+    pub(crate) v: u32,
+    pub(crate) task: String,
+    pub(crate) attempt: u32,
+    pub(crate) at: String,
+    pub(crate) stream: &'static str,
+    /// What is not UTF-8 is replaced.
+    pub(crate) text: std::borrow::Cow<'o, str>,
+    /// Bytes left out before this, because a limit was reached.
+    pub(crate) omitted_bytes: u64,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! Events.
+
+use policy::event::{Event as Happened, GraphEvent, Next, NodeEvent, Record, SchedulerEvent, TaskEvent};
+use serde::Serialize;
+
+use super::task::Used;
+use super::{Amounts, Outcome, VERSION};
+use crate::cli::text::rfc3339;
+
+/// Of `events`, `run`, and within `show`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Event {
+    v: u32,
+    number: u64,
+    at: String,
+    cause: Option<u64>,
+    correlation: Option<u64>,
+    graph: Option<String>,
+    task: Option<String>,
+    node: Option<String>,
+    /// Such as `task.granted`; what more there is depends on it.
+    event: &'static str,
+    #[serde(flatten)]
+    details: Details,
+}
+
+/// What more there is to an event. Only these fields are left out where they say nothing.
+#[derive(Debug, Default, Serialize)]
+struct Details {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tasks: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<Outcome>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Used>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capacity: Option<Amounts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<u32>,
+}
+
+impl From<&Record> for Event {
+    fn from(record: &Record) -> Self {
+        let number = |number: u64| (number > 0).then_some(number);
+        let mut event = Self {
+            v: VERSION,
+            number: record.number,
+            at: rfc3339(record.at),
+            cause: number(record.cause),
+            correlation: number(record.correlation),
+            graph: None,
+            task: None,
+            node: None,
+            event: "",
+            details: Details::default(),
+        };
+        event.fill(&record.event);
+        event
+    }
+}
+
+impl Event {
+    fn fill(&mut self, happened: &Happened) {
+        match happened {
+            Happened::Graph(graph, event) => {
+                self.graph = Some(graph.to_string());
+                (self.event, self.details) = of_graph(event);
+            }
+            Happened::Task { task, event, .. } => {
+                self.task = Some(task.to_string());
+                if let TaskEvent::Granted { node, .. } = event {
+                    self.node = Some(node.to_string());
+                }
+                (self.event, self.details) = of_task(event);
+            }
+            Happened::Node(node, event) => {
+                self.node = Some(node.to_string());
+                if let NodeEvent::StaleReport { task, .. } = event {
+                    self.task = Some(task.to_string());
+                }
+                (self.event, self.details) = of_node(event);
+            }
+            Happened::Scheduler(event) => (self.event, self.details) = of_scheduler(event),
+        }
+    }
+}
+
+fn of_graph(event: &GraphEvent) -> (&'static str, Details) {
+    let none = Details::default();
+    match event {
+        GraphEvent::Admitted(head) => {
+            let details = Details { name: Some(head.name.to_string()), tasks: Some(head.tasks), ..none };
+            ("graph.admitted", details)
+        }
+        GraphEvent::ItemAdmitted(item) => {
+            let details =
+                Details { name: Some(item.spec.name.to_string()), tasks: Some(item.tasks()), ..none };
+            ("graph.item-admitted", details)
+        }
+        GraphEvent::CancelAsked => ("graph.cancel-asked", none),
+    }
+}
+
+fn of_task(event: &TaskEvent) -> (&'static str, Details) {
+    let none = Details::default();
+    match event {
+        TaskEvent::Granted { token, attempt, .. } => {
+            ("task.granted", Details { token: Some(token.to_string()), attempt: Some(attempt.0), ..none })
+        }
+        TaskEvent::Started { token, pid, .. } => {
+            ("task.started", Details { token: Some(token.to_string()), pid: Some(*pid), ..none })
+        }
+        TaskEvent::CancelAsked => ("task.cancel-asked", none),
+        TaskEvent::AttemptEnded { token, outcome, usage, next, .. } => {
+            let retry_after_s = match next {
+                Next::Finish(_) => None,
+                Next::RetryAfter(wait) => Some(wait.as_secs_f64()),
+            };
+            let (outcome, usage) = (Some(Outcome::from(outcome)), Some(Used::from(usage)));
+            let details = Details { token: Some(token.to_string()), outcome, usage, retry_after_s, ..none };
+            ("task.attempt-ended", details)
+        }
+        TaskEvent::Finished(outcome) => {
+            ("task.finished", Details { outcome: Some(Outcome::from(outcome)), ..none })
+        }
+        TaskEvent::RetryAsked => ("task.retry-asked", none),
+    }
+}
+
+fn of_node(event: &NodeEvent) -> (&'static str, Details) {
+    let none = Details::default();
+    match event {
+        NodeEvent::Joined { capacity, .. } => {
+            ("node.joined", Details { capacity: Some(Amounts::from(capacity)), ..none })
+        }
+        NodeEvent::Suspected => ("node.suspected", none),
+        NodeEvent::Recovered => ("node.recovered", none),
+        NodeEvent::Lost { .. } => ("node.lost", none),
+        NodeEvent::Left { .. } => ("node.left", none),
+        NodeEvent::StaleReport { token, .. } => {
+            ("node.stale-report", Details { token: Some(token.to_string()), ..none })
+        }
+    }
+}
+
+fn of_scheduler(event: &SchedulerEvent) -> (&'static str, Details) {
+    let none = Details::default();
+    match event {
+        SchedulerEvent::Started { epoch, .. } => {
+            ("scheduler.started", Details { epoch: Some(*epoch), ..none })
+        }
+        SchedulerEvent::Stopped => ("scheduler.stopped", none),
+    }
+}

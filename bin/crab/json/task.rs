@@ -1,0 +1,192 @@
+//! Tasks and their attempts.
+
+use std::collections::BTreeMap;
+
+use actors::wire::client::{AttemptRow, TaskDetail as Detail, TaskRow};
+use policy::task::{AttemptOutcome, TaskOutcome, TaskSpec, Usage};
+use serde::Serialize;
+
+use super::{Amounts, Event, VERSION};
+use crate::cli::text::rfc3339;
+
+/// Of `status GRAPH`, `wait TASK`, and within `show`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Task {
+    v: u32,
+    task: String,
+    graph: String,
+    name: String,
+    state: &'static str,
+    priority: &'static str,
+    tenant: String,
+    attempts: u32,
+    node: Option<String>,
+    since: String,
+    outcome: Option<Outcome>,
+}
+
+impl From<&TaskRow> for Task {
+    fn from(row: &TaskRow) -> Self {
+        Self {
+            v: VERSION,
+            task: row.task.to_string(),
+            graph: row.graph.to_string(),
+            name: row.name.to_string(),
+            state: row.state.into(),
+            priority: row.priority.into(),
+            tenant: row.tenant.to_string(),
+            attempts: row.attempts,
+            node: row.node.as_ref().map(ToString::to_string),
+            since: rfc3339(row.since),
+            outcome: row.outcome.as_ref().map(Outcome::from),
+        }
+    }
+}
+
+/// How a task or an attempt ended. `kind` is one of succeeded, exited, signalled, timed-out, cancelled,
+/// not-started, lost, skipped.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Outcome {
+    kind: &'static str,
+    exit_code: Option<i32>,
+    signal: Option<i32>,
+    /// In words, where the kind does not say it all.
+    reason: Option<String>,
+}
+
+impl From<&TaskOutcome> for Outcome {
+    fn from(outcome: &TaskOutcome) -> Self {
+        match outcome {
+            TaskOutcome::Succeeded => Self { kind: "succeeded", exit_code: Some(0), ..Self::default() },
+            TaskOutcome::Failed(attempt) => Self::from(attempt),
+            TaskOutcome::Cancelled => Self { kind: "cancelled", ..Self::default() },
+            TaskOutcome::Skipped(because) => Self {
+                kind: "skipped",
+                reason: Some(format!("{because} did not succeed")),
+                ..Self::default()
+            },
+        }
+    }
+}
+
+impl From<&AttemptOutcome> for Outcome {
+    fn from(outcome: &AttemptOutcome) -> Self {
+        let of = |kind| Self { kind, ..Self::default() };
+        match outcome {
+            AttemptOutcome::Exited(0) => Self { exit_code: Some(0), ..of("succeeded") },
+            AttemptOutcome::Exited(code) => Self { exit_code: Some(*code), ..of("exited") },
+            AttemptOutcome::Signalled(signal) => Self { signal: Some(*signal), ..of("signalled") },
+            AttemptOutcome::TimedOut => of("timed-out"),
+            AttemptOutcome::Cancelled => of("cancelled"),
+            AttemptOutcome::SpawnFailed(failure) => {
+                Self { reason: Some(failure.reason.to_string()), ..of("not-started") }
+            }
+            AttemptOutcome::Lost(reason) => Self { reason: Some(reason.to_string()), ..of("lost") },
+        }
+    }
+}
+
+/// Of `show`.
+#[derive(Debug, Serialize)]
+pub(crate) struct TaskDetail {
+    #[serde(flatten)]
+    task: Task,
+    array_index: Option<u64>,
+    submitted: String,
+    dependencies: Vec<String>,
+    spec: Spec,
+    attempt_list: Vec<Attempt>,
+    events: Vec<Event>,
+}
+
+impl From<&Detail> for TaskDetail {
+    fn from(detail: &Detail) -> Self {
+        Self {
+            task: Task::from(&detail.row),
+            array_index: detail.array_index,
+            submitted: rfc3339(detail.submitted),
+            dependencies: detail.dependencies.iter().map(ToString::to_string).collect(),
+            spec: Spec::from(&*detail.spec),
+            attempt_list: detail.attempts.iter().map(Attempt::from).collect(),
+            events: detail.events.iter().map(|(_, record)| Event::from(record)).collect(),
+        }
+    }
+}
+
+/// What a task is. Texts that are not UTF-8 have what is not replaced.
+#[derive(Debug, Serialize)]
+struct Spec {
+    argv: Vec<String>,
+    directory: Option<String>,
+    env: BTreeMap<String, String>,
+    resources: Amounts,
+    timeout_s: Option<f64>,
+    grace_s: f64,
+    max_attempts: u32,
+}
+
+impl From<&TaskSpec> for Spec {
+    fn from(spec: &TaskSpec) -> Self {
+        Self {
+            argv: spec.argv.iter().map(ToString::to_string).collect(),
+            directory: spec.directory.as_ref().map(ToString::to_string),
+            env: spec.environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
+            resources: Amounts::from(&spec.resources),
+            timeout_s: spec.timeout.map(|timeout| timeout.as_secs_f64()),
+            grace_s: spec.grace.as_secs_f64(),
+            max_attempts: spec.retry.max_attempts,
+        }
+    }
+}
+
+/// One attempt.
+#[derive(Debug, Serialize)]
+struct Attempt {
+    number: u32,
+    token: String,
+    node: String,
+    granted: String,
+    started: Option<String>,
+    ended: Option<String>,
+    pid: Option<u32>,
+    outcome: Option<Outcome>,
+    usage: Used,
+}
+
+impl From<&AttemptRow> for Attempt {
+    fn from(row: &AttemptRow) -> Self {
+        Self {
+            number: row.number.0,
+            token: row.token.to_string(),
+            node: row.node.to_string(),
+            granted: rfc3339(row.granted),
+            started: row.started.map(rfc3339),
+            ended: row.ended.map(rfc3339),
+            pid: row.pid,
+            outcome: row.outcome.as_ref().map(Outcome::from),
+            usage: Used::from(&row.usage),
+        }
+    }
+}
+
+/// What an attempt used.
+#[derive(Debug, Serialize)]
+pub(super) struct Used {
+    wall_s: f64,
+    cpu_s: f64,
+    peak_memory_bytes: u64,
+    stdout_bytes: u64,
+    stderr_bytes: u64,
+}
+
+impl From<&Usage> for Used {
+    fn from(usage: &Usage) -> Self {
+        Self {
+            wall_s: usage.wall.as_secs_f64(),
+            cpu_s: usage.cpu.as_secs_f64(),
+            peak_memory_bytes: usage.peak_memory_bytes,
+            stdout_bytes: usage.stdout_bytes,
+            stderr_bytes: usage.stderr_bytes,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! `crab nodes`.
+
+use actors::client::Client;
+use actors::clock::Clock;
+use actors::wire::client::NodeRow;
+use policy::time::Timestamp;
+
+use crate::cli::exit::Exit;
+use crate::cli::screen::Screen;
+use crate::cli::{json, text};
+
+pub(crate) async fn run(client: &Client, screen: &mut Screen) -> anyhow::Result<Exit> {
+    let nodes = client.nodes().await?;
+    if screen.json {
+        for node in &nodes {
+            screen.object(&json::Node::from(node))?;
+        }
+    } else if nodes.is_empty() {
+        screen.note("there are no machines yet; join one with `crabd --join HOST:PORT`");
+    } else {
+        screen.line(table(&nodes, Clock::system().wall()))?;
+    }
+    Ok(Exit::SUCCESS)
+}
+
+/// A row for each machine.
+pub(crate) fn table(nodes: &[NodeRow], now: Timestamp) -> String {
+    let of = |taken: String, all: String| format!("{taken} / {all}");
+    let rows = nodes.iter().map(|node| {
+        let (taken, all) = (&node.allocated, &node.capacity);
+        vec![
+            node.node.to_string(),
+            node.health.to_string(),
+            of(text::cores(taken.cpu_millis), text::cores(all.cpu_millis)),
+            of(text::size(taken.memory_bytes), text::size(all.memory_bytes)),
+            of(taken.gpu_slots.to_string(), all.gpu_slots.to_string()),
+            node.running.to_string(),
+            node.staged.to_string(),
+            text::age(now, node.heard),
+            node.version.to_string(),
+        ]
+    });
+    text::table(&["node", "health", "cpus", "memory", "gpu", "running", "staged", "heard", "version"], rows)
+}

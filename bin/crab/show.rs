@@ -1,0 +1,93 @@
+//! `crab show`.
+
+use actors::client::Client;
+use actors::clock::Clock;
+use actors::wire::client::{AttemptRow, TaskDetail};
+use policy::time::Timestamp;
+
+use crate::cli::args::Show;
+use crate::cli::events::event_line;
+use crate::cli::exit::Exit;
+use crate::cli::screen::Screen;
+use crate::cli::{json, target, text};
+
+pub(crate) async fn run(client: &Client, screen: &mut Screen, args: Show) -> anyhow::Result<Exit> {
+    let task = target::find_task(client, &args.task).await?;
+    let detail = client.task(task).await?;
+    if screen.json {
+        screen.object(&json::TaskDetail::from(&detail))?;
+        return Ok(Exit::SUCCESS);
+    }
+    let now = Clock::system().wall();
+    for (name, value) in facts(&detail, now) {
+        screen.line(format_args!("{name:<13}{}", text::harmless(&value)))?;
+    }
+    if !detail.attempts.is_empty() {
+        screen.line(format_args!("\n{}", attempts(&detail.attempts, now)))?;
+    }
+    screen.line("")?;
+    for (_, record) in &detail.events {
+        screen.line(event_line(record))?;
+    }
+    Ok(Exit::SUCCESS)
+}
+
+fn facts(detail: &TaskDetail, now: Timestamp) -> Vec<(&'static str, String)> {
+    let (row, spec) = (&detail.row, &detail.spec);
+    let words: Vec<String> = spec.argv.iter().map(|word| quoted(&word.to_string())).collect();
+    let mut facts = vec![
+        ("task", format!("{} {} of {}", row.task, row.name, row.graph)),
+        ("state", format!("{} since {}", row.state, text::age(now, row.since))),
+        ("submitted", format!("{} ({})", text::age(now, detail.submitted), text::rfc3339(detail.submitted))),
+        ("command", words.join(" ")),
+        ("resources", text::resources(&spec.resources)),
+        ("priority", format!("{} for {}", row.priority, row.tenant)),
+    ];
+    if let Some(outcome) = &row.outcome {
+        facts.insert(2, ("outcome", outcome.to_string()));
+    }
+    if let Some(directory) = &spec.directory {
+        facts.push(("directory", directory.to_string()));
+    }
+    facts.extend(spec.environment.iter().map(|(name, value)| ("env", format!("{name}={value}"))));
+    if !detail.dependencies.is_empty() {
+        facts.push(("after", detail.dependencies.join(", ")));
+    }
+    if let Some(timeout) = spec.timeout {
+        facts.push(("timeout", format!("{}, grace {}", text::length(timeout), text::length(spec.grace))));
+    }
+    if spec.retry.max_attempts > 1 {
+        facts.push(("attempts", format!("at most {}", spec.retry.max_attempts)));
+    }
+    facts
+}
+
+/// As it could be typed into a shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+fn attempts(attempts: &[AttemptRow], now: Timestamp) -> String {
+    let rows = attempts.iter().map(|attempt| {
+        let took = match (attempt.started, attempt.ended) {
+            (Some(started), ended) => text::length(ended.unwrap_or(now).since(started)),
+            (None, _) => String::new(),
+        };
+        vec![
+            attempt.number.to_string(),
+            attempt.node.to_string(),
+            attempt.token.to_string(),
+            attempt.pid.map(|pid| pid.to_string()).unwrap_or_default(),
+            took,
+            text::length(attempt.usage.cpu),
+            text::size(attempt.usage.peak_memory_bytes),
+            attempt.outcome.as_ref().map_or_else(|| "running".to_owned(), ToString::to_string),
+        ]
+    });
+    text::table(&["attempt", "node", "token", "pid", "took", "cpu", "memory", "outcome"], rows)
+}

@@ -1,0 +1,120 @@
+//! `crab status`: everything, one graph, or one task, on one screen.
+
+use actors::client::Client;
+use actors::clock::Clock;
+use actors::wire::client::{Status, TaskFilter, TaskRow};
+use actors::wire::client::{Target, TaskCounts};
+use policy::id::{GraphId, TaskId};
+use policy::time::Timestamp;
+
+use crate::cli::args;
+use crate::cli::exit::Exit;
+use crate::cli::screen::{Color, Screen};
+use crate::cli::{json, nodes, target, text, wait};
+
+pub(crate) async fn run(client: &Client, screen: &mut Screen, args: args::Status) -> anyhow::Result<Exit> {
+    match &args.target {
+        None => overview(client, screen).await?,
+        Some(wanted) => match target::find(client, wanted).await? {
+            Target::Graph(graph) => self::graph(client, screen, graph, &args).await?,
+            Target::Task(task) => self::task(client, screen, task).await?,
+        },
+    }
+    Ok(Exit::SUCCESS)
+}
+
+async fn overview(client: &Client, screen: &mut Screen) -> anyhow::Result<()> {
+    let status = client.status().await?;
+    if screen.json {
+        return screen.object(&json::Overview::from(&status));
+    }
+    let now = Clock::system().wall();
+    screen.line(overview_text(&status, now))?;
+    if !status.nodes.is_empty() {
+        screen.line(format_args!("\n{}", nodes::table(&status.nodes, now)))?;
+    }
+    for warning in &status.warnings {
+        screen.line(screen.painted(Color::Yellow, "warning: ", &text::harmless(warning)))?;
+    }
+    Ok(())
+}
+
+fn overview_text(status: &Status, now: Timestamp) -> String {
+    let server = &status.server;
+    let [low, normal, high, critical] = status.queued;
+    let lines = [
+        format!("{} {}, up {}", server.name, server.version, text::length(now.since(server.started))),
+        format!("graphs  {} unfinished", status.graphs),
+        format!("tasks   {}", counts(&status.tasks)),
+        format!("queues  {critical} critical, {high} high, {normal} normal, {low} low"),
+    ];
+    lines.join("\n")
+}
+
+fn counts(tasks: &TaskCounts) -> String {
+    let parts = [
+        (tasks.active, "running"),
+        (tasks.ready, "ready"),
+        (tasks.waiting, "waiting"),
+        (tasks.backing_off, "backing off"),
+        (tasks.succeeded, "succeeded"),
+        (tasks.failed, "failed"),
+        (tasks.cancelled, "cancelled"),
+        (tasks.skipped, "skipped"),
+    ];
+    let parts = parts.iter().filter(|(count, _)| *count > 0).map(|(count, how)| format!("{count} {how}"));
+    let text = parts.collect::<Vec<_>>().join(", ");
+    if text.is_empty() { "none".to_owned() } else { text }
+}
+
+async fn graph(
+    client: &Client,
+    screen: &mut Screen,
+    graph: GraphId,
+    args: &args::Status,
+) -> anyhow::Result<()> {
+    let row = client.graph(graph).await?;
+    let filter = TaskFilter { graph: Some(graph), states: args.state.clone() };
+    let tasks = client.tasks(&filter, args.limit).await?;
+    if screen.json {
+        screen.object(&json::Graph::from(&row))?;
+        for task in &tasks {
+            screen.object(&json::Task::from(task))?;
+        }
+        return Ok(());
+    }
+    screen.line(wait::graph_line(screen, &row))?;
+    screen.line(format_args!("tasks   {}", counts(&row.tasks)))?;
+    if !tasks.is_empty() {
+        screen.line(format_args!("\n{}", table(&tasks, Clock::system().wall())))?;
+    }
+    if args.state.is_empty() && (tasks.len() as u64) < row.tasks.total() {
+        screen.note(format_args!("{} more; see --limit and --state", row.tasks.total() - tasks.len() as u64));
+    }
+    Ok(())
+}
+
+async fn task(client: &Client, screen: &mut Screen, task: TaskId) -> anyhow::Result<()> {
+    let row = client.task(task).await?.row;
+    if screen.json {
+        return screen.object(&json::Task::from(&row));
+    }
+    screen.line(table(&[row], Clock::system().wall()))?;
+    Ok(())
+}
+
+fn table(tasks: &[TaskRow], now: Timestamp) -> String {
+    let rows = tasks.iter().map(|task| {
+        vec![
+            task.task.to_string(),
+            task.name.to_string(),
+            task.state.to_string(),
+            text::age(now, task.since),
+            task.priority.to_string(),
+            task.attempts.to_string(),
+            task.node.as_ref().map(ToString::to_string).unwrap_or_default(),
+            task.outcome.as_ref().map(ToString::to_string).unwrap_or_default(),
+        ]
+    });
+    text::table(&["task", "name", "state", "since", "priority", "attempts", "node", "outcome"], rows)
+}

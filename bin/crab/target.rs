@@ -1,0 +1,77 @@
+//! From what the user calls it to what it is: `t12`, `g12`, `12`, or a name.
+
+use actors::client::Client;
+use actors::client::error::target_text;
+use actors::wire::client::Target;
+use policy::id::{GraphId, TaskId};
+
+use crate::cli::exit::{NotFound, Usage};
+
+/// Names that are shown where more than one thing has the name.
+const SHOWN: usize = 5;
+
+/// Finds it; a bare number is a graph.
+pub(crate) async fn find(client: &Client, wanted: &str) -> anyhow::Result<Target> {
+    if let Some(target) = parse(wanted) {
+        return Ok(target);
+    }
+    let found = client.find(wanted).await?;
+    match &found[..] {
+        [] => Err(NotFound(format!("nothing is called {wanted:?}; `crab list` shows the graphs")).into()),
+        [one] => Ok(one.target),
+        many => {
+            let shown: Vec<String> = many.iter().take(SHOWN).map(|found| target_text(found.target)).collect();
+            let more = if many.len() > SHOWN { ", ..." } else { "" };
+            let text = format!(
+                "{wanted:?} is the name of {} things, newest first: {}{more}; name one of them",
+                many.len(),
+                shown.join(", ")
+            );
+            Err(Usage(text).into())
+        }
+    }
+}
+
+/// Finds a task. A graph of one task stands for it.
+pub(crate) async fn find_task(client: &Client, wanted: &str) -> anyhow::Result<TaskId> {
+    match find(client, wanted).await? {
+        Target::Task(task) => Ok(task),
+        Target::Graph(graph) => {
+            let row = client.graph(graph).await?;
+            match row.tasks.total() {
+                1 => Ok(graph.first_task()),
+                tasks => {
+                    let text =
+                        format!("{graph} has {tasks} tasks; name one of those in `crab status {graph}`");
+                    Err(Usage(text).into())
+                }
+            }
+        }
+    }
+}
+
+fn parse(wanted: &str) -> Option<Target> {
+    let (kind, digits) = match wanted.as_bytes().first()? {
+        b't' => ('t', &wanted[1..]),
+        b'0'..=b'9' => ('g', wanted),
+        b'g' => ('g', &wanted[1..]),
+        _ => return None,
+    };
+    let number = digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    Some(if kind == 't' { Target::Task(TaskId(number)) } else { Target::Graph(GraphId(number)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_told_from_names() {
+        assert_eq!(parse("t12"), Some(Target::Task(TaskId(12))));
+        assert_eq!(parse("g12"), Some(Target::Graph(GraphId(12))));
+        assert_eq!(parse("12"), Some(Target::Graph(GraphId(12))));
+        for name in ["", "t", "test", "g1x", "build", "t-1", "t+1"] {
+            assert_eq!(parse(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Amounts, ages and foreign text as people should see them.
+
+use std::time::Duration;
+
+use comfy_table::{Table, presets};
+use policy::resources::Resources;
+use policy::time::Timestamp;
+
+/// A table without borders, its heads in capitals.
+pub(crate) fn table(heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(heads.iter().map(|head| head.to_uppercase()));
+    for row in rows {
+        table.add_row(row.iter().map(|cell| harmless(cell)));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.trim_fmt()
+}
+
+/// `1h02m`, `3m20s`, `4.1s`, `12ms`.
+pub(crate) fn length(length: Duration) -> String {
+    let seconds = length.as_secs();
+    match seconds {
+        0 if length.as_millis() < 1000 && length.as_millis() < 100 => format!("{}ms", length.as_millis()),
+        0..10 => format!("{}.{}s", seconds, length.subsec_millis() / 100),
+        10..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+/// How long ago, seen from `now`.
+pub(crate) fn age(now: Timestamp, then: Timestamp) -> String {
+    format!("{} ago", length(now.since(then)))
+}
+
+/// `1.5 GiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut unit = 0;
+    let mut scale: u64 = 1;
+    while unit + 1 < UNITS.len() && bytes >= scale * 1024 {
+        scale *= 1024;
+        unit += 1;
+    }
+    let tenths = u128::from(bytes) * 10 / u128::from(scale);
+    match tenths % 10 {
+        0 => format!("{} {}", tenths / 10, UNITS[unit]),
+        tenth => format!("{}.{tenth} {}", tenths / 10, UNITS[unit]),
+    }
+}
+
+/// `1.5` cores from 1500 thousandths.
+pub(crate) fn cores(millis: u64) -> String {
+    let text = format!("{}.{:03}", millis / 1000, millis % 1000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// `2 cpus, 4 GiB, 1 gpu, 1 license`.
+pub(crate) fn resources(resources: &Resources) -> String {
+    let mut parts = vec![format!("{} cpus", cores(resources.cpu_millis))];
+    if resources.memory_bytes > 0 {
+        parts.push(size(resources.memory_bytes));
+    }
+    if resources.gpu_slots > 0 {
+        parts.push(format!("{} gpu", resources.gpu_slots));
+    }
+    parts.extend(resources.named.iter().map(|(name, amount)| format!("{amount} {name}")));
+    parts.join(", ")
+}
+
+/// RFC 3339, in UTC.
+pub(crate) fn rfc3339(time: Timestamp) -> String {
+    instant(time).to_string()
+}
+
+/// The time of day where the user is.
+pub(crate) fn clock_time(time: Timestamp) -> String {
+    instant(time).to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S").to_string()
+}
+
+fn instant(time: Timestamp) -> jiff::Timestamp {
+    i64::try_from(time.0)
+        .ok()
+        .and_then(|micros| jiff::Timestamp::from_microsecond(micros).ok())
+        .unwrap_or_default()
+}
+
+/// `1 task`, `2 tasks`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// One line of foreign text, without anything that a terminal obeys.
+pub(crate) fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// One line that a task wrote, without its colours and without anything else that a terminal obeys.
+pub(crate) fn plain(line: &str) -> String {
+    let mut rest = line;
+    let mut plain = String::with_capacity(line.len());
+    while let Some(at) = rest.find("\x1b[") {
+        plain.push_str(&rest[..at]);
+        let sequence = &rest[at + 2..];
+        let end = sequence.find(|c: char| !(c.is_ascii_digit() || c == ';' || c == ':'));
+        rest = end.and_then(|end| sequence.get(end + 1..)).unwrap_or_default();
+    }
+    plain.push_str(rest);
+    harmless(plain.trim_end_matches('\r'))
+}
+
+/// Makes what tasks write harmless on a terminal: colours stay, every other sequence that the terminal would
+/// obey is shown instead. Sequences may be cut anywhere between two calls.
+#[derive(Debug, Default)]
+pub(crate) struct Tamer {
+    /// The beginning of a sequence whose end has not come yet.
+    held: Vec<u8>,
+}
+
+/// The longest colour sequence that is let through.
+const COLOR_BYTES: usize = 24;
+const ESCAPE: u8 = 0x1b;
+
+impl Tamer {
+    /// The bytes to show for these.
+    pub(crate) fn tame(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut shown = Vec::with_capacity(bytes.len());
+        for &byte in bytes {
+            self.take(byte, &mut shown);
+        }
+        shown
+    }
+
+    fn take(&mut self, byte: u8, shown: &mut Vec<u8>) {
+        if !self.held.is_empty() {
+            self.held.push(byte);
+            match self.held.as_slice() {
+                [ESCAPE, b'['] => return,
+                [ESCAPE, b'[', middle @ .., last] if is_parameters(middle) && middle.len() < COLOR_BYTES => {
+                    match last {
+                        b'm' => shown.append(&mut self.held),
+                        b'0'..=b'9' | b';' | b':' => return,
+                        _ => self.show_held(shown),
+                    }
+                }
+                // What UTF-8 encodes as C2 80 to C2 9F are control characters as well.
+                [0xc2, 0xa0..=0xff] => shown.append(&mut self.held),
+                _ => self.show_held(shown),
+            }
+            self.held.clear();
+            return;
+        }
+        match byte {
+            ESCAPE | 0xc2 => self.held.push(byte),
+            b'\n' | b'\t' | b'\r' | 0x20..=0x7e | 0x80.. => shown.push(byte),
+            _ => shown.extend(byte.escape_ascii()),
+        }
+    }
+
+    fn show_held(&mut self, shown: &mut Vec<u8>) {
+        for byte in self.held.drain(..) {
+            match byte {
+                b'\n' | 0x20..=0x7e => shown.push(byte),
+                _ => shown.extend(byte.escape_ascii()),
+            }
+        }
+    }
+}
+
+fn is_parameters(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b'0'..=b'9' | b';' | b':'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_short() {
+        assert_eq!(length(Duration::from_millis(12)), "12ms");
+        assert_eq!(length(Duration::from_millis(4_190)), "4.1s");
+        assert_eq!(length(Duration::from_secs(200)), "3m20s");
+        assert_eq!(length(Duration::from_secs(3_725)), "1h02m");
+        assert_eq!(size(0), "0 B");
+        assert_eq!(size(3 << 29), "1.5 GiB");
+        assert_eq!(cores(1500), "1.5");
+        assert_eq!(cores(2000), "2");
+        assert_eq!(rfc3339(Timestamp(1_767_225_600_000_000)), "2026-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn a_table_is_aligned_and_has_no_borders() {
+        let rows =
+            [vec!["t1".to_owned(), "build".to_owned()], vec!["t100".to_owned(), "a\x1b[2Jb".to_owned()]];
+        assert_eq!(table(&["task", "name"], rows), "TASK  NAME\nt1    build\nt100  a\u{fffd}[2Jb");
+    }
+
+    #[test]
+    fn colours_stay_and_other_sequences_are_shown() {
+        let tame = |bytes: &[u8]| String::from_utf8_lossy(&Tamer::default().tame(bytes)).into_owned();
+        assert_eq!(tame(b"\x1b[1;31mred\x1b[0m\n"), "\x1b[1;31mred\x1b[0m\n");
+        assert_eq!(tame(b"\x1b[2Jx"), "\\x1b[2Jx");
+        assert_eq!(tame(b"\x1b]0;title\x07"), "\\x1b]0;title\\x07");
+        assert_eq!(tame("für \u{9b}2J".as_bytes()), "für \\xc2\\x9b2J");
+        assert_eq!(tame("\u{a0}".as_bytes()), "\u{a0}");
+    }
+
+    #[test]
+    fn a_line_loses_its_colours() {
+        assert_eq!(plain("\x1b[1;32m   Compiling\x1b[0m x\x1b"), "   Compiling x\u{fffd}");
+        assert_eq!(plain("a\x1b[3"), "a");
+        assert_eq!(plain("a\x1b[Kb\x1b[é"), "ab");
+    }
+
+    #[test]
+    fn a_sequence_may_come_in_pieces() {
+        let mut tamer = Tamer::default();
+        let mut shown = tamer.tame(b"a\x1b[3");
+        shown.extend(tamer.tame(b"2mb"));
+        assert_eq!(shown, b"a\x1b[32mb");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_comes_only_colours_have_an_escape(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..60)) {
+            let shown = Tamer::default().tame(&bytes);
+            for (at, _) in shown.iter().enumerate().filter(|&(_, &byte)| byte == ESCAPE) {
+                let end = shown[at..].iter().position(|&byte| byte == b'm');
+                proptest::prop_assert!(end.is_some_and(|end| is_parameters(&shown[at + 2..at + end])));
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! From a file or a command with its options to a submission.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use actors::client::{key_of, random_key};
+use actors::taskfile::{self, DEFAULT_CPU_MILLIS, DEFAULT_GRACE, path_text};
+use anyhow::Context as _;
+use policy::event::Item;
+use policy::resources::Resources;
+use policy::submission::Submission;
+use policy::task::{RetryPolicy, TaskSpec};
+use policy::text::OsText;
+
+use crate::cli::args::{TaskOptions, Work};
+use crate::cli::exit::Usage;
+
+/// Characters of a name that a command gives: the limit of all names.
+const NAME_CHARS: usize = 100;
+/// Who is charged where nobody is named and the user has no name.
+const ANYBODY: &str = "default";
+
+/// What the user wants to have run.
+pub(crate) fn submission(work: Work) -> anyhow::Result<Submission> {
+    let key = work.key.as_deref().map_or_else(random_key, key_of);
+    let tenant = work.task.tenant.clone().or_else(user).unwrap_or_else(|| ANYBODY.to_owned());
+    match work.file {
+        Some(file) => {
+            if let Some(option) = option_given(&work.task) {
+                let text =
+                    format!("{option} is for a command; a task file says it itself (see `crab schema`)");
+                return Err(Usage(text).into());
+            }
+            Ok(taskfile::read_file(&file, tenant.into(), key)?)
+        }
+        None => {
+            let array = work.task.array;
+            let spec = spec(work.task, work.argv, tenant.into())?;
+            let name = Arc::clone(&spec.name);
+            Ok(Submission {
+                key,
+                name,
+                items: vec![Item { spec: Arc::new(spec), dependencies: Vec::new(), array }],
+            })
+        }
+    }
+}
+
+/// The first option that means nothing beside a file.
+fn option_given(options: &TaskOptions) -> Option<&'static str> {
+    let given = [
+        ("--name", options.name.is_some()),
+        ("--priority", options.priority.is_some()),
+        ("--cpus", options.cpus.is_some()),
+        ("--memory", options.memory.is_some()),
+        ("--gpu", options.gpu.is_some()),
+        ("--resource", !options.resource.is_empty()),
+        ("--env", !options.env.is_empty()),
+        ("--directory", options.directory.is_some()),
+        ("--timeout", options.timeout.is_some()),
+        ("--grace", options.grace.is_some()),
+        ("--retries", options.retries.is_some()),
+        ("--array", options.array.is_some()),
+    ];
+    given.into_iter().find(|&(_, given)| given).map(|(option, _)| option)
+}
+
+fn user() -> Option<String> {
+    std::env::var("USER").ok().filter(|user| !user.is_empty())
+}
+
+fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::Result<TaskSpec> {
+    let here =
+        std::env::current_dir().context("the present directory cannot be told; name one with --directory")?;
+    let directory = options.directory.map_or_else(|| here.clone(), |directory| here.join(directory));
+    let retry = RetryPolicy::default();
+    Ok(TaskSpec {
+        name: options.name.map_or_else(|| program_name(&argv), Arc::from),
+        argv: argv.into_iter().map(|word| OsText::from(word.into_vec())).collect(),
+        directory: Some(path_text(&directory)),
+        environment: options.env.iter().map(|variable| self::variable(variable)).collect::<Result<_, _>>()?,
+        resources: Resources {
+            cpu_millis: options.cpus.unwrap_or(DEFAULT_CPU_MILLIS),
+            memory_bytes: options.memory.unwrap_or(0),
+            gpu_slots: options.gpu.unwrap_or(0),
+            named: options.resource.into_iter().map(|(name, amount)| (name.into(), amount)).collect(),
+        },
+        priority: options.priority.unwrap_or_default(),
+        tenant,
+        retry: RetryPolicy { max_attempts: options.retries.unwrap_or(0).saturating_add(1), ..retry },
+        timeout: options.timeout,
+        grace: options.grace.unwrap_or(DEFAULT_GRACE),
+    })
+}
+
+/// `/usr/bin/make` is called `make`.
+fn program_name(argv: &[OsString]) -> Arc<str> {
+    let program = argv.first().and_then(|program| Path::new(program).file_name()).map(OsStr::to_string_lossy);
+    program.unwrap_or_else(|| "command".into()).chars().take(NAME_CHARS).collect::<String>().into()
+}
+
+fn variable(text: &OsStr) -> Result<(OsText, OsText), Usage> {
+    let bytes = text.as_bytes();
+    let refused = |why: &str| Usage(format!("--env {}: {why}", text.display()));
+    match bytes.iter().position(|&byte| byte == b'=') {
+        Some(0) => Err(refused("must be NAME=VALUE")),
+        Some(at) => Ok((bytes[..at].to_vec().into(), bytes[at + 1..].to_vec().into())),
+        None => {
+            let value = std::env::var_os(text).ok_or_else(|| refused("is not set here; write NAME=VALUE"))?;
+            Ok((bytes.to_vec().into(), value.into_vec().into()))
+        }
+    }
+}
