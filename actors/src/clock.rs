@@ -30,7 +30,7 @@ const SIMULATED_WALL_START: Timestamp = Timestamp(1_767_225_600_000_000);
 const LEASE_CLOCK: ClockId = ClockId::CLOCK_BOOTTIME;
 /// The clock that counts through sleep; on macOS it is this one, unlike `CLOCK_UPTIME_RAW`.
 #[cfg(target_os = "macos")]
-const LEASE_CLOCK: ClockId = ClockId::CLOCK_MONOTONIC_RAW;
+const LEASE_CLOCK: ClockId = ClockId::from_raw(libc::CLOCK_MONOTONIC_RAW);
 
 impl Clock {
     /// The clocks of the machine.
