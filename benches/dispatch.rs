@@ -30,7 +30,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     let count: usize = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(100_000);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
     runtime.block_on(run(count));
 }
 
@@ -107,7 +108,8 @@ impl InstantWorker {
         let myself: Arc<Mutex<Option<Outlet<ToWorker>>>> = Arc::default();
         let back = Arc::clone(&myself);
         let outlet = Outlet::new(move |message| {
-            let (Some(side), Some(outlet)) = (side_of_outlet.upgrade(), back.lock().expect("lock").clone()) else {
+            let (Some(side), Some(outlet)) = (side_of_outlet.upgrade(), back.lock().expect("lock").clone())
+            else {
                 return false;
             };
             if let ToWorker::Run { session, grants } = message {
@@ -117,7 +119,14 @@ impl InstantWorker {
                         let (token, task) = (grant.token, grant.task);
                         [
                             Report { token, task, phase: Phase::Running { pid: 1 } },
-                            Report { token, task, phase: Phase::Ended { outcome: AttemptOutcome::Exited(0), usage: Usage::default() } },
+                            Report {
+                                token,
+                                task,
+                                phase: Phase::Ended {
+                                    outcome: AttemptOutcome::Exited(0),
+                                    usage: Usage::default(),
+                                },
+                            },
                         ]
                     })
                     .collect();

@@ -94,7 +94,8 @@ impl Head {
         let version = env!("CARGO_PKG_VERSION").into();
         let server = ServerInfo { version, name, started: clock.wall(), epoch: 0, durable: 0 };
         let last = last(&side, &gateway);
-        let tree = supervision::supervisor::start(tree::scheduler_side(&side, &gateway, &server, last)).await?;
+        let tree =
+            supervision::supervisor::start(tree::scheduler_side(&side, &gateway, &server, last)).await?;
         Ok(Self { side, gateway, tree })
     }
 

@@ -202,7 +202,11 @@ impl Log {
     ///
     /// # Panics
     /// As [`Self::append`].
-    pub fn append_numbered(&self, (cause, correlation): (u64, u64), make: impl FnOnce(u64) -> Event) -> Appended {
+    pub fn append_numbered(
+        &self,
+        (cause, correlation): (u64, u64),
+        make: impl FnOnce(u64) -> Event,
+    ) -> Appended {
         with_scratch(|batch| {
             let mut appended = Appended { number: 0, position: 0, at: Timestamp::default() };
             self.append_made(

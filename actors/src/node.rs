@@ -28,14 +28,15 @@ use crate::lease::NodeDeadline;
 use crate::node::attempts::{Attempts, Restoring};
 use crate::node::output::Readers;
 use crate::node::registration::Machine;
+use crate::outlet::Outlet;
 use crate::scheduler::SchedulerMessage;
 use crate::side::Side;
 use crate::task::{Acknowledge, Purpose, Seat, TaskMessage};
 use crate::wire::client::{NodeHealth, NodeRow};
 use crate::wire::fleet::{
-    FromWorker, GRANTS_PER_MESSAGE, Grant, Held, OutputPiece, OutputRead, OutputRefusal, Phase, Report, ToWorker,
+    FromWorker, GRANTS_PER_MESSAGE, Grant, Held, OutputPiece, OutputRead, OutputRefusal, Phase, Report,
+    ToWorker,
 };
-use crate::outlet::Outlet;
 
 /// Between two looks at the lease: well below the grace, so that expiry is noticed in time.
 const TICK: Duration = Duration::from_millis(500);
@@ -261,7 +262,9 @@ impl NodeActor {
 
     fn restore(&mut self, restored: Vec<Restored>, me: &Me<NodeMessage>) {
         for Restored { seat, token, need, started } in restored {
-            let Some(address) = self.wake(seat, Purpose::Resume { node: me.address().clone() }) else { continue };
+            let Some(address) = self.wake(seat, Purpose::Resume { node: me.address().clone() }) else {
+                continue;
+            };
             let lease = self.args.side.start_lease(token, &self.deadline, &address);
             self.attempts.restore(token, need, Restoring { task: seat.task, address, lease, started });
         }
@@ -290,7 +293,12 @@ impl NodeActor {
         }
     }
 
-    fn read_output(&mut self, token: Token, read: OutputRead, reply: Reply<Result<OutputPiece, OutputRefusal>>) {
+    fn read_output(
+        &mut self,
+        token: Token,
+        read: OutputRead,
+        reply: Reply<Result<OutputPiece, OutputRefusal>>,
+    ) {
         match &self.outlet {
             Some(outlet) => self.readers.ask(outlet, token, read, reply),
             None => reply.send(Err(OutputRefusal::Unreadable { reason: "the node is not connected".into() })),

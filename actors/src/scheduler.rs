@@ -14,8 +14,8 @@ mod queries;
 mod recovery;
 mod steps;
 
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -238,7 +238,9 @@ impl Actor for SchedulerActor {
             SchedulerMessage::Retry { target, reply } => self.retry(target, reply),
             SchedulerMessage::Stepped { task, step, mark } => self.stepped(task, step, mark),
             SchedulerMessage::Picked { priority, taken } => self.picked(priority, taken),
-            SchedulerMessage::NodeChanged { node, room, reservations } => self.node_changed(&node, room, reservations),
+            SchedulerMessage::NodeChanged { node, room, reservations } => {
+                self.node_changed(&node, room, reservations)
+            }
             SchedulerMessage::Returned { tasks } => self.returned(tasks),
             SchedulerMessage::NotAwake { task, acknowledge } => self.not_awake(task, acknowledge),
             SchedulerMessage::BackoffDue => self.backoff_due(),
@@ -247,7 +249,9 @@ impl Actor for SchedulerActor {
             SchedulerMessage::Graphs { before, limit, reply } => reply.send(self.list_graphs(before, limit)),
             SchedulerMessage::Graph { graph, reply } => reply.send(self.graph(graph)),
             SchedulerMessage::AwaitGraph { graph, reply } => self.await_graph(graph, reply),
-            SchedulerMessage::Rows { filter, after, limit, reply } => reply.send(self.rows(&filter, after, limit)),
+            SchedulerMessage::Rows { filter, after, limit, reply } => {
+                reply.send(self.rows(&filter, after, limit))
+            }
             SchedulerMessage::Row { task, reply } => reply.send(self.row(task)),
             SchedulerMessage::Names { reply } => reply.send(self.named()),
         }

@@ -234,7 +234,13 @@ impl TaskActor {
         me.stop();
     }
 
-    fn grant(&mut self, node: &Address<NodeMessage>, name: NodeId, session: NodeSession, me: &Me<TaskMessage>) {
+    fn grant(
+        &mut self,
+        node: &Address<NodeMessage>,
+        name: NodeId,
+        session: NodeSession,
+        me: &Me<TaskMessage>,
+    ) {
         let task = self.args.seat.task;
         let Ok(attempt) = self.story.life.may_grant() else {
             node.tell(NodeMessage::Declined { task });
@@ -329,7 +335,9 @@ impl TaskActor {
 
     fn ended(&mut self, end: AttemptEnd, me: &Me<TaskMessage>) {
         let (token, jitter) = (end.token, jitter_of(end.token));
-        let Ok(event) = self.story.life.attempt_ended(end, &self.item.item.spec.retry, jitter) else { return };
+        let Ok(event) = self.story.life.attempt_ended(end, &self.item.item.spec.retry, jitter) else {
+            return;
+        };
         let appended = self.append(|_| event.clone());
         let TaskEvent::AttemptEnded { next, .. } = event else { return };
         self.tell_scheduler(Step::Over(next), appended);

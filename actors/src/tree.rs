@@ -39,8 +39,11 @@ const CORE_INTENSITY: Intensity = Intensity::new(5, Duration::from_secs(60));
 pub const DYNAMIC_INTENSITY: Intensity = Intensity::new(100, Duration::from_secs(10));
 
 /// Before a dynamic child is started again.
-pub const RESTART_BACKOFF: Backoff =
-    Backoff { first: Duration::from_millis(10), most: Duration::from_secs(1), healthy_after: Duration::from_secs(10) };
+pub const RESTART_BACKOFF: Backoff = Backoff {
+    first: Duration::from_millis(10),
+    most: Duration::from_secs(1),
+    healthy_after: Duration::from_secs(10),
+};
 
 /// The scheduler side with its front door `gateway`; `last` are the children that the program adds.
 #[must_use]

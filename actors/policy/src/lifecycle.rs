@@ -291,7 +291,10 @@ mod tests {
         ] {
             let event = life.attempt_ended(end(5, outcome), &policy, 0);
             assert!(
-                matches!(event, Ok(TaskEvent::AttemptEnded { next: Next::Finish(TaskOutcome::Cancelled), .. })),
+                matches!(
+                    event,
+                    Ok(TaskEvent::AttemptEnded { next: Next::Finish(TaskOutcome::Cancelled), .. })
+                ),
                 "{event:?}"
             );
         }

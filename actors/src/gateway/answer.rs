@@ -17,7 +17,8 @@ use crate::scheduler::{RawRow, SchedulerMessage};
 use crate::side::Side;
 use crate::story;
 use crate::wire::client::{
-    EventFilter, EventsPage, NodeRow, PAGE_LIMIT, Request, Response, ServerInfo, Target, TaskFilter, WAIT_LIMIT,
+    EventFilter, EventsPage, NodeRow, PAGE_LIMIT, Request, Response, ServerInfo, Target, TaskFilter,
+    WAIT_LIMIT,
 };
 use crate::wire::codec;
 use crate::wire::fleet::{OUTPUT_PIECE_LIMIT_BYTES, OutputRead, OutputRefusal};
@@ -40,11 +41,18 @@ impl Answerer {
         match request {
             Request::Hello => Response::Hello(self.server()),
             Request::Submit(submission) => self.submit(submission).await,
-            Request::Cancel(target) => self.schedule(|reply| SchedulerMessage::Cancel { target, reply }).await,
+            Request::Cancel(target) => {
+                self.schedule(|reply| SchedulerMessage::Cancel { target, reply }).await
+            }
             Request::Retry(target) => self.schedule(|reply| SchedulerMessage::Retry { target, reply }).await,
             Request::Status => self.status().await,
             Request::Graphs { before, limit } => {
-                self.schedule(|reply| SchedulerMessage::Graphs { before, limit: limit.min(PAGE_LIMIT), reply }).await
+                self.schedule(|reply| SchedulerMessage::Graphs {
+                    before,
+                    limit: limit.min(PAGE_LIMIT),
+                    reply,
+                })
+                .await
             }
             Request::Graph { graph, wait } => self.graph(graph, wait.min(WAIT_LIMIT)).await,
             Request::Tasks { filter, after, limit } => self.tasks(filter, after, limit.min(PAGE_LIMIT)).await,
@@ -177,9 +185,10 @@ impl Answerer {
         let read = OutputRead { wait, max_bytes: read.max_bytes.min(OUTPUT_PIECE_LIMIT_BYTES), ..read };
         let question = |reply| NodeMessage::ReadOutput { token, read, reply };
         Response::Output(match self.side.nodes.get(&node) {
-            Some(node) => node.ask(wait + ACTOR_DEADLINE, question).await.unwrap_or_else(|why| {
-                Err(OutputRefusal::Unreadable { reason: why.to_string().into() })
-            }),
+            Some(node) => node
+                .ask(wait + ACTOR_DEADLINE, question)
+                .await
+                .unwrap_or_else(|why| Err(OutputRefusal::Unreadable { reason: why.to_string().into() })),
             None => Err(OutputRefusal::Gone),
         })
     }
@@ -230,10 +239,12 @@ impl Answerer {
         Ok(match filter {
             EventFilter::All => Wanted::All,
             EventFilter::Task(task) => Wanted::Tasks(task.0..task.0 + 1),
-            EventFilter::Graph(graph) => match self.ask(|reply| SchedulerMessage::Graph { graph, reply }).await? {
-                Response::Graph(row) => Wanted::Tasks(graph.0..graph.0 + row.tasks.total()),
-                other => return Err(other),
-            },
+            EventFilter::Graph(graph) => {
+                match self.ask(|reply| SchedulerMessage::Graph { graph, reply }).await? {
+                    Response::Graph(row) => Wanted::Tasks(graph.0..graph.0 + row.tasks.total()),
+                    other => return Err(other),
+                }
+            }
         })
     }
 }
@@ -258,12 +269,7 @@ impl Wanted {
 }
 
 /// The next page of records after a number, of those that are wanted.
-fn page(
-    log: &Log,
-    after: u64,
-    wanted: &Wanted,
-    limit: usize,
-) -> Result<EventsPage, ReadError> {
+fn page(log: &Log, after: u64, wanted: &Wanted, limit: usize) -> Result<EventsPage, ReadError> {
     let (mut records, mut next_after, mut scanned, mut bytes) = (Vec::new(), after, 0, 0);
     let mut lost_before = 0;
     while records.len() < limit && scanned < EVENTS_SCAN_LIMIT && bytes < EVENTS_BYTES_LIMIT {

@@ -93,7 +93,8 @@ impl Told {
             }
             TaskEvent::AttemptEnded { outcome, usage, next, .. } => {
                 if let Some(attempt) = self.attempts.last_mut() {
-                    (attempt.ended, attempt.outcome, attempt.usage) = (Some(at), Some(outcome.clone()), *usage);
+                    (attempt.ended, attempt.outcome, attempt.usage) =
+                        (Some(at), Some(outcome.clone()), *usage);
                 }
                 if let Next::Finish(outcome) = next {
                     self.outcome = Some(outcome.clone());

@@ -95,7 +95,8 @@ impl Attempts {
     /// The machine has this much. What runs goes on running.
     pub(super) fn set_capacity(&mut self, capacity: &Resources) {
         let mut slots = Slots::new(capacity.clone());
-        let mut granted: Vec<_> = self.active.iter().filter(|(_, active)| active.seen != Seen::Ended).collect();
+        let mut granted: Vec<_> =
+            self.active.iter().filter(|(_, active)| active.seen != Seen::Ended).collect();
         granted.sort_unstable_by_key(|(token, _)| **token);
         for (token, active) in granted {
             if active.seen == Seen::Running {
@@ -129,17 +130,26 @@ impl Attempts {
     pub(super) fn restore(&mut self, token: Token, need: Resources, seat: Restoring) {
         let Restoring { task, address, lease, started } = seat;
         let seen = if started { Seen::Running } else { Seen::Nothing };
-        self.active.insert(token, Active { task, address, lease, need, grant: None, seen, stop_asked: false });
+        self.active
+            .insert(token, Active { task, address, lease, need, grant: None, seen, stop_asked: false });
     }
 
     /// A grant is on disk: it may be sent.
-    pub(super) fn grant(&mut self, grant: Box<Grant>, address: Address<TaskMessage>, lease: Address<LeaseMessage>) {
+    pub(super) fn grant(
+        &mut self,
+        grant: Box<Grant>,
+        address: Address<TaskMessage>,
+        lease: Address<LeaseMessage>,
+    ) {
         let (token, task) = (grant.token, grant.task);
         let need = self.take_reservation(task).unwrap_or_else(|| grant.spec.resources.clone());
         self.run.push(token);
         self.slots.stage(token, need.clone());
         let seen = Seen::Nothing;
-        self.active.insert(token, Active { task, address, lease, need, grant: Some(grant), seen, stop_asked: false });
+        self.active.insert(
+            token,
+            Active { task, address, lease, need, grant: Some(grant), seen, stop_asked: false },
+        );
         self.start_staged();
     }
 
@@ -244,7 +254,9 @@ impl Attempts {
 
     /// Whether a line of an inventory says what no report has said, or an end that its task has not heard.
     pub(super) fn is_news(&self, token: Token, phase: &Phase) -> bool {
-        self.active.get(&token).is_none_or(|active| Seen::from(phase) > active.seen || Seen::from(phase) == Seen::Ended)
+        self.active
+            .get(&token)
+            .is_none_or(|active| Seen::from(phase) > active.seen || Seen::from(phase) == Seen::Ended)
     }
 
     /// After an inventory: what was sent and is not there is sent again; what ran and is not there is lost;
@@ -294,7 +306,9 @@ impl Attempts {
         }
         let (mut grants, mut bytes) = (Vec::new(), 0);
         for token in std::mem::take(&mut self.run) {
-            let Some(grant) = self.active.get(&token).and_then(|active| active.grant.as_ref()) else { continue };
+            let Some(grant) = self.active.get(&token).and_then(|active| active.grant.as_ref()) else {
+                continue;
+            };
             bytes += grant.spec.approximate_bytes();
             grants.push(Grant::clone(grant));
             if grants.len() == per_message || bytes > RUN_BYTES_LIMIT {
@@ -345,6 +359,9 @@ impl Attempts {
     pub(super) fn all(&self) -> Vec<(Token, Address<TaskMessage>)> {
         let live = |token: &Token| self.active.get(token).filter(|active| active.seen != Seen::Ended);
         let tokens = self.sorted();
-        tokens.into_iter().filter_map(|token| live(&token).map(|active| (token, active.address.clone()))).collect()
+        tokens
+            .into_iter()
+            .filter_map(|token| live(&token).map(|active| (token, active.address.clone())))
+            .collect()
     }
 }

@@ -20,7 +20,13 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn ask(&mut self, outlet: &Outlet<ToWorker>, token: Token, read: OutputRead, reply: Reply<Answer>) {
+    pub(super) fn ask(
+        &mut self,
+        outlet: &Outlet<ToWorker>,
+        token: Token,
+        read: OutputRead,
+        reply: Reply<Answer>,
+    ) {
         self.waiting.retain(|_, waiting| !waiting.is_abandoned());
         if self.waiting.len() >= READERS_LIMIT as usize {
             return reply.send(Err(OutputRefusal::Busy { limit: READERS_LIMIT }));
@@ -42,7 +48,9 @@ impl Readers {
     /// The worker they wait for is gone.
     pub(super) fn drop_all(&mut self) {
         for (_, reply) in self.waiting.drain() {
-            reply.send(Err(OutputRefusal::Unreadable { reason: "the connection to the node was lost".into() }));
+            reply.send(Err(OutputRefusal::Unreadable {
+                reason: "the connection to the node was lost".into(),
+            }));
         }
     }
 }

@@ -56,8 +56,14 @@ struct Node {
 impl Dispatch {
     pub(super) fn add_node(&mut self, id: &NodeId, address: Address<NodeMessage>) {
         let place = self.nodes.partition_point(|node| node.id < *id);
-        let node =
-            Node { id: id.clone(), address, room: None, sent: 0, unseen: std::collections::VecDeque::new(), batch: Vec::new() };
+        let node = Node {
+            id: id.clone(),
+            address,
+            room: None,
+            sent: 0,
+            unseen: std::collections::VecDeque::new(),
+            batch: Vec::new(),
+        };
         self.nodes.insert(place, node);
     }
 
@@ -104,7 +110,12 @@ impl Dispatch {
         let (mut fitting, mut most) = (Vec::new(), 0);
         for shape in self.queued.keys() {
             let Some(need) = shapes.need(*shape) else { continue };
-            let fit: u32 = self.nodes.iter().filter_map(|node| node.room.as_ref()).map(|room| room.times(need, ROUND_LIMIT)).sum();
+            let fit: u32 = self
+                .nodes
+                .iter()
+                .filter_map(|node| node.room.as_ref())
+                .map(|room| room.times(need, ROUND_LIMIT))
+                .sum();
             if fit > 0 {
                 fitting.push(*shape);
                 most = most.max(fit);
@@ -118,13 +129,15 @@ impl Dispatch {
     fn shares(&mut self, fitting: &[ShapeId], most: u32) -> [u32; 4] {
         let mut available = [0u64; 4];
         for shape in fitting {
-            for (sum, count) in available.iter_mut().zip(self.queued.get(shape).copied().unwrap_or_default()) {
+            for (sum, count) in available.iter_mut().zip(self.queued.get(shape).copied().unwrap_or_default())
+            {
                 *sum += count;
             }
         }
         let mut shares = [0u32; 4];
         for _ in 0..most {
-            let backlogged = PRIORITIES.map(|priority| u64::from(shares[priority as usize]) < available[priority as usize]);
+            let backlogged = PRIORITIES
+                .map(|priority| u64::from(shares[priority as usize]) < available[priority as usize]);
             let Some(priority) = self.slices.pick(&backlogged) else { break };
             shares[priority as usize] += 1;
         }
@@ -134,7 +147,8 @@ impl Dispatch {
     /// The node for an attempt: the one that has it free and fits it best, or else the one where it waits
     /// behind the fewest.
     fn node_for(&self, need: &Resources) -> Option<usize> {
-        let open = || self.nodes.iter().enumerate().filter_map(|(place, node)| Some((place, node.room.as_ref()?)));
+        let open =
+            || self.nodes.iter().enumerate().filter_map(|(place, node)| Some((place, node.room.as_ref()?)));
         let candidates: Vec<_> = open().map(|(_, room)| Candidate { room, accepting: Ok(()) }).collect();
         let chosen = placement::place(need, &candidates).ok()?;
         open().nth(chosen).map(|(place, _)| place)

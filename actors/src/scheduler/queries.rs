@@ -34,7 +34,8 @@ impl SchedulerActor {
 
     fn warnings(&self) -> Vec<Box<str>> {
         match self.side.log.health() {
-            crate::log::LogHealth::Stalled { since: _, reason } | crate::log::LogHealth::Broken { reason } => {
+            crate::log::LogHealth::Stalled { since: _, reason }
+            | crate::log::LogHealth::Broken { reason } => {
                 vec![format!("the log cannot be written: {reason}").into()]
             }
             crate::log::LogHealth::Good | crate::log::LogHealth::Closed => Vec::new(),
@@ -93,7 +94,9 @@ impl SchedulerActor {
         let mut from = Some(after.map_or(first, |after| first.max(TaskId(after.0 + 1))));
         while let Some(next) = from.filter(|_| rows.len() < limit) {
             let page = self.graphs.tasks(next, wanted(filter), limit - rows.len());
-            rows.extend(page.tasks.iter().filter(|entry| passes(filter, entry.state)).map(|entry| self.raw(entry)));
+            rows.extend(
+                page.tasks.iter().filter(|entry| passes(filter, entry.state)).map(|entry| self.raw(entry)),
+            );
             from = page.next;
         }
     }

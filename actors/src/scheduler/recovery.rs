@@ -1,7 +1,7 @@
 //! The beginning of a reign: the table made again from the log.
 
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use policy::event::{Event, Record, SchedulerEvent};
@@ -27,7 +27,13 @@ impl SchedulerActor {
         let version = env!("CARGO_PKG_VERSION").into();
         side.log.append(&Event::Scheduler(SchedulerEvent::Started { epoch: epoch.0, version }), 0, 0);
         let Recovered { graphs, shapes, ready, live, backing_off, closed, unknown } = recovered;
-        tracing::info!(epoch = epoch.0, graphs = graphs.len(), live = live.len(), unknown, "recovered from the log");
+        tracing::info!(
+            epoch = epoch.0,
+            graphs = graphs.len(),
+            live = live.len(),
+            unknown,
+            "recovered from the log"
+        );
         let mut scheduler = Self {
             graphs,
             shapes,
@@ -58,7 +64,9 @@ impl SchedulerActor {
         let mut by_node: BTreeMap<NodeId, Vec<Restored>> = BTreeMap::new();
         let mut cancelled = Vec::new();
         for grant in live {
-            let (Some(seat), Some(entry)) = (self.seat(grant.task), self.graphs.entry(grant.task)) else { continue };
+            let (Some(seat), Some(entry)) = (self.seat(grant.task), self.graphs.entry(grant.task)) else {
+                continue;
+            };
             let need = self.shapes.need(entry.shape).cloned().unwrap_or_default();
             self.placed.insert(grant.task, Placed { node: grant.node.clone(), arrival: Arrival::default() });
             if grant.cancel_asked {

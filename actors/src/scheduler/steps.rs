@@ -60,7 +60,9 @@ impl SchedulerActor {
     fn close(&mut self, closed: Closed) {
         if closed.was == TaskState::Ready {
             self.dispatch.unqueued(closed.shape, closed.priority, u64::from(closed.tasks.count));
-            self.side.queue(closed.priority).tell(QueueMessage::Remove { tasks: closed.tasks, shape: closed.shape });
+            self.side
+                .queue(closed.priority)
+                .tell(QueueMessage::Remove { tasks: closed.tasks, shape: closed.shape });
         }
         self.closing.push_back(closed);
     }
@@ -93,10 +95,13 @@ impl SchedulerActor {
     }
 
     fn write_end(&mut self, task: TaskId, by: ClosedBy) {
-        self.wake(task, match by {
-            ClosedBy::Skip(because) => Purpose::Skip(because),
-            ClosedBy::Cancel => Purpose::Cancel,
-        });
+        self.wake(
+            task,
+            match by {
+                ClosedBy::Skip(because) => Purpose::Skip(because),
+                ClosedBy::Cancel => Purpose::Cancel,
+            },
+        );
     }
 
     /// Wakes a task for something that its start does whole.

@@ -190,7 +190,8 @@ impl Replay {
                     node,
                     session: *session,
                     position,
-                    cancel_asked, started: false
+                    cancel_asked,
+                    started: false,
                 };
                 self.live.insert(task, grant);
                 self.backing_off.remove(&task);
