@@ -4,7 +4,7 @@
 //! told to forget. **Decides with** `policy::slots`, `policy::lease`. **Parent** the machine side; its
 //! sibling `processes` (dynamic) holds an [`attempt`] actor for each that runs, and is restarted with it.
 //! **Hears** the scheduler side, the link, the host's port, attempts, itself. **Tells** the scheduler side
-//! through an [`Outlet`], attempts, the host.
+//! through an outlet, attempts, the host.
 //! **On crash** nothing happens to any process: the next worker asks the host what there is and registers.
 //! **Invariant.** Nothing is started without resources and the right to run it; every attempt held is
 //! reported until it is forgotten.
@@ -34,6 +34,7 @@ use policy::task::{AttemptOutcome, LossReason, Usage};
 use supervision::{Actor, ActorError, Address, Dynamic, Me, Message, Reply};
 
 use crate::clock::Clock;
+use crate::outlet::Outlet;
 use crate::output::retention::{self, Retention};
 use crate::output::spool::OutputLimits;
 use crate::process::port::{HostEvent, HostPort};
@@ -47,12 +48,6 @@ use output::Reading;
 
 /// Between two looks for output that is too old or too much.
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
-
-/// Where messages to the scheduler side go. Must not block.
-pub trait Outlet: Send + Sync + 'static {
-    /// Sends; `false` where there is no connection. Whatever is lost is said again with a heartbeat.
-    fn tell(&self, message: FromWorker) -> bool;
-}
 
 /// What a worker can be told.
 #[derive(Debug, strum::IntoStaticStr)]
@@ -132,7 +127,7 @@ pub struct WorkerArgs {
     /// The only reader of time.
     pub clock: Clock,
     /// The scheduler side.
-    pub outlet: Arc<dyn Outlet>,
+    pub outlet: Outlet<FromWorker>,
     /// The host; its events come as [`WorkerMessage::Host`].
     pub port: Arc<dyn HostPort>,
     /// The supervisor of attempt actors, restarted with this actor.
@@ -384,6 +379,6 @@ impl Worker {
 
     fn tell(&self, message: FromWorker) {
         // What is lost is said again: reports in heartbeats, a registration with the next one.
-        self.args.outlet.tell(message);
+        self.args.outlet.send(message);
     }
 }

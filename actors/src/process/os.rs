@@ -66,12 +66,18 @@ mod tests {
     fn a_mark_is_read_from_a_childs_environment() {
         let mut child =
             std::process::Command::new("sleep").arg("60").env("CRAB_MARK", "x.1").spawn().unwrap();
-        let found = mark(i32::try_from(child.id()).unwrap(), "CRAB_MARK");
+        let pid = i32::try_from(child.id()).unwrap();
+        // The kernel lets the parent go on a little before the child's environment can be read.
+        let found = (0..10_000).find_map(|_| {
+            mark(pid, "CRAB_MARK").or_else(|| {
+                std::thread::yield_now();
+                None
+            })
+        });
         child.kill().unwrap();
         child.wait().unwrap();
-        if cfg!(target_os = "linux") {
-            assert_eq!(found.as_deref(), Some("x.1"));
-        }
+        // A Mac does not show the environment of its own programs.
+        assert!(found.as_deref() == Some("x.1") || cfg!(target_os = "macos"));
     }
 
     #[test]

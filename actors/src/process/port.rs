@@ -2,7 +2,8 @@
 //!
 //! A port carries commands to a host and brings its reports; it finds the host, starts one where there is
 //! none, and connects again after every break. Commands given while there is no connection are dropped:
-//! after each [`HostEvent::Connected`] the inventory follows, and the worker says again what it wants.
+//! after each [`HostEvent::Connected`] the inventory follows, and the worker says again what it wants. After
+//! a [`Command::Retire`] it starts no host again.
 //! Must not know what attempts are for.
 
 use std::ffi::OsString;
@@ -14,6 +15,7 @@ use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy::task::{AttemptOutcome, SpawnFailure, Usage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -24,10 +26,11 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::process::frame::{self, Inbox};
 use crate::process::host;
 use crate::process::protocol::{Command, HOST_ARGUMENT, HOST_PROTOCOL, HostDirectory, HostReport};
+use crate::wire::codec::CodecError;
 
 /// How a worker commands its host; a simulated machine has its own.
 pub trait HostPort: Send + Sync + 'static {
-    /// Tells the host. Nothing happens where there is no connection, or no room for a command this large.
+    /// Tells the host. Nothing happens where there is no connection.
     fn command(&self, command: Command);
 }
 
@@ -139,12 +142,16 @@ impl Link {
             let Connection { mut reader, mut writer, inbox, pid } = self.connect().await;
             while queue.try_recv().is_ok() {}
             (self.listener)(HostEvent::Connected { pid });
+            let mut retired = false;
             tokio::select! {
                 biased;
                 _ = read(&mut reader, inbox, &self.listener) => {}
-                _ = write(&mut writer, &mut queue) => {}
+                _ = write(&mut writer, &mut queue, &self.listener, &mut retired) => {}
             }
             (self.listener)(HostEvent::Disconnected);
+            if retired {
+                return;
+            }
         }
     }
 
@@ -248,17 +255,34 @@ async fn read(reader: &mut OwnedReadHalf, mut inbox: Inbox, listener: &HostListe
 }
 
 /// Takes commands until the connection breaks; whatever waits goes into one write.
-async fn write(writer: &mut OwnedWriteHalf, queue: &mut mpsc::UnboundedReceiver<Command>) -> io::Result<()> {
+async fn write(
+    writer: &mut OwnedWriteHalf,
+    queue: &mut mpsc::UnboundedReceiver<Command>,
+    listener: &HostListener,
+    retired: &mut bool,
+) -> io::Result<()> {
     let mut out = Vec::new();
     while let Some(command) = queue.recv().await {
         out.clear();
         let mut next = Some(command);
         while let Some(command) = next {
-            // One that is too large is not carried; the worker measures before.
-            let _ = frame::append(&mut out, &command);
+            *retired |= command == Command::Retire;
+            if let Err(error) = frame::append(&mut out, &command) {
+                refuse(&command, &error, listener);
+            }
             next = if out.len() < WRITE_BYTES { queue.try_recv().ok() } else { None };
         }
         writer.write_all(&out).await?;
     }
     Ok(())
+}
+
+/// Only a start can be this large, and no operating system would have run it.
+fn refuse(command: &Command, error: &CodecError, listener: &HostListener) {
+    if let Command::Start(start) = command {
+        let reason = format!("command and environment are too long: {error}").into();
+        let outcome = AttemptOutcome::SpawnFailed(SpawnFailure { reason });
+        let ended = HostReport::Ended { token: start.token, outcome, usage: Usage::default() };
+        listener(HostEvent::Reports(vec![ended]));
+    }
 }

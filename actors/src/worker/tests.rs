@@ -52,13 +52,6 @@ impl HostPort for Notes {
     }
 }
 
-impl Outlet for Notes {
-    fn tell(&self, message: FromWorker) -> bool {
-        self.told.lock().unwrap().push(message);
-        true
-    }
-}
-
 struct Machine {
     notes: Arc<Notes>,
     attempts: Dynamic<AttemptActor>,
@@ -74,6 +67,11 @@ impl Machine {
     async fn start() -> Self {
         let notes = Arc::new(Notes::default());
         let home = tempfile::tempdir().unwrap();
+        let told = notes.clone();
+        let outlet = Outlet::new(move |message| {
+            told.told.lock().unwrap().push(message);
+            true
+        });
         let attempts = Dynamic::temporary("processes", Options::default());
         let clock = Clock::simulated();
         let args = WorkerArgs {
@@ -88,7 +86,7 @@ impl Machine {
             retention: Retention::default(),
             directory: HostDirectory::new(home.path()),
             clock,
-            outlet: notes.clone(),
+            outlet,
             port: notes.clone(),
             attempts: attempts.clone(),
         };

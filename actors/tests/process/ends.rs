@@ -83,6 +83,8 @@ fn every_failure_to_start_says_what_is_wrong() {
         });
         assert_eq!(refused(&mut bed, token), expected);
     }
+    bed.start(98, &["true", &"x".repeat(5_000_000)]);
+    assert!(refused(&mut bed, 98).starts_with("command and environment are too long: 5000"));
     bed.start_with(99, &["true"], |start| start.argv.push(OsText::from(vec![b'a', 0, b'b'])));
     assert_eq!(refused(&mut bed, 99), "a zero byte in the command, its environment or its directory");
 }

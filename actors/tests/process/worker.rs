@@ -1,17 +1,18 @@
 //! The worker actor with a real host: what the scheduler side sees of it.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use actors::clock::Clock;
+use actors::outlet::Outlet;
 use actors::output::retention::Retention;
 use actors::output::spool::OutputLimits;
 use actors::process::port::{HostEvent, HostPort, HostProgram, LocalHost};
 use actors::process::protocol::{Command, HostDirectory, HostReport};
 use actors::wire::fleet::{FromWorker, Grant, OutputFrom, OutputRead, Phase, ToWorker};
 use actors::worker::environment::BaseEnvironment;
-use actors::worker::{Outlet, Worker, WorkerArgs, WorkerMessage};
+use actors::worker::{Worker, WorkerArgs, WorkerMessage};
 use policy::id::{AttemptNumber, Epoch, GraphId, Incarnation, NodeSession, TaskId, Token};
 use policy::lease::LeaseTerms;
 use policy::resources::Resources;
@@ -25,14 +26,6 @@ use crate::bed::{PATIENCE, RUNTIME};
 crate::tests![a_worker_runs_what_it_is_granted, a_new_worker_adopts_what_an_old_one_started];
 
 const SESSION: NodeSession = NodeSession(1);
-
-struct Told(Sender<FromWorker>);
-
-impl Outlet for Told {
-    fn tell(&self, message: FromWorker) -> bool {
-        self.0.send(message).is_ok()
-    }
-}
 
 pub(crate) struct Machine {
     worker: Address<WorkerMessage>,
@@ -71,7 +64,7 @@ impl Machine {
             retention: Retention::default(),
             directory: directory.clone(),
             clock: Clock::system(),
-            outlet: Arc::new(Told(outlet)),
+            outlet: Outlet::new(move |message| outlet.send(message).is_ok()),
             port: port.clone(),
             attempts: attempts.clone(),
         };
