@@ -27,7 +27,7 @@ use crate::tree;
 use crate::wire::codec;
 use crate::wire::fleet::{FromWorker, ToWorker};
 use crate::worker::environment::BaseEnvironment;
-use crate::worker::{self, Worker, WorkerArgs, WorkerMessage};
+use crate::worker::{Worker, WorkerArgs, WorkerMessage};
 
 /// What a machine side is started with.
 #[derive(Debug, Clone)]
@@ -75,7 +75,7 @@ impl Machine {
     /// When an actor does not start.
     pub async fn beside(side: &Arc<Side>, options: MachineOptions) -> Result<Self, StartError> {
         let worker = Address::new("worker", &*options.node.0);
-        let outlet = Arc::new(Beside::new(side, &options.node, &worker));
+        let outlet = beside(side, &options.node, &worker);
         Self::start(options, worker.clone(), outlet, move || linked(&worker), Vec::new()).await
     }
 
@@ -87,13 +87,13 @@ impl Machine {
         let worker = Address::new("worker", &*options.node.0);
         let uplink = Arc::new(Uplink::default());
         let dialler = dialler(dial, seed, &uplink, &worker);
-        Self::start(options, worker, uplink, || {}, vec![dialler]).await
+        Self::start(options, worker, through(&uplink), || {}, vec![dialler]).await
     }
 
     async fn start(
         options: MachineOptions,
         worker: Address<WorkerMessage>,
-        outlet: Arc<dyn worker::Outlet>,
+        outlet: Outlet<FromWorker>,
         at_start: impl Fn() + Send + Sync + 'static,
         last: Vec<Child>,
     ) -> Result<Self, StartError> {
@@ -102,7 +102,7 @@ impl Machine {
         let hear = move |event: HostEvent| of_port.tell(WorkerMessage::Host(event));
         let port: Arc<dyn HostPort> =
             Arc::new(LocalHost::open(directory.clone(), options.program, Arc::new(hear)));
-        let attempts = Dynamic::temporary("attempts", Options::default());
+        let attempts = Dynamic::temporary("processes", Options::default());
         let args = WorkerArgs {
             node: options.node,
             incarnation: options.incarnation,
@@ -159,25 +159,14 @@ impl Machine {
 }
 
 /// The scheduler side of the same process.
-struct Beside {
-    side: Arc<Side>,
-    node: NodeId,
-    back: Outlet<ToWorker>,
-}
-
-impl Beside {
-    fn new(side: &Arc<Side>, node: &NodeId, worker: &Address<WorkerMessage>) -> Self {
-        let worker = worker.clone();
-        let back = Outlet::new(move |message| worker.try_tell(WorkerMessage::Scheduler(message)));
-        Self { side: Arc::clone(side), node: node.clone(), back }
-    }
-}
-
-impl worker::Outlet for Beside {
-    fn tell(&self, message: FromWorker) -> bool {
-        hear_worker(&self.side, &self.node, message, &self.back);
+fn beside(side: &Arc<Side>, node: &NodeId, worker: &Address<WorkerMessage>) -> Outlet<FromWorker> {
+    let worker = worker.clone();
+    let back = Outlet::new(move |message| worker.try_tell(WorkerMessage::Scheduler(message)));
+    let (side, node) = (Arc::clone(side), node.clone());
+    Outlet::new(move |message| {
+        hear_worker(&side, &node, message, &back);
         true
-    }
+    })
 }
 
 /// Tells the worker, as soon as it has started, that there is a connection.
@@ -186,15 +175,16 @@ fn linked(worker: &Address<WorkerMessage>) {
     tokio::spawn(async move { worker.tell(WorkerMessage::LinkUp) });
 }
 
-/// The scheduler side at the other end of a connection, while there is one.
-#[derive(Default)]
-struct Uplink(ArcSwapOption<Connection>);
+/// The connection to the scheduler side, while there is one.
+type Uplink = ArcSwapOption<Connection>;
 
-impl worker::Outlet for Uplink {
-    fn tell(&self, message: FromWorker) -> bool {
-        let connection = self.0.load();
+/// The scheduler side at the other end of a connection.
+fn through(uplink: &Arc<Uplink>) -> Outlet<FromWorker> {
+    let uplink = Arc::clone(uplink);
+    Outlet::new(move |message| {
+        let connection = uplink.load();
         connection.as_ref().is_some_and(|connection| connection.cast(codec::encode(&message)).is_ok())
-    }
+    })
 }
 
 fn dialler(mut dial: Dial, seed: u64, uplink: &Arc<Uplink>, worker: &Address<WorkerMessage>) -> Child {
@@ -216,12 +206,12 @@ fn follow(uplink: &Uplink, worker: &Address<WorkerMessage>, event: DiallerEvent)
     match event {
         DiallerEvent::Up(connection) => {
             tracing::info!(server = connection.server(), "connected to the scheduler");
-            uplink.0.store(Some(Arc::new(connection)));
+            uplink.store(Some(Arc::new(connection)));
             worker.tell(WorkerMessage::LinkUp);
         }
         DiallerEvent::Down(reason) => {
             tracing::warn!(%reason, "the connection to the scheduler has ended");
-            uplink.0.store(None);
+            uplink.store(None);
             worker.tell(WorkerMessage::LinkDown);
         }
         DiallerEvent::Refused { error, wait } => {

@@ -21,7 +21,7 @@ use crate::wire::client::{
     WAIT_LIMIT,
 };
 use crate::wire::codec;
-use crate::wire::fleet::{OUTPUT_PIECE_LIMIT_BYTES, OutputRead, OutputRefusal};
+use crate::wire::fleet::{OUTPUT_PIECE_LIMIT_BYTES, OutputPiece, OutputRead, OutputRefusal};
 
 /// The longest an actor of this process may take to answer; far above what it takes under full load.
 const ACTOR_DEADLINE: Duration = Duration::from_secs(20);
@@ -178,9 +178,12 @@ impl Answerer {
             Ok(None) => return Response::NotFound(Target::Task(task)),
             Err(busy) => return busy,
         };
-        let Some((token, node)) = self.attempt(&raw, attempt) else {
+        let Some(Written { token, node, silent }) = self.attempt(&raw, attempt) else {
             return Response::Output(Err(OutputRefusal::Gone));
         };
+        if silent {
+            return Response::Output(Ok(OutputPiece { complete: true, ..OutputPiece::default() }));
+        }
         let wait = read.wait.min(WAIT_LIMIT);
         let read = OutputRead { wait, max_bytes: read.max_bytes.min(OUTPUT_PIECE_LIMIT_BYTES), ..read };
         let question = |reply| NodeMessage::ReadOutput { token, read, reply };
@@ -193,18 +196,36 @@ impl Answerer {
         })
     }
 
-    /// The grant and the node of an attempt; of the last one where none is named.
-    fn attempt(&self, raw: &RawRow, number: Option<AttemptNumber>) -> Option<(Token, NodeId)> {
+    /// Where an attempt's output is; that of the last one where none is named.
+    fn attempt(&self, raw: &RawRow, number: Option<AttemptNumber>) -> Option<Written> {
         let records = story::records(&self.side.log, raw.seat.last).ok()?;
-        records.into_iter().rev().find_map(|(_, record)| match record.event {
-            Event::Task { event: TaskEvent::Granted { token, attempt, node, .. }, .. }
-                if number.is_none_or(|number| number == attempt) =>
-            {
-                Some((token, node))
+        let mut silent = false;
+        for (_, record) in records.into_iter().rev() {
+            let Event::Task { event, .. } = record.event else { continue };
+            match event {
+                TaskEvent::AttemptEnded { usage, .. } => silent = usage.stdout_bytes + usage.stderr_bytes == 0,
+                TaskEvent::Granted { token, attempt, node, .. } => {
+                    if number.is_none_or(|number| number == attempt) {
+                        return Some(Written { token, node, silent });
+                    }
+                    silent = false;
+                }
+                TaskEvent::Started { .. }
+                | TaskEvent::CancelAsked
+                | TaskEvent::Finished(_)
+                | TaskEvent::RetryAsked => {}
             }
-            _ => None,
-        })
+        }
+        None
     }
+}
+
+/// Where an attempt's output is.
+struct Written {
+    token: Token,
+    node: NodeId,
+    /// It is over and has written nothing: there is no file, and nobody to be asked.
+    silent: bool,
 }
 
 /// Records looked at for one page at the most: about 20 ms of reading.
