@@ -278,7 +278,8 @@ mod tests {
 
     #[test]
     fn what_is_not_said_is_as_usual() {
-        let config = read("[lease]\nttl = \"20s\"\n[worker]\ncpus = 0.5\nmemory = \"4 GiB\"\n").expect("sound");
+        let config =
+            read("[lease]\nttl = \"20s\"\n[worker]\ncpus = 0.5\nmemory = \"4 GiB\"\n").expect("sound");
         assert_eq!(config.terms(), LeaseTerms { ttl: Duration::from_secs(20), ..LeaseTerms::default() });
         assert_eq!((config.worker.cpus, config.worker.memory), (Some(Cores(500)), Some(Size(4 << 30))));
         assert_eq!(config.limits(), Limits::default());

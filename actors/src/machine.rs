@@ -19,13 +19,13 @@ use crate::link::{self, Connection, Dial};
 use crate::outlet::Outlet;
 use crate::output::retention::Retention;
 use crate::output::spool::OutputLimits;
+use crate::process::os;
 use crate::process::port::{HostEvent, HostPort, HostProgram, LocalHost};
 use crate::process::protocol::{Command, HostDirectory};
-use crate::process::os;
 use crate::side::Side;
 use crate::tree;
 use crate::wire::codec;
-use crate::wire::fleet::{FromWorker, ToWorker};
+use crate::wire::fleet::FromWorker;
 use crate::worker::environment::BaseEnvironment;
 use crate::worker::{Worker, WorkerArgs, WorkerMessage};
 
@@ -125,7 +125,8 @@ impl Machine {
         };
         let mut children = vec![attempts.child(), Child::worker::<Worker>("worker", &worker, make)];
         children.extend(last);
-        let root = SupervisorArgs::new("machine-side", Strategy::OneForAll, tree::MACHINE_INTENSITY, children);
+        let root =
+            SupervisorArgs::new("machine-side", Strategy::OneForAll, tree::MACHINE_INTENSITY, children);
         let tree = supervision::supervisor::start(root).await?;
         Ok(Self { worker, port, clock: options.clock, tree })
     }
@@ -219,4 +220,3 @@ fn follow(uplink: &Uplink, worker: &Address<WorkerMessage>, event: DiallerEvent)
         }
     }
 }
-

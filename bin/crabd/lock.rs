@@ -37,7 +37,9 @@ impl DirectoryLock {
                 directory.display()
             )
         })?;
-        lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id())).context("writing the lock file")?;
+        lock.set_len(0)
+            .and_then(|()| write!(lock, "{}", std::process::id()))
+            .context("writing the lock file")?;
         Ok(Self(lock))
     }
 }

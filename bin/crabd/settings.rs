@@ -82,7 +82,9 @@ impl Settings {
         let join = args.join.clone().or_else(|| config.daemon.join.clone());
         let listen = args.listen.or(config.daemon.listen).filter(|_| args.join.is_none());
         if join.is_some() && listen.is_some() {
-            anyhow::bail!("daemon.join and daemon.listen exclude each other: a machine joins a fleet or leads one");
+            anyhow::bail!(
+                "daemon.join and daemon.listen exclude each other: a machine joins a fleet or leads one"
+            );
         }
         let capacity = (!args.no_worker).then(|| capacity(args, &config));
         Ok(Self { config, data_dir: std::path::absolute(data_dir)?, name, listen, join, capacity })
@@ -107,7 +109,8 @@ fn host_name() -> anyhow::Result<String> {
     let name = nix::unistd::gethostname().context("asking for the host name")?;
     let name = name.to_string_lossy().to_lowercase();
     let first = name.split('.').next().unwrap_or_default();
-    let kept: String = first.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-' || *c == '_').collect();
+    let kept: String =
+        first.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-' || *c == '_').collect();
     if kept.is_empty() {
         anyhow::bail!("this machine has no host name that can be used: name it with --name NAME");
     }

@@ -36,10 +36,12 @@ impl Sides {
         let clock = Clock::system();
         let incarnation = Incarnation(clock.wall().0);
         if let Some(scheduler) = &settings.join {
-            let capacity = settings.capacity.clone().context("a machine that joins a fleet must run tasks")?;
+            let capacity =
+                settings.capacity.clone().context("a machine that joins a fleet must run tasks")?;
             let options = machine(settings, capacity, incarnation, clock)?;
             let dial = dial(settings, scheduler, incarnation)?;
-            let machine = Machine::dialling(dial, incarnation.0, options).await.context("starting the worker")?;
+            let machine =
+                Machine::dialling(dial, incarnation.0, options).await.context("starting the worker")?;
             return Ok(Self { head: None, machine: Some(machine) });
         }
         let head = head(settings, incarnation, clock).await?;

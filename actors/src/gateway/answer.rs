@@ -203,7 +203,9 @@ impl Answerer {
         for (_, record) in records.into_iter().rev() {
             let Event::Task { event, .. } = record.event else { continue };
             match event {
-                TaskEvent::AttemptEnded { usage, .. } => silent = usage.stdout_bytes + usage.stderr_bytes == 0,
+                TaskEvent::AttemptEnded { usage, .. } => {
+                    silent = usage.stdout_bytes + usage.stderr_bytes == 0
+                }
                 TaskEvent::Granted { token, attempt, node, .. } => {
                     if number.is_none_or(|number| number == attempt) {
                         return Some(Written { token, node, silent });
