@@ -10,6 +10,7 @@ use policy::lease::{BadTerms, LeaseTerms};
 use supervision::supervisor::StartError;
 use supervision::{Address, Child, Ending, Reply, Running};
 
+use crate::archive::Place;
 use crate::client::service::Service;
 use crate::client::transport::BoxFuture;
 use crate::clock::Clock;
@@ -26,7 +27,7 @@ use crate::wire::fleet::{FromWorker, ToWorker};
 /// What a scheduler side is started with.
 #[derive(Debug, Clone)]
 pub struct HeadOptions {
-    /// Where its log is kept.
+    /// Where its log and its snapshots are kept.
     pub directory: PathBuf,
     /// What it calls itself.
     pub name: Box<str>,
@@ -73,11 +74,12 @@ impl Head {
         last: impl FnOnce(&Arc<Side>, &Address<GatewayMessage>) -> Vec<Child>,
     ) -> Result<Self, HeadError> {
         let HeadOptions { directory, name, clock, terms, limits, log } = options;
-        let log = Log::open_directory(directory, log, clock)?;
-        Self::start_on(log, (name, clock), terms, limits, last).await
+        let log = Log::open_directory(directory.join("log"), log, clock)?;
+        let place = Place::Directory(directory.join("snapshots"));
+        Self::start_in(place, log, (name, clock), (terms, limits), last).await
     }
 
-    /// The same, on a log that is open already.
+    /// The same, on a log that is open already, with snapshots in memory.
     ///
     /// # Errors
     /// Wrong settings, or an actor that does not start.
@@ -88,8 +90,18 @@ impl Head {
         limits: Limits,
         last: impl FnOnce(&Arc<Side>, &Address<GatewayMessage>) -> Vec<Child>,
     ) -> Result<Self, HeadError> {
+        Self::start_in(Place::Memory, log, (name, clock), (terms, limits), last).await
+    }
+
+    async fn start_in(
+        place: Place,
+        log: Log,
+        (name, clock): (Box<str>, Clock),
+        (terms, limits): (LeaseTerms, Limits),
+        last: impl FnOnce(&Arc<Side>, &Address<GatewayMessage>) -> Vec<Child>,
+    ) -> Result<Self, HeadError> {
         terms.check()?;
-        let side = Side::new(log, clock, terms, limits);
+        let side = Side::new(log, place, clock, terms, limits);
         let gateway = Address::new("gateway", "");
         let version = env!("CARGO_PKG_VERSION").into();
         let server = ServerInfo { version, name, started: clock.wall(), epoch: 0, durable: 0 };
