@@ -213,7 +213,7 @@ impl Actor for TaskActor {
 impl TaskActor {
     fn begin(&mut self, me: &Me<TaskMessage>) {
         match self.args.purpose.clone() {
-            Purpose::Grant { node, name, session } => self.grant(&node, name, session, me),
+            Purpose::Grant { node, name, session } => self.grant(&node, &name, session, me),
             Purpose::Resume { .. } => self.resume(me),
             Purpose::Cancel => self.cancel(Acknowledge::nobody(), me),
             Purpose::Skip(because) => self.skip(because, me),
@@ -237,7 +237,7 @@ impl TaskActor {
     fn grant(
         &mut self,
         node: &Address<NodeMessage>,
-        name: NodeId,
+        name: &NodeId,
         session: NodeSession,
         me: &Me<TaskMessage>,
     ) {
