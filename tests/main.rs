@@ -1,1 +1,6 @@
-//! x
+//! The tests of the whole: one binary, so that it is linked once.
+
+/// Both sides on a simulated world: one seed is one history, checked against every promise.
+mod simulation;
+/// What several of them use.
+mod support;
