@@ -10,6 +10,7 @@
 //! until it reports it.
 
 mod attempts;
+mod message;
 mod output;
 mod registration;
 
@@ -20,12 +21,11 @@ use policy::event::{Event, NodeEvent};
 use policy::id::{NodeId, NodeSession, TaskId, Token};
 use policy::lease::{NodeLease, Standing};
 use policy::node::{Pace, Room};
-use policy::resources::Resources;
-use strum::IntoStaticStr;
-use supervision::{Actor, ActorError, Address, Me, Message, Reply};
+use supervision::{Actor, ActorError, Address, Me, Reply};
 
 use crate::lease::NodeDeadline;
 use crate::node::attempts::{Attempts, Restoring};
+pub use crate::node::message::{NodeMessage, Reservation, Restored};
 use crate::node::output::Readers;
 use crate::node::registration::Machine;
 use crate::outlet::Outlet;
@@ -40,96 +40,6 @@ use crate::wire::fleet::{
 
 /// Between two looks at the lease: well below the grace, so that expiry is noticed in time.
 const TICK: Duration = Duration::from_millis(500);
-
-/// What a node can be told.
-#[derive(Debug, IntoStaticStr)]
-pub enum NodeMessage {
-    /// The worker speaks; a registration brings the way to answer it.
-    Heard {
-        /// What it says.
-        message: FromWorker,
-        /// Where answers go.
-        outlet: Outlet<ToWorker>,
-    },
-    /// The connection of this outlet is gone; the lease is not.
-    Disconnected(Outlet<ToWorker>),
-    /// Tasks for which the scheduler saw room here.
-    Reserve(Vec<Reservation>),
-    /// Attempts granted before a restart.
-    Restore(Vec<Restored>),
-    /// A task's grant is on disk.
-    Granted {
-        /// The grant.
-        grant: Box<Grant>,
-        /// The task.
-        task: Address<TaskMessage>,
-    },
-    /// A task that was reserved for does not want to run any more.
-    Declined {
-        /// The task.
-        task: TaskId,
-    },
-    /// An attempt is to be stopped.
-    StopAttempt {
-        /// Its grant.
-        token: Token,
-    },
-    /// The end of an attempt is on disk.
-    AttemptClosed {
-        /// Its grant.
-        token: Token,
-    },
-    /// Somebody asks for the end of a task that is awake here.
-    Cancel {
-        /// The task.
-        task: TaskId,
-        /// To be done once that is on disk.
-        acknowledge: Acknowledge,
-    },
-    /// Somebody reads an attempt's output.
-    ReadOutput {
-        /// Its grant.
-        token: Token,
-        /// Which part.
-        read: OutputRead,
-        /// Where it goes.
-        reply: Reply<Result<OutputPiece, OutputRefusal>>,
-    },
-    /// How is it?
-    Describe(Reply<Option<NodeRow>>),
-    /// Timer: look at the lease.
-    Tick,
-    /// Everything told before this has been handled: send what has gathered.
-    Flush,
-}
-
-impl Message for NodeMessage {
-    fn kind(&self) -> &'static str {
-        self.into()
-    }
-}
-
-/// A task for which there should be room.
-#[derive(Debug, Clone)]
-pub struct Reservation {
-    /// Where the task sits.
-    pub seat: Seat,
-    /// What an attempt holds.
-    pub need: Resources,
-}
-
-/// An attempt that was granted before a restart.
-#[derive(Debug, Clone)]
-pub struct Restored {
-    /// Where the task sits.
-    pub seat: Seat,
-    /// Its grant.
-    pub token: Token,
-    /// What it holds.
-    pub need: Resources,
-    /// Whether its process was reported to run.
-    pub started: bool,
-}
 
 /// Everything a node needs to start.
 #[derive(Debug, Clone)]

@@ -1,0 +1,223 @@
+//! How things stand, as rows: graphs, tasks, attempts, machines, events.
+
+use std::sync::Arc;
+
+use policy::event::{LogPosition, Record};
+use policy::id::{AttemptNumber, GraphId, NodeId, TaskId, Token};
+use policy::resources::Resources;
+use policy::task::{AttemptOutcome, Priority, TaskOutcome, TaskSpec, Usage};
+use policy::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::wire::client::{ServerInfo, StateName, Target};
+
+/// How everything is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Who answers.
+    pub server: ServerInfo,
+    /// Tasks by state.
+    pub tasks: TaskCounts,
+    /// Tasks in the queues by priority: low, normal, high, critical.
+    pub queued: [u64; 4],
+    /// Graphs that have not ended.
+    pub graphs: u64,
+    /// Machines.
+    pub nodes: Vec<NodeRow>,
+    /// Task actors that are awake.
+    pub awake: u64,
+    /// Trouble that an operator should know of, such as a full disk.
+    pub warnings: Vec<Box<str>>,
+}
+
+/// Tasks by state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TaskCounts {
+    /// For tasks they depend on.
+    pub waiting: u64,
+    /// In a queue.
+    pub ready: u64,
+    /// For their next attempt.
+    pub backing_off: u64,
+    /// Granted or running.
+    pub active: u64,
+    /// Succeeded.
+    pub succeeded: u64,
+    /// Failed.
+    pub failed: u64,
+    /// Cancelled.
+    pub cancelled: u64,
+    /// Skipped.
+    pub skipped: u64,
+}
+
+impl TaskCounts {
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.unended() + self.ended()
+    }
+
+    /// Those that have not ended.
+    #[must_use]
+    pub fn unended(&self) -> u64 {
+        self.waiting + self.ready + self.backing_off + self.active
+    }
+
+    /// Those that have ended.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        self.succeeded + self.failed + self.cancelled + self.skipped
+    }
+}
+
+/// A graph in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GraphRow {
+    /// Which.
+    pub graph: GraphId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// When it was submitted.
+    pub submitted: Timestamp,
+    /// When its last task ended; `None` while one has not.
+    pub ended: Option<Timestamp>,
+    /// Its tasks by state.
+    pub tasks: TaskCounts,
+}
+
+/// A task in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskRow {
+    /// Which.
+    pub task: TaskId,
+    /// Of which graph.
+    pub graph: GraphId,
+    /// Its name, with the index where it is a member of an array: `test[7]`.
+    pub name: Box<str>,
+    /// Its state.
+    pub state: StateName,
+    /// Its priority.
+    pub priority: Priority,
+    /// Its tenant.
+    pub tenant: Arc<str>,
+    /// How many attempts there have been, the present one included.
+    pub attempts: u32,
+    /// Where it runs, or ran last.
+    pub node: Option<NodeId>,
+    /// Since when it is in its state.
+    pub since: Timestamp,
+    /// How it ended, or how its last attempt did.
+    pub outcome: Option<TaskOutcome>,
+}
+
+/// Everything about a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskDetail {
+    /// As in a list.
+    pub row: TaskRow,
+    /// Where it is a member of an array.
+    pub array_index: Option<u64>,
+    /// What it is.
+    pub spec: Arc<TaskSpec>,
+    /// The tasks and arrays it depends on, by name.
+    pub dependencies: Vec<Box<str>>,
+    /// When it was submitted.
+    pub submitted: Timestamp,
+    /// Its attempts, in order.
+    pub attempts: Vec<AttemptRow>,
+    /// All its events, in order, with the records' positions in the log.
+    pub events: Vec<(LogPosition, Record)>,
+}
+
+/// One attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRow {
+    /// Which.
+    pub number: AttemptNumber,
+    /// Its grant.
+    pub token: Token,
+    /// Where.
+    pub node: NodeId,
+    /// When it was granted.
+    pub granted: Timestamp,
+    /// When its process started.
+    pub started: Option<Timestamp>,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// When it was over.
+    pub ended: Option<Timestamp>,
+    /// How.
+    pub outcome: Option<AttemptOutcome>,
+    /// What it used.
+    pub usage: Usage,
+}
+
+/// Something that has the name asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// What.
+    pub target: Target,
+    /// Its name.
+    pub name: Box<str>,
+}
+
+/// Which events to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum EventFilter {
+    /// All.
+    #[default]
+    All,
+    /// Of this task.
+    Task(TaskId),
+    /// Of this graph and its tasks.
+    Graph(GraphId),
+}
+
+/// Some events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventsPage {
+    /// The records, in order.
+    pub records: Vec<Record>,
+    /// Ask for those after this number next.
+    pub next_after: u64,
+    /// Records with smaller numbers were removed by retention before they could be read; 0 if none.
+    pub lost_before: u64,
+}
+
+/// A machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRow {
+    /// Its name.
+    pub node: NodeId,
+    /// How it is.
+    pub health: NodeHealth,
+    /// What it has.
+    pub capacity: Resources,
+    /// What is taken.
+    pub allocated: Resources,
+    /// Attempts that run.
+    pub running: u32,
+    /// Attempts granted that wait on the node for resources.
+    pub staged: u32,
+    /// When it was last heard of.
+    pub heard: Timestamp,
+    /// What is known of it.
+    pub labels: Vec<(Box<str>, Box<str>)>,
+    /// The version of its program.
+    pub version: Box<str>,
+}
+
+/// How a node is.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::Display, strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "kebab-case")]
+pub enum NodeHealth {
+    /// Heard of in time.
+    Up,
+    /// Late.
+    Suspect,
+    /// Given up.
+    Lost,
+}
