@@ -2,6 +2,8 @@
 //!
 //! What `crabd`, the embedded run of `crab` and the tests have in common. Knows no sockets.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -47,6 +49,14 @@ pub enum HeadError {
     /// The settings would let two nodes run one task.
     #[error(transparent)]
     Terms(#[from] BadTerms),
+    /// There is no place for it.
+    #[error("cannot make {}: {source}", directory.display())]
+    Directory {
+        /// The directory.
+        directory: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The log cannot be opened.
     #[error(transparent)]
     Log(#[from] OpenError),
@@ -74,6 +84,8 @@ impl Head {
         last: impl FnOnce(&Arc<Side>, &Address<GatewayMessage>) -> Vec<Child>,
     ) -> Result<Self, HeadError> {
         let HeadOptions { directory, name, clock, terms, limits, log } = options;
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+        made.map_err(|source| HeadError::Directory { directory: directory.clone(), source })?;
         let log = Log::open_directory(directory.join("log"), log, clock)?;
         let place = Place::Directory(directory.join("snapshots"));
         Self::start_in(place, log, (name, clock), (terms, limits), last).await

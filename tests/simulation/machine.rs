@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actors::clock::Clock;
+use actors::outlet::Outlet;
 use actors::output::retention::Retention;
 use actors::output::spool::OutputLimits;
 use actors::process::port::HostPort;
@@ -11,7 +12,7 @@ use actors::tree::MACHINE_INTENSITY;
 use actors::wire::fleet::FromWorker;
 use actors::worker::attempt::AttemptActor;
 use actors::worker::environment::BaseEnvironment;
-use actors::worker::{Outlet, Worker, WorkerArgs, WorkerMessage};
+use actors::worker::{Worker, WorkerArgs, WorkerMessage};
 use policy::id::{Incarnation, NodeId};
 use policy::resources::Resources;
 use supervision::dynamic::{Dynamic, Options};
@@ -73,7 +74,7 @@ struct Hands {
     life: u64,
 }
 
-impl Outlet for Hands {
+impl Hands {
     fn tell(&self, message: FromWorker) -> bool {
         let mut core = self.world.core();
         core.nodes[self.node].life == self.life && core.send_up(self.node, message)
@@ -147,7 +148,10 @@ impl World {
             retention: Retention::default(),
             directory: HostDirectory::new("/nonexistent/simulated"),
             clock: node.clock,
-            outlet: hands.clone(),
+            outlet: {
+                let hands = Arc::clone(&hands);
+                Outlet::new(move |message| hands.tell(message))
+            },
             port: hands,
             attempts,
         }
