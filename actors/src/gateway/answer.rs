@@ -67,7 +67,7 @@ impl Answerer {
     }
 
     fn server(&self) -> ServerInfo {
-        ServerInfo { durable: self.side.log.durable(), ..self.server.clone() }
+        ServerInfo { epoch: self.side.epoch().0, durable: self.side.log.durable(), ..self.server.clone() }
     }
 }
 
