@@ -48,7 +48,7 @@ struct Active {
     address: Address<TaskMessage>,
     lease: Address<LeaseMessage>,
     need: Resources,
-    /// What to send, until the worker has reported it.
+    /// What to send, until the worker has reported that it runs.
     grant: Option<Box<Grant>>,
     seen: Seen,
     stop_asked: bool,
@@ -236,7 +236,10 @@ impl Attempts {
             return known;
         };
         active.seen = active.seen.max(seen);
-        active.grant = None;
+        if active.seen >= Seen::Running {
+            // Until then a worker that starts anew has to be told again.
+            active.grant = None;
+        }
         match seen {
             Seen::Running => {
                 self.slots.adopt(token, active.need.clone());
@@ -265,7 +268,8 @@ impl Attempts {
         for token in self.sorted() {
             let Some(active) = self.active.get(&token) else { continue };
             match (held.contains(&token), active.seen) {
-                (true, seen) if active.stop_asked && seen != Seen::Ended => self.stop.push(token),
+                (_, seen) if active.stop_asked && seen < Seen::Running => self.stop.push(token),
+                (true, Seen::Running) if active.stop_asked => self.stop.push(token),
                 (false, Seen::Nothing | Seen::Staged) => self.run.push(token),
                 (false, Seen::Running) => lost(token, active, LossReason::Unknown),
                 (true, _) | (false, Seen::Ended) => {}
@@ -312,9 +316,9 @@ impl Attempts {
         }
         let (mut grants, mut bytes) = (Vec::new(), 0);
         for token in std::mem::take(&mut self.run) {
-            let Some(grant) = self.active.get(&token).and_then(|active| active.grant.as_ref()) else {
-                continue;
-            };
+            // What is to stop must not be started by an order that comes behind.
+            let wanted = self.active.get(&token).filter(|active| !active.stop_asked);
+            let Some(grant) = wanted.and_then(|active| active.grant.as_ref()) else { continue };
             bytes += grant.spec.approximate_bytes();
             grants.push(Grant::clone(grant));
             if grants.len() == per_message || bytes > RUN_BYTES_LIMIT {
