@@ -265,7 +265,8 @@ impl SchedulerActor {
     fn after_message(&mut self, me: &Me<SchedulerMessage>) {
         self.start_round();
         self.arm_backoff(me);
-        if !self.continuing && !(self.closing.is_empty() && self.reviving.is_empty()) {
+        let has_more = !self.closing.is_empty() || !self.reviving.is_empty();
+        if has_more && !self.continuing {
             self.continuing = true;
             me.address().tell(SchedulerMessage::Continue);
         }

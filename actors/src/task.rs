@@ -1,7 +1,7 @@
 //! The task actor: awake from a node's reservation to the end of the attempt, or while a waiting task is
 //! cancelled or skipped.
 //!
-//! **Role.** Owns its attempts and their tokens (P2): nothing happens to a task but through its [`Life`].
+//! **Role.** Owns its attempts and their tokens (P2): nothing happens to a task but through its `Life`.
 //! **Decides with** `policy::lifecycle`. **Parent** tasks (dynamic, transient, sharded).
 //! **Hears** node: `Reported`, `Stop`-free facts; lease: `LeaseExpired`; scheduler, through the node: `Cancel`.
 //! **Tells** node: `Granted`, `Declined`, `StopAttempt`, `AttemptClosed`; scheduler: `AttemptOver`.
@@ -213,7 +213,7 @@ impl Actor for TaskActor {
 impl TaskActor {
     fn begin(&mut self, me: &Me<TaskMessage>) {
         match self.args.purpose.clone() {
-            Purpose::Grant { node, name, session } => self.grant(&node, name, session, me),
+            Purpose::Grant { node, name, session } => self.grant(&node, &name, session, me),
             Purpose::Resume { .. } => self.resume(me),
             Purpose::Cancel => self.cancel(Acknowledge::nobody(), me),
             Purpose::Skip(because) => self.skip(because, me),
@@ -237,7 +237,7 @@ impl TaskActor {
     fn grant(
         &mut self,
         node: &Address<NodeMessage>,
-        name: NodeId,
+        name: &NodeId,
         session: NodeSession,
         me: &Me<TaskMessage>,
     ) {

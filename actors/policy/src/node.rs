@@ -55,7 +55,7 @@ impl Room {
             0
         } else {
             let of = |(resource, needed): (&str, u64)| self.free.amount(resource).checked_div(needed);
-            need.dimensions().filter_map(of).min().unwrap_or(u64::from(limit))
+            need.dimensions().filter_map(of).min().unwrap_or_else(|| u64::from(limit))
         };
         let staging = self.staged_limit.saturating_sub(self.staged);
         u32::try_from(free).unwrap_or(u32::MAX).saturating_add(staging).min(limit)
