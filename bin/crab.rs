@@ -1,6 +1,6 @@
 //! The command line: submits graphs, runs them, and shows what became of them.
 //!
-//! Each command has a file; what they share is the [`session`] that finds a scheduler, the [`cli::screen`] that
+//! Each command has a file; what they share is the [`cli::session`] that finds a scheduler, the [`cli::screen`] that
 //! everything is written to, and the [`cli::json`] views, whose field names are a promise. What scheduling
 //! means is known by the other side alone.
 

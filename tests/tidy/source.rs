@@ -83,13 +83,13 @@ pub(super) fn repository() -> Vec<Source> {
     let mut sources = Vec::new();
     let mut directories = vec![root().to_owned()];
     while let Some(directory) = directories.pop() {
-        for entry in std::fs::read_dir(&directory).expect("a directory of the repository").flatten() {
+        for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
             let path = entry.path();
             if path.is_dir() {
                 directories.extend(is_ours(&path).then_some(path));
             } else if let Ok(text) = std::fs::read_to_string(&path) {
-                let name = path.strip_prefix(root()).expect("it is below the root");
-                sources.push(Source { path: name.display().to_string(), text });
+                let name = path.strip_prefix(root()).unwrap_or(&path).display().to_string();
+                sources.push(Source { path: name, text });
             }
         }
     }
