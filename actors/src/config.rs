@@ -27,6 +27,9 @@ pub struct Limits {
     pub shapes: usize,
     /// How much of what has ended is kept.
     pub retention: Retention,
+    /// Bytes of closed segments of the log that are kept for those who follow events, beyond what snapshots
+    /// keep: a day of a busy fleet.
+    pub log_bytes: u64,
 }
 
 impl Default for Limits {
@@ -36,6 +39,7 @@ impl Default for Limits {
             awake_tasks: 100_000,
             shapes: 10_000,
             retention: Retention::default(),
+            log_bytes: 1 << 30,
         }
     }
 }
@@ -95,6 +99,8 @@ pub struct LimitsConfig {
     pub kept_tasks: Option<u64>,
     /// How long they are kept.
     pub kept_for: Option<Length>,
+    /// How much of the log is kept for those who follow events.
+    pub log: Option<Size>,
 }
 
 /// `[worker]`
@@ -257,11 +263,12 @@ impl Config {
     #[must_use]
     pub fn limits(&self) -> Limits {
         let mut limits = Limits::default();
-        let LimitsConfig { waiting_tasks, kept_graphs, kept_tasks, kept_for } = self.limits.clone();
+        let LimitsConfig { waiting_tasks, kept_graphs, kept_tasks, kept_for, log } = self.limits.clone();
         limits.admission.waiting_tasks = waiting_tasks.unwrap_or(limits.admission.waiting_tasks);
         limits.retention.graphs = kept_graphs.unwrap_or(limits.retention.graphs);
         limits.retention.tasks = kept_tasks.unwrap_or(limits.retention.tasks);
         limits.retention.age = kept_for.map_or(limits.retention.age, |length| length.0);
+        limits.log_bytes = log.map_or(limits.log_bytes, |size| size.0);
         limits
     }
 }

@@ -58,7 +58,7 @@ impl Embedded {
     pub async fn start(directory: &Path, program: HostProgram) -> Result<Self, EmbeddedError> {
         let clock = Clock::system();
         let head = HeadOptions {
-            directory: directory.join("log"),
+            directory: directory.join("scheduler"),
             name: "embedded".into(),
             clock,
             terms: LeaseTerms::default(),

@@ -2,6 +2,8 @@
 //!
 //! What `crabd`, the embedded run of `crab` and the tests have in common. Knows no sockets.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use policy::lease::{BadTerms, LeaseTerms};
 use supervision::supervisor::StartError;
 use supervision::{Address, Child, Ending, Reply, Running};
 
+use crate::archive::Place;
 use crate::client::service::Service;
 use crate::client::transport::BoxFuture;
 use crate::clock::Clock;
@@ -26,7 +29,7 @@ use crate::wire::fleet::{FromWorker, ToWorker};
 /// What a scheduler side is started with.
 #[derive(Debug, Clone)]
 pub struct HeadOptions {
-    /// Where its log is kept.
+    /// Where its log and its snapshots are kept.
     pub directory: PathBuf,
     /// What it calls itself.
     pub name: Box<str>,
@@ -46,6 +49,14 @@ pub enum HeadError {
     /// The settings would let two nodes run one task.
     #[error(transparent)]
     Terms(#[from] BadTerms),
+    /// There is no place for it.
+    #[error("cannot make {}: {source}", directory.display())]
+    Directory {
+        /// The directory.
+        directory: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The log cannot be opened.
     #[error(transparent)]
     Log(#[from] OpenError),
@@ -73,11 +84,14 @@ impl Head {
         last: impl FnOnce(&Arc<Side>, &Address<GatewayMessage>) -> Vec<Child>,
     ) -> Result<Self, HeadError> {
         let HeadOptions { directory, name, clock, terms, limits, log } = options;
-        let log = Log::open_directory(directory, log, clock)?;
-        Self::start_on(log, (name, clock), terms, limits, last).await
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+        made.map_err(|source| HeadError::Directory { directory: directory.clone(), source })?;
+        let log = Log::open_directory(directory.join("log"), log, clock)?;
+        let place = Place::Directory(directory.join("snapshots"));
+        Self::start_in(place, log, (name, clock), (terms, limits), last).await
     }
 
-    /// The same, on a log that is open already.
+    /// The same, on a log that is open already, with snapshots in memory.
     ///
     /// # Errors
     /// Wrong settings, or an actor that does not start.
@@ -88,8 +102,18 @@ impl Head {
         limits: Limits,
         last: impl FnOnce(&Arc<Side>, &Address<GatewayMessage>) -> Vec<Child>,
     ) -> Result<Self, HeadError> {
+        Self::start_in(Place::Memory, log, (name, clock), (terms, limits), last).await
+    }
+
+    async fn start_in(
+        place: Place,
+        log: Log,
+        (name, clock): (Box<str>, Clock),
+        (terms, limits): (LeaseTerms, Limits),
+        last: impl FnOnce(&Arc<Side>, &Address<GatewayMessage>) -> Vec<Child>,
+    ) -> Result<Self, HeadError> {
         terms.check()?;
-        let side = Side::new(log, clock, terms, limits);
+        let side = Side::new(log, place, clock, terms, limits);
         let gateway = Address::new("gateway", "");
         let version = env!("CARGO_PKG_VERSION").into();
         let server = ServerInfo { version, name, started: clock.wall(), epoch: 0, durable: 0 };

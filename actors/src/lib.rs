@@ -11,6 +11,7 @@ pub mod client;
 pub mod link;
 pub mod log;
 pub mod store;
+pub mod archive;
 pub mod outlet;
 pub mod story;
 pub mod side;

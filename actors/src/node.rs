@@ -245,6 +245,9 @@ impl NodeActor {
             for message in self.attempts.outgoing(session, GRANTS_PER_MESSAGE) {
                 outlet.send(message);
             }
+        } else {
+            // Nobody to tell: the next registration's inventory shows what is to be said again.
+            self.attempts.drop_outgoing();
         }
         if std::mem::take(&mut self.room_changed) {
             self.args.side.scheduler.tell(SchedulerMessage::NodeChanged {

@@ -32,6 +32,7 @@ use rustc_hash::FxHashMap;
 use strum::IntoStaticStr;
 use supervision::{Actor, ActorError, Me, Message, Reply};
 
+use crate::archive::Known;
 use crate::scheduler::dispatch::Dispatch;
 use crate::side::Side;
 use crate::task::{Acknowledge, Seat, Step};
@@ -152,6 +153,11 @@ pub enum SchedulerMessage {
         /// Where the answer goes.
         reply: Reply<Option<RawRow>>,
     },
+    /// Which graphs are still of use?
+    Known {
+        /// Where the answer goes.
+        reply: Reply<Known>,
+    },
     /// Where the names of the newest graphs and their items are.
     Names {
         /// Where the answer goes.
@@ -253,6 +259,7 @@ impl Actor for SchedulerActor {
                 reply.send(self.rows(&filter, after, limit))
             }
             SchedulerMessage::Row { task, reply } => reply.send(self.row(task)),
+            SchedulerMessage::Known { reply } => reply.send(self.known()),
             SchedulerMessage::Names { reply } => reply.send(self.named()),
         }
         self.after_message(me);

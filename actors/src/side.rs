@@ -12,6 +12,7 @@ use policy::task::Priority;
 use supervision::Address;
 use supervision::dynamic::{Dynamic, Options};
 
+use crate::archive::{Archive, Place};
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::lease::{LeaseActor, LeaseArgs, LeaseMessage, NodeDeadline};
@@ -31,6 +32,8 @@ pub const NODES_LIMIT: usize = 1024;
 pub struct Side {
     /// Where facts go.
     pub log: Log,
+    /// Where facts are found again.
+    pub archive: Archive,
     /// The time.
     pub clock: Clock,
     /// How leases are timed.
@@ -55,10 +58,11 @@ pub struct Side {
 impl Side {
     /// Addresses nobody stands behind yet.
     #[must_use]
-    pub fn new(log: Log, clock: Clock, terms: LeaseTerms, limits: Limits) -> Arc<Self> {
+    pub fn new(log: Log, place: Place, clock: Clock, terms: LeaseTerms, limits: Limits) -> Arc<Self> {
         let queue = |priority: Priority| Address::new("queue", priority.to_string());
         let tasks = Options { limit: limits.awake_tasks, ..Options::default() };
         Arc::new(Self {
+            archive: Archive::new(log.clone(), place),
             log,
             clock,
             terms,

@@ -10,7 +10,8 @@ use policy::event::{Event, GraphEvent, Item, LogPosition, Record};
 use policy::lifecycle::Life;
 use rustc_hash::FxHashMap;
 
-use crate::log::{Log, ReadError};
+use crate::archive::Archive;
+use crate::log::ReadError;
 
 /// Records of one task that are walked at the most: a thousand attempts with all they bring. A chain that
 /// is longer is damaged.
@@ -54,9 +55,9 @@ pub struct Story {
 ///
 /// # Errors
 /// When a record cannot be read or is not the task's.
-pub fn so_far(log: &Log, last: LogPosition) -> Result<Story, StoryError> {
+pub fn so_far(archive: &Archive, last: LogPosition) -> Result<Story, StoryError> {
     let mut story = Story::default();
-    for (position, record) in records(log, last)? {
+    for (position, record) in records(archive, last)? {
         let Event::Task { sequence, event, .. } = &record.event else {
             return Err(StoryError::Unexpected(position));
         };
@@ -71,11 +72,11 @@ pub fn so_far(log: &Log, last: LogPosition) -> Result<Story, StoryError> {
 ///
 /// # Errors
 /// When a record cannot be read or is not a task's.
-pub fn records(log: &Log, last: LogPosition) -> Result<Vec<(LogPosition, Record)>, StoryError> {
+pub fn records(archive: &Archive, last: LogPosition) -> Result<Vec<(LogPosition, Record)>, StoryError> {
     let mut backwards = Vec::new();
     let mut position = last;
     while position != 0 {
-        let record = read(log, position)?;
+        let record = read(archive, position)?;
         let Event::Task { previous, .. } = record.event else {
             return Err(StoryError::Unexpected(position));
         };
@@ -89,8 +90,8 @@ pub fn records(log: &Log, last: LogPosition) -> Result<Vec<(LogPosition, Record)
     Ok(backwards)
 }
 
-fn read(log: &Log, position: LogPosition) -> Result<Record, StoryError> {
-    log.read_at(position).map_err(|source| StoryError::Unreadable { position, source })
+fn read(archive: &Archive, position: LogPosition) -> Result<Record, StoryError> {
+    archive.read(position).map_err(|source| StoryError::Unreadable { position, source })
 }
 
 /// What is at an item's record.
@@ -121,11 +122,11 @@ impl Items {
     ///
     /// # Errors
     /// When there is no such record.
-    pub fn get(&self, log: &Log, position: LogPosition) -> Result<ItemRecord, StoryError> {
+    pub fn get(&self, archive: &Archive, position: LogPosition) -> Result<ItemRecord, StoryError> {
         if let Some(kept) = self.kept().items.get(&position) {
             return Ok(kept.clone());
         }
-        let item = read_item(log, position)?;
+        let item = read_item(archive, position)?;
         self.keep(position, item.clone());
         Ok(item)
     }
@@ -151,8 +152,8 @@ impl Items {
 ///
 /// # Errors
 /// When there is no such record.
-pub fn read_item(log: &Log, position: LogPosition) -> Result<ItemRecord, StoryError> {
-    let Record { number, correlation, at, event, .. } = read(log, position)?;
+pub fn read_item(archive: &Archive, position: LogPosition) -> Result<ItemRecord, StoryError> {
+    let Record { number, correlation, at, event, .. } = read(archive, position)?;
     match event {
         Event::Graph(_, GraphEvent::ItemAdmitted(item)) => {
             Ok(ItemRecord { item: Arc::new(item), number, correlation, at })

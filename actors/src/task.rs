@@ -187,8 +187,8 @@ impl Actor for TaskActor {
     type Args = TaskArgs;
 
     fn start(args: TaskArgs, me: &Me<TaskMessage>) -> Result<Self, ActorError> {
-        let item = args.side.items.get(&args.side.log, args.seat.item)?;
-        let story = story::so_far(&args.side.log, args.life.last.load(Ordering::Relaxed))?;
+        let item = args.side.items.get(&args.side.archive, args.seat.item)?;
+        let story = story::so_far(&args.side.archive, args.life.last.load(Ordering::Relaxed))?;
         let again = args.life.started.swap(true, Ordering::Relaxed);
         let mut task = Self { args, item, story };
         if again {

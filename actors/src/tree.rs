@@ -9,6 +9,7 @@
 //! │  ├─ tasks*   one per awake task
 //! │  ├─ low, normal, high, critical
 //! │  ├─ scheduler
+//! │  ├─ keeper
 //! │  └─ gateway
 //! └─ what the program adds: the link's listener
 //! ```
@@ -25,6 +26,7 @@ use policy::task::Priority;
 use strum::VariantArray;
 use supervision::{Address, Backoff, Child, Intensity, Strategy, SupervisorArgs};
 
+use crate::archive::keeper::{KeeperActor, KeeperArgs};
 use crate::gateway::{GatewayActor, GatewayArgs, GatewayMessage};
 use crate::log::actor::{LogActor, LogArgs, LogMessage};
 use crate::queue::{QueueActor, QueueArgs};
@@ -75,6 +77,9 @@ fn core(side: &Arc<Side>, gateway: &Address<GatewayMessage>, server: &ServerInfo
     let of_scheduler = Arc::clone(side);
     let args = move || SchedulerArgs { side: Arc::clone(&of_scheduler) };
     children.push(Child::worker::<SchedulerActor>("scheduler", &side.scheduler, args));
+    let of_keeper = Arc::clone(side);
+    let args = move || KeeperArgs { side: Arc::clone(&of_keeper) };
+    children.push(Child::worker::<KeeperActor>("keeper", &Address::new("keeper", ""), args));
     let (of_gateway, server) = (Arc::clone(side), server.clone());
     let args = move || GatewayArgs { side: Arc::clone(&of_gateway), server: server.clone() };
     children.push(Child::worker::<GatewayActor>("gateway", gateway, args));

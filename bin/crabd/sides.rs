@@ -95,7 +95,7 @@ async fn head(settings: &Settings, incarnation: Incarnation, clock: Clock) -> an
     let (tcp, unix) = (settings.listen, data.join(SOCKET_NAME));
     let cluster = Cluster::new(&settings.name, incarnation);
     let options = HeadOptions {
-        directory: data.join("log"),
+        directory: data.join("scheduler"),
         name: settings.name.as_str().into(),
         clock,
         terms: settings.config.terms(),

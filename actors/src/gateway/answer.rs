@@ -199,7 +199,7 @@ impl Answerer {
 
     /// Where an attempt's output is; that of the last one where none is named.
     fn attempt(&self, raw: &RawRow, number: Option<AttemptNumber>) -> Option<Written> {
-        let records = story::records(&self.side.log, raw.seat.last).ok()?;
+        let records = story::records(&self.side.archive, raw.seat.last).ok()?;
         let mut silent = false;
         for (_, record) in records.into_iter().rev() {
             let Event::Task { event, .. } = record.event else { continue };

@@ -20,7 +20,7 @@ pub(super) fn detail(side: &Side, raw: &RawRow) -> Result<TaskDetail, StoryError
     let told = Told::read(side, raw)?;
     let mut dependencies = Vec::new();
     for position in &raw.dependencies {
-        dependencies.push(story::read_item(&side.log, *position)?.item.spec.name.as_ref().into());
+        dependencies.push(story::read_item(&side.archive, *position)?.item.spec.name.as_ref().into());
     }
     Ok(TaskDetail {
         row: told.row(raw),
@@ -36,7 +36,7 @@ pub(super) fn detail(side: &Side, raw: &RawRow) -> Result<TaskDetail, StoryError
 /// What among the newest has this name.
 pub(super) fn find(side: &Side, named: &[NamedAt], name: &str) -> Vec<Found> {
     let found = |at: &NamedAt| {
-        let is = match side.log.read_at(at.position).ok()?.event {
+        let is = match side.archive.read(at.position).ok()?.event {
             Event::Graph(_, GraphEvent::Admitted(head)) => head.name,
             Event::Graph(_, GraphEvent::ItemAdmitted(item)) => std::sync::Arc::clone(&item.spec.name),
             _ => return None,
@@ -59,8 +59,8 @@ struct Told {
 
 impl Told {
     fn read(side: &Side, raw: &RawRow) -> Result<Self, StoryError> {
-        let item = story::read_item(&side.log, raw.seat.item)?;
-        let records = story::records(&side.log, raw.seat.last)?;
+        let item = story::read_item(&side.archive, raw.seat.item)?;
+        let records = story::records(&side.archive, raw.seat.last)?;
         let since = records.last().map_or(item.at, |(_, record)| record.at);
         let index = item.item.array.map(|_| raw.seat.index);
         let mut told = Self { item, index, records: Vec::new(), attempts: Vec::new(), outcome: None, since };

@@ -172,6 +172,15 @@ impl Log {
         segments.get(after.saturating_sub(1)).map_or(0, |segment| segment.header.first_position)
     }
 
+    /// Where the first segment begins that begins behind `position`: the end of the one that holds it.
+    #[must_use]
+    pub fn segment_after(&self, position: LogPosition) -> LogPosition {
+        let segments = self.shared().segments();
+        let after = segments.partition_point(|segment| segment.header.first_position <= position);
+        let after = after.max(1).min(segments.len().saturating_sub(1));
+        segments.get(after).map_or(0, |segment| segment.header.first_position)
+    }
+
     /// Where what is kept begins.
     #[must_use]
     pub fn first_position(&self) -> LogPosition {

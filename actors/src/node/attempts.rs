@@ -298,6 +298,12 @@ impl Attempts {
         !(self.run.is_empty() && self.stop.is_empty() && self.forget.is_empty())
     }
 
+    pub(super) fn drop_outgoing(&mut self) {
+        self.run.clear();
+        self.stop.clear();
+        self.forget.clear();
+    }
+
     /// Everything to tell the worker: stops first, since they free what the rest may need.
     pub(super) fn outgoing(&mut self, session: NodeSession, per_message: usize) -> Vec<ToWorker> {
         let mut messages = Vec::new();

@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use policy::id::{NodeId, TaskId};
+use policy::graph::{Closed, EntryView, TaskState};
+use policy::id::{NodeId, TaskId, TaskRange};
 use policy::node::Room;
 use policy::placement::{self, Candidate, ShapeId, Shapes};
 use policy::queue::{Arrival, Taken};
@@ -36,6 +37,10 @@ pub(super) struct Dispatch {
     /// Answers of queues that this round still waits for.
     awaited: u32,
     picked: Vec<(Priority, Taken)>,
+    /// Picked in this round, and found ended.
+    dropped: Vec<TaskId>,
+    /// Ended while a round was under way: whether they are still in their queue shows at its end.
+    leaving: Vec<Closed>,
     /// Whether anything has changed since a round last found nothing to do.
     is_stale: bool,
 }
@@ -212,6 +217,27 @@ impl SchedulerActor {
         }
         self.dispatch.send_batches();
         self.return_to_queues(back);
+        self.leave_queues();
+    }
+
+    /// Takes what has ended out of its queue; while a round is under way, at the end of it, since a queue
+    /// may have handed it out already.
+    pub(super) fn leave_queue(&mut self, closed: Closed) {
+        self.dispatch.leaving.push(closed);
+        if self.dispatch.awaited == 0 {
+            self.leave_queues();
+        }
+    }
+
+    fn leave_queues(&mut self) {
+        let mut dropped = std::mem::take(&mut self.dispatch.dropped);
+        dropped.sort_unstable();
+        for Closed { tasks, shape, priority, .. } in std::mem::take(&mut self.dispatch.leaving) {
+            for tasks in without(tasks, &dropped) {
+                self.dispatch.unqueued(shape, priority, u64::from(tasks.count));
+                self.side.queue(priority).tell(QueueMessage::Remove { tasks, shape });
+            }
+        }
     }
 
     /// Sends a task to a node; `false` where none has room. One that has been cancelled meanwhile is
@@ -220,6 +246,7 @@ impl SchedulerActor {
         let Some(need) = self.shapes.need(taken.shape).cloned() else { return true };
         let Some(place) = self.dispatch.node_for(&need) else { return false };
         if !self.graphs.activate(taken.task, &mut no_effects()) {
+            self.dispatch.dropped.push(taken.task);
             return true;
         }
         if let Some(seat) = self.seat(taken.task) {
@@ -241,19 +268,56 @@ impl SchedulerActor {
         self.dispatch.is_stale = stale;
     }
 
+    fn put_back(&mut self, task: TaskId, arrival: Arrival) {
+        if let Some(EntryView { shape, priority, .. }) = self.graphs.entry(task) {
+            self.dispatch.queued(shape, priority, 1);
+            self.side.queue(priority).tell(QueueMessage::PutBack(Taken { task, shape, arrival }));
+        }
+    }
+
     /// Tasks that a node has sent back, or whose actors gave up before anything was granted.
     pub(super) fn returned(&mut self, tasks: Vec<TaskId>) {
         for task in tasks {
             let arrival = self.placed.remove(&task).map_or_else(Arrival::default, |placed| placed.arrival);
             let (at, mut effects) = (self.side.clock.wall(), no_effects());
-            if self.graphs.put_back(task, at, &mut effects)
-                && let Some(entry) = self.graphs.entry(task)
-            {
-                self.dispatch.queued(entry.shape, entry.priority, 1);
-                let taken = Taken { task, shape: entry.shape, arrival };
-                self.side.queue(entry.priority).tell(QueueMessage::PutBack(taken));
+            if self.graphs.put_back(task, at, &mut effects) {
+                self.put_back(task, arrival);
+            } else {
+                // Cancelled meanwhile; it never came back to its queue.
+                effects.closed.iter_mut().for_each(|closed| closed.was = TaskState::Active);
             }
             self.carry_out(effects);
         }
+    }
+}
+
+/// The parts of `tasks` between those that are in `taken`, which is sorted.
+fn without(tasks: TaskRange, taken: &[TaskId]) -> Vec<TaskRange> {
+    let mut parts = Vec::new();
+    let mut first = tasks.first;
+    for gap in taken.iter().copied().filter(|task| tasks.contains(*task)).chain([tasks.end()]) {
+        let count = u32::try_from(gap.0 - first.0).unwrap_or(u32::MAX);
+        if count > 0 {
+            parts.push(TaskRange { first, count });
+        }
+        first = TaskId(gap.0 + 1);
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(first: u64, count: u32) -> TaskRange {
+        TaskRange { first: TaskId(first), count }
+    }
+
+    #[test]
+    fn what_was_handed_out_is_not_taken_out_again() {
+        let taken = [3, 5, 6, 9, 20].map(TaskId);
+        assert_eq!(without(range(3, 7), &taken), [range(4, 1), range(7, 2)]);
+        assert_eq!(without(range(10, 4), &taken), [range(10, 4)]);
+        assert_eq!(without(range(5, 2), &taken), []);
     }
 }

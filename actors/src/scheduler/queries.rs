@@ -8,6 +8,7 @@ use policy::id::{GraphId, NodeId, TaskId};
 use policy::node::Room;
 use supervision::{Address, Reply};
 
+use crate::archive::Known;
 use crate::node::NodeMessage;
 use crate::scheduler::{NamedAt, RawRow, SchedulerActor, counts};
 use crate::task::Seat;
@@ -118,6 +119,10 @@ impl SchedulerActor {
         RawRow { seat, state: entry.state, dependencies: Vec::new() }
     }
 
+    pub(super) fn known(&self) -> Known {
+        Known::new(self.graphs.oldest(None).map(|view| (view.graph, u64::from(view.tasks))))
+    }
+
     pub(super) fn named(&self) -> Vec<NamedAt> {
         let mut named = Vec::new();
         for view in self.graphs.newest(None) {
@@ -147,7 +152,7 @@ impl SchedulerActor {
         if let Some(name) = self.names.get(&view.graph) {
             return Arc::clone(name);
         }
-        let name = match self.side.log.read_at(view.position).map(|record| record.event) {
+        let name = match self.side.archive.read(view.position).map(|record| record.event) {
             Ok(Event::Graph(_, GraphEvent::Admitted(head))) => head.name,
             Ok(_) | Err(_) => "?".into(),
         };

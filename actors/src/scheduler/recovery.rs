@@ -90,7 +90,7 @@ impl SchedulerActor {
 fn replay(side: &Side) -> Result<(Recovered, u32), ActorError> {
     let (mut replay, mut last_epoch, mut failed) = (Replay::new(Shapes::new(side.limits().shapes)), 0, None);
     side.log.settle()?;
-    side.log.replay(0, |position, record: Record| {
+    let replayed = side.archive.replay(&mut |position, record: Record| {
         if let Event::Scheduler(SchedulerEvent::Started { epoch, .. }) = &record.event {
             last_epoch = *epoch;
         }
@@ -98,6 +98,7 @@ fn replay(side: &Side) -> Result<(Recovered, u32), ActorError> {
             failed.get_or_insert(malformed);
         }
     })?;
+    tracing::debug!(kept = replayed.kept, rebuilt = replayed.rebuilt, "read snapshots and log");
     match failed {
         Some(malformed) => Err(Box::new(malformed)),
         None => Ok((replay.finish(), last_epoch)),

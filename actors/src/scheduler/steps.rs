@@ -59,10 +59,7 @@ impl SchedulerActor {
     /// Ended by consequence: out of the queue at once, its record in its turn.
     fn close(&mut self, closed: Closed) {
         if closed.was == TaskState::Ready {
-            self.dispatch.unqueued(closed.shape, closed.priority, u64::from(closed.tasks.count));
-            self.side
-                .queue(closed.priority)
-                .tell(QueueMessage::Remove { tasks: closed.tasks, shape: closed.shape });
+            self.leave_queue(closed);
         }
         self.closing.push_back(closed);
     }

@@ -1,0 +1,319 @@
+//! All records that are still of use, wherever they are: in the log, or, once their segment is closed, also
+//! as snapshots in the store.
+//!
+//! The snapshot of an actor of ours is its own records: a task's story, a graph's head and items. They are
+//! kept under their positions in the log, so that a story is walked backwards in the same way over both, and
+//! recovery is the replay of the kept records in order and then of the log's tail: one reducer, one path.
+//! What belongs to graphs that are forgotten is not kept.
+//!
+//! Must not know what a record does to a state.
+
+pub mod keeper;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use policy::event::{Event, LogPosition, Record, SchedulerEvent};
+use policy::id::GraphId;
+
+use crate::log::{Log, ReadError};
+use crate::store::{
+    Change, CheckpointError, Checkpointed, Folder, Key, Kind, MemoryStore, Open, RecoverError, Restorer,
+    SledStore, Snapshot, SnapshotStore, StoreError, checkpoint, covered, recover, retire,
+};
+use crate::wire::codec;
+
+/// A record that is kept, or the last part of a long one.
+const RECORD: Kind = Kind(1);
+/// The record of the last start of the scheduler, under one name.
+const STARTED: Kind = Kind(2);
+const LAST_START: &str = "last";
+
+/// Bytes of a record in one value of the store; longer ones are kept in parts.
+const PART_BYTES: usize = 64 * 1024;
+/// Parts of one record at the most: admission allows a specification a twentieth of that.
+const PARTS_LIMIT: usize = 64;
+
+/// Where snapshots are kept.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// With sled, in this directory.
+    Directory(PathBuf),
+    /// In memory: for simulations and runs that end with their process.
+    Memory,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Archive {
+    log: Log,
+    place: Place,
+    store: Mutex<Option<Shared>>,
+}
+
+/// What recovery gives back beside the records.
+#[derive(Debug)]
+pub struct Replayed {
+    /// Records that came from snapshots.
+    pub kept: u64,
+    /// Why the store had to be made again, if it had to.
+    pub rebuilt: Option<String>,
+}
+
+impl Archive {
+    /// Of this log, with snapshots in `place`. The store is opened by the first recovery.
+    #[must_use]
+    pub fn new(log: Log, place: Place) -> Self {
+        Self { log, place, store: Mutex::default() }
+    }
+
+    /// The record at `position`, from the log or, where its segment is gone, from the store.
+    ///
+    /// # Errors
+    /// When it is in neither, or cannot be read.
+    pub fn read(&self, position: LogPosition) -> Result<Record, ReadError> {
+        match self.log.read_at(position) {
+            Err(removed @ (ReadError::Removed { .. } | ReadError::NotFound(_))) => {
+                self.kept(position).ok_or(removed)
+            }
+            read => read,
+        }
+    }
+
+    fn kept(&self, position: LogPosition) -> Option<Record> {
+        let store = self.shared()?;
+        let mut bytes = Vec::new();
+        for part in 0..PARTS_LIMIT {
+            let snapshot = store.get(&part_key(position, part)).ok()??;
+            let (&is_last, rest) = snapshot.bytes.split_first()?;
+            bytes.extend_from_slice(rest);
+            if is_last == 1 {
+                return codec::decode(&bytes, PART_BYTES * PARTS_LIMIT).ok();
+            }
+        }
+        None
+    }
+
+    /// Hands every record of use to `take`, in the order of the log.
+    ///
+    /// # Errors
+    /// When the log cannot be read, or the store can neither be read nor made again.
+    pub fn replay(
+        &self,
+        take: &mut (dyn FnMut(LogPosition, Record) + Send),
+    ) -> Result<Replayed, RecoverError> {
+        let take = Mutex::new(take);
+        let begin = || Restoring { take: &take, kept: 0, parts: Vec::new() };
+        let recovered = recover(&self.log, |how| self.open(how), begin)?;
+        *self.lock() = Some(recovered.store);
+        Ok(Replayed { kept: recovered.restored.kept, rebuilt: recovered.rebuilt })
+    }
+
+    /// The store that is open already, or one opened now.
+    fn open(&self, how: Open) -> Result<Shared, StoreError> {
+        if how == Open::Existing
+            && let Some(open) = self.shared()
+        {
+            return Ok(open);
+        }
+        *self.lock() = None;
+        Ok(Shared(match &self.place {
+            Place::Directory(directory) => Arc::new(SledStore::open(directory, how)?),
+            Place::Memory => Arc::new(MemoryStore::new()),
+        }))
+    }
+
+    fn shared(&self) -> Option<Shared> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Shared>> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes of closed segments that are not in the snapshots yet.
+    #[must_use]
+    pub fn unfolded_bytes(&self) -> u64 {
+        let reached = self.shared().and_then(|store| covered(&store).ok()).unwrap_or_default();
+        self.log.closed_end().saturating_sub(reached.position.max(self.log.first_position()))
+    }
+
+    /// Folds the next closed segment into snapshots: keeps the records of the graphs in `known`, forgets those
+    /// of all others. Then removes closed segments beyond `keep_bytes`. Blocks; one at a time.
+    ///
+    /// # Errors
+    /// When the log or the store fails. Running it again goes on.
+    pub fn fold(&self, known: &Known, keep_bytes: u64) -> Result<Checkpointed, CheckpointError> {
+        let Some(store) = self.shared() else {
+            return Err(StoreError::Damaged("it is not open".to_owned()).into());
+        };
+        let reached = covered(&store)?;
+        let upto = self.log.segment_after(reached.position);
+        let done = checkpoint(&self.log, &store, upto, Folding::begin(&store, known)?)?;
+        retire(&self.log, &store, self.log.closed_end().saturating_sub(keep_bytes))?;
+        Ok(done)
+    }
+}
+
+/// The graphs that are still of use, by the ids of their tasks.
+#[derive(Debug, Clone, Default)]
+pub struct Known(Vec<(u64, u64)>);
+
+impl Known {
+    /// Of graphs with their numbers of tasks, in ascending order.
+    #[must_use]
+    pub fn new(graphs: impl IntoIterator<Item = (GraphId, u64)>) -> Self {
+        Self(graphs.into_iter().map(|(graph, tasks)| (graph.0, graph.0 + tasks)).collect())
+    }
+
+    fn has(&self, task: u64) -> bool {
+        let after = self.0.partition_point(|(first, _)| *first <= task);
+        after.checked_sub(1).is_some_and(|at| task < self.0[at].1)
+    }
+
+    fn wants(&self, record: &Record) -> bool {
+        match &record.event {
+            Event::Graph(graph, _) => self.has(graph.0),
+            Event::Task { task, .. } => self.has(task.0),
+            Event::Node(..) | Event::Scheduler(_) => false,
+        }
+    }
+}
+
+/// Copies what is known into the store, and forgets what is not.
+struct Folding<'a> {
+    known: &'a Known,
+    changes: Vec<(Key, Option<Vec<u8>>)>,
+}
+
+impl<'a> Folding<'a> {
+    /// Begins with the records that are kept and belong to nothing known any more.
+    fn begin(store: &Shared, known: &'a Known) -> Result<Self, StoreError> {
+        let mut changes = Vec::new();
+        let mut is_wanted = true;
+        store.scan(&mut |key, snapshot| {
+            if key.kind != RECORD {
+                return;
+            }
+            // The parts of a record follow its first one, and share its fate.
+            if key.id.last() == Some(&0) {
+                is_wanted = owner(&snapshot.bytes).is_none_or(|task| known.has(task));
+            }
+            if !is_wanted {
+                changes.push((key, None));
+            }
+        })?;
+        Ok(Self { known, changes })
+    }
+}
+
+impl Folder for Folding<'_> {
+    fn apply(&mut self, position: LogPosition, record: &Record) {
+        if let Event::Scheduler(SchedulerEvent::Started { .. }) = record.event {
+            let bytes = codec::encode(&(position, record));
+            self.changes.push((Key::of_name(STARTED, LAST_START), Some(bytes)));
+        } else if self.known.wants(record) {
+            let bytes = codec::encode(record);
+            let count = bytes.len().div_ceil(PART_BYTES);
+            for (part, piece) in bytes.chunks(PART_BYTES).enumerate() {
+                let mut value = vec![u8::from(part + 1 == count)];
+                value.extend_from_slice(piece);
+                self.changes.push((part_key(position, part), Some(value)));
+            }
+        }
+    }
+
+    fn finish(self) -> Vec<(Key, Option<Vec<u8>>)> {
+        self.changes
+    }
+}
+
+/// Whose record the first part of one is; `None` where that cannot be told from it, which keeps it.
+fn owner(first_part: &[u8]) -> Option<u64> {
+    let (_, bytes) = first_part.split_first()?;
+    let (record, _) = codec::decode_front::<Record>(bytes, PART_BYTES).ok()?;
+    match record.event {
+        Event::Graph(graph, _) => Some(graph.0),
+        Event::Task { task, .. } => Some(task.0),
+        Event::Node(..) | Event::Scheduler(_) => None,
+    }
+}
+
+/// Sorted by position, then by part.
+fn part_key(position: LogPosition, part: usize) -> Key {
+    let mut id = position.to_be_bytes().to_vec();
+    id.push(u8::try_from(part).unwrap_or(u8::MAX));
+    Key { kind: RECORD, id }
+}
+
+/// Puts records together from their parts and hands them on.
+struct Restoring<'a, 'b> {
+    take: &'a Mutex<&'b mut (dyn FnMut(LogPosition, Record) + Send)>,
+    kept: u64,
+    parts: Vec<u8>,
+}
+
+impl Restoring<'_, '_> {
+    fn hand(&self, position: LogPosition, record: Record) {
+        (self.take.lock().unwrap_or_else(PoisonError::into_inner))(position, record);
+    }
+}
+
+impl Restorer for Restoring<'_, '_> {
+    fn load(&mut self, key: Key, snapshot: Snapshot) {
+        if key.kind == STARTED {
+            if let Ok((position, record)) = codec::decode(&snapshot.bytes, PART_BYTES) {
+                self.hand(position, record);
+            }
+            return;
+        }
+        let (Some((&is_last, piece)), Some(position)) = (snapshot.bytes.split_first(), key.id.first_chunk())
+        else {
+            return;
+        };
+        self.parts.extend_from_slice(piece);
+        if is_last == 1 {
+            let bytes = std::mem::take(&mut self.parts);
+            if let Ok(record) = codec::decode(&bytes, PART_BYTES * PARTS_LIMIT) {
+                self.hand(u64::from_be_bytes(*position), record);
+                self.kept += 1;
+            }
+        }
+    }
+
+    fn apply(&mut self, position: LogPosition, record: Record) {
+        self.hand(position, record);
+    }
+}
+
+/// One open store, shared.
+#[derive(Clone)]
+struct Shared(Arc<dyn SnapshotStore>);
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl SnapshotStore for Shared {
+    fn get(&self, key: &Key) -> Result<Option<Snapshot>, StoreError> {
+        self.0.get(key)
+    }
+
+    fn put_batch(&self, changes: &[Change]) -> Result<(), StoreError> {
+        self.0.put_batch(changes)
+    }
+
+    fn scan(&self, take: &mut dyn FnMut(Key, Snapshot)) -> Result<(), StoreError> {
+        self.0.scan(take)
+    }
+
+    fn flush_durably(&self) -> Result<(), StoreError> {
+        self.0.flush_durably()
+    }
+}

@@ -1,0 +1,143 @@
+//! The archive against a log with small segments.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::event::{GraphEvent, GraphHead, Item, SubmissionKey, TaskEvent};
+use policy::id::TaskId;
+use policy::resources::Resources;
+use policy::task::{Priority, RetryPolicy, TaskOutcome, TaskSpec};
+
+use super::*;
+use crate::clock::Clock;
+use crate::log::LogLimits;
+
+const SMALL: LogLimits =
+    LogLimits { segment_bytes: 4096, pending_bytes: 1 << 20, durability: crate::log::disk::Durability::Os };
+
+fn item(name: &str, argument_bytes: usize) -> Item {
+    let spec = TaskSpec {
+        name: name.into(),
+        argv: vec!["true".into(), "x".repeat(argument_bytes).into()],
+        directory: None,
+        environment: Vec::new(),
+        resources: Resources::cpus(1000),
+        priority: Priority::Normal,
+        tenant: "default".into(),
+        retry: RetryPolicy::default(),
+        timeout: None,
+        grace: Duration::from_secs(5),
+    };
+    Item { spec: Arc::new(spec), dependencies: Vec::new(), array: None }
+}
+
+/// Writes a graph of one task that is cancelled; where its records are.
+fn write(log: &Log, graph: u64, argument_bytes: usize) -> Vec<LogPosition> {
+    let head = GraphHead {
+        name: "g".into(),
+        key: SubmissionKey(u128::from(graph)),
+        items: 1,
+        tasks: 1,
+        digest: [0; 16],
+    };
+    let id = GraphId(graph);
+    let admitted = log.append(&Event::Graph(id, GraphEvent::Admitted(head)), 0, 0);
+    let item = log.append(&Event::Graph(id, GraphEvent::ItemAdmitted(item("t", argument_bytes))), 0, 0);
+    let event = TaskEvent::Finished(TaskOutcome::Cancelled);
+    let ended = Event::Task { task: TaskId(graph), sequence: 1, previous: 0, event };
+    let ended = log.append(&ended, 0, 0);
+    // Segments close between syncs only.
+    log.settle().expect("durable");
+    vec![admitted.position, item.position, ended.position]
+}
+
+fn fold_all(archive: &Archive, known: &Known) {
+    while archive.fold(known, 0).expect("folds").records > 0 {}
+}
+
+fn replayed(archive: &Archive) -> Vec<(LogPosition, Record)> {
+    let mut all = Vec::new();
+    archive.replay(&mut |position, record| all.push((position, record))).expect("replays");
+    all
+}
+
+#[test]
+fn what_is_of_use_outlives_its_segment_and_the_rest_does_not() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = Log::open_directory(directory.path().join("log"), SMALL, Clock::system()).expect("opens");
+    let archive = Archive::new(log.clone(), Place::Directory(directory.path().join("snapshots")));
+    assert!(replayed(&archive).is_empty());
+    let positions: Vec<_> = (1..=200).map(|graph| write(&log, graph, 30)).collect();
+    let before = replayed(&archive);
+
+    let odd = Known::new((1..=200).filter(|graph| graph % 2 == 1).map(|graph| (GraphId(graph), 1)));
+    fold_all(&archive, &odd);
+    assert!(log.first_position() > positions[100][0], "segments are gone");
+
+    for (graph, positions) in (1..).zip(&positions) {
+        for position in positions {
+            let is_kept = graph % 2 == 1 || *position >= log.first_position();
+            assert_eq!(archive.read(*position).is_ok(), is_kept, "record of g{graph} at {position}");
+        }
+    }
+    let after = replayed(&archive);
+    assert!(after.is_sorted_by_key(|(position, _)| *position), "in the order of the log");
+    let wanted = |all: &[(LogPosition, Record)]| -> Vec<_> {
+        all.iter().filter(|(_, record)| odd.wants(record)).cloned().collect()
+    };
+    assert_eq!(wanted(&after), wanted(&before));
+    assert!(after.len() < before.len() * 2 / 3, "{} of {} records are left", after.len(), before.len());
+}
+
+#[test]
+fn a_graph_that_is_forgotten_later_leaves_the_store() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = Log::open_directory(directory.path().join("log"), SMALL, Clock::system()).expect("opens");
+    let archive = Archive::new(log.clone(), Place::Memory);
+    replayed(&archive);
+    let first = write(&log, 1, 30);
+    (2..=100).for_each(|graph| drop(write(&log, graph, 30)));
+    fold_all(&archive, &Known::new([(GraphId(1), 1)]));
+    assert!(archive.read(first[0]).is_ok());
+
+    (101..=200).for_each(|graph| drop(write(&log, graph, 30)));
+    fold_all(&archive, &Known::new([]));
+    assert!(archive.read(first[0]).is_err());
+}
+
+#[test]
+fn a_record_too_long_for_one_value_is_kept_in_parts() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = Log::open_directory(directory.path().join("log"), SMALL, Clock::system()).expect("opens");
+    let archive = Archive::new(log.clone(), Place::Directory(directory.path().join("snapshots")));
+    replayed(&archive);
+    let positions = write(&log, 1, 180_000);
+    (2..=100).for_each(|graph| drop(write(&log, graph, 30)));
+    let before = archive.read(positions[1]).expect("in the log");
+    fold_all(&archive, &Known::new([(GraphId(1), 1)]));
+    assert!(log.first_position() > positions[2], "its segment is gone");
+    assert_eq!(archive.read(positions[1]).expect("in the store"), before);
+    assert!(replayed(&archive).contains(&(positions[1], before)));
+}
+
+#[test]
+fn the_last_start_is_known_after_its_segment_is_gone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = Log::open_directory(directory.path().join("log"), SMALL, Clock::system()).expect("opens");
+    let archive = Archive::new(log.clone(), Place::Memory);
+    replayed(&archive);
+    for epoch in [1, 2] {
+        let started = SchedulerEvent::Started { epoch, version: "0".into() };
+        log.append(&Event::Scheduler(started), 0, 0);
+    }
+    (1..=100).for_each(|graph| drop(write(&log, graph, 30)));
+    fold_all(&archive, &Known::default());
+    let epochs: Vec<u32> = replayed(&archive)
+        .iter()
+        .filter_map(|(_, record)| match record.event {
+            Event::Scheduler(SchedulerEvent::Started { epoch, .. }) => Some(epoch),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(epochs, [2]);
+}

@@ -1,0 +1,14 @@
+//! The real programs as separate processes on this machine, killed, misused and looked at from outside.
+
+mod cancel;
+mod commands;
+mod damage;
+mod equal;
+mod fleet;
+mod history;
+mod nothing_lost;
+mod order;
+mod refusals;
+mod signals;
+mod strangers;
+mod survival;

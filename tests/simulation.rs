@@ -1,0 +1,84 @@
+//! Both sides on a simulated world: one seed is one history, and every promise is checked on it.
+//!
+//! The actors are the real ones; the disk, the links, the process hosts and time are simulated, so they can
+//! fail in every way and a failure comes back with its seed: `CRAB_SEED=<seed> cargo test --test main
+//! simulation`. `CRAB_SEEDS=<count>` says how many fresh ones are tried.
+
+mod clients;
+mod host;
+mod machine;
+mod named;
+mod nemesis;
+mod network;
+mod planted;
+mod program;
+mod run;
+mod world;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use run::{Plan, Run, run};
+
+/// Fresh seeds in one run of the tests, unless told otherwise.
+const FRESH_SEEDS: u64 = 50;
+
+/// Threads that simulate; each history has only one.
+const THREADS: usize = 2;
+
+fn from_environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|value| value.parse().ok())
+}
+
+/// Runs one seed and says what is wrong with it, if anything is.
+fn complaint(seed: u64) -> Option<String> {
+    let run = run(seed, Plan::of(seed));
+    let violations = run.violations();
+    (!violations.is_empty()).then(|| run.describe(&violations))
+}
+
+/// The first complaint about any of these seeds.
+fn first_complaint(first: u64, count: u64) -> Option<String> {
+    let (next, found) = (AtomicU64::new(0), Mutex::new(None));
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                while found.lock().unwrap().is_none() {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        return;
+                    }
+                    if let Some(complaint) = complaint(first + number) {
+                        found.lock().unwrap().get_or_insert(complaint);
+                    }
+                }
+            });
+        }
+    });
+    found.into_inner().unwrap()
+}
+
+#[test]
+fn every_promise_is_kept_on_fresh_histories() {
+    if let Some(seed) = from_environment("CRAB_SEED") {
+        let run = run(seed, Plan::of(seed));
+        let violations = run.violations();
+        println!("{}", run.describe(&violations));
+        assert!(violations.is_empty(), "seed {seed} breaks a promise");
+        return;
+    }
+    let count = from_environment("CRAB_SEEDS").unwrap_or(FRESH_SEEDS);
+    let first = actors::clock::Clock::system().wall().0 / 1000 * 1000;
+    if let Some(complaint) = first_complaint(first, count) {
+        panic!("{complaint}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_history() {
+    for seed in 1..4 {
+        let [first, second]: [Run; 2] = [(), ()].map(|()| run(seed, Plan::of(seed)));
+        assert!(first.history.records.len() > 50, "something happens in {seed}");
+        assert_eq!(first.history.digest(), second.history.digest(), "seed {seed}");
+    }
+}

@@ -1,0 +1,152 @@
+//! What clients do: submit seeded graphs, again where they do not know, cancel, and ask for other tries.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors::scheduler::SchedulerMessage;
+use actors::side::Side;
+use actors::wire::client::{Response, Target};
+use fastrand::Rng;
+use policy::event::{ArraySpec, Item, SubmissionKey};
+use policy::id::TaskId;
+use policy::resources::Resources;
+use policy::submission::Submission;
+use policy::task::{Priority, RetryPolicy, TaskSpec};
+use supervision::Reply;
+
+use super::program::Program;
+use super::world::World;
+use crate::support::history::{Answer, Asked, Operation};
+
+/// How long a client waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+const PRIORITIES: [Priority; 4] = [Priority::Low, Priority::Normal, Priority::High, Priority::Critical];
+
+/// What one task needs at the most, so that every node but the smallest can run it.
+const CPU_MILLIS: u64 = 2000;
+
+fn spec(rng: &mut Rng, name: String) -> TaskSpec {
+    let length = match rng.u32(..10) {
+        0..4 => rng.u64(1..80),
+        4..8 => rng.u64(100..4000),
+        _ => rng.u64(5000..40_000),
+    };
+    let fails = if rng.u32(..4) == 0 { rng.u32(1..4) } else { 0 };
+    let obeys_after = (rng.u32(..5) > 0).then(|| rng.u64(0..800));
+    let program = Program { length, fails, obeys_after, is_missing: rng.u32(..40) == 0 };
+    let retry = RetryPolicy {
+        max_attempts: rng.u32(1..5),
+        backoff: Duration::from_millis(rng.u64(10..3000)),
+        factor_percent: rng.u32(100..300),
+        backoff_limit: Duration::from_secs(8),
+        retryable_exit_codes: if rng.u32(..8) == 0 { vec![75] } else { Vec::new() },
+    };
+    TaskSpec {
+        name: name.into(),
+        argv: program.argv(),
+        directory: None,
+        environment: Vec::new(),
+        resources: Resources {
+            cpu_millis: 250 * rng.u64(1..=CPU_MILLIS / 250),
+            memory_bytes: rng.u64(..4) << 30,
+            gpu_slots: u64::from(rng.u32(..12) == 0),
+            ..Resources::default()
+        },
+        priority: PRIORITIES[rng.usize(..4)],
+        tenant: format!("tenant-{}", rng.u32(..3)).into(),
+        retry,
+        timeout: (rng.u32(..4) == 0).then(|| Duration::from_millis(rng.u64(500..20_000))),
+        grace: Duration::from_millis(rng.u64(0..3000)),
+    }
+}
+
+/// A graph of a few tasks and arrays.
+fn submission(rng: &mut Rng, number: u64) -> Submission {
+    let count = rng.usize(1..9);
+    let items = (0..count).map(|place| {
+        let array = (rng.u32(..5) == 0).then(|| ArraySpec {
+            first: rng.u64(..5),
+            count: rng.u64(1..12),
+            parallel_limit: rng.bool().then(|| rng.u32(1..4)),
+        });
+        let before = 0..u32::try_from(place).expect("few items");
+        let dependencies = before.filter(|_| rng.u32(..3) == 0).collect();
+        let spec = Arc::new(spec(rng, format!("g{number}-{place}")));
+        Item { spec, dependencies, array }
+    });
+    let items = items.collect();
+    Submission { key: SubmissionKey(u128::from(rng.u64(..))), name: format!("graph {number}").into(), items }
+}
+
+/// One graph's client: submits at `at` milliseconds, insists until it knows, and later changes its mind.
+pub(super) async fn client(world: World, mut rng: Rng, number: u64, at: u64) {
+    tokio::time::sleep(Duration::from_millis(at)).await;
+    let submission = submission(&mut rng, number);
+    let digest = [u8::try_from(number % 251).expect("below 251"); 16];
+    let asked = Asked::Submit { key: submission.key, digest };
+    let graph = loop {
+        let submission = Box::new(submission.clone());
+        let ask = |reply| SchedulerMessage::Admit { submission, digest, reply };
+        match insist(&world, asked, ask).await {
+            Answer::Submitted { graph, .. } => break graph,
+            _ => tokio::time::sleep(Duration::from_millis(rng.u64(50..3000))).await,
+        }
+    };
+    let tasks: u64 = submission.tasks();
+    let again = rng.u32(..4) == 0;
+    let cancels = rng.u32(..5) == 0;
+    let retries = rng.u32(..6) == 0;
+    if again {
+        tokio::time::sleep(Duration::from_millis(rng.u64(..20_000))).await;
+        let submission = Box::new(submission.clone());
+        insist(&world, asked, |reply| SchedulerMessage::Admit { submission, digest, reply }).await;
+    }
+    if cancels {
+        tokio::time::sleep(Duration::from_millis(rng.u64(..15_000))).await;
+        let one = Target::Task(TaskId(graph.0 + rng.u64(..tasks)));
+        let target = if rng.bool() { Target::Graph(graph) } else { one };
+        insist(&world, Asked::Cancel(target), |reply| SchedulerMessage::Cancel { target, reply }).await;
+    }
+    if retries {
+        tokio::time::sleep(Duration::from_millis(rng.u64(..40_000))).await;
+        let target = Target::Graph(graph);
+        insist(&world, Asked::Retry(target), |reply| SchedulerMessage::Retry { target, reply }).await;
+    }
+}
+
+/// Asks once and notes what came of it.
+async fn insist(
+    world: &World,
+    asked: Asked,
+    question: impl FnOnce(Reply<Response>) -> SchedulerMessage,
+) -> Answer {
+    let place = {
+        let mut core = world.core();
+        let invoked = core.clock.wall();
+        core.operations.push(Operation { asked, invoked, answer: Answer::Unknown });
+        core.operations.len() - 1
+    };
+    let Some((life, side)) = world.side() else { return Answer::Unknown };
+    let response = ask(&side, question).await;
+    let mut core = world.core();
+    let at = core.clock.wall();
+    // An answer of a dead scheduler side has not reached anybody.
+    let answer = match response {
+        _ if core.head_life != life => Answer::Unknown,
+        Some(Response::Submitted(submitted)) => Answer::Submitted { graph: submitted.graph, at },
+        Some(Response::CancelAsked { .. } | Response::RetryAsked { .. }) => Answer::Done { at },
+        Some(_) => Answer::Refused,
+        None => Answer::Unknown,
+    };
+    core.operations[place].answer = answer;
+    answer
+}
+
+/// Asks the scheduler; `None` where there is no answer.
+pub(super) async fn ask<R: Send + 'static>(
+    side: &Side,
+    question: impl FnOnce(Reply<R>) -> SchedulerMessage,
+) -> Option<R> {
+    side.scheduler.ask(PATIENCE, question).await.ok()
+}

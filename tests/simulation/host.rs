@@ -1,0 +1,339 @@
+//! A process host as the real one is: it enforces deadlines and timeouts by itself, survives its daemon,
+//! remembers every end until told to forget. Its processes do what their arguments say, in true time.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use actors::process::port::HostEvent;
+use actors::process::protocol::{Command, HostReport, Hosted, HostedPhase, Start, StopReason};
+use actors::worker::WorkerMessage;
+use policy::id::{AttemptNumber, TaskId, Token};
+use policy::resources::Resources;
+use policy::task::{AttemptOutcome, LossReason, SpawnFailure, Usage};
+
+use super::program::Program;
+use super::world::{Core, Event, Planted};
+use crate::support::history::Process;
+
+/// Milliseconds until a signal that cannot be refused has had its effect, at the most.
+const KILL_TAKES: u64 = 100;
+
+/// The host of a machine.
+pub(super) struct Host {
+    is_up: bool,
+    /// The connection to the daemon.
+    port: Option<u64>,
+    ports: u64,
+    /// True time, in milliseconds, after which nothing may run.
+    deadline: Option<u64>,
+    attempts: BTreeMap<Token, Attempt>,
+    runs: u64,
+    /// When the last message arrives that is on its way to the host, to the daemon.
+    busy_until: (u64, u64),
+}
+
+struct Attempt {
+    task: TaskId,
+    attempt: AttemptNumber,
+    need: Resources,
+    grace: Duration,
+    program: Program,
+    phase: HostedPhase,
+    stop: Option<(StopReason, u64)>,
+    /// Its place among all processes that ever ran.
+    process: Option<usize>,
+    /// Tells what is due for it from what was due for an earlier one.
+    run: u64,
+    began: u64,
+}
+
+/// What a daemon and its host say to each other.
+#[derive(Debug)]
+pub(super) enum Told {
+    Command(Command),
+    Event(HostEvent),
+}
+
+/// What becomes due for an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    Spawned,
+    /// The process ends by itself.
+    Exits,
+    /// A signal has had its effect.
+    Dies,
+    TimesOut,
+    /// The grace is over.
+    Kill,
+}
+
+impl Host {
+    pub(super) fn new() -> Self {
+        Self {
+            is_up: true,
+            port: None,
+            ports: 0,
+            deadline: None,
+            attempts: BTreeMap::new(),
+            runs: 0,
+            busy_until: (0, 0),
+        }
+    }
+
+    pub(super) fn lose_port(&mut self) {
+        self.port = None;
+    }
+
+    fn inventory(&self) -> HostReport {
+        let hosted = |(token, one): (&Token, &Attempt)| Hosted {
+            token: *token,
+            task: one.task,
+            attempt: one.attempt,
+            need: one.need.clone(),
+            phase: one.phase.clone(),
+        };
+        HostReport::Inventory { attempts: self.attempts.iter().map(hosted).collect(), last: true }
+    }
+
+    fn live(&self) -> Vec<Token> {
+        let lives = |one: &Attempt| !matches!(one.phase, HostedPhase::Ended { .. });
+        self.attempts.iter().filter(|(_, one)| lives(one)).map(|(token, _)| *token).collect()
+    }
+}
+
+/// The daemon's way to its host and back.
+impl Core {
+    pub(super) fn find_host(&mut self, node: usize, life: u64) {
+        if self.nodes[node].life != life || self.nodes[node].daemon.is_none() {
+            return;
+        }
+        if !self.nodes[node].host.is_up {
+            return self.plan(100, Event::FindHost { node, life });
+        }
+        let now = self.now();
+        let host = &mut self.nodes[node].host;
+        host.ports += 1;
+        host.port = Some(host.ports);
+        host.busy_until = (now, now);
+        let inventory = host.inventory();
+        self.tell_daemon(node, HostEvent::Connected { pid: 1 });
+        self.tell_daemon(node, HostEvent::Reports(vec![inventory]));
+    }
+
+    /// The connection between daemon and host breaks, and is made anew.
+    pub(super) fn break_port(&mut self, node: usize) {
+        if self.nodes[node].host.port.take().is_some() {
+            self.tell_worker(node, WorkerMessage::Host(HostEvent::Disconnected));
+            let (pause, life) = (self.rng.u64(2..300), self.nodes[node].life);
+            self.plan(pause, Event::FindHost { node, life });
+        }
+    }
+
+    pub(super) fn tell_host(&mut self, node: usize, told: Told) {
+        let Some(port) = self.nodes[node].host.port else { return };
+        let at = (self.now() + self.rng.u64(0..3)).max(self.nodes[node].host.busy_until.0);
+        self.nodes[node].host.busy_until.0 = at;
+        self.plan_at(at, Event::Command { node, port, told });
+    }
+
+    fn tell_daemon(&mut self, node: usize, event: HostEvent) {
+        let Some(port) = self.nodes[node].host.port else { return };
+        let at = (self.now() + self.rng.u64(0..3)).max(self.nodes[node].host.busy_until.1);
+        self.nodes[node].host.busy_until.1 = at;
+        self.plan_at(at, Event::Command { node, port, told: Told::Event(event) });
+    }
+
+    fn report(&mut self, node: usize, report: HostReport) {
+        self.tell_daemon(node, HostEvent::Reports(vec![report]));
+    }
+
+    pub(super) fn told(&mut self, node: usize, port: u64, told: Told) {
+        if self.nodes[node].host.port != Some(port) {
+            return;
+        }
+        match told {
+            Told::Event(event) => self.tell_worker(node, WorkerMessage::Host(event)),
+            Told::Command(command) => self.obey(node, command),
+        }
+    }
+}
+
+/// What the host does.
+impl Core {
+    fn obey(&mut self, node: usize, command: Command) {
+        match command {
+            Command::Hello { .. } | Command::Retire => {}
+            Command::Start(start) => self.start(node, &start),
+            Command::Stop { token, why } => self.stop(node, token, why),
+            Command::Deadline(moment) => {
+                let left = moment.since(self.nodes[node].clock.now());
+                let at = self.now() + u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+                self.nodes[node].host.deadline = Some(at);
+                self.plan_at(at, Event::HostDeadline { node });
+            }
+            Command::Forget(tokens) => {
+                let host = &mut self.nodes[node].host;
+                let over = |one: &Attempt| matches!(one.phase, HostedPhase::Ended { .. });
+                host.attempts.retain(|token, one| !(tokens.contains(token) && over(one)));
+            }
+            Command::Inventory => {
+                let inventory = self.nodes[node].host.inventory();
+                self.report(node, inventory);
+            }
+        }
+    }
+
+    fn start(&mut self, node: usize, start: &Start) {
+        let token = start.token;
+        if let Some(known) = self.nodes[node].host.attempts.get(&token) {
+            if let HostedPhase::Ended { outcome, usage } = known.phase.clone() {
+                self.report(node, HostReport::Ended { token, outcome, usage });
+            }
+            return;
+        }
+        let (now, spawning) = (self.now(), self.rng.u64(0..20));
+        let forgets = self.nature.planted == Planted::Forgetful && self.happens(500);
+        let host = &mut self.nodes[node].host;
+        host.runs += 1;
+        let run = host.runs;
+        let (late, program) = (host.deadline.is_some_and(|deadline| now >= deadline), Program::of(start));
+        let timeout = start.timeout;
+        let attempt = Attempt {
+            task: start.task,
+            attempt: start.attempt,
+            need: start.need.clone(),
+            grace: start.grace,
+            program,
+            phase: HostedPhase::Starting,
+            stop: None,
+            process: None,
+            run,
+            began: now,
+        };
+        host.attempts.insert(token, attempt);
+        if late && self.nature.planted != Planted::NoDeadline {
+            return self.end(node, token, AttemptOutcome::Lost(LossReason::LeaseLost));
+        }
+        self.plan(spawning, Event::Host { node, token, run, turn: Turn::Spawned });
+        if let Some(timeout) = timeout {
+            let after = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+            self.plan(after, Event::Host { node, token, run, turn: Turn::TimesOut });
+        }
+        if forgets {
+            self.end(node, token, AttemptOutcome::Lost(LossReason::HostDied));
+            self.run(node, token, run);
+        }
+    }
+
+    pub(super) fn turn(&mut self, node: usize, (token, run): (Token, u64), turn: Turn) {
+        let Some(attempt) = self.nodes[node].host.attempts.get(&token).filter(|one| one.run == run) else { return };
+        match (&attempt.phase, turn) {
+            (HostedPhase::Starting, Turn::Spawned) => self.spawned(node, token, run),
+            (HostedPhase::Running { .. }, Turn::Exits | Turn::Dies) => {
+                let by_itself = AttemptOutcome::Exited(attempt.program.exit_code(attempt.attempt));
+                let outcome = attempt.stop.map_or(by_itself, |(why, _)| why.outcome());
+                self.end(node, token, outcome);
+            }
+            (HostedPhase::Running { .. }, Turn::TimesOut) if attempt.stop.is_none() => {
+                self.stop(node, token, StopReason::Timeout);
+            }
+            (HostedPhase::Starting, Turn::TimesOut) => self.stop(node, token, StopReason::Timeout),
+            (HostedPhase::Running { .. }, Turn::Kill) => {
+                let takes = self.rng.u64(0..KILL_TAKES);
+                self.plan(takes, Event::Host { node, token, run, turn: Turn::Dies });
+            }
+            _ => {}
+        }
+    }
+
+    fn spawned(&mut self, node: usize, token: Token, run: u64) {
+        let attempt = &self.nodes[node].host.attempts[&token];
+        if attempt.program.is_missing {
+            let reason = "command not found".into();
+            return self.end(node, token, AttemptOutcome::SpawnFailed(SpawnFailure { reason }));
+        }
+        self.run(node, token, run);
+        let pid = u32::try_from(run).unwrap_or(u32::MAX);
+        let Some(attempt) = self.nodes[node].host.attempts.get_mut(&token) else { return };
+        attempt.phase = HostedPhase::Running { pid };
+        let (stop, length) = (attempt.stop.take(), attempt.program.length);
+        self.plan(length, Event::Host { node, token, run, turn: Turn::Exits });
+        self.report(node, HostReport::Started { token, pid });
+        if let Some((why, _)) = stop {
+            self.stop(node, token, why);
+        }
+    }
+
+    /// A process truly begins.
+    fn run(&mut self, node: usize, token: Token, run: u64) {
+        let (started, place, name) = (self.clock.wall(), self.processes.len(), self.nodes[node].name.clone());
+        let Some(attempt) = self.nodes[node].host.attempts.get_mut(&token).filter(|one| one.run == run) else {
+            return;
+        };
+        attempt.process = Some(place);
+        let (task, need) = (attempt.task, attempt.need.clone());
+        self.processes.push(Process { task, token, node: name, need, started, ended: None });
+    }
+
+    fn stop(&mut self, node: usize, token: Token, why: StopReason) {
+        let now = self.now();
+        let Some(attempt) = self.nodes[node].host.attempts.get_mut(&token) else { return };
+        let grace = u64::try_from(attempt.grace.as_millis()).unwrap_or(u64::MAX);
+        let kill_at = if why == StopReason::LeaseLost { now } else { now + grace };
+        let (run, obeys, is_first) = (attempt.run, attempt.program.obeys_after, attempt.stop.is_none());
+        let (why, kill_at) = attempt.stop.map_or((why, kill_at), |(first, before)| (first, before.min(kill_at)));
+        attempt.stop = Some((why, kill_at));
+        if !matches!(attempt.phase, HostedPhase::Running { .. }) {
+            return;
+        }
+        if let Some(after) = obeys.filter(|_| is_first) {
+            self.plan(after, Event::Host { node, token, run, turn: Turn::Dies });
+        }
+        self.plan_at(kill_at, Event::Host { node, token, run, turn: Turn::Kill });
+    }
+
+    fn end(&mut self, node: usize, token: Token, outcome: AttemptOutcome) {
+        let (now, wall) = (self.now(), self.clock.wall());
+        let Some(attempt) = self.nodes[node].host.attempts.get_mut(&token) else { return };
+        let usage = Usage { wall: Duration::from_millis(now - attempt.began), ..Usage::default() };
+        attempt.phase = HostedPhase::Ended { outcome: outcome.clone(), usage };
+        if let Some(place) = attempt.process {
+            self.processes[place].ended = Some(wall);
+        }
+        self.report(node, HostReport::Ended { token, outcome, usage });
+    }
+
+    pub(super) fn host_deadline(&mut self, node: usize) {
+        let passed = self.nodes[node].host.deadline.is_some_and(|deadline| deadline <= self.now());
+        if passed && self.nature.planted != Planted::NoDeadline {
+            for token in self.nodes[node].host.live() {
+                self.stop(node, token, StopReason::LeaseLost);
+            }
+        }
+    }
+
+    /// The host dies, and its processes with it; what it remembers is on its disk.
+    pub(super) fn crash_host(&mut self, node: usize, restart_after: u64) {
+        self.break_port(node);
+        self.end_all(node, LossReason::HostDied);
+        self.nodes[node].host.is_up = false;
+        self.plan(restart_after, Event::StartHost { node });
+    }
+
+    pub(super) fn host_reboots(&mut self, node: usize) {
+        self.end_all(node, LossReason::Rebooted);
+        let host = &mut self.nodes[node].host;
+        (host.is_up, host.port, host.deadline) = (false, None, None);
+    }
+
+    fn end_all(&mut self, node: usize, reason: LossReason) {
+        self.nodes[node].host.port = None;
+        for token in self.nodes[node].host.live() {
+            self.end(node, token, AttemptOutcome::Lost(reason));
+        }
+    }
+
+    pub(super) fn start_host(&mut self, node: usize) {
+        self.nodes[node].host.is_up = true;
+    }
+}

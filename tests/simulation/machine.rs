@@ -1,0 +1,225 @@
+//! A machine: a real worker under supervision, between a simulated host and a simulated link.
+
+use std::sync::Arc;
+
+use actors::clock::Clock;
+use actors::outlet::Outlet;
+use actors::output::retention::Retention;
+use actors::output::spool::OutputLimits;
+use actors::process::port::HostPort;
+use actors::process::protocol::{Command, HostDirectory};
+use actors::tree::MACHINE_INTENSITY;
+use actors::wire::fleet::FromWorker;
+use actors::worker::attempt::AttemptActor;
+use actors::worker::environment::BaseEnvironment;
+use actors::worker::{Worker, WorkerArgs, WorkerMessage};
+use policy::id::{Incarnation, NodeId};
+use policy::resources::Resources;
+use supervision::dynamic::{Dynamic, Options};
+use supervision::supervisor::StartError;
+use supervision::{Address, Child, Running, Strategy, SupervisorArgs};
+
+use super::host::{Host, Told};
+use super::network::Link;
+use super::world::{Event, World};
+
+/// A machine of the simulated fleet.
+pub(super) struct Node {
+    pub(super) name: NodeId,
+    pub(super) capacity: Resources,
+    pub(super) clock: Clock,
+    pub(super) boot: u64,
+    /// Of its daemon, whether it lives or not.
+    pub(super) life: u64,
+    pub(super) daemon: Option<Daemon>,
+    pub(super) link: Link,
+    pub(super) host: Host,
+    /// Whoever gives the host its next command panics.
+    pub(super) panics: bool,
+}
+
+pub(super) struct Daemon {
+    worker: Address<WorkerMessage>,
+    tree: Option<Running>,
+}
+
+impl Node {
+    pub(super) fn new(name: &str, capacity: Resources) -> Self {
+        Self {
+            name: name.into(),
+            capacity,
+            clock: Clock::simulated(),
+            boot: 1,
+            life: 0,
+            daemon: None,
+            link: Link::default(),
+            host: Host::new(),
+            panics: false,
+        }
+    }
+}
+
+impl super::world::Core {
+    pub(super) fn tell_worker(&self, node: usize, message: WorkerMessage) {
+        if let Some(daemon) = &self.nodes[node].daemon {
+            daemon.worker.tell(message);
+        }
+    }
+}
+
+/// What a daemon is given of the world; of no effect once the daemon is dead.
+struct Hands {
+    world: World,
+    node: usize,
+    life: u64,
+}
+
+impl Hands {
+    fn tell(&self, message: FromWorker) -> bool {
+        let mut core = self.world.core();
+        core.nodes[self.node].life == self.life && core.send_up(self.node, message)
+    }
+}
+
+impl HostPort for Hands {
+    fn command(&self, command: Command) {
+        let mut core = self.world.core();
+        let node = &mut core.nodes[self.node];
+        if node.life != self.life {
+            return;
+        }
+        if std::mem::take(&mut node.panics) {
+            drop(core);
+            std::panic::resume_unwind(Box::new("planted"));
+        }
+        core.tell_host(self.node, Told::Command(command));
+    }
+}
+
+impl World {
+    pub(super) fn name(&self, node: usize) -> NodeId {
+        self.core().nodes[node].name.clone()
+    }
+
+    /// Starts the daemon of a machine, unless it runs.
+    pub(super) fn start_daemon(&self, node: usize) {
+        let mut core = self.core();
+        if core.nodes[node].daemon.is_some() {
+            return;
+        }
+        core.nodes[node].life += 1;
+        let life = core.nodes[node].life;
+        let worker = Address::new("worker", &*core.nodes[node].name.0);
+        core.nodes[node].daemon = Some(Daemon { worker: worker.clone(), tree: None });
+        let attempts = Dynamic::temporary("processes", Options::default());
+        let args = self.worker_args(&core.nodes[node], (node, life), attempts.clone());
+        core.plan(2, Event::FindHost { node, life });
+        core.dial_later(node);
+        drop(core);
+        let world = self.clone();
+        let make = move || {
+            let mut core = world.core();
+            core.plan(0, Event::WorkerBegan { node, life });
+            args.clone()
+        };
+        let child = Child::worker::<Worker>("worker", &worker, make);
+        let tree =
+            SupervisorArgs::new("machine-side", Strategy::OneForAll, MACHINE_INTENSITY, vec![attempts.child(), child]);
+        let world = self.clone();
+        tokio::spawn(async move {
+            match supervision::supervisor::start(tree).await {
+                Ok(tree) => world.daemon_started(node, life, tree),
+                Err(error) => world.daemon_failed(node, life, &error),
+            }
+        });
+    }
+
+    fn worker_args(&self, node: &Node, (index, life): (usize, u64), attempts: Dynamic<AttemptActor>) -> WorkerArgs {
+        let hands = Arc::new(Hands { world: self.clone(), node: index, life });
+        WorkerArgs {
+            node: node.name.clone(),
+            incarnation: Incarnation(life),
+            boot: format!("boot {}", node.boot).into(),
+            capacity: node.capacity.clone(),
+            labels: Vec::new(),
+            version: "simulated".into(),
+            base: BaseEnvironment::default(),
+            output: OutputLimits::default(),
+            retention: Retention::default(),
+            directory: HostDirectory::new("/nonexistent/simulated"),
+            clock: node.clock,
+            outlet: {
+                let hands = Arc::clone(&hands);
+                Outlet::new(move |message| hands.tell(message))
+            },
+            port: hands,
+            attempts,
+        }
+    }
+
+    fn daemon_started(&self, node: usize, life: u64, mut tree: Running) {
+        let mut core = self.core();
+        if core.nodes[node].life == life
+            && let Some(daemon) = &mut core.nodes[node].daemon
+        {
+            daemon.tree = Some(tree);
+        } else {
+            drop(core);
+            tokio::spawn(async move { tree.stop().await });
+        }
+    }
+
+    /// Its service manager starts it again.
+    fn daemon_failed(&self, node: usize, life: u64, error: &StartError) {
+        let mut core = self.core();
+        core.note(format!("the daemon of n{node} did not start: {error}"));
+        let is_this = core.nodes[node].life == life;
+        drop(core);
+        if is_this {
+            self.crash_daemon(node, 0);
+            self.core().plan(500, Event::StartDaemon { node });
+        }
+    }
+
+    /// A worker that begins knows of no connection, so it gets a new one.
+    pub(super) fn worker_began(&self, node: usize, life: u64) {
+        let connection = {
+            let core = self.core();
+            if core.nodes[node].life == life { core.nodes[node].link.at_worker } else { None }
+        };
+        if let Some(connection) = connection {
+            self.core().note(format!("the worker of n{node} has begun anew"));
+            self.worker_loses(node, connection);
+            self.head_loses(node, connection);
+        }
+    }
+
+    /// The daemon dies; its host and all processes go on. The scheduler side notices after a while.
+    pub(super) fn crash_daemon(&self, node: usize, noticed_after: u64) {
+        let mut core = self.core();
+        let Some(daemon) = core.nodes[node].daemon.take() else { return };
+        core.nodes[node].life += 1;
+        core.nodes[node].panics = false;
+        core.nodes[node].host.lose_port();
+        core.nodes[node].link.at_worker = None;
+        if let Some(connection) = core.nodes[node].link.at_head.as_ref().map(|(connection, _)| *connection) {
+            core.plan(noticed_after, Event::HeadLoses { node, connection });
+        }
+        drop(core);
+        if let Some(mut tree) = daemon.tree {
+            tokio::spawn(async move { tree.stop().await });
+        }
+    }
+
+    /// The whole machine starts anew: no process survives, nor does the lease clock.
+    pub(super) fn reboot(&self, node: usize, down_for: u64) {
+        let noticed = self.core().rng.u64(0..8500);
+        self.crash_daemon(node, noticed);
+        let mut core = self.core();
+        core.host_reboots(node);
+        core.nodes[node].boot += 1;
+        core.nodes[node].clock = Clock::simulated();
+        core.plan(down_for, Event::StartHost { node });
+        core.plan(down_for, Event::StartDaemon { node });
+    }
+}

@@ -1,0 +1,121 @@
+//! What goes wrong: a menu of faults, and a seeded plan of them. After its end everything is healed.
+
+use actors::log::disk::simulated::Fault as DiskFault;
+use fastrand::Rng;
+
+use super::world::{Core, Event, World};
+
+/// One thing that goes wrong.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Fault {
+    /// The scheduler side dies, perhaps with its machine's power.
+    HeadDies { power_too: bool, restart_after: u64 },
+    /// The disk under the log is full for a while.
+    DiskFull { length: u64 },
+    /// The disk under the log fails, until the scheduler side starts anew.
+    DiskBreaks,
+    /// The actor of a node panics.
+    NodeActorPanics(usize),
+    /// A daemon dies; its host goes on.
+    DaemonDies { node: usize, noticed_after: u64, restart_after: u64 },
+    /// An actor of a daemon panics.
+    WorkerPanics(usize),
+    HostDies { node: usize, restart_after: u64 },
+    PortBreaks(usize),
+    Reboots { node: usize, down_for: u64 },
+    /// Nothing gets through, in either direction or both.
+    Cut { node: usize, cut: (bool, bool), length: u64 },
+    LinkBreaks(usize),
+    /// Everything on the way is late.
+    Stall { node: usize, length: u64 },
+}
+
+impl Fault {
+    fn draw(rng: &mut Rng, nodes: usize) -> Self {
+        let node = rng.usize(..nodes);
+        let while_long = if rng.bool() { rng.u64(100..3000) } else { rng.u64(3000..30_000) };
+        match rng.u32(..100) {
+            0..13 => Self::HeadDies { power_too: rng.bool(), restart_after: rng.u64(10..4000) },
+            13..16 => Self::HeadDies { power_too: true, restart_after: rng.u64(15_000..25_000) },
+            16..20 => Self::DiskFull { length: rng.u64(100..6000) },
+            20..22 => Self::DiskBreaks,
+            22..25 => Self::NodeActorPanics(node),
+            25..37 => {
+                let noticed_after = if rng.bool() { rng.u64(0..50) } else { rng.u64(50..8500) };
+                Self::DaemonDies { node, noticed_after, restart_after: while_long }
+            }
+            37..43 => Self::WorkerPanics(node),
+            43..50 => Self::HostDies { node, restart_after: rng.u64(10..3000) },
+            50..56 => Self::PortBreaks(node),
+            56..64 => Self::Reboots { node, down_for: while_long },
+            64..74 => Self::Cut { node, cut: (true, true), length: while_long },
+            74..80 => Self::Cut { node, cut: (true, false), length: while_long },
+            80..86 => Self::Cut { node, cut: (false, true), length: while_long },
+            86..93 => Self::LinkBreaks(node),
+            _ => Self::Stall { node, length: while_long.min(12_000) },
+        }
+    }
+}
+
+/// Plans faults up to `until`, on average one every `pause` milliseconds.
+pub(super) fn plan(core: &mut Core, until: u64, pause: u64) {
+    let mut rng = core.rng.fork();
+    let mut at = rng.u64(500..5000);
+    while at < until {
+        let fault = Fault::draw(&mut rng, core.nodes.len());
+        core.plan_at(at, Event::Fault(fault));
+        at += rng.u64(1..=2 * pause);
+    }
+}
+
+impl World {
+    pub(super) fn strike(&self, fault: Fault) {
+        self.core().note(format!("{fault:?}"));
+        match fault {
+            Fault::HeadDies { power_too, restart_after } => self.crash_head(power_too, restart_after),
+            Fault::DiskFull { length } => {
+                let mut core = self.core();
+                let after = core.rng.u64(..10);
+                core.disk.fail_after(after, DiskFault::Full);
+                core.plan(length, Event::HealDisk);
+            }
+            Fault::DiskBreaks => {
+                let mut core = self.core();
+                let after = core.rng.u64(..10);
+                core.disk.fail_after(after, DiskFault::Broken);
+            }
+            Fault::NodeActorPanics(node) => self.core().nodes[node].link.panics = true,
+            Fault::DaemonDies { node, noticed_after, restart_after } => {
+                self.crash_daemon(node, noticed_after);
+                self.core().plan(restart_after, Event::StartDaemon { node });
+            }
+            Fault::WorkerPanics(node) => {
+                let mut core = self.core();
+                core.nodes[node].panics = core.nodes[node].daemon.is_some();
+            }
+            Fault::HostDies { node, restart_after } => self.core().crash_host(node, restart_after),
+            Fault::PortBreaks(node) => self.core().break_port(node),
+            Fault::Reboots { node, down_for } => self.reboot(node, down_for),
+            Fault::Cut { node, cut, length } => self.core().cut_link(node, cut, length),
+            Fault::LinkBreaks(node) => self.core().break_link(node),
+            Fault::Stall { node, length } => self.core().stall_link(node, length),
+        }
+    }
+
+    /// No more faults: everything is healed and started.
+    pub(super) fn calm(&self) {
+        let mut core = self.core();
+        core.note("calm from here on");
+        core.nature.lost = 0;
+        core.nature.doubled = 0;
+        core.disk.heal();
+        core.plan(0, Event::StartHead);
+        for node in 0..core.nodes.len() {
+            core.heal_link(node);
+            core.nodes[node].link.panics = false;
+            core.nodes[node].panics = false;
+            core.plan(0, Event::StartHost { node });
+            core.plan(0, Event::StartDaemon { node });
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! One seed from its first event to the checks.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use actors::scheduler::{RawRow, SchedulerMessage};
+use actors::wire::client::{PAGE_LIMIT, ServerInfo, TaskFilter};
+use fastrand::Rng;
+use policy::id::TaskId;
+use policy::resources::Resources;
+
+use super::clients::{ask, client};
+use super::machine::Node;
+use super::nemesis;
+use super::world::{Event, Nature, Planted, World, open_log};
+use crate::support::history::{History, Violation};
+
+/// Milliseconds during which things go wrong and clients submit.
+const STORM: u64 = 60_000;
+
+/// Milliseconds after which, with no more faults, everything must have ended: the longest tasks take 40 s
+/// and wait 8 s, some five times in a row and behind others.
+const LIVENESS: u64 = 1_200_000;
+
+/// What is drawn for a seed before anything happens.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plan {
+    nodes: usize,
+    graphs: u64,
+    /// Milliseconds between two faults on average; `None` for none at all.
+    faults: Option<u64>,
+    nature: Nature,
+}
+
+impl Plan {
+    /// What the seed says.
+    pub(super) fn of(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let bad_links = rng.u32(..3) == 0;
+        Self {
+            nodes: rng.usize(1..5),
+            graphs: rng.u64(2..12),
+            faults: (rng.u32(..10) > 0).then(|| rng.u64(1000..10_000)),
+            nature: Nature {
+                delay: [0, 3, 50, 400][rng.usize(..4)],
+                lost: if bad_links { rng.u32(..500) } else { 0 },
+                doubled: if bad_links { rng.u32(..1000) } else { 0 },
+                planted: Planted::Nothing,
+            },
+        }
+    }
+
+    /// The same in a world that lies.
+    pub(super) fn with(mut self, planted: Planted) -> Self {
+        self.nature.planted = planted;
+        self
+    }
+}
+
+/// A run that is over.
+#[derive(Debug)]
+pub(super) struct Run {
+    seed: u64,
+    plan: Plan,
+    pub(super) history: History,
+    notes: Vec<String>,
+    failures: Vec<String>,
+}
+
+/// Simulates one seed on a runtime of its own.
+pub(super) fn run(seed: u64, plan: Plan) -> Run {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
+    runtime.block_on(simulate(seed, plan))
+}
+
+async fn simulate(seed: u64, plan: Plan) -> Run {
+    let mut rng = Rng::with_seed(seed ^ 0x5EED);
+    let world = World::new(rng.fork(), plan.nature);
+    {
+        let mut core = world.core();
+        for number in 0..plan.nodes {
+            let cpus = if number == 0 { 4 } else { rng.u64(1..5) };
+            let (cpu_millis, memory_bytes) = (cpus * 1000, (2 * cpus) << 30);
+            let capacity = Resources { cpu_millis, memory_bytes, gpu_slots: 1, ..Resources::default() };
+            core.nodes.push(Node::new(&format!("n{number}"), capacity));
+            let begins = rng.u64(..2000);
+            core.plan(begins, Event::StartDaemon { node: number });
+        }
+        core.plan(0, Event::StartHead);
+        if let Some(pause) = plan.faults {
+            nemesis::plan(&mut core, STORM, pause);
+        }
+    }
+    let clients: Vec<_> = (0..plan.graphs)
+        .map(|number| {
+            let at = rng.u64(..STORM * 2 / 3);
+            tokio::spawn(client(world.clone(), rng.fork(), number, at))
+        })
+        .collect();
+    let driver = tokio::spawn(world.clone().drive());
+    tokio::time::sleep(Duration::from_millis(STORM)).await;
+    world.calm();
+    for client in clients {
+        client.await.expect("clients do not panic");
+    }
+    let rows = come_to_rest(&world).await;
+    // What ends late on its own must have ended by then.
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    driver.abort();
+    conclude(seed, plan, &world, rows).await
+}
+
+/// Waits until everything has ended, or far too long.
+async fn come_to_rest(world: &World) -> Vec<RawRow> {
+    let until = world.core().now() + LIVENESS;
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let late = world.core().now() > until;
+        if late {
+            world.core().note("gave up waiting");
+        }
+        let rows = rows(world).await;
+        if late || rows.as_ref().is_some_and(|rows| rows.iter().all(|row| row.state.is_ended())) {
+            return rows.unwrap_or_default();
+        }
+    }
+}
+
+/// What the scheduler says of every task, if everything has ended or nobody cares.
+async fn rows(world: &World) -> Option<Vec<RawRow>> {
+    let (_, side) = world.side()?;
+    let server =
+        ServerInfo { version: "".into(), name: "".into(), started: side.clock.wall(), epoch: 0, durable: 0 };
+    let status = ask(&side, |reply| SchedulerMessage::Status { server, reply }).await?;
+    let mut rows: Vec<RawRow> = Vec::new();
+    while (rows.len() as u64) < status.tasks.total() {
+        let after: Option<TaskId> = rows.last().map(|row| row.seat.task);
+        let filter = TaskFilter::default();
+        let page =
+            ask(&side, |reply| SchedulerMessage::Rows { filter, after, limit: PAGE_LIMIT, reply }).await?;
+        if page.is_empty() {
+            break;
+        }
+        rows.extend(page);
+    }
+    Some(rows)
+}
+
+async fn conclude(seed: u64, plan: Plan, world: &World, rows: Vec<RawRow>) -> Run {
+    let (head, disk, clock) = {
+        let mut core = world.core();
+        (core.head.take(), core.disk.clone(), core.clock)
+    };
+    if let Some(head) = head {
+        head.stop().await;
+    }
+    let mut history = History { rows, ..History::default() };
+    let mut core = world.core();
+    match open_log(&disk, clock, false) {
+        Ok(log) => {
+            let read = log.replay(0, |position, record| history.records.push((position, record)));
+            core.failures.extend(read.err().map(|error| error.to_string()));
+        }
+        Err(error) => core.failures.push(error),
+    }
+    history.operations = std::mem::take(&mut core.operations);
+    history.processes = std::mem::take(&mut core.processes);
+    history.nodes = core.nodes.iter().map(|node| (node.name.clone(), node.capacity.clone())).collect();
+    let (notes, failures) = (std::mem::take(&mut core.notes), std::mem::take(&mut core.failures));
+    Run { seed, plan, history, notes, failures }
+}
+
+impl Run {
+    /// Everything that is wrong with it.
+    pub(super) fn violations(&self) -> Vec<Violation> {
+        let broken = self.failures.iter().map(|text| Violation { promise: "I12", text: text.clone() });
+        broken.chain(self.history.violations()).collect()
+    }
+
+    /// For the person who has to find out why.
+    pub(super) fn describe(&self, violations: &[Violation]) -> String {
+        let Self { seed, plan, history, notes, .. } = self;
+        let mut text = format!("CRAB_SEED={seed} ({plan:?}): {} violations\n", violations.len());
+        let records = history.records.len().saturating_sub(60);
+        let mut line = |what: &dyn std::fmt::Display| writeln!(text, "{what}").expect("a string takes it");
+        violations.iter().take(12).for_each(|violation| line(violation));
+        notes.iter().for_each(|note| line(note));
+        let all = std::env::var_os("CRAB_SEED").is_some();
+        for (_, record) in history.records.iter().skip(if all { 0 } else { records }) {
+            let at = record.at.0 % 10_000_000_000;
+            line(&format_args!("{:>5} @{at} {:?}", record.number, record.event));
+        }
+        if all {
+            history.operations.iter().for_each(|operation| line(&format_args!("{operation:?}")));
+            history.processes.iter().for_each(|process| line(&format_args!("{process:?}")));
+        }
+        text
+    }
+}

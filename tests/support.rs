@@ -1,0 +1,7 @@
+//! What tests of the whole share. Knows no single test.
+
+pub(crate) mod history;
+pub(crate) mod place;
+pub(crate) mod program;
+pub(crate) mod residue;
+pub(crate) mod waiting;

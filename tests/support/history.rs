@@ -1,0 +1,129 @@
+//! The promises as checks over a history: the log's records, what clients were told, and what truly ran.
+//!
+//! One linear pass per promise, named as in the design (I1, I2, …). Knows neither the simulation nor the
+//! programs that made the history: whoever can fill in a [`History`] can have it checked.
+
+mod clients;
+mod index;
+mod log;
+mod mutants;
+mod table;
+mod truth;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use actors::scheduler::RawRow;
+use actors::wire::client::Target;
+use policy::event::{LogPosition, Record, SubmissionKey};
+use policy::id::{GraphId, NodeId, TaskId, Token};
+use policy::resources::Resources;
+use policy::time::Timestamp;
+
+use index::Index;
+
+/// Everything there is to know about one run.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct History {
+    /// The log, whole, with positions.
+    pub(crate) records: Vec<(LogPosition, Record)>,
+    /// What clients asked and were told.
+    pub(crate) operations: Vec<Operation>,
+    /// What truly ran.
+    pub(crate) processes: Vec<Process>,
+    /// What each node truly has.
+    pub(crate) nodes: BTreeMap<NodeId, Resources>,
+    /// What the scheduler said of every task at the very end.
+    pub(crate) rows: Vec<RawRow>,
+}
+
+/// A request of a client.
+#[derive(Debug, Clone)]
+pub(crate) struct Operation {
+    pub(crate) asked: Asked,
+    pub(crate) invoked: Timestamp,
+    pub(crate) answer: Answer,
+}
+
+/// What a client asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Submit { key: SubmissionKey, digest: [u8; 16] },
+    Cancel(Target),
+    Retry(Target),
+}
+
+/// What a client was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Nothing: it may have been done or not.
+    Unknown,
+    /// It was refused, for certain.
+    Refused,
+    /// The submission is safe.
+    Submitted { graph: GraphId, at: Timestamp },
+    /// The request is safe.
+    Done { at: Timestamp },
+}
+
+/// One process of a task, in true time.
+#[derive(Debug, Clone)]
+pub(crate) struct Process {
+    pub(crate) task: TaskId,
+    pub(crate) token: Token,
+    pub(crate) node: NodeId,
+    pub(crate) need: Resources,
+    pub(crate) started: Timestamp,
+    /// `None` while it runs.
+    pub(crate) ended: Option<Timestamp>,
+}
+
+/// A promise that was not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Violation {
+    /// Which.
+    pub(crate) promise: &'static str,
+    /// How.
+    pub(crate) text: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.promise, self.text)
+    }
+}
+
+/// What has been found so far.
+#[derive(Debug, Default)]
+struct Findings(Vec<Violation>);
+
+impl Findings {
+    /// Notes a violation unless `holds`.
+    fn expect(&mut self, promise: &'static str, holds: bool, text: impl FnOnce() -> String) {
+        if !holds {
+            self.0.push(Violation { promise, text: text() });
+        }
+    }
+}
+
+impl History {
+    /// Every promise that this history breaks; empty where all are kept. For a history that has come to
+    /// rest: faults are over, and there was time for everything to end.
+    pub(crate) fn violations(&self) -> Vec<Violation> {
+        let index = Index::new(self);
+        let mut findings = Findings::default();
+        log::check(self, &index, &mut findings);
+        truth::check(self, &index, &mut findings);
+        clients::check(self, &index, &mut findings);
+        table::check(self, &index, &mut findings);
+        findings.0
+    }
+
+    /// A number that is the same for two histories only where all of them is the same.
+    pub(crate) fn digest(&self) -> u64 {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        format!("{:?}", (&self.records, &self.operations, &self.processes)).hash(&mut hasher);
+        hasher.finish()
+    }
+}

@@ -1,0 +1,127 @@
+//! What clients were told against what the records say: I1, I2, I13.
+
+use std::collections::BTreeMap;
+
+use actors::wire::client::Target;
+use policy::event::{Event, GraphEvent, Next, Record, SubmissionKey, TaskEvent};
+use policy::id::{GraphId, TaskId};
+use policy::task::TaskOutcome;
+use policy::time::Timestamp;
+
+use super::index::Index;
+use super::{Answer, Asked, Findings, History};
+
+pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Findings) {
+    submissions(history, index, findings);
+    let facts = Facts::of(history);
+    for operation in &history.operations {
+        if let (Asked::Cancel(target), Answer::Done { at }) = (operation.asked, operation.answer) {
+            for task in tasks_of(target, index) {
+                cancel(&facts, (task, target), (operation.invoked, at), findings);
+            }
+        }
+    }
+}
+
+fn submissions(history: &History, index: &Index<'_>, findings: &mut Findings) {
+    let mut admitted: BTreeMap<SubmissionKey, GraphId> = BTreeMap::new();
+    for (graph, info) in &index.graphs {
+        let before = admitted.insert(info.head.key, *graph);
+        findings.expect("I2", before.is_none(), || format!("{graph} and {before:?} came under one key"));
+        let invoked = history.operations.iter().any(|operation| {
+            operation.asked == Asked::Submit { key: info.head.key, digest: info.head.digest }
+        });
+        findings.expect("I1", invoked, || format!("nobody submitted {graph}"));
+        let whole = info.items.len() == info.head.items as usize
+            && info.items.iter().map(|(_, range)| u64::from(range.count)).sum::<u64>() == info.head.tasks;
+        findings.expect("I1", whole, || format!("{graph} is not whole"));
+    }
+    for operation in &history.operations {
+        if let (Asked::Submit { key, .. }, Answer::Submitted { graph, at }) = (operation.asked, operation.answer) {
+            let there = admitted.get(&key);
+            findings.expect("I1", there.is_some(), || format!("{graph}, acknowledged at {at:?}, is lost"));
+            findings.expect("I2", there.is_none_or(|there| *there == graph), || {
+                format!("one key was answered with {graph} and {there:?}")
+            });
+        }
+    }
+}
+
+fn tasks_of(target: Target, index: &Index<'_>) -> Vec<TaskId> {
+    match target {
+        Target::Task(task) => vec![task],
+        Target::Graph(graph) => {
+            let info = index.graphs.get(&graph);
+            info.into_iter().flat_map(|info| info.items.iter().flat_map(|(_, range)| range.iter())).collect()
+        }
+    }
+}
+
+/// What matters for cancelling, by task.
+#[derive(Default)]
+struct Facts<'a> {
+    grants: BTreeMap<TaskId, Vec<&'a Record>>,
+    ends: BTreeMap<TaskId, Vec<(Timestamp, &'a TaskOutcome)>>,
+    retries: BTreeMap<TaskId, Timestamp>,
+    asked: BTreeMap<TaskId, Timestamp>,
+    graphs_asked: BTreeMap<GraphId, Timestamp>,
+}
+
+impl<'a> Facts<'a> {
+    fn of(history: &'a History) -> Self {
+        let mut facts = Self::default();
+        for (_, record) in &history.records {
+            match &record.event {
+                Event::Graph(graph, GraphEvent::CancelAsked) => {
+                    facts.graphs_asked.entry(*graph).or_insert(record.at);
+                }
+                Event::Task { task, event, .. } => facts.task(*task, event, record),
+                _ => {}
+            }
+        }
+        facts
+    }
+
+    fn task(&mut self, task: TaskId, event: &'a TaskEvent, record: &'a Record) {
+        match event {
+            TaskEvent::Granted { .. } => self.grants.entry(task).or_default().push(record),
+            TaskEvent::CancelAsked => {
+                self.asked.entry(task).or_insert(record.at);
+            }
+            TaskEvent::Finished(outcome) | TaskEvent::AttemptEnded { next: Next::Finish(outcome), .. } => {
+                self.ends.entry(task).or_default().push((record.at, outcome));
+            }
+            TaskEvent::RetryAsked => {
+                self.retries.insert(task, record.at);
+            }
+            TaskEvent::Started { .. } | TaskEvent::AttemptEnded { .. } => {}
+        }
+    }
+}
+
+/// After a cancellation is acknowledged nothing is granted any more, and what had not ended ends by it;
+/// another try, asked for later, forgives it.
+fn cancel(
+    facts: &Facts<'_>,
+    (task, target): (TaskId, Target),
+    (invoked, at): (Timestamp, Timestamp),
+    findings: &mut Findings,
+) {
+    if facts.retries.get(&task).is_some_and(|retried| *retried >= invoked) {
+        return;
+    }
+    let ends = facts.ends.get(&task).map_or(&[][..], Vec::as_slice);
+    if ends.iter().any(|(ended, _)| *ended <= at) {
+        return;
+    }
+    let recorded = facts.asked.get(&task).is_some_and(|asked| *asked <= at)
+        || matches!(target, Target::Graph(graph) if facts.graphs_asked.get(&graph).is_some_and(|asked| *asked <= at));
+    findings.expect("I1", recorded, || format!("the cancellation of {task}, acknowledged at {at:?}, is lost"));
+    let later = facts.grants.get(&task).into_iter().flatten().find(|record| record.at > at);
+    findings.expect("I13", later.is_none(), || {
+        format!("{task} was granted at {:?}, its cancellation acknowledged at {at:?}", later.map(|record| record.at))
+    });
+    let last = ends.last().map(|(_, outcome)| *outcome);
+    let stopped = matches!(last, Some(TaskOutcome::Cancelled | TaskOutcome::Skipped(_)));
+    findings.expect("I13", stopped, || format!("{task}, cancelled at {at:?}, came to {last:?}"));
+}

@@ -1,0 +1,207 @@
+//! What the records alone must satisfy: I3, I4, I7, I10, I11, I13, I14, I17.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use policy::event::{Event, LogPosition, Next, Record, SchedulerEvent, TaskEvent};
+use policy::id::{Epoch, TaskId, Token};
+use policy::task::{AttemptOutcome, RetryPolicy, TaskOutcome};
+use policy::time::Timestamp;
+
+use super::index::Index;
+use super::{Findings, History};
+
+/// Losses after which a task has failed.
+const LOSSES_LIMIT: u32 = 10;
+
+/// What the records so far say of one task.
+#[derive(Debug, Default)]
+struct Track {
+    sequence: u32,
+    position: LogPosition,
+    live: Option<Token>,
+    outcome: Option<TaskOutcome>,
+    is_cancelled: bool,
+    failures: u32,
+    losses: u32,
+    not_before: Timestamp,
+}
+
+struct Pass<'a> {
+    index: &'a Index<'a>,
+    tracks: BTreeMap<TaskId, Track>,
+    epoch: u32,
+    last_token: Token,
+}
+
+pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Findings) {
+    let mut pass = Pass { index, tracks: BTreeMap::new(), epoch: 0, last_token: Token(0) };
+    for (expected, (position, record)) in (1..).zip(&history.records) {
+        findings.expect("I11", record.number == expected, || {
+            format!("record {} stands where {expected} should", record.number)
+        });
+        match &record.event {
+            Event::Scheduler(SchedulerEvent::Started { epoch, .. }) => {
+                findings.expect("I17", *epoch > pass.epoch, || format!("epoch {epoch} after {}", pass.epoch));
+                pass.epoch = *epoch;
+            }
+            Event::Task { task, sequence, previous, event } => {
+                pass.order((*position, record.number), (*task, *sequence, *previous), findings);
+                pass.task(*task, event, record, findings);
+            }
+            _ => {}
+        }
+    }
+    for task in index.tasks() {
+        let ended = pass.tracks.get(&task).is_some_and(|track| track.outcome.is_some());
+        findings.expect("I7", ended, || format!("{task} has not ended: {:?}", pass.tracks.get(&task)));
+    }
+}
+
+impl Pass<'_> {
+    fn order(
+        &mut self,
+        (position, number): (LogPosition, u64),
+        (task, sequence, previous): (TaskId, u32, LogPosition),
+        findings: &mut Findings,
+    ) {
+        let track = self.tracks.entry(task).or_default();
+        findings.expect("I11", sequence == track.sequence + 1, || {
+            format!("record {number}: event {sequence} of {task} follows its event {}", track.sequence)
+        });
+        findings.expect("I11", previous == track.position, || {
+            format!("record {number} of {task} names {previous} as the one before, not {}", track.position)
+        });
+        (track.sequence, track.position) = (sequence, position);
+    }
+
+    fn task(&mut self, task: TaskId, event: &TaskEvent, record: &Record, findings: &mut Findings) {
+        let number = record.number;
+        match event {
+            TaskEvent::Granted { token, .. } => self.granted(task, *token, record, findings),
+            TaskEvent::Started { token, .. } => {
+                let live = self.tracks[&task].live;
+                findings.expect("I4", live == Some(*token), || {
+                    format!("record {number}: {task} started under {token}, live is {live:?}")
+                });
+            }
+            TaskEvent::CancelAsked => {
+                let track = self.track(task);
+                findings.expect("I4", track.outcome.is_none(), || format!("record {number}: {task} had ended"));
+                track.is_cancelled = true;
+            }
+            TaskEvent::AttemptEnded { token, outcome, next, .. } => {
+                self.attempt_ended(task, (*token, outcome, next), record, findings);
+            }
+            TaskEvent::Finished(outcome) => self.finished(task, outcome, number, findings),
+            TaskEvent::RetryAsked => {
+                let track = self.track(task);
+                let bad = track.outcome.as_ref().is_some_and(|outcome| !outcome.is_success());
+                findings.expect("I4", bad, || format!("record {number}: another try of {task}, which has not failed"));
+                let (sequence, position) = (track.sequence, track.position);
+                *track = Track { sequence, position, ..Track::default() };
+            }
+        }
+    }
+
+    fn track(&mut self, task: TaskId) -> &mut Track {
+        self.tracks.entry(task).or_default()
+    }
+
+    fn granted(&mut self, task: TaskId, token: Token, record: &Record, findings: &mut Findings) {
+        let number = record.number;
+        let right = token > self.last_token && token == Token::numbered(Epoch(self.epoch), number);
+        findings.expect("I3", right, || format!("record {number}: token {token} after {}", self.last_token));
+        self.last_token = token;
+        for dependency in self.index.dependencies(task) {
+            let outcome = self.tracks.get(&dependency).and_then(|track| track.outcome.as_ref());
+            findings.expect("I10", outcome == Some(&TaskOutcome::Succeeded), || {
+                format!("record {number}: {task} was granted, its dependency {dependency} is {outcome:?}")
+            });
+        }
+        let track = self.track(task);
+        findings.expect("I3", track.live.is_none(), || {
+            format!("record {number}: {task} was granted {token} beside {:?}", track.live)
+        });
+        findings.expect("I4", track.outcome.is_none(), || format!("record {number}: {task} was granted after its end"));
+        findings.expect("I13", !track.is_cancelled, || {
+            format!("record {number}: {task} was granted after its cancellation")
+        });
+        findings.expect("I14", record.at >= track.not_before, || {
+            format!("record {number}: {task} was granted before its wait was over")
+        });
+        track.live = Some(token);
+    }
+
+    fn attempt_ended(
+        &mut self,
+        task: TaskId,
+        (token, outcome, next): (Token, &AttemptOutcome, &Next),
+        record: &Record,
+        findings: &mut Findings,
+    ) {
+        let number = record.number;
+        let policy = self.index.item_of(task).map(|item| item.spec.retry.clone()).unwrap_or_default();
+        let track = self.track(task);
+        findings.expect("I4", track.live == Some(token), || {
+            format!("record {number}: {task} ended under {token}, live is {:?}", track.live)
+        });
+        track.live = None;
+        match outcome {
+            AttemptOutcome::Lost(_) => track.losses += 1,
+            AttemptOutcome::Exited(0) => {}
+            _ => track.failures += 1,
+        }
+        let lawful = follows_law(track, &policy, outcome, next);
+        findings.expect("I14", lawful, || {
+            format!("record {number}: {task} {outcome}, {} failures, {} losses: {next:?}", track.failures, track.losses)
+        });
+        match next {
+            Next::Finish(outcome) => track.outcome = Some(outcome.clone()),
+            Next::RetryAfter(wait) => track.not_before = record.at + *wait,
+        }
+    }
+
+    fn finished(&mut self, task: TaskId, outcome: &TaskOutcome, number: u64, findings: &mut Findings) {
+        if let TaskOutcome::Skipped(because) = outcome {
+            let bad = self.tracks.get(because).and_then(|track| track.outcome.as_ref());
+            findings.expect("I10", bad.is_some_and(|outcome| !outcome.is_success()), || {
+                format!("record {number}: {task} was skipped for {because}, which is {bad:?}")
+            });
+        }
+        let track = self.track(task);
+        findings.expect("I4", track.outcome.is_none() && track.live.is_none(), || {
+            format!("record {number}: {task} finished, but {track:?}")
+        });
+        track.outcome = Some(outcome.clone());
+    }
+}
+
+/// Whether `next` is what the retry policy says, worked out here once more.
+fn follows_law(track: &Track, policy: &RetryPolicy, outcome: &AttemptOutcome, next: &Next) -> bool {
+    let failed = || *next == Next::Finish(TaskOutcome::Failed(outcome.clone()));
+    if track.is_cancelled {
+        return *next == Next::Finish(TaskOutcome::Cancelled);
+    }
+    let codes = &policy.retryable_exit_codes;
+    match outcome {
+        AttemptOutcome::Exited(0) => *next == Next::Finish(TaskOutcome::Succeeded),
+        AttemptOutcome::Cancelled => *next == Next::Finish(TaskOutcome::Cancelled),
+        AttemptOutcome::SpawnFailed(_) => failed(),
+        AttemptOutcome::Exited(code) if !codes.is_empty() && !codes.contains(code) => failed(),
+        AttemptOutcome::Lost(_) if track.losses > LOSSES_LIMIT => failed(),
+        AttemptOutcome::Lost(_) => is_wait(policy, track.losses, next),
+        _ if track.failures >= policy.max_attempts => failed(),
+        _ => is_wait(policy, track.failures, next),
+    }
+}
+
+fn is_wait(policy: &RetryPolicy, nth: u32, next: &Next) -> bool {
+    let Next::RetryAfter(wait) = next else { return false };
+    let mut nominal = policy.backoff.min(policy.backoff_limit);
+    for _ in 1..nth {
+        nominal = (nominal * policy.factor_percent / 100).min(policy.backoff_limit);
+    }
+    let slack = Duration::from_micros(1);
+    nominal * 9 / 10 <= *wait + slack && *wait <= nominal * 11 / 10 + slack
+}

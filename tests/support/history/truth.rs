@@ -1,0 +1,125 @@
+//! What truly ran against what the records allow: I3, I5, I6, I9.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use policy::event::{Event, TaskEvent};
+use policy::id::{NodeId, TaskId, Token};
+use policy::resources::Resources;
+use policy::time::Timestamp;
+
+use super::index::Index;
+use super::{Findings, History, Process};
+
+/// How long two processes of one task may overlap: noticing and killing.
+const OVERLAP: Duration = Duration::from_millis(250);
+
+pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Findings) {
+    grants(history, findings);
+    exclusion(history, findings);
+    zombies(history, findings);
+    for (node, capacity) in &history.nodes {
+        let there: Vec<_> = history.processes.iter().filter(|process| process.node == *node).collect();
+        capacities(node, capacity, &there, findings);
+    }
+    parallel_limits(history, index, findings);
+}
+
+/// No process without a grant that was on record before, to its node.
+fn grants(history: &History, findings: &mut Findings) {
+    let mut granted: BTreeMap<Token, (TaskId, &NodeId, Timestamp)> = BTreeMap::new();
+    for (_, record) in &history.records {
+        if let Event::Task { task, event: TaskEvent::Granted { token, node, .. }, .. } = &record.event {
+            granted.insert(*token, (*task, node, record.at));
+        }
+    }
+    for process in &history.processes {
+        let right = granted.get(&process.token).is_some_and(|(task, node, at)| {
+            *task == process.task && **node == process.node && *at <= process.started
+        });
+        findings.expect("I3", right, || format!("a process without a grant: {process:?}"));
+    }
+}
+
+/// Two attempts of one task never run at once.
+fn exclusion(history: &History, findings: &mut Findings) {
+    let mut of_task: BTreeMap<TaskId, Vec<&Process>> = BTreeMap::new();
+    for process in &history.processes {
+        of_task.entry(process.task).or_default().push(process);
+    }
+    for (task, mut processes) in of_task {
+        processes.sort_by_key(|process| process.started);
+        let mut running: Option<&Process> = None;
+        for process in processes {
+            if let Some(before) = running {
+                let apart = before.ended.is_some_and(|ended| ended <= process.started + OVERLAP);
+                findings.expect("I5", apart, || format!("{task} ran twice at once: {before:?} and {process:?}"));
+            }
+            let last = |process: &&Process| process.ended.unwrap_or(Timestamp(u64::MAX));
+            running = running.into_iter().chain([process]).max_by_key(last);
+        }
+    }
+}
+
+/// What has ended on record has truly ended, and nothing is left in the end.
+fn zombies(history: &History, findings: &mut Findings) {
+    let running: BTreeMap<Token, &Process> =
+        history.processes.iter().map(|process| (process.token, process)).collect();
+    findings.expect("I3", running.len() == history.processes.len(), || "a token ran twice".to_owned());
+    for (_, record) in &history.records {
+        let Event::Task { event: TaskEvent::AttemptEnded { token, .. }, .. } = &record.event else { continue };
+        let Some(process) = running.get(token) else { continue };
+        let gone = process.ended.is_some_and(|ended| ended <= record.at + OVERLAP);
+        findings.expect("I9", gone, || format!("record {}: the process lives: {process:?}", record.number));
+    }
+    for process in history.processes.iter().filter(|process| process.ended.is_none()) {
+        findings.expect("I9", false, || format!("left behind: {process:?}"));
+    }
+}
+
+/// The moments at which something starts (`true`) or ends, in order; at one moment ends come first.
+fn moments<'a>(processes: &[&'a Process]) -> Vec<(Timestamp, bool, &'a Process)> {
+    let mut moments = Vec::new();
+    for process in processes {
+        moments.push((process.started, true, *process));
+        moments.extend(process.ended.map(|ended| (ended, false, *process)));
+    }
+    moments.sort_by_key(|(at, starts, process)| (*at, *starts, process.token));
+    moments
+}
+
+fn capacities(node: &NodeId, capacity: &Resources, processes: &[&Process], findings: &mut Findings) {
+    let mut held = Resources::default();
+    for (at, starts, process) in moments(processes) {
+        // One that ended in the moment of its start is given back before it was taken.
+        if process.ended == Some(process.started) {
+            continue;
+        }
+        let change = if starts { held.checked_add(&process.need) } else { held.checked_sub(&process.need) };
+        held = change.expect("sums of what tests need are small");
+        findings.expect("I6", capacity.covers(&held), || {
+            format!("{node} at {at:?} holds {held:?} of {capacity:?}, the last is {}", process.token)
+        });
+    }
+}
+
+/// No more members of an array run at once than it allows.
+fn parallel_limits(history: &History, index: &Index<'_>, findings: &mut Findings) {
+    for (graph, info) in &index.graphs {
+        for (item, range) in &info.items {
+            let Some(limit) = item.array.and_then(|array| array.parallel_limit) else { continue };
+            let members: Vec<_> =
+                history.processes.iter().filter(|process| range.contains(process.task)).collect();
+            let mut running = 0_i64;
+            for (at, starts, process) in moments(&members) {
+                if process.ended == Some(process.started) {
+                    continue;
+                }
+                running += if starts { 1 } else { -1 };
+                findings.expect("I6", running <= i64::from(limit), || {
+                    format!("{running} of {} in {graph} run at {at:?}, {limit} may", item.spec.name)
+                });
+            }
+        }
+    }
+}
