@@ -1,7 +1,7 @@
 //! The command line: submits graphs, runs them, and shows what became of them.
 //!
-//! Each command has a file; what they share is the [`session`] that finds a scheduler, the [`screen`] that
-//! everything is written to, and the [`json`] views, whose field names are a promise. What scheduling
+//! Each command has a file; what they share is the [`cli::session`] that finds a scheduler, the [`cli::screen`] that
+//! everything is written to, and the [`cli::json`] views, whose field names are a promise. What scheduling
 //! means is known by the other side alone.
 
 #[path = "crab"]
@@ -70,6 +70,7 @@ fn host_directory() -> Option<PathBuf> {
     (arguments.next()? == HOST_ARGUMENT).then(|| arguments.next().map(PathBuf::from)).flatten()
 }
 
+#[expect(clippy::print_stderr, reason = "the host has no screen; its log is its standard error")]
 fn become_host(directory: &Path) -> ExitCode {
     match actors::process::host::main(directory) {
         Ok(()) => ExitCode::SUCCESS,

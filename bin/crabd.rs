@@ -11,6 +11,7 @@ mod crabd {
     pub(crate) mod signals;
 }
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -36,7 +37,12 @@ fn main() -> ExitCode {
     }
     let args = Args::parse();
     let filter = EnvFilter::try_from_env("CRAB_LOG").unwrap_or_else(|_| EnvFilter::new(USUAL_LOG));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let with_colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(with_colours)
+        .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     ended(runtime.context("starting the runtime").and_then(|runtime| runtime.block_on(run(&args))))
 }

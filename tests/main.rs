@@ -6,3 +6,5 @@ mod cluster;
 mod simulation;
 /// What several of them use.
 mod support;
+/// The rules of the rooms, and that the documents name what is there.
+mod tidy;

@@ -46,7 +46,7 @@ pub enum EmbeddedError {
     #[error(transparent)]
     Head(#[from] HeadError),
     /// The machine side.
-    #[error("the machine side did not start: {0}")]
+    #[error("the machine side did not start")]
     Machine(#[from] StartError),
 }
 

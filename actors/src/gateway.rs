@@ -55,7 +55,7 @@ impl Message for GatewayMessage {
 pub struct GatewayArgs {
     /// Whom it knows.
     pub side: Arc<Side>,
-    /// What it says of itself; the number of the last durable record is filled in.
+    /// What it says of itself; the reign and the number of the last durable record are filled in.
     pub server: ServerInfo,
 }
 

@@ -61,7 +61,7 @@ pub enum HeadError {
     #[error(transparent)]
     Log(#[from] OpenError),
     /// An actor did not start.
-    #[error("the scheduler side did not start: {0}")]
+    #[error("the scheduler side did not start")]
     Tree(#[from] StartError),
 }
 

@@ -25,6 +25,7 @@
 
 pub mod actor;
 mod batch;
+mod condition;
 pub mod disk;
 mod frame;
 mod frames;
@@ -54,69 +55,10 @@ use disk::{Disk, Durability, SystemDisk};
 use shared::Shared;
 
 pub use batch::Batch;
+pub use condition::{Appended, LogHealth, LogLimits, NoRoom};
 pub use opening::{Cut, OpenError, Opening};
 pub use reading::ReadError;
 pub use writer::Step;
-
-/// How much of everything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LogLimits {
-    /// Bytes at which a segment is closed and the next begun: small enough to remove and to copy one by
-    /// one, large enough that a month is hundreds of files.
-    pub segment_bytes: u64,
-    /// Bytes that may wait for the disk before [`Log::check_room`] refuses: what a full disk may cost in memory.
-    pub pending_bytes: usize,
-    /// What "durable" means.
-    pub durability: Durability,
-}
-
-impl Default for LogLimits {
-    fn default() -> Self {
-        Self { segment_bytes: 64 << 20, pending_bytes: 64 << 20, durability: Durability::Full }
-    }
-}
-
-/// What an appended record was given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Appended {
-    /// Its number.
-    pub number: u64,
-    /// Where it is.
-    pub position: LogPosition,
-    /// When it happened, by the wall clock.
-    pub at: Timestamp,
-}
-
-/// How the log is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LogHealth {
-    /// Records become durable.
-    Good,
-    /// The disk is full. What is appended waits; nothing is lost.
-    Stalled {
-        /// Since when, by the wall clock.
-        since: Timestamp,
-        /// What the system said.
-        reason: Arc<str>,
-    },
-    /// Nothing will become durable any more, and nothing is acknowledged: open it anew.
-    Broken {
-        /// What the system said.
-        reason: Arc<str>,
-    },
-    /// It was closed.
-    Closed,
-}
-
-/// Too much waits for the disk: the caller should come back later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{pending} bytes wait for the disk, the limit is {limit}")]
-pub struct NoRoom {
-    /// Bytes that wait.
-    pub pending: usize,
-    /// How many may.
-    pub limit: usize,
-}
 
 /// A handle of the log. Cheap to clone; when the last one is dropped the log is closed.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@
 //! tasks: `Granted`, `Declined`, `StopAttempt`, `AttemptClosed`.
 //! **Tells** worker through its outlet; tasks; scheduler: `NodeChanged`, `Returned`.
 //! **Its crash** restarts the core: what it was granted is known from the records of the tasks.
-//! **Invariant.** A worker is told to run only what is in [`Attempts`] under a durable grant, and told again
+//! **Invariant.** A worker is told to run only what is in `attempts` under a durable grant, and told again
 //! until it reports it.
 
 mod attempts;

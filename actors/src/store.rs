@@ -2,7 +2,7 @@
 //!
 //! A snapshot is named by its [`Key`] and carries the number of the last record it contains. The log is the
 //! truth: recovery is all snapshots and the log's tail ([`recover`]), and folding closed segments into
-//! snapshots ([`checkpoint`]) changes nothing but its speed. Before segments are removed ([`retire`]) all
+//! snapshots ([`checkpoint()`]) changes nothing but its speed. Before segments are removed ([`retire`]) all
 //! snapshots are written to a file of our own format beside the log (`base`), so that sled is never the
 //! only copy of anything: a store that is damaged, lost or of another log is made again from base and log.
 //!

@@ -1,7 +1,7 @@
 //! The task actor: awake from a node's reservation to the end of the attempt, or while a waiting task is
 //! cancelled or skipped.
 //!
-//! **Role.** Owns its attempts and their tokens (P2): nothing happens to a task but through its [`Life`].
+//! **Role.** Owns its attempts and their tokens (P2): nothing happens to a task but through its `Life`.
 //! **Decides with** `policy::lifecycle`. **Parent** tasks (dynamic, transient, sharded).
 //! **Hears** node: `Reported`, `Stop`-free facts; lease: `LeaseExpired`; scheduler, through the node: `Cancel`.
 //! **Tells** node: `Granted`, `Declined`, `StopAttempt`, `AttemptClosed`; scheduler: `AttemptOver`.

@@ -95,8 +95,10 @@ impl Settings {
 fn capacity(args: &Args, config: &Config) -> Resources {
     let mut capacity = detect(MEMORY_RESERVE_BYTES);
     let worker = &config.worker;
-    capacity.cpu_millis = args.cpus.or(worker.cpus.map(|cores| cores.0)).unwrap_or(capacity.cpu_millis);
-    capacity.memory_bytes = args.memory.or(worker.memory.map(|size| size.0)).unwrap_or(capacity.memory_bytes);
+    let cpus = args.cpus.or_else(|| worker.cpus.map(|cores| cores.0));
+    let memory = args.memory.or_else(|| worker.memory.map(|size| size.0));
+    capacity.cpu_millis = cpus.unwrap_or(capacity.cpu_millis);
+    capacity.memory_bytes = memory.unwrap_or(capacity.memory_bytes);
     capacity.gpu_slots = args.gpu.or(worker.gpu).unwrap_or(capacity.gpu_slots);
     let named = worker.resources.iter().map(|(name, amount)| (name.as_str(), *amount));
     let given = args.resources.iter().map(|(name, amount)| (name.as_str(), *amount));

@@ -1,6 +1,6 @@
 //! Whoever answers requests, and the connection to one within the same process.
 //!
-//! The gateway implements [`Service`]; a listener hands it what comes with [`answer_frame`].
+//! The gateway implements [`Service`]; a listener hands it what comes with [`FrameService::answer`].
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
