@@ -67,7 +67,8 @@ impl Answerer {
     }
 
     fn server(&self) -> ServerInfo {
-        ServerInfo { durable: self.side.log.durable(), ..self.server.clone() }
+        let (durable, epoch) = (self.side.log.durable(), self.side.epoch().0);
+        ServerInfo { durable, epoch, ..self.server.clone() }
     }
 }
 
