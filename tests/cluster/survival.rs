@@ -32,7 +32,7 @@ fn a_task_goes_on_while_the_daemon_is_killed_and_started_again() {
     until_true("half is written", SOON, || place.run(&["logs", &task]).text().contains("line 100\n"));
     let before = place.wait_state(&task, "running");
     daemon.kill();
-    assert_eq!(place.attempts().len(), 1 + usize::from(place.attempts().len() > 1), "it runs on");
+    assert!(!place.attempts().is_empty(), "it runs on");
     let _daemon = place.single("1");
     place.file("go", "");
     place.run(&["wait", &task]).expect(1);
@@ -90,7 +90,10 @@ fn when_the_host_is_killed_its_tasks_are_stopped_reported_lost_and_tried_again()
         fs::read_to_string(&marks).is_ok_and(|text| text == "1\n2\n")
     });
     let now: Vec<i32> = place.attempts().iter().map(|left| left.pid).collect();
-    assert!(first.iter().all(|pid| !now.contains(pid)), "of the first attempt {first:?} nothing is left: {now:?}");
+    assert!(
+        first.iter().all(|pid| !now.contains(pid)),
+        "of the first attempt {first:?} nothing is left: {now:?}"
+    );
     let shown = place.show(&task);
     assert_eq!(shown["attempt_list"][0]["outcome"]["kind"], "lost");
     place.run(&["cancel", &task]).expect(0);
