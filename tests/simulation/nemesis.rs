@@ -3,31 +3,53 @@
 use actors::log::disk::simulated::Fault as DiskFault;
 use fastrand::Rng;
 
-use super::world::{Core, Event, World};
+use super::world::{Core, Event, Planted, World};
 
 /// One thing that goes wrong.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Fault {
     /// The scheduler side dies, perhaps with its machine's power.
-    HeadDies { power_too: bool, restart_after: u64 },
+    HeadDies {
+        power_too: bool,
+        restart_after: u64,
+    },
     /// The disk under the log is full for a while.
-    DiskFull { length: u64 },
+    DiskFull {
+        length: u64,
+    },
     /// The disk under the log fails, until the scheduler side starts anew.
     DiskBreaks,
     /// The actor of a node panics.
     NodeActorPanics(usize),
     /// A daemon dies; its host goes on.
-    DaemonDies { node: usize, noticed_after: u64, restart_after: u64 },
+    DaemonDies {
+        node: usize,
+        noticed_after: u64,
+        restart_after: u64,
+    },
     /// An actor of a daemon panics.
     WorkerPanics(usize),
-    HostDies { node: usize, restart_after: u64 },
+    HostDies {
+        node: usize,
+        restart_after: u64,
+    },
     PortBreaks(usize),
-    Reboots { node: usize, down_for: u64 },
+    Reboots {
+        node: usize,
+        down_for: u64,
+    },
     /// Nothing gets through, in either direction or both.
-    Cut { node: usize, cut: (bool, bool), length: u64 },
+    Cut {
+        node: usize,
+        cut: (bool, bool),
+        length: u64,
+    },
     LinkBreaks(usize),
     /// Everything on the way is late.
-    Stall { node: usize, length: u64 },
+    Stall {
+        node: usize,
+        length: u64,
+    },
 }
 
 impl Fault {
@@ -57,12 +79,22 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// One that outlasts every lease, for the lie that only such a one shows.
+    fn long_cut(rng: &mut Rng, nodes: usize) -> Self {
+        Self::Cut { node: rng.usize(..nodes), cut: (true, true), length: rng.u64(18_000..30_000) }
+    }
+}
+
 /// Plans faults up to `until`, on average one every `pause` milliseconds.
 pub(super) fn plan(core: &mut Core, until: u64, pause: u64) {
     let mut rng = core.rng.fork();
     let mut at = rng.u64(500..5000);
     while at < until {
-        let fault = Fault::draw(&mut rng, core.nodes.len());
+        let fault = match core.nature.planted {
+            Planted::NoDeadline => Fault::long_cut(&mut rng, core.nodes.len()),
+            _ => Fault::draw(&mut rng, core.nodes.len()),
+        };
         core.plan_at(at, Event::Fault(fault));
         at += rng.u64(1..=2 * pause);
     }

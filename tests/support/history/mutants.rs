@@ -91,7 +91,8 @@ const MUTANTS: &[Mutant] = &[
         }
     }),
     ("two processes of a task at once", "I5", |history| {
-        let mut other = history.processes.iter().find(|one| one.ended > Some(Timestamp(one.started.0 + 600_000)));
+        let mut other =
+            history.processes.iter().find(|one| one.ended > Some(Timestamp(one.started.0 + 600_000)));
         let mut other = other.take().expect("a long process").clone();
         other.token = Token(other.token.0 + 1);
         history.processes.push(other);
@@ -102,9 +103,9 @@ const MUTANTS: &[Mutant] = &[
     }),
     ("a task without an end", "I7", |history| {
         let place = history.records.len() - 1;
-        let last = (0..=place).rev().find(|place| {
-            matches!(&history.records[*place].1.event, Event::Task { event, .. } if is_end(event))
-        });
+        let last = (0..=place).rev().find(
+            |place| matches!(&history.records[*place].1.event, Event::Task { event, .. } if is_end(event)),
+        );
         history.records.truncate(last.expect("something succeeds"));
     }),
     ("a process outlives its task", "I9", |history| history.processes[0].ended = None),
@@ -138,12 +139,12 @@ const MUTANTS: &[Mutant] = &[
         }
     }),
     ("a retry that does not wait", "I14", |history| {
-        let place = find(history, |event| {
-            matches!(event, TaskEvent::AttemptEnded { next: Next::RetryAfter(_), .. })
-        });
+        let place =
+            find(history, |event| matches!(event, TaskEvent::AttemptEnded { next: Next::RetryAfter(_), .. }));
         let (task, at) = (task_of(history, place), history.records[place].1.at);
         let later = history.records.iter_mut().skip(place + 1).map(|(_, record)| record);
-        let grants = later.filter(|record| matches!(&record.event, Event::Task { task: of, .. } if *of == task));
+        let grants =
+            later.filter(|record| matches!(&record.event, Event::Task { task: of, .. } if *of == task));
         grants.for_each(|record| record.at = at);
     }),
     ("a reign that began before", "I17", |history| {
