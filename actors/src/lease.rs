@@ -127,3 +127,80 @@ impl Drop for LeaseActor {
 fn remaining(args: &LeaseArgs) -> Duration {
     args.deadline.at().since(args.clock.now())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Hears what a task would hear.
+    struct Probe(mpsc::Sender<TaskMessage>);
+
+    impl Actor for Probe {
+        const KIND: &'static str = "probe";
+        type Message = TaskMessage;
+        type Args = mpsc::Sender<TaskMessage>;
+
+        fn start(sender: Self::Args, _: &Me<TaskMessage>) -> Result<Self, ActorError> {
+            Ok(Self(sender))
+        }
+
+        fn handle(&mut self, message: TaskMessage, _: &Me<TaskMessage>) -> Result<(), ActorError> {
+            let _ = self.0.send(message);
+            Ok(())
+        }
+    }
+
+    struct Bed {
+        clock: Clock,
+        deadline: NodeDeadline,
+        lease: Address<LeaseMessage>,
+        heard: mpsc::Receiver<TaskMessage>,
+    }
+
+    const TTL: Duration = Duration::from_secs(17);
+
+    async fn lease() -> Bed {
+        let clock = Clock::simulated();
+        let (sender, heard) = mpsc::channel();
+        let (task, lease) = (Address::new("task", "t1"), Address::new("lease", "1"));
+        supervision::spawn::<Probe>(sender, task.clone(), None).await.expect("the probe starts");
+        let deadline = NodeDeadline::new(clock.now() + TTL);
+        let args = LeaseArgs { token: Token(1), deadline: deadline.clone(), task, clock };
+        supervision::spawn::<LeaseActor>(args, lease.clone(), None).await.expect("the lease starts");
+        Bed { clock, deadline, lease, heard }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_unrenewed_lease_expires_at_its_deadline_and_says_so_once() {
+        let bed = lease().await;
+        tokio::time::sleep(TTL - Duration::from_millis(1)).await;
+        assert!(bed.heard.try_recv().is_err());
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(matches!(bed.heard.try_recv(), Ok(TaskMessage::LeaseExpired { token: Token(1) })));
+        assert!(bed.heard.try_recv().is_err());
+        assert!(!bed.lease.is_bound());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn moving_the_nodes_deadline_renews_the_lease_without_telling_it() {
+        let bed = lease().await;
+        for _ in 0..10 {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            bed.deadline.renew(bed.clock.now() + TTL);
+        }
+        assert!(bed.heard.try_recv().is_err());
+        tokio::time::sleep(TTL + Duration::from_millis(1)).await;
+        assert!(matches!(bed.heard.try_recv(), Ok(TaskMessage::LeaseExpired { .. })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_released_lease_ends_without_a_word() {
+        let bed = lease().await;
+        bed.lease.tell(LeaseMessage::Release);
+        tokio::time::sleep(TTL * 2).await;
+        assert!(bed.heard.try_recv().is_err());
+        assert!(!bed.lease.is_bound());
+    }
+}

@@ -1,11 +1,11 @@
 //! The node actor: the scheduler side's half of one machine.
 //!
 //! **Role.** Owns the node's capacity (P4), its lease (P3) and what it was granted.
-//! **Decides with** `policy::{slots, node, lease}`. **Parent** nodes (dynamic, permanent).
+//! **Decides with** `policy::{slots, node, lease}`. **Parent** nodes (dynamic, never restarted alone).
 //! **Hears** the machine's worker through the link: `Heard`; scheduler: `Reserve`, `Cancel`, `ReadOutput`;
 //! tasks: `Granted`, `Declined`, `StopAttempt`, `AttemptClosed`.
 //! **Tells** worker through its outlet; tasks; scheduler: `NodeChanged`, `Returned`.
-//! **Its crash** makes the worker register again; what it was granted is known from the tasks' own records.
+//! **Its crash** restarts the core: what it was granted is known from the records of the tasks.
 //! **Invariant.** A worker is told to run only what is in `attempts` under a durable grant, and told again
 //! until it reports it.
 

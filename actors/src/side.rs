@@ -73,8 +73,8 @@ impl Side {
             nodes: Nodes::new(Dynamic::transient(
                 "nodes",
                 Options { limit: NODES_LIMIT, ..Options::default() },
-                tree::DYNAMIC_INTENSITY,
-                Some(tree::RESTART_BACKOFF),
+                tree::NODES_INTENSITY,
+                None,
             )),
             items: Items::default(),
             epoch: AtomicU32::new(0),

@@ -14,7 +14,7 @@
 //! └─ what the program adds: the link's listener
 //! ```
 //!
-//! \* dynamic: started alone, restarted alone. The rest of the core restarts together, by replay of the
+//! \* dynamic: started alone; tasks and leases are restarted alone too. The rest of the core restarts together, by replay of the
 //! log: one path for the crash of an actor and of the process. The log outlives everyone; when it is
 //! broken nothing can be promised any more, so its end is the end of the program, which the service
 //! manager starts again. The front door opens last and closes first.
@@ -37,7 +37,11 @@ use crate::wire::client::ServerInfo;
 /// Restarts of the core: a panic that comes back at once after a replay will come back for ever.
 const CORE_INTENSITY: Intensity = Intensity::new(5, Duration::from_secs(60));
 
-/// Restarts of tasks, leases or nodes, all of a kind together.
+/// A node that starts again alone would not know what it has granted, and would tell its worker to forget
+/// ends that nobody has heard of: the core starts again with it.
+pub const NODES_INTENSITY: Intensity = Intensity::NONE;
+
+/// Restarts of tasks or leases, all of a kind together.
 pub const DYNAMIC_INTENSITY: Intensity = Intensity::new(100, Duration::from_secs(10));
 
 /// Restarts of a machine's worker: the processes themselves live in the host and are not touched.

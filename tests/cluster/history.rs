@@ -49,7 +49,11 @@ pub(crate) fn stories(records: &[Record]) -> BTreeMap<TaskId, Story> {
         if let Event::Task { task, sequence, event, .. } = &record.event {
             let story = stories.entry(*task).or_default();
             story.events += 1;
-            assert_eq!(*sequence, story.events, "the events of {task} have a gap at record {}", record.number);
+            assert_eq!(
+                *sequence, story.events,
+                "the events of {task} have a gap at record {}",
+                record.number
+            );
             story.hear(*task, event);
         }
     }

@@ -20,14 +20,25 @@ fn refused(place: &Place, text: impl AsRef<[u8]>, words: &[&str]) {
 fn a_wrong_file_is_refused_whole_with_line_field_and_value() {
     let place = Place::new();
     let _daemon = place.single("2");
-    let cycle = "[task.a]\nafter = [\"b\"]\ncommand = [\"true\"]\n[task.b]\nafter = [\"a\"]\ncommand = [\"true\"]\n";
+    let cycle =
+        "[task.a]\nafter = [\"b\"]\ncommand = [\"true\"]\n[task.b]\nafter = [\"a\"]\ncommand = [\"true\"]\n";
     refused(&place, cycle, &["graph.toml:2", r#""a" → "b" → "a""#]);
     let unknown = "[task.a]\nafter = [\"nope\"]\ncommand = [\"true\"]\n";
     refused(&place, unknown, &["graph.toml:2", r#"after = "nope": no such task in this file"#]);
     let twice = "[task.a]\ncommand = [\"true\"]\n[task.a]\ncommand = [\"true\"]\n";
     refused(&place, twice, &["graph.toml:3", "twice", "line 1"]);
-    let all = "[task.a]\ncommand = [\"true\"]\ncpus = 0\nfoo = 1\n[task.b]\ncommand = [\"true\"]\ncpus = 1e30\n";
-    refused(&place, all, &["graph.toml:3: task \"a\": cpus = 0: must be", "graph.toml:4", "foo: no such field", "graph.toml:7"]);
+    let all =
+        "[task.a]\ncommand = [\"true\"]\ncpus = 0\nfoo = 1\n[task.b]\ncommand = [\"true\"]\ncpus = 1e30\n";
+    refused(
+        &place,
+        all,
+        &[
+            "graph.toml:3: task \"a\": cpus = 0: must be",
+            "graph.toml:4",
+            "foo: no such field",
+            "graph.toml:7",
+        ],
+    );
     refused(&place, b"[task.a]\ncommand = [\"echo\", \"\xff\"]\n", &["graph.toml:2: not UTF-8"]);
     refused(&place, "[task.a]\ncommand = []\n", &["command"]);
     refused(&place, "", &["task"]);
@@ -59,7 +70,10 @@ fn a_command_that_cannot_start_says_why_and_the_exit_code_tells() {
     let directory = place.root().display().to_string();
     place.run(&["run", "--", "/no/such/program"]).expect(127).says(&["command not found: /no/such/program"]);
     place.run(&["run", "--", "nosuchprogram"]).expect(127).says(&["nosuchprogram", "PATH"]);
-    place.run(&["run", "--directory", "/no/dir", "--", "true"]).expect(126).says(&["no such directory: /no/dir"]);
+    place
+        .run(&["run", "--directory", "/no/dir", "--", "true"])
+        .expect(126)
+        .says(&["no such directory: /no/dir"]);
     place.run(&["run", "--directory", &plain, "--", "true"]).expect(126).says(&["plain"]);
     place.run(&["run", "--", &plain]).expect(126).says(&["not executable", &plain]);
     place.run(&["run", "--", &directory]).expect(126).says(&[&directory]);

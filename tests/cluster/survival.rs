@@ -90,7 +90,10 @@ fn when_the_host_is_killed_its_tasks_are_stopped_reported_lost_and_tried_again()
         fs::read_to_string(&marks).is_ok_and(|text| text == "1\n2\n")
     });
     let now: Vec<i32> = place.attempts().iter().map(|left| left.pid).collect();
-    assert!(first.iter().all(|pid| !now.contains(pid)), "of the first attempt {first:?} nothing is left: {now:?}");
+    assert!(
+        first.iter().all(|pid| !now.contains(pid)),
+        "of the first attempt {first:?} nothing is left: {now:?}"
+    );
     let shown = place.show(&task);
     assert_eq!(shown["attempt_list"][0]["outcome"]["kind"], "lost");
     place.run(&["cancel", &task]).expect(0);

@@ -226,7 +226,9 @@ impl Core {
     }
 
     pub(super) fn turn(&mut self, node: usize, (token, run): (Token, u64), turn: Turn) {
-        let Some(attempt) = self.nodes[node].host.attempts.get(&token).filter(|one| one.run == run) else { return };
+        let Some(attempt) = self.nodes[node].host.attempts.get(&token).filter(|one| one.run == run) else {
+            return;
+        };
         match (&attempt.phase, turn) {
             (HostedPhase::Starting, Turn::Spawned) => self.spawned(node, token, run),
             (HostedPhase::Running { .. }, Turn::Exits | Turn::Dies) => {
@@ -267,7 +269,8 @@ impl Core {
     /// A process truly begins.
     fn run(&mut self, node: usize, token: Token, run: u64) {
         let (started, place, name) = (self.clock.wall(), self.processes.len(), self.nodes[node].name.clone());
-        let Some(attempt) = self.nodes[node].host.attempts.get_mut(&token).filter(|one| one.run == run) else {
+        let Some(attempt) = self.nodes[node].host.attempts.get_mut(&token).filter(|one| one.run == run)
+        else {
             return;
         };
         attempt.process = Some(place);
@@ -281,7 +284,8 @@ impl Core {
         let grace = u64::try_from(attempt.grace.as_millis()).unwrap_or(u64::MAX);
         let kill_at = if why == StopReason::LeaseLost { now } else { now + grace };
         let (run, obeys, is_first) = (attempt.run, attempt.program.obeys_after, attempt.stop.is_none());
-        let (why, kill_at) = attempt.stop.map_or((why, kill_at), |(first, before)| (first, before.min(kill_at)));
+        let (why, kill_at) =
+            attempt.stop.map_or((why, kill_at), |(first, before)| (first, before.min(kill_at)));
         attempt.stop = Some((why, kill_at));
         if !matches!(attempt.phase, HostedPhase::Running { .. }) {
             return;

@@ -123,8 +123,12 @@ impl World {
             args.clone()
         };
         let child = Child::worker::<Worker>("worker", &worker, make);
-        let tree =
-            SupervisorArgs::new("machine-side", Strategy::OneForAll, MACHINE_INTENSITY, vec![attempts.child(), child]);
+        let tree = SupervisorArgs::new(
+            "machine-side",
+            Strategy::OneForAll,
+            MACHINE_INTENSITY,
+            vec![attempts.child(), child],
+        );
         let world = self.clone();
         tokio::spawn(async move {
             match supervision::supervisor::start(tree).await {
@@ -134,7 +138,12 @@ impl World {
         });
     }
 
-    fn worker_args(&self, node: &Node, (index, life): (usize, u64), attempts: Dynamic<AttemptActor>) -> WorkerArgs {
+    fn worker_args(
+        &self,
+        node: &Node,
+        (index, life): (usize, u64),
+        attempts: Dynamic<AttemptActor>,
+    ) -> WorkerArgs {
         let hands = Arc::new(Hands { world: self.clone(), node: index, life });
         WorkerArgs {
             node: node.name.clone(),

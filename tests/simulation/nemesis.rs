@@ -9,25 +9,47 @@ use super::world::{Core, Event, World};
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Fault {
     /// The scheduler side dies, perhaps with its machine's power.
-    HeadDies { power_too: bool, restart_after: u64 },
+    HeadDies {
+        power_too: bool,
+        restart_after: u64,
+    },
     /// The disk under the log is full for a while.
-    DiskFull { length: u64 },
+    DiskFull {
+        length: u64,
+    },
     /// The disk under the log fails, until the scheduler side starts anew.
     DiskBreaks,
     /// The actor of a node panics.
     NodeActorPanics(usize),
     /// A daemon dies; its host goes on.
-    DaemonDies { node: usize, noticed_after: u64, restart_after: u64 },
+    DaemonDies {
+        node: usize,
+        noticed_after: u64,
+        restart_after: u64,
+    },
     /// An actor of a daemon panics.
     WorkerPanics(usize),
-    HostDies { node: usize, restart_after: u64 },
+    HostDies {
+        node: usize,
+        restart_after: u64,
+    },
     PortBreaks(usize),
-    Reboots { node: usize, down_for: u64 },
+    Reboots {
+        node: usize,
+        down_for: u64,
+    },
     /// Nothing gets through, in either direction or both.
-    Cut { node: usize, cut: (bool, bool), length: u64 },
+    Cut {
+        node: usize,
+        cut: (bool, bool),
+        length: u64,
+    },
     LinkBreaks(usize),
     /// Everything on the way is late.
-    Stall { node: usize, length: u64 },
+    Stall {
+        node: usize,
+        length: u64,
+    },
 }
 
 impl Fault {

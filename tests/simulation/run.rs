@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use actors::node::NodeMessage;
 use actors::scheduler::{RawRow, SchedulerMessage};
 use actors::wire::client::{PAGE_LIMIT, ServerInfo, TaskFilter};
 use fastrand::Rng;
@@ -117,13 +118,26 @@ async fn come_to_rest(world: &World) -> Vec<RawRow> {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let late = world.core().now() > until;
-        if late {
-            world.core().note("gave up waiting");
-        }
         let rows = rows(world).await;
+        if late {
+            give_up(world, rows.as_deref()).await;
+        }
         if late || rows.as_ref().is_some_and(|rows| rows.iter().all(|row| row.state.is_ended())) {
             return rows.unwrap_or_default();
         }
+    }
+}
+
+/// Notes how everything stands that should have ended.
+async fn give_up(world: &World, rows: Option<&[RawRow]>) {
+    world.core().note("gave up waiting");
+    for row in rows.unwrap_or_default().iter().filter(|row| !row.state.is_ended()) {
+        world.core().note(format!("{} is {}", row.seat.task, row.state));
+    }
+    let Some((_, side)) = world.side() else { return };
+    for (_, address) in side.nodes.all() {
+        let row = address.ask(Duration::from_secs(1), NodeMessage::Describe).await;
+        world.core().note(format!("{row:?}"));
     }
 }
 

@@ -38,32 +38,72 @@ const SEGMENT_BYTES: u64 = 32 * 1024;
 /// What can be planned.
 #[derive(Debug)]
 pub(super) enum Event {
-    ToHead { node: usize, connection: u64, message: FromWorker },
-    ToWorker { node: usize, connection: u64, message: ToWorker },
+    ToHead {
+        node: usize,
+        connection: u64,
+        message: FromWorker,
+    },
+    ToWorker {
+        node: usize,
+        connection: u64,
+        message: ToWorker,
+    },
     /// A worker tries to connect.
     Dial(usize),
     /// The worker's end of a connection notices that it is over.
-    WorkerLoses { node: usize, connection: u64 },
+    WorkerLoses {
+        node: usize,
+        connection: u64,
+    },
     /// The scheduler side's end does.
-    HeadLoses { node: usize, connection: u64 },
+    HeadLoses {
+        node: usize,
+        connection: u64,
+    },
     /// Both ends have heard nothing for long, if it is still cut.
-    Starved { node: usize, connection: u64 },
+    Starved {
+        node: usize,
+        connection: u64,
+    },
     /// A daemon finds its host.
-    FindHost { node: usize, life: u64 },
+    FindHost {
+        node: usize,
+        life: u64,
+    },
     /// A command arrives at a host, or a report at a daemon.
-    Command { node: usize, port: u64, told: Told },
+    Command {
+        node: usize,
+        port: u64,
+        told: Told,
+    },
     /// Something in a host is due.
-    Host { node: usize, token: Token, run: u64, turn: Turn },
+    Host {
+        node: usize,
+        token: Token,
+        run: u64,
+        turn: Turn,
+    },
     /// A host looks whether its deadline has passed.
-    HostDeadline { node: usize },
-    StartHost { node: usize },
-    StartDaemon { node: usize },
+    HostDeadline {
+        node: usize,
+    },
+    StartHost {
+        node: usize,
+    },
+    StartDaemon {
+        node: usize,
+    },
     /// A worker actor has begun, perhaps after a panic.
-    WorkerBegan { node: usize, life: u64 },
+    WorkerBegan {
+        node: usize,
+        life: u64,
+    },
     StartHead,
     WatchHead,
     HealDisk,
-    HealLink { node: usize },
+    HealLink {
+        node: usize,
+    },
     Fault(Fault),
 }
 
@@ -236,7 +276,9 @@ impl World {
     fn perform(&self, event: Event) {
         match event {
             Event::ToHead { node, connection, message } => self.deliver_to_head(node, connection, message),
-            Event::ToWorker { node, connection, message } => self.deliver_to_worker(node, connection, message),
+            Event::ToWorker { node, connection, message } => {
+                self.deliver_to_worker(node, connection, message)
+            }
             Event::Dial(node) => self.dial(node),
             Event::WorkerLoses { node, connection } => self.worker_loses(node, connection),
             Event::HeadLoses { node, connection } => self.head_loses(node, connection),
@@ -349,9 +391,10 @@ fn log_limits(lies: bool) -> LogLimits {
 
 async fn open_head(disk: &SimulatedDisk, clock: Clock, lies: bool) -> Result<Head, String> {
     let log = open_log(disk, clock, lies)?;
-    let head = Head::start_on(log, ("simulated".into(), clock), LeaseTerms::default(), Limits::default(), |_, _| {
-        Vec::new()
-    });
+    let head =
+        Head::start_on(log, ("simulated".into(), clock), LeaseTerms::default(), Limits::default(), |_, _| {
+            Vec::new()
+        });
     head.await.map_err(|error| error.to_string())
 }
 

@@ -68,7 +68,9 @@ impl Place {
     }
 
     pub(crate) fn wait_ready(&self) {
-        until_true("the daemon answers", SOON, || self.ask(|client| async move { client.hello().await }).is_ok());
+        until_true("the daemon answers", SOON, || {
+            self.ask(|client| async move { client.hello().await }).is_ok()
+        });
     }
 
     /// Waits until so many nodes are up.
@@ -129,7 +131,10 @@ impl Place {
     /// The process host.
     pub(crate) fn host_pid(&self) -> Option<i32> {
         let directory = self.data().join("host").display().to_string();
-        self.left().iter().find(|left| !left.is_attempt && left.what.contains(&directory)).map(|left| left.pid)
+        self.left()
+            .iter()
+            .find(|left| !left.is_attempt && left.what.contains(&directory))
+            .map(|left| left.pid)
     }
 
     /// Processes of attempts.

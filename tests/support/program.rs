@@ -27,7 +27,9 @@ impl Ran {
     /// Each line of standard output as JSON.
     pub(crate) fn json(&self) -> Vec<serde_json::Value> {
         let text = self.text();
-        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+            .collect()
     }
 
     /// Panics unless it ended so.

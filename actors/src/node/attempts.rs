@@ -48,7 +48,7 @@ struct Active {
     address: Address<TaskMessage>,
     lease: Address<LeaseMessage>,
     need: Resources,
-    /// What to send, until the worker has reported it.
+    /// What to send, until the worker has reported that it runs.
     grant: Option<Box<Grant>>,
     seen: Seen,
     stop_asked: bool,
@@ -236,7 +236,10 @@ impl Attempts {
             return known;
         };
         active.seen = active.seen.max(seen);
-        active.grant = None;
+        if active.seen >= Seen::Running {
+            // Until then a worker that starts anew has to be told again.
+            active.grant = None;
+        }
         match seen {
             Seen::Running => {
                 self.slots.adopt(token, active.need.clone());
@@ -265,7 +268,8 @@ impl Attempts {
         for token in self.sorted() {
             let Some(active) = self.active.get(&token) else { continue };
             match (held.contains(&token), active.seen) {
-                (true, seen) if active.stop_asked && seen != Seen::Ended => self.stop.push(token),
+                (_, seen) if active.stop_asked && seen < Seen::Running => self.stop.push(token),
+                (true, Seen::Running) if active.stop_asked => self.stop.push(token),
                 (false, Seen::Nothing | Seen::Staged) => self.run.push(token),
                 (false, Seen::Running) => lost(token, active, LossReason::Unknown),
                 (true, _) | (false, Seen::Ended) => {}
@@ -312,9 +316,9 @@ impl Attempts {
         }
         let (mut grants, mut bytes) = (Vec::new(), 0);
         for token in std::mem::take(&mut self.run) {
-            let Some(grant) = self.active.get(&token).and_then(|active| active.grant.as_ref()) else {
-                continue;
-            };
+            // What is to stop must not be started by an order that comes behind.
+            let wanted = self.active.get(&token).filter(|active| !active.stop_asked);
+            let Some(grant) = wanted.and_then(|active| active.grant.as_ref()) else { continue };
             bytes += grant.spec.approximate_bytes();
             grants.push(Grant::clone(grant));
             if grants.len() == per_message || bytes > RUN_BYTES_LIMIT {
@@ -369,5 +373,132 @@ impl Attempts {
             .into_iter()
             .filter_map(|token| live(&token).map(|active| (token, active.address.clone())))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use policy::id::{AttemptNumber, GraphId};
+    use policy::task::{AttemptOutcome, Priority, RetryPolicy, TaskSpec, Usage};
+
+    use super::*;
+
+    fn grant(token: u64, cores: u64) -> Box<Grant> {
+        let spec = TaskSpec {
+            name: "t".into(),
+            argv: vec!["true".into()],
+            directory: None,
+            environment: Vec::new(),
+            resources: Resources::cpus(cores * 1000),
+            priority: Priority::Normal,
+            tenant: "default".into(),
+            retry: RetryPolicy::default(),
+            timeout: None,
+            grace: Duration::from_secs(5),
+        };
+        Box::new(Grant {
+            token: Token(token),
+            task: TaskId(token),
+            graph: GraphId(1),
+            attempt: AttemptNumber(1),
+            array_index: None,
+            spec: Arc::new(spec),
+        })
+    }
+
+    fn granted(tokens: &[u64]) -> Attempts {
+        let mut attempts = Attempts::default();
+        attempts.set_capacity(&Resources::cpus(2000));
+        for token in tokens {
+            attempts.grant(grant(*token, 1), Address::new("task", ""), Address::new("lease", ""));
+        }
+        attempts
+    }
+
+    fn ended() -> Phase {
+        Phase::Ended { outcome: AttemptOutcome::Exited(0), usage: Usage::default() }
+    }
+
+    /// What goes out, as `run 1 2, stop 3, forget 4`.
+    fn outgoing(attempts: &mut Attempts) -> String {
+        let told = attempts.outgoing(NodeSession(1), 100).into_iter().map(|message| {
+            let list = |tokens: Vec<Token>| {
+                tokens.iter().map(|token| token.0.to_string()).collect::<Vec<_>>().join(" ")
+            };
+            match message {
+                ToWorker::Run { grants, .. } => {
+                    format!("run {}", list(grants.iter().map(|grant| grant.token).collect()))
+                }
+                ToWorker::Stop { tokens, .. } => format!("stop {}", list(tokens)),
+                ToWorker::Forget { tokens, .. } => format!("forget {}", list(tokens)),
+                other => format!("{other:?}"),
+            }
+        });
+        told.collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn a_grant_that_no_inventory_names_is_sent_again() {
+        let mut attempts = granted(&[1, 2]);
+        assert_eq!(outgoing(&mut attempts), "run 1 2");
+        attempts.missing(&[Token(1)].into_iter().collect());
+        assert_eq!(outgoing(&mut attempts), "run 2");
+    }
+
+    #[test]
+    fn an_end_frees_at_once_and_is_forgotten_when_its_record_is_on_disk() {
+        let mut attempts = granted(&[1, 2, 3]);
+        assert_eq!((attempts.running(), attempts.staged()), (2, 1));
+        assert!(attempts.report(Token(1), ended()));
+        assert_eq!((attempts.running(), attempts.staged()), (2, 0));
+        assert_eq!(outgoing(&mut attempts), "run 2 3");
+        attempts.close(Token(1));
+        assert_eq!(outgoing(&mut attempts), "forget 1");
+        assert!(attempts.report(Token(1), ended()), "a repeated end is no news");
+        assert_eq!(outgoing(&mut attempts), "forget 1");
+    }
+
+    #[test]
+    fn a_report_on_what_was_given_up_is_stale_and_the_process_is_to_stop() {
+        let mut attempts = granted(&[1]);
+        outgoing(&mut attempts);
+        attempts.close(Token(1));
+        assert_eq!(outgoing(&mut attempts), "stop 1");
+        assert!(!attempts.report(Token(1), Phase::Running { pid: 7 }));
+        assert!(!attempts.report(Token(1), ended()));
+        assert_eq!(outgoing(&mut attempts), "stop 1, forget 1");
+    }
+
+    #[test]
+    fn a_stop_is_said_again_as_long_as_it_runs() {
+        let mut attempts = granted(&[1]);
+        outgoing(&mut attempts);
+        attempts.report(Token(1), Phase::Running { pid: 7 });
+        attempts.ask_stop(Token(1));
+        assert_eq!(outgoing(&mut attempts), "stop 1");
+        attempts.missing(&[Token(1)].into_iter().collect());
+        assert_eq!(outgoing(&mut attempts), "stop 1");
+    }
+
+    #[test]
+    fn promised_room_counts_as_taken() {
+        let mut attempts = granted(&[]);
+        attempts.reserve(TaskId(9), Resources::cpus(1500));
+        assert_eq!(attempts.room(&Pace::default()).free.cpu_millis, 500);
+        attempts.unreserve(TaskId(9));
+        assert_eq!(attempts.room(&Pace::default()).free.cpu_millis, 2000);
+    }
+
+    #[test]
+    fn a_machine_that_returns_smaller_goes_on_with_what_runs() {
+        let mut attempts = granted(&[1, 2]);
+        attempts.report(Token(1), Phase::Running { pid: 7 });
+        attempts.report(Token(2), Phase::Running { pid: 8 });
+        attempts.set_capacity(&Resources::cpus(1000));
+        assert_eq!(attempts.running(), 2);
+        assert_eq!(attempts.room(&Pace::default()).free.cpu_millis, 0);
     }
 }

@@ -37,7 +37,9 @@ fn submissions(history: &History, index: &Index<'_>, findings: &mut Findings) {
         findings.expect("I1", whole, || format!("{graph} is not whole"));
     }
     for operation in &history.operations {
-        if let (Asked::Submit { key, .. }, Answer::Submitted { graph, at }) = (operation.asked, operation.answer) {
+        if let (Asked::Submit { key, .. }, Answer::Submitted { graph, at }) =
+            (operation.asked, operation.answer)
+        {
             let there = admitted.get(&key);
             findings.expect("I1", there.is_some(), || format!("{graph}, acknowledged at {at:?}, is lost"));
             findings.expect("I2", there.is_none_or(|there| *there == graph), || {
@@ -116,10 +118,14 @@ fn cancel(
     }
     let recorded = facts.asked.get(&task).is_some_and(|asked| *asked <= at)
         || matches!(target, Target::Graph(graph) if facts.graphs_asked.get(&graph).is_some_and(|asked| *asked <= at));
-    findings.expect("I1", recorded, || format!("the cancellation of {task}, acknowledged at {at:?}, is lost"));
+    findings
+        .expect("I1", recorded, || format!("the cancellation of {task}, acknowledged at {at:?}, is lost"));
     let later = facts.grants.get(&task).into_iter().flatten().find(|record| record.at > at);
     findings.expect("I13", later.is_none(), || {
-        format!("{task} was granted at {:?}, its cancellation acknowledged at {at:?}", later.map(|record| record.at))
+        format!(
+            "{task} was granted at {:?}, its cancellation acknowledged at {at:?}",
+            later.map(|record| record.at)
+        )
     });
     let last = ends.last().map(|(_, outcome)| *outcome);
     let stopped = matches!(last, Some(TaskOutcome::Cancelled | TaskOutcome::Skipped(_)));

@@ -56,7 +56,9 @@ impl<'a> Index<'a> {
 
     /// Every task that `task` depends on directly.
     pub(super) fn dependencies(&self, task: TaskId) -> Vec<TaskId> {
-        let (Some((_, info)), Some(item)) = (self.graph_of(task), self.item_of(task)) else { return Vec::new() };
+        let (Some((_, info)), Some(item)) = (self.graph_of(task), self.item_of(task)) else {
+            return Vec::new();
+        };
         item.dependencies.iter().flat_map(|place| info.items[*place as usize].1.iter()).collect()
     }
 

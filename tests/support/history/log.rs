@@ -87,7 +87,8 @@ impl Pass<'_> {
             }
             TaskEvent::CancelAsked => {
                 let track = self.track(task);
-                findings.expect("I4", track.outcome.is_none(), || format!("record {number}: {task} had ended"));
+                findings
+                    .expect("I4", track.outcome.is_none(), || format!("record {number}: {task} had ended"));
                 track.is_cancelled = true;
             }
             TaskEvent::AttemptEnded { token, outcome, next, .. } => {
@@ -97,7 +98,9 @@ impl Pass<'_> {
             TaskEvent::RetryAsked => {
                 let track = self.track(task);
                 let bad = track.outcome.as_ref().is_some_and(|outcome| !outcome.is_success());
-                findings.expect("I4", bad, || format!("record {number}: another try of {task}, which has not failed"));
+                findings.expect("I4", bad, || {
+                    format!("record {number}: another try of {task}, which has not failed")
+                });
                 let (sequence, position) = (track.sequence, track.position);
                 *track = Track { sequence, position, ..Track::default() };
             }
@@ -123,7 +126,9 @@ impl Pass<'_> {
         findings.expect("I3", track.live.is_none(), || {
             format!("record {number}: {task} was granted {token} beside {:?}", track.live)
         });
-        findings.expect("I4", track.outcome.is_none(), || format!("record {number}: {task} was granted after its end"));
+        findings.expect("I4", track.outcome.is_none(), || {
+            format!("record {number}: {task} was granted after its end")
+        });
         findings.expect("I13", !track.is_cancelled, || {
             format!("record {number}: {task} was granted after its cancellation")
         });
@@ -154,7 +159,10 @@ impl Pass<'_> {
         }
         let lawful = follows_law(track, &policy, outcome, next);
         findings.expect("I14", lawful, || {
-            format!("record {number}: {task} {outcome}, {} failures, {} losses: {next:?}", track.failures, track.losses)
+            format!(
+                "record {number}: {task} {outcome}, {} failures, {} losses: {next:?}",
+                track.failures, track.losses
+            )
         });
         match next {
             Next::Finish(outcome) => track.outcome = Some(outcome.clone()),

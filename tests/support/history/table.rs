@@ -13,7 +13,8 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
     let mut replay = Replay::new(Shapes::new(SHAPES));
     for (position, record) in &history.records {
         if let Err(malformed) = replay.apply(*position, record) {
-            findings.expect("I12", false, || format!("record {} cannot be replayed: {malformed}", record.number));
+            findings
+                .expect("I12", false, || format!("record {} cannot be replayed: {malformed}", record.number));
             return;
         }
     }
@@ -24,9 +25,10 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
         format!("{tasks} tasks were admitted, the table has {}", history.rows.len())
     });
     for row in &history.rows {
-        let replayed = recovered.graphs.entry(row.seat.task).map(|entry| {
-            (entry.state, entry.position, entry.graph, entry.spec_position, entry.index)
-        });
+        let replayed = recovered
+            .graphs
+            .entry(row.seat.task)
+            .map(|entry| (entry.state, entry.position, entry.graph, entry.spec_position, entry.index));
         let seat = row.seat;
         let live = (row.state, seat.last, seat.graph, seat.item, seat.index);
         findings.expect("I12", replayed == Some(live), || {

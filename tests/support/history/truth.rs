@@ -53,7 +53,8 @@ fn exclusion(history: &History, findings: &mut Findings) {
         for process in processes {
             if let Some(before) = running {
                 let apart = before.ended.is_some_and(|ended| ended <= process.started + OVERLAP);
-                findings.expect("I5", apart, || format!("{task} ran twice at once: {before:?} and {process:?}"));
+                findings
+                    .expect("I5", apart, || format!("{task} ran twice at once: {before:?} and {process:?}"));
             }
             let last = |process: &&Process| process.ended.unwrap_or(Timestamp(u64::MAX));
             running = running.into_iter().chain([process]).max_by_key(last);
@@ -67,7 +68,9 @@ fn zombies(history: &History, findings: &mut Findings) {
         history.processes.iter().map(|process| (process.token, process)).collect();
     findings.expect("I3", running.len() == history.processes.len(), || "a token ran twice".to_owned());
     for (_, record) in &history.records {
-        let Event::Task { event: TaskEvent::AttemptEnded { token, .. }, .. } = &record.event else { continue };
+        let Event::Task { event: TaskEvent::AttemptEnded { token, .. }, .. } = &record.event else {
+            continue;
+        };
         let Some(process) = running.get(token) else { continue };
         let gone = process.ended.is_some_and(|ended| ended <= record.at + OVERLAP);
         findings.expect("I9", gone, || format!("record {}: the process lives: {process:?}", record.number));
