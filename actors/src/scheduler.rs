@@ -180,6 +180,8 @@ pub struct RawRow {
     pub state: TaskState,
     /// Where the records of the items it depends on are.
     pub dependencies: Vec<LogPosition>,
+    /// Why it is ready and does not run, where one task alone was asked for.
+    pub waits_for: Option<Box<str>>,
 }
 
 /// Where a name stands in the log.

@@ -53,6 +53,9 @@ fn facts(detail: &TaskDetail, now: Timestamp) -> Vec<(&'static str, String)> {
     if !detail.dependencies.is_empty() {
         facts.push(("after", detail.dependencies.join(", ")));
     }
+    if let Some(why) = &detail.waits_for {
+        facts.insert(2, ("waits", why.to_string()));
+    }
     if let Some(timeout) = spec.timeout {
         facts.push(("timeout", format!("{}, grace {}", text::length(timeout), text::length(spec.grace))));
     }

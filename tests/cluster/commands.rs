@@ -1,1 +1,134 @@
-//! x
+//! The command line as a script sees it: documented fields, exit codes, names instead of ids.
+
+use serde_json::Value;
+
+use crate::support::place::Place;
+use crate::support::program::Running;
+
+/// Panics unless the object has exactly these fields.
+fn fields(object: &Value, wanted: &[&str]) {
+    let mut has: Vec<&str> = object.as_object().expect("an object").keys().map(String::as_str).collect();
+    let mut wanted = wanted.to_vec();
+    has.sort_unstable();
+    wanted.sort_unstable();
+    assert_eq!(has, wanted, "{object}");
+    assert_eq!(object["v"], 1);
+}
+
+const GRAPH: &[&str] = &["v", "graph", "name", "submitted", "ended", "duration_s", "tasks"];
+const TASK: &[&str] = &[
+    "v", "task", "graph", "name", "state", "priority", "tenant", "attempts", "node", "since", "outcome",
+];
+const NODE: &[&str] = &[
+    "v", "node", "health", "capacity", "allocated", "running", "staged", "heard", "labels", "version",
+];
+
+#[test]
+fn every_command_writes_the_json_that_is_documented() {
+    let place = Place::new();
+    let _daemon = place.single("2");
+    let json = |args: &[&str], code: i32| place.run(&[&["--json"], args].concat()).expect(code).json();
+    let submitted = json(&["submit", "--name", "hello", "--", "echo", "hi"], 0);
+    fields(&submitted[0], &["v", "graph", "tasks", "first_task", "repeated"]);
+    fields(&json(&["wait", "g1"], 0)[0], GRAPH);
+    fields(&json(&["wait", "t1"], 0)[0], TASK);
+    fields(&json(&["list"], 0)[0], GRAPH);
+    let status = json(&["status"], 0).remove(0);
+    let overview = ["v", "name", "version", "started", "epoch", "last_event", "graphs", "tasks", "queued", "awake", "warnings", "nodes"];
+    fields(&status, &overview);
+    assert_eq!((&status["epoch"], &status["tasks"]["succeeded"]), (&1.into(), &1.into()));
+    let of_graph = json(&["status", "g1"], 0);
+    fields(&of_graph[0], GRAPH);
+    fields(&of_graph[1], TASK);
+    fields(&json(&["nodes"], 0)[0], NODE);
+    let detail = ["array_index", "submitted", "dependencies", "waits_for", "spec", "attempt_list", "events"];
+    let shown = place.show("t1");
+    fields(&shown, &[TASK, &detail].concat());
+    assert_eq!(shown["spec"]["argv"], serde_json::json!(["echo", "hi"]));
+    fields(&json(&["logs", "t1"], 0)[0], &["v", "task", "attempt", "at", "stream", "text", "omitted_bytes"]);
+    let events = json(&["events", "--after", "0"], 0);
+    assert!(events.iter().enumerate().all(|(place, event)| event["number"] == place as u64 + 1));
+    let asked = ["v", "target", "tasks"];
+    fields(&json(&["cancel", "g1"], 0)[0], &asked);
+    fields(&json(&["retry", "g1"], 0)[0], &asked);
+    let run = json(&["run", "--", "true"], 0);
+    fields(run.last().expect("the graph"), GRAPH);
+    let schema: Value = serde_json::from_slice(&place.run(&["schema"]).expect(0).out).expect("JSON");
+    assert!(schema["properties"]["task"].is_object());
+}
+
+#[test]
+fn a_graph_shows_its_own_tasks_and_no_others() {
+    let place = Place::new();
+    let _daemon = place.single("2");
+    for _ in 0..3 {
+        place.run(&["submit", "--wait", "--array", "1-4", "--", "true"]).expect(0);
+    }
+    for (graph, first) in [("g1", 1), ("g5", 5), ("g9", 9)] {
+        let rows = place.run(&["status", graph, "--json"]).expect(0).json();
+        let tasks: Vec<&str> = rows.iter().filter_map(|row| row["task"].as_str()).collect();
+        assert_eq!(tasks, (first..first + 4).map(|task| format!("t{task}")).collect::<Vec<_>>());
+    }
+    let some = place.run(&["status", "g5", "--json", "--limit", "3"]).expect(0).json();
+    assert_eq!(some.len(), 1 + 3);
+    assert_eq!(place.run(&["status", "g5", "--json", "--state", "failed"]).expect(0).json().len(), 1);
+}
+
+#[test]
+fn exit_codes_tell_what_happened() {
+    let place = Place::new();
+    place.run(&["status"]).expect(6);
+    place.run(&["submit", "--", "true"]).expect(6);
+    place.run(&["--json", "nodes"]).expect(6).says(&["\"exit_code\":6"]);
+    let _daemon = place.single("2");
+    let code = |args: &[&str], code: i32| place.run(args).expect(code);
+    code(&["run", "--", "/bin/sh", "-c", "exit 7"], 7);
+    code(&["run", "--", "/bin/sh", "-c", "kill -9 $$"], 137);
+    code(&["submit", "--wait", "--", "false"], 1);
+    code(&["submit", "--wait", "--", "true"], 0);
+    code(&["wait", "t1"], 1);
+    code(&["wait", "t4"], 0);
+    let slow = place.submit(&["--name", "slow", "--", "sleep", "1000"]);
+    code(&["wait", "--timeout", "1s", &slow], 3);
+    code(&["wait", "--timeout", "1s", "slow"], 3);
+    for command in ["show", "status", "wait", "cancel", "retry", "logs"] {
+        code(&[command, "t99999"], 4).says(&["t99999"]);
+        code(&[command, "nobody"], 4).says(&["nobody"]);
+    }
+    code(&["status", "g99999"], 4).says(&["g99999"]);
+    code(&["events", "g99999"], 4);
+    code(&["retry", &slow], 1).says(&["has not ended"]);
+    code(&["nonsense"], 2);
+    code(&["status", "--state", "bad"], 2).says(&["--state"]);
+    code(&["--address", "127.0.0.1:1", "status"], 6).says(&["127.0.0.1:1"]);
+    code(&["run", "/no/such/file.toml"], 2);
+    code(&["--help"], 0);
+    code(&["completions", "bash"], 0);
+    code(&["cancel", "slow"], 0);
+}
+
+#[test]
+fn logs_follow_a_task_through_its_attempts() {
+    let place = Place::new();
+    let _daemon = place.single("2");
+    let script = "echo attempt $CRAB_ATTEMPT; while [ ! -e go ]; do sleep 0.02; done; test $CRAB_ATTEMPT = 2";
+    let task = place.submit(&["--retries", "1", "--", "/bin/sh", "-c", script]);
+    let follow = Running::start(&mut place.crab(&["logs", "-f", &task]));
+    place.wait_state(&task, "running");
+    place.file("go", "");
+    assert_eq!(follow.end().expect(0).text(), "attempt 1\nattempt 2\n");
+    assert_eq!(place.run(&["logs", "--attempt", "1", &task]).expect(0).text(), "attempt 1\n");
+    assert_eq!(place.run(&["logs", &task]).expect(0).text(), "attempt 2\n");
+}
+
+#[test]
+fn a_lot_of_output_comes_through_whole_and_in_order() {
+    let place = Place::new();
+    let _daemon = place.single("2");
+    let ran = place.run(&["run", "--", "/bin/sh", "-c", "seq 1 200000; echo end >&2"]).expect(0);
+    let expected: String = (1..=200_000).map(|number| format!("{number}\n")).collect();
+    assert!(ran.text() == expected, "{} bytes instead of {}", ran.out.len(), expected.len());
+    assert_eq!(ran.err, "end\n");
+    let again = place.run(&["logs", "--stdout", "t1"]).expect(0).text();
+    assert!(again == expected, "{} bytes instead of {}", again.len(), expected.len());
+}

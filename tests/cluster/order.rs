@@ -1,1 +1,171 @@
-//! x
+//! What runs when: dependencies, arrays, priorities, retries, timeouts, and the same submission twice.
+
+use serde_json::Value;
+
+use crate::support::place::Place;
+use crate::support::waiting::{SOON, until_true};
+
+/// The events of everything, as JSON.
+fn events(place: &Place) -> Vec<Value> {
+    place.run(&["events", "--json", "--after", "0"]).expect(0).json()
+}
+
+/// The tasks of these events of one kind, in order.
+fn tasks_of<'e>(events: &'e [Value], kind: &str) -> Vec<&'e str> {
+    events.iter().filter(|event| event["event"] == kind).filter_map(|event| event["task"].as_str()).collect()
+}
+
+#[test]
+fn an_array_runs_no_more_at_once_than_its_limit() {
+    let place = Place::new();
+    let _daemon = place.single("8");
+    place.run(&["submit", "--wait", "--array", "1-30%3", "--", "sleep", "0.02"]).expect(0);
+    let (mut running, mut most, mut ended) = (0, 0, 0);
+    for event in events(&place) {
+        match event["event"].as_str() {
+            Some("task.granted") => running += 1,
+            Some("task.attempt-ended") => (running, ended) = (running - 1, ended + 1),
+            _ => {}
+        }
+        most = most.max(running);
+    }
+    assert_eq!((most, ended), (3, 30));
+    let last = place.show("t30");
+    assert_eq!((&last["name"], &last["array_index"]), (&"sleep[30]".into(), &30.into()));
+}
+
+#[test]
+fn a_node_is_never_given_more_than_it_has() {
+    let place = Place::new();
+    let _daemon = place.daemon(&["--cpus", "3", "--resource", "licence=2", "--name", "one"]);
+    place.run(&["submit", "--array", "1-10", "--cpus", "2", "--", "true"]).expect(0);
+    place.run(&["submit", "--array", "1-10", "--cpus", "0.5", "--", "true"]).expect(0);
+    place.run(&["submit", "--array", "1-10", "--cpus", "0.1", "--resource", "licence=1", "--", "true"]).expect(0);
+    place.run(&["wait", "g1", "g11", "g21"]).expect(0);
+    // In the order of the log, which is that of the node's reports.
+    let (mut cpu, mut licences) = (0_i64, 0_i64);
+    for event in events(&place) {
+        let number = event["task"].as_str().and_then(|task| task[1..].parse::<u32>().ok()).unwrap_or(0);
+        let (need, licence) = match number {
+            1..=10 => (2000, 0),
+            11..=20 => (500, 0),
+            _ => (100, 1),
+        };
+        match event["event"].as_str() {
+            Some("task.started") => (cpu, licences) = (cpu + need, licences + licence),
+            Some("task.attempt-ended") => (cpu, licences) = (cpu - need, licences - licence),
+            _ => {}
+        }
+        assert!(cpu <= 3000 && licences <= 2, "{cpu} {licences} at {event}");
+    }
+}
+
+#[test]
+fn dependencies_come_first_and_what_depends_on_a_failure_is_skipped() {
+    let place = Place::new();
+    let _daemon = place.single("4");
+    let text = "[task.c]\nafter = [\"a\", \"b\"]\ncommand = [\"true\"]\n[task.a]\narray = \"1-5\"\ncommand = [\"true\"]\n\
+                [task.b]\ncommand = [\"sleep\", \"0.1\"]\n[task.bad]\nafter = [\"c\"]\ncommand = [\"false\"]\n\
+                [task.never]\nafter = [\"bad\"]\ncommand = [\"true\"]\n[task.nor]\nafter = [\"never\"]\ncommand = [\"true\"]\n";
+    let file = place.file("graph.toml", text).display().to_string();
+    let first = place.submit(&[&file]);
+    let graph = first.replace('t', "g");
+    place.run(&["wait", &graph]).expect(1);
+    let rows = place.run(&["status", &graph, "--json"]).expect(0).json();
+    let state = |name: &str| {
+        let row = rows.iter().find(|row| row["name"] == name && !row["task"].is_null());
+        row.map(|row| row["state"].clone()).unwrap_or_default()
+    };
+    let states = ["c", "a[5]", "b", "bad", "never", "nor"].map(state);
+    assert_eq!(states, ["succeeded", "succeeded", "succeeded", "failed", "skipped", "skipped"]);
+    let events = events(&place);
+    let place_of = |kind: &str, task: &str| {
+        events.iter().position(|event| event["event"] == kind && event["task"] == task)
+    };
+    let id = |name: &str| rows.iter().find(|row| row["name"] == name).expect("it is there")["task"].clone();
+    let task = |name: &str| id(name).as_str().expect("an id").to_owned();
+    for needed in ["a[1]", "a[2]", "a[3]", "a[4]", "a[5]", "b"] {
+        assert!(place_of("task.attempt-ended", &task(needed)) < place_of("task.granted", &task("c")), "{needed}");
+    }
+    assert_eq!(place_of("task.granted", &task("never")), None);
+}
+
+#[test]
+fn a_failing_task_is_tried_again_after_growing_waits() {
+    let place = Place::new();
+    let _daemon = place.single("1");
+    let task = place.submit(&["--retries", "3", "--", "/bin/sh", "-c", "test $CRAB_ATTEMPT = 4"]);
+    place.run(&["wait", &task]).expect(0);
+    let shown = place.show(&task);
+    assert_eq!((&shown["attempts"], &shown["state"]), (&4.into(), &"succeeded".into()));
+    let events = shown["events"].as_array().expect("a list").clone();
+    let waits: Vec<f64> = events.iter().filter_map(|event| event["retry_after_s"].as_f64()).collect();
+    assert_eq!(waits.len(), 3);
+    assert!(waits.windows(2).all(|pair| pair[0] < pair[1]), "{waits:?}");
+    assert!(waits[0] > 0.01 && waits[2] < 2.0, "{waits:?}");
+    // Not sooner than was said: the events' own times tell.
+    let at = |event: &Value| event["at"].as_str().expect("a time").to_owned();
+    let ends = events.iter().filter(|event| event["event"] == "task.attempt-ended").map(at);
+    let grants = events.iter().filter(|event| event["event"] == "task.granted").map(at);
+    assert!(ends.zip(grants.skip(1)).all(|(end, grant)| end < grant));
+    let spent = place.submit(&["--retries", "1", "--", "false"]);
+    place.run(&["wait", &spent]).expect(1);
+    assert_eq!(place.show(&spent)["attempts"], 2);
+    place.run(&["retry", &spent]).expect(0);
+    until_true("it was tried again", SOON, || place.show(&spent)["attempts"].as_u64() > Some(2));
+}
+
+#[test]
+fn an_attempt_that_takes_too_long_is_stopped() {
+    let place = Place::new();
+    let _daemon = place.single("1");
+    place.run(&["run", "--timeout", "1s", "--", "sleep", "1000"]).expect(124).says(&["timed out"]);
+    let stubborn = "trap '' TERM; while :; do sleep 1; done";
+    let args = ["run", "--timeout", "1s", "--grace", "1s", "--", "/bin/sh", "-c", stubborn];
+    place.run(&args).expect(124);
+    assert_eq!(place.show("t2")["outcome"]["kind"], "timed-out");
+    assert_eq!(place.attempts(), []);
+}
+
+#[test]
+fn on_one_slot_the_more_urgent_start_first() {
+    let place = Place::new();
+    let _daemon = place.single("1");
+    let first = place.submit(&["--", "/bin/sh", "-c", "while [ ! -e go ]; do sleep 0.02; done"]);
+    place.wait_state(&first, "running");
+    for priority in ["low", "normal", "high", "critical"] {
+        place.run(&["submit", "--priority", priority, "--array", "1-3", "--name", priority, "--", "true"]).expect(0);
+    }
+    place.file("go", "");
+    place.run(&["wait", "low", "normal", "high", "critical"]).expect(0);
+    let events = events(&place);
+    let order: Vec<String> =
+        tasks_of(&events, "task.granted").iter().skip(1).map(|task| place.show(task)["priority"].to_string()).collect();
+    // Time is shared, and the most urgent get most of it; who comes first of all is certain.
+    let average = |priority: &str| {
+        let places = order.iter().enumerate().filter(|(_, is)| is.contains(priority)).map(|(place, _)| place);
+        places.sum::<usize>()
+    };
+    assert!(order[0].contains("critical"), "{order:?}");
+    let sums = ["critical", "high", "normal", "low"].map(average);
+    assert!(sums.is_sorted(), "{order:?}");
+}
+
+#[test]
+fn the_same_key_is_the_same_submission_also_after_a_restart() {
+    let place = Place::new();
+    let daemon = place.single("1");
+    let submit = |args: &[&str]| {
+        let all = [&["submit", "--json", "--key", "k1"], args].concat();
+        place.run(&all)
+    };
+    let first = submit(&["--", "true"]).expect(0).json().remove(0);
+    let second = submit(&["--", "true"]).expect(0).json().remove(0);
+    assert_eq!((&first["graph"], &first["repeated"]), (&second["graph"], &false.into()));
+    assert_eq!(second["repeated"], true);
+    submit(&["--", "false"]).expect(7).says(&["key"]);
+    daemon.kill();
+    let _daemon = place.single("1");
+    assert_eq!(submit(&["--", "true"]).expect(0).json()[0]["graph"], first["graph"]);
+    assert_eq!(place.run(&["list", "--json"]).expect(0).json().len(), 1);
+}

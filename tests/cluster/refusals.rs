@@ -133,11 +133,11 @@ fn a_task_that_is_larger_than_every_node_does_not_wait_in_silence() {
         let shown = place.run(&["show", task]).expect(0).text();
         assert!(words.iter().all(|word| shown.contains(word)), "{shown}");
     };
-    why(&large, &["no node", "512 cpus"]);
-    why(&odd, &["no node", "licence"]);
+    why(&large, &["no node is large enough: one too small", "512000"]);
+    why(&odd, &["no node is large enough: one too small", "licence"]);
     let status = place.run(&["status", "--json"]).expect(0).json();
     let warnings = status[0]["warnings"].as_array().expect("a list");
-    assert!(warnings.iter().any(|warning| warning.as_str().is_some_and(|text| text.contains("no node"))));
+    assert!(warnings.iter().any(|warning| warning.as_str().is_some_and(|text| text.contains("1 task waits in vain"))));
     let shown = place.show(&large);
     assert_eq!(shown["state"], "ready");
     assert!(shown["waits_for"].as_str().is_some_and(|why| why.contains("no node")), "{shown}");

@@ -27,6 +27,7 @@ pub(super) fn detail(side: &Side, raw: &RawRow) -> Result<TaskDetail, StoryError
         array_index: told.index,
         spec: std::sync::Arc::clone(&told.item.item.spec),
         dependencies,
+        waits_for: raw.waits_for.clone(),
         submitted: told.item.at,
         attempts: told.attempts,
         events: told.records,

@@ -4,6 +4,8 @@
 //! the time slices share it between the priorities; each queue picks its part in its own order; what then
 //! does not fit goes back to its place.
 
+mod why;
+
 use std::sync::Arc;
 
 use policy::graph::{Closed, EntryView, TaskState};

@@ -34,13 +34,15 @@ impl SchedulerActor {
     }
 
     fn warnings(&self) -> Vec<Box<str>> {
+        let mut warnings = self.dispatch.stranded(&self.shapes);
         match self.side.log.health() {
             crate::log::LogHealth::Stalled { since: _, reason }
             | crate::log::LogHealth::Broken { reason } => {
-                vec![format!("the log cannot be written: {reason}").into()]
+                warnings.insert(0, format!("the log cannot be written: {reason}").into());
             }
-            crate::log::LogHealth::Good | crate::log::LogHealth::Closed => Vec::new(),
+            crate::log::LogHealth::Good | crate::log::LogHealth::Closed => {}
         }
+        warnings
     }
 
     pub(super) fn list_graphs(&mut self, before: Option<GraphId>, limit: u32) -> Response {
@@ -92,7 +94,9 @@ impl SchedulerActor {
         (limit, rows): (usize, &mut Vec<RawRow>),
     ) {
         let first = view.graph.first_task();
-        let mut from = Some(after.map_or(first, |after| first.max(TaskId(after.0 + 1))));
+        let end = first.0 + u64::from(view.tasks);
+        let from = after.map_or(first, |after| first.max(TaskId(after.0.saturating_add(1))));
+        let mut from = (from.0 < end).then_some(from);
         while let Some(next) = from.filter(|_| rows.len() < limit) {
             let page = self.graphs.tasks(next, wanted(filter), limit - rows.len());
             rows.extend(
@@ -105,7 +109,10 @@ impl SchedulerActor {
     pub(super) fn row(&self, task: TaskId) -> Option<RawRow> {
         let entry = self.graphs.entry(task)?;
         let dependencies = self.graphs.dependencies(task);
-        Some(RawRow { dependencies, ..self.raw(&entry) })
+        let is_ready = entry.state == TaskState::Ready;
+        let need = self.shapes.need(entry.shape).filter(|_| is_ready);
+        let waits_for = need.and_then(|need| self.dispatch.hindrance(need));
+        Some(RawRow { dependencies, waits_for, ..self.raw(&entry) })
     }
 
     fn raw(&self, entry: &EntryView) -> RawRow {
@@ -116,7 +123,7 @@ impl SchedulerActor {
             index: entry.index,
             last: entry.position,
         };
-        RawRow { seat, state: entry.state, dependencies: Vec::new() }
+        RawRow { seat, state: entry.state, dependencies: Vec::new(), waits_for: None }
     }
 
     pub(super) fn known(&self) -> Known {

@@ -105,6 +105,7 @@ fn a_task_in_detail() {
         array_index: Some(2),
         spec: spec.into(),
         dependencies: vec!["build".into()],
+        waits_for: None,
         submitted: at(0),
         attempts: vec![attempt],
         events: Vec::new(),
@@ -115,7 +116,7 @@ fn a_task_in_detail() {
         more,
         format!(
             concat!(
-                r#""array_index":2,"submitted":"2026-01-01T00:00:00Z","dependencies":["build"],"spec":{{"#,
+                r#""array_index":2,"submitted":"2026-01-01T00:00:00Z","dependencies":["build"],"waits_for":null,"spec":{{"#,
                 r#""argv":["cargo","test"],"directory":"/work","env":{{"A":"1"}},"resources":{{"cpu_millis":1500,"#,
                 r#""memory_bytes":1024,"gpu":0,"named":{{"license":1}}}},"timeout_s":60.0,"grace_s":5.0,"#,
                 r#""max_attempts":3}},"attempt_list":[{{"number":1,"token":"{}","node":"mac1","#,

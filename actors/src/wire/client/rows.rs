@@ -122,6 +122,8 @@ pub struct TaskDetail {
     pub spec: Arc<TaskSpec>,
     /// The tasks and arrays it depends on, by name.
     pub dependencies: Vec<Box<str>>,
+    /// Why it is ready and does not run.
+    pub waits_for: Option<Box<str>>,
     /// When it was submitted.
     pub submitted: Timestamp,
     /// Its attempts, in order.
