@@ -281,7 +281,7 @@ async fn a_graph_that_succeeds_is_success() {
     let opened = scripted(attempt(1, &AttemptOutcome::Exited(0)).into(), counts);
     let (exit, out, _) = run(&opened, &["run", "--array", "1-1", "--", "x"]).await;
     assert_eq!(exit, Exit::SUCCESS);
-    assert!(out.ends_with("g1 g: 1 task succeeded in 2.0s\n"), "{out}");
+    assert!(out.ends_with("  | out of t1\n  | err\ng1 g: 1 task succeeded in 2.0s\n"), "{out}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What is said at the end of a run: the counts, and why tasks failed.
+//! What is said at the end of a run: the counts, and what failed tasks, or the only one, wrote last.
 
 use actors::client::Client;
 use actors::wire::client::GraphRow;
@@ -10,7 +10,7 @@ use crate::cli::{logs, text, wait};
 
 /// Failed tasks whose last lines are shown; the others are named only.
 const SHOWN_OUTPUTS: usize = 5;
-/// Lines of each.
+/// Lines of output of each.
 const SHOWN_LINES: usize = 12;
 
 pub(super) async fn print(
@@ -26,6 +26,12 @@ pub(super) async fn print(
             for line in logs::last_lines(client, *task, SHOWN_LINES).await {
                 screen.line(format_args!("  | {line}"))?;
             }
+        }
+    }
+    // Of a graph of one task, what it wrote is what somebody wants to see.
+    if row.tasks.succeeded == 1 && row.tasks.total() == 1 && !screen.quiet {
+        for line in logs::last_lines(client, row.graph.first_task(), SHOWN_LINES).await {
+            screen.line(format_args!("  | {line}"))?;
         }
     }
     let named = u64::try_from(progress.failures.len()).unwrap_or(u64::MAX);
