@@ -12,7 +12,7 @@ use crate::support::waiting::{SOON, until_true};
 
 /// The log's last segment.
 fn segment(place: &Place) -> PathBuf {
-    let entries = fs::read_dir(place.data().join("log")).expect("there is a log");
+    let entries = fs::read_dir(place.data().join("scheduler/log")).expect("there is a log");
     let paths = entries.map(|entry| entry.expect("it can be read").path());
     let segments = paths.filter(|path| path.extension().is_some_and(|is| is == "segment"));
     segments.max().expect("there is a segment")
