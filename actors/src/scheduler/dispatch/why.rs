@@ -14,7 +14,8 @@ const WARNINGS_LIMIT: usize = 8;
 impl Dispatch {
     /// Why no node takes this need now; `None` where one does.
     pub(in crate::scheduler) fn hindrance(&self, need: &Resources) -> Option<Box<str>> {
-        let names: Vec<_> = self.nodes.iter().filter(|node| node.room.is_some()).map(|node| &node.id).collect();
+        let names: Vec<_> =
+            self.nodes.iter().filter(|node| node.room.is_some()).map(|node| &node.id).collect();
         let no_fit = self.no_fit(need)?;
         if names.is_empty() {
             return Some("no node is up".into());
