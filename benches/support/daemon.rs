@@ -1,6 +1,7 @@
 //! The real daemon as a process of its own, in a directory of its own.
 
 use std::future::Future;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -35,7 +36,9 @@ impl Daemon {
     }
 
     fn start(arguments: Vec<&'static str>) -> Self {
-        let directory = tempfile::Builder::new().prefix("crab-bench-").tempdir().expect("a directory");
+        let private = std::fs::Permissions::from_mode(0o700);
+        let directory = tempfile::Builder::new().prefix("crab-bench-").permissions(private).tempdir();
+        let directory = directory.expect("a directory");
         let child = spawn(directory.path(), &arguments);
         let daemon = Self { child, directory, arguments };
         daemon.until_it_answers();
