@@ -49,7 +49,7 @@ const FILE_LIMIT_BYTES: u64 = 1 << 20;
 
 /// A configuration file, as written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Who this daemon is and where it listens.
     pub daemon: DaemonConfig,
@@ -63,7 +63,7 @@ pub struct Config {
 
 /// `[daemon]`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[serde(deny_unknown_fields, default)]
 pub struct DaemonConfig {
     /// The machine's name in the fleet; its host name where there is none.
     pub name: Option<String>,
@@ -75,7 +75,7 @@ pub struct DaemonConfig {
 
 /// `[lease]`: see `policy::lease` for what each must be.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[serde(deny_unknown_fields, default)]
 pub struct LeaseConfig {
     /// Between two heartbeats: 3 s.
     pub heartbeat: Option<Length>,
@@ -89,7 +89,7 @@ pub struct LeaseConfig {
 
 /// `[limits]`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
     /// Tasks that have not ended, in all.
     pub waiting_tasks: Option<u64>,
@@ -105,7 +105,7 @@ pub struct LimitsConfig {
 
 /// `[worker]`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[serde(deny_unknown_fields, default)]
 pub struct WorkerConfig {
     /// Cores for tasks; all of the machine's where there is none.
     pub cpus: Option<Cores>,
@@ -240,7 +240,7 @@ impl Config {
         self.terms().check()?;
         let limits = self.limits();
         if limits.admission.waiting_tasks == 0 {
-            let (key, allowed) = ("limits.waiting-tasks", "at least 1");
+            let (key, allowed) = ("limits.waiting_tasks", "at least 1");
             return Err(ConfigError::Range { key, value: "0".to_owned(), allowed });
         }
         Ok(())
@@ -304,7 +304,16 @@ mod tests {
         assert!(error.contains("\"soon\" must be a length of time"), "{error}");
         let error = read("[lease]\nttl = \"4s\"\n").expect_err("too short");
         assert!(error.contains("at least three heartbeats"), "{error}");
-        let error = read("[limits]\nwaiting-tasks = 0\n").expect_err("nothing could be taken in");
-        assert_eq!(error, "limits.waiting-tasks = 0 must be at least 1");
+        let error = read("[limits]\nwaiting_tasks = 0\n").expect_err("nothing could be taken in");
+        assert_eq!(error, "limits.waiting_tasks = 0 must be at least 1");
+    }
+
+    #[test]
+    fn the_readmes_example_is_sound_and_says_the_usual_values() {
+        let readme = include_str!("../../README.md");
+        let section = readme.split("## Configuration").nth(1).expect("it has the section");
+        let example = section.split("```toml").nth(1).and_then(|rest| rest.split("```").next());
+        let config = read(example.expect("it has an example")).expect("it is sound");
+        assert_eq!((config.terms(), config.limits()), (LeaseTerms::default(), Limits::default()));
     }
 }

@@ -48,7 +48,7 @@ fn sighup_takes_over_the_limits_and_says_what_it_cannot() {
     let config = place.file("crabd.toml", "").display().to_string();
     let daemon = place.daemon(&["--cpus", "1", "--config", &config]);
     place.run(&["submit", "--array", "1-5", "--", "sleep", "1000"]).expect(0);
-    place.file("crabd.toml", "[limits]\nwaiting-tasks = 8\n");
+    place.file("crabd.toml", "[limits]\nwaiting_tasks = 8\n");
     daemon.signal(Signal::SIGHUP);
     until_true("it says so", SOON, || daemon.said().contains("took over [limits]"));
     assert!(daemon.said().contains("need a restart"));
@@ -57,9 +57,9 @@ fn sighup_takes_over_the_limits_and_says_what_it_cannot() {
         matches!(&refused, Err(ClientError::Busy { reason, .. }) if reason.contains("limit of 8")),
         "{refused:?}"
     );
-    place.file("crabd.toml", "[limits]\nwaiting-tasks = 0\n");
+    place.file("crabd.toml", "[limits]\nwaiting_tasks = 0\n");
     daemon.signal(Signal::SIGHUP);
     until_true("it says no", SOON, || daemon.said().contains("not reloaded"));
-    assert!(daemon.said().contains("limits.waiting-tasks = 0 must be at least 1"));
+    assert!(daemon.said().contains("limits.waiting_tasks = 0 must be at least 1"));
     place.run(&["status"]).expect(0);
 }

@@ -65,7 +65,7 @@ pub enum BadTerms {
         least: Duration,
     },
     /// The node could never start anything, or never kill in time.
-    #[error("lease.kill-margin = {kill_margin:?} must be between 250ms and a quarter of lease.ttl = {ttl:?}")]
+    #[error("lease.kill_margin = {kill_margin:?} must be between 250ms and a quarter of lease.ttl = {ttl:?}")]
     KillMargin {
         /// The value.
         kill_margin: Duration,
