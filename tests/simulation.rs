@@ -10,6 +10,7 @@ mod machine;
 mod named;
 mod nemesis;
 mod network;
+mod opening;
 mod planted;
 mod program;
 mod run;

@@ -14,8 +14,8 @@
 //! └─ what the program adds: the link's listener
 //! ```
 //!
-//! \* dynamic: started alone; tasks and leases are restarted alone too. The rest of the core restarts together, by replay of the
-//! log: one path for the crash of an actor and of the process. The log outlives everyone; when it is
+//! \* dynamic: started alone; tasks and leases are restarted alone too. The rest of the core restarts
+//! together, by replay of the log: one path for the crash of an actor and of the process. The log outlives everyone; when it is
 //! broken nothing can be promised any more, so its end is the end of the program, which the service
 //! manager starts again. The front door opens last and closes first.
 

@@ -13,7 +13,8 @@ use policy::resources::Resources;
 use super::clients::{ask, client};
 use super::machine::Node;
 use super::nemesis;
-use super::world::{Event, Nature, Planted, World, open_log};
+use super::opening::open_log;
+use super::world::{Event, Nature, Planted, World};
 use crate::support::history::{History, Violation};
 
 /// Milliseconds during which things go wrong and clients submit.

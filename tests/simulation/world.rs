@@ -9,31 +9,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actors::clock::Clock;
-use actors::config::Limits;
 use actors::head::Head;
-use actors::log::disk::{Durability, SimulatedDisk};
-use actors::log::{Log, LogHealth, LogLimits, OpenError};
+use actors::log::LogHealth;
+use actors::log::disk::SimulatedDisk;
 use actors::side::Side;
 use actors::wire::fleet::{FromWorker, ToWorker};
 use fastrand::Rng;
 use policy::id::Token;
-use policy::lease::LeaseTerms;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::host::{Told, Turn};
 use super::machine::Node;
 use super::nemesis::Fault;
+use super::opening::{DAMAGED, open_head};
 use crate::support::history::{Operation, Process};
 
 /// Between two looks whether the scheduler side still lives, as a service manager takes them.
 const WATCH_EVERY: u64 = 500;
-
-/// What a log that cannot be opened is called, in contrast to a disk that fails just then.
-const DAMAGED: &str = "damaged: ";
-
-/// Small segments, so that histories span several.
-const SEGMENT_BYTES: u64 = 32 * 1024;
 
 /// What can be planned.
 #[derive(Debug)]
@@ -381,28 +374,4 @@ impl World {
         // Nothing it still does reaches anybody: its disk and its connections are dead.
         tokio::spawn(head.stop());
     }
-}
-
-/// The limits of the simulated log; on a disk that lies nothing is ever synced.
-fn log_limits(lies: bool) -> LogLimits {
-    let durability = if lies { Durability::Os } else { Durability::Full };
-    LogLimits { segment_bytes: SEGMENT_BYTES, durability, ..LogLimits::default() }
-}
-
-async fn open_head(disk: &SimulatedDisk, clock: Clock, lies: bool) -> Result<Head, String> {
-    let log = open_log(disk, clock, lies)?;
-    let head =
-        Head::start_on(log, ("simulated".into(), clock), LeaseTerms::default(), Limits::default(), |_, _| {
-            Vec::new()
-        });
-    head.await.map_err(|error| error.to_string())
-}
-
-/// Opens the log for a scheduler side, or to read it.
-pub(super) fn open_log(disk: &SimulatedDisk, clock: Clock, lies: bool) -> Result<Log, String> {
-    let held = disk.hold().map_err(|error| error.to_string())?;
-    Log::open_driven(held, log_limits(lies), clock).map_err(|error| match error {
-        OpenError::Io { .. } | OpenError::Hold(_) => error.to_string(),
-        damaged => format!("{DAMAGED}{damaged}"),
-    })
 }

@@ -37,7 +37,7 @@ impl<'a> Index<'a> {
 
     fn item(&mut self, graph: GraphId, item: &'a Item) {
         let Some(info) = self.graphs.get_mut(&graph) else { return };
-        let first = info.items.last().map_or(graph.first_task(), |(_, range)| range.end());
+        let first = info.items.last().map_or_else(|| graph.first_task(), |(_, range)| range.end());
         let count = u32::try_from(item.tasks()).expect("arrays of tests are small");
         info.items.push((item, TaskRange { first, count }));
     }

@@ -1,0 +1,39 @@
+//! The scheduler side's start on the simulated disk.
+
+use actors::clock::Clock;
+use actors::config::Limits;
+use actors::head::Head;
+use actors::log::disk::{Durability, SimulatedDisk};
+use actors::log::{Log, LogLimits, OpenError};
+use policy::lease::LeaseTerms;
+
+/// What a log that cannot be opened is called, in contrast to a disk that fails just then.
+pub(super) const DAMAGED: &str = "damaged: ";
+
+/// Small segments, so that histories span several.
+const SEGMENT_BYTES: u64 = 32 * 1024;
+
+/// The limits of the simulated log; on a disk that lies nothing is ever synced.
+fn log_limits(lies: bool) -> LogLimits {
+    let durability = if lies { Durability::Os } else { Durability::Full };
+    LogLimits { segment_bytes: SEGMENT_BYTES, durability, ..LogLimits::default() }
+}
+
+/// Starts a scheduler side on the log that is on `disk`.
+pub(super) async fn open_head(disk: &SimulatedDisk, clock: Clock, lies: bool) -> Result<Head, String> {
+    let log = open_log(disk, clock, lies)?;
+    let head =
+        Head::start_on(log, ("simulated".into(), clock), LeaseTerms::default(), Limits::default(), |_, _| {
+            Vec::new()
+        });
+    head.await.map_err(|error| error.to_string())
+}
+
+/// Opens the log for a scheduler side, or to read it.
+pub(super) fn open_log(disk: &SimulatedDisk, clock: Clock, lies: bool) -> Result<Log, String> {
+    let held = disk.hold().map_err(|error| error.to_string())?;
+    Log::open_driven(held, log_limits(lies), clock).map_err(|error| match error {
+        OpenError::Io { .. } | OpenError::Hold(_) => error.to_string(),
+        damaged => format!("{DAMAGED}{damaged}"),
+    })
+}
