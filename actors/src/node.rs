@@ -119,7 +119,8 @@ impl NodeActor {
         match message {
             FromWorker::Register(registration) => self.register(registration, outlet),
             FromWorker::Heartbeat { session, sequence, sent, inventory } => {
-                if self.is_current(session, &outlet) {
+                // One that was overtaken by a later one tells of what is past.
+                if self.is_current(session, &outlet) && self.is_later(sequence) {
                     self.renew();
                     outlet.send(ToWorker::HeartbeatHeard { session, sent, sequence });
                     self.reconcile(inventory);
@@ -300,6 +301,14 @@ impl NodeActor {
             outlet.send(ToWorker::Reregister);
         }
         current
+    }
+
+    /// Whether this is the latest heartbeat of the session so far.
+    fn is_later(&mut self, sequence: u64) -> bool {
+        let Some(machine) = &mut self.machine else { return false };
+        let is_later = sequence > machine.heartbeat;
+        machine.heartbeat = machine.heartbeat.max(sequence);
+        is_later
     }
 
     fn renew(&mut self) {

@@ -14,6 +14,8 @@ use crate::wire::fleet::{Registration, ToWorker};
 pub(super) struct Machine {
     /// Its present session; `None` while it is given up.
     pub(super) session: Option<NodeSession>,
+    /// The number of its last heartbeat in this session.
+    pub(super) heartbeat: u64,
     /// The life of its operating system.
     boot: Box<str>,
     /// What it has.
@@ -37,7 +39,8 @@ impl NodeActor {
         let session = NodeSession(appended.number);
         let rebooted = self.machine.as_ref().is_some_and(|machine| machine.boot != boot);
         self.attempts.set_capacity(&capacity);
-        self.machine = Some(Machine { session: Some(session), boot, capacity, labels, version });
+        self.machine =
+            Some(Machine { session: Some(session), heartbeat: 0, boot, capacity, labels, version });
         self.outlet = Some(outlet.clone());
         self.renew();
         self.welcome(session, appended.number, outlet);

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use policy::event::Next;
-use policy::graph::{Closed, ClosedBy, Effects, Mark, Ready, TaskState};
+use policy::graph::{Cancelled, Closed, ClosedBy, Effects, Mark, Ready, TaskState};
 use policy::id::{GraphId, TaskId, TaskRange};
 use policy::time::Moment;
 use supervision::Me;
@@ -117,19 +117,19 @@ impl SchedulerActor {
         }
     }
 
-    /// The node has nothing of the task: its step back to us is on its way, or was handled meanwhile. The
-    /// table remembers that the task is to be cancelled.
+    /// The node has nothing of the task any more: whatever brought it back to us was handled before this.
     pub(super) fn not_awake(&mut self, task: TaskId, acknowledge: Acknowledge) {
-        let Some(entry) = self.graphs.entry(task) else { return acknowledge.now() };
-        if entry.state == TaskState::Active {
-            // Its reservation came back as `Returned`, which is behind this message: cancelled there.
-            self.side.log.when_durable(self.side.log.last(), move || acknowledge.now());
-        } else {
-            let mut effects = no_effects();
-            self.graphs.cancel_task(task, self.side.clock.wall(), &mut effects);
-            self.carry_out(effects);
-            self.side.log.when_durable(self.side.log.last(), move || acknowledge.now());
+        let (at, mut effects) = (self.side.clock.wall(), no_effects());
+        match self.graphs.cancel_task(task, at, &mut effects) {
+            // It was placed anew meanwhile.
+            Cancelled::Told => return self.tell_cancel(task, acknowledge),
+            Cancelled::Closed => {
+                self.carry_out(effects);
+                self.wake(task, Purpose::Cancel);
+            }
+            Cancelled::Already(_) | Cancelled::Unknown => {}
         }
+        self.side.log.when_durable(self.side.log.last(), move || acknowledge.now());
     }
 
     fn graph_ended(&mut self, graph: GraphId) {
