@@ -1,151 +1,62 @@
-//! How fast can tasks be scheduled, durably, when running them takes no time?
+//! (d) How many tasks a second can be scheduled, durably, when running them takes no time?
 //!
 //! The real scheduler side on a real log, every task an actor while it lives, and a worker that ends at once
-//! whatever it is told to run. The limit it is compared with: appending and syncing as many records alone.
+//! whatever it is told to run. The limit: as many records appended to a log by one thread, with nobody else.
 
-#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
-
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use actors::client::Client;
 use actors::clock::Clock;
-use actors::config::Limits;
-use actors::head::{Head, HeadOptions, hear_worker};
-use actors::log::LogLimits;
-use actors::log::disk::Durability;
-use actors::outlet::Outlet;
-use actors::side::Side;
-use actors::wire::fleet::{FromWorker, Phase, Registration, Report, ToWorker};
-use policy::event::{ArraySpec, Item, SubmissionKey};
-use policy::id::{Incarnation, NodeId, NodeSession};
-use policy::lease::LeaseTerms;
-use policy::resources::Resources;
+use actors::log::{Log, LogLimits};
+use policy::event::{Event, TaskEvent};
+use policy::id::TaskId;
 use policy::submission::Submission;
-use policy::task::{AttemptOutcome, Priority, RetryPolicy, TaskSpec, Usage};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use crate::support::instant::{self, Fleet};
+use crate::support::{report, work};
 
-fn main() {
-    let count: usize = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(100_000);
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
-    runtime.block_on(run(count));
+/// Records of a task from its grant to its end.
+const RECORDS_PER_TASK: usize = 3;
+
+pub(crate) fn ask() {
+    report::title("(d) dispatch: tasks that take no time, durable", "≥ 30,000/s");
+    let count = report::size(100_000, 5_000);
+    for round in 1..=report::size(3, 1) {
+        let limit = report::per_second(count, log_alone(count));
+        let beside = |rate: f64| format!("{:.1} % of the log alone", 100.0 * rate / limit);
+        let spec = work::spec(Path::new("/bin/true"));
+        let separate = report::per_second(count, run(work::separate(&spec, count)));
+        let array = report::per_second(count, run(work::array(spec, count)));
+        report::row(&format!("round {round}: log alone, 3 records a task"), &format!("{limit:.0}/s"), "");
+        report::row("  separate tasks", &format!("{separate:.0}/s"), &beside(separate));
+        report::row("  one array", &format!("{array:.0}/s"), &beside(array));
+    }
 }
 
-async fn run(count: usize) {
-    for array in [false, true] {
-        let directory = tempfile::tempdir().expect("a directory");
-        let clock = Clock::system();
-        let options = HeadOptions {
-            directory: directory.path().to_owned(),
-            name: "bench".into(),
-            clock,
-            terms: LeaseTerms::default(),
-            limits: Limits::default(),
-            log: LogLimits { durability: Durability::Full, ..LogLimits::default() },
-        };
-        let head = Head::start(options, |_, _| Vec::new()).await.expect("the scheduler side starts");
-        let worker = InstantWorker::join(head.side(), "w1", 16);
-        let client = Client::in_process(head.service(), clock);
-        let submission = submission(count, array);
+/// From submission to the end of the last.
+pub(crate) fn run(submission: Submission) -> Duration {
+    let tasks: u64 = submission.items.iter().map(policy::event::Item::tasks).sum();
+    instant::block_on(async move {
+        let fleet = Fleet::start().await;
         let start = Instant::now();
-        let submitted = client.submit(submission).await.expect("admitted");
-        let admitted = start.elapsed();
-        let row = client.wait(submitted.graph, None).await.expect("it ends");
+        let submitted = fleet.client.submit(submission).await.expect("admitted");
+        let row = fleet.client.wait(submitted.graph, None).await.expect("it ends");
         let took = start.elapsed();
-        assert_eq!(row.tasks.succeeded, count as u64, "{:?}", row.tasks);
-        println!(
-            "{} {count}: submit {:.1} ms, {:.0} tasks/s",
-            if array { "array" } else { "tasks" },
-            admitted.as_secs_f64() * 1e3,
-            count as f64 / took.as_secs_f64()
-        );
-        drop(worker);
-        drop(client);
-        head.stop().await;
+        assert_eq!(row.tasks.succeeded, tasks, "{:?}", row.tasks);
+        fleet.stop().await;
+        took
+    })
+}
+
+fn log_alone(count: usize) -> Duration {
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = Log::open_directory(directory.path(), LogLimits::default(), Clock::system()).expect("opens");
+    let start = Instant::now();
+    for number in 0..count * RECORDS_PER_TASK {
+        let task = TaskId(number as u64);
+        let event = TaskEvent::CancelAsked;
+        log.append(&Event::Task { task, sequence: 1, previous: 0, event }, 0, 0);
     }
-}
-
-fn submission(count: usize, array: bool) -> Submission {
-    let spec = Arc::new(TaskSpec {
-        name: "t".into(),
-        argv: vec!["/bin/true".into()],
-        directory: None,
-        environment: Vec::new(),
-        resources: Resources::cpus(1000),
-        priority: Priority::Normal,
-        tenant: "bench".into(),
-        retry: RetryPolicy::default(),
-        timeout: None,
-        grace: Duration::from_secs(5),
-    });
-    let items = if array {
-        let array = Some(ArraySpec { first: 0, count: count as u64, parallel_limit: None });
-        vec![Item { spec, dependencies: Vec::new(), array }]
-    } else {
-        (0..count)
-            .map(|n| {
-                let spec = Arc::new(TaskSpec { name: format!("t{n}").into(), ..TaskSpec::clone(&spec) });
-                Item { spec, dependencies: Vec::new(), array: None }
-            })
-            .collect()
-    };
-    Submission { key: SubmissionKey(u128::from(array)), name: "bench".into(), items }
-}
-
-/// Ends at once whatever it is told to run.
-struct InstantWorker {
-    _outlet: Outlet<ToWorker>,
-}
-
-impl InstantWorker {
-    fn join(side: &Arc<Side>, name: &str, cores: u64) -> Self {
-        let node = NodeId::from(name);
-        let (of_outlet, side_of_outlet) = (node.clone(), Arc::downgrade(side));
-        let myself: Arc<Mutex<Option<Outlet<ToWorker>>>> = Arc::default();
-        let back = Arc::clone(&myself);
-        let outlet = Outlet::new(move |message| {
-            let (Some(side), Some(outlet)) = (side_of_outlet.upgrade(), back.lock().expect("lock").clone())
-            else {
-                return false;
-            };
-            if let ToWorker::Run { session, grants } = message {
-                let reports = grants
-                    .into_iter()
-                    .flat_map(|grant| {
-                        let (token, task) = (grant.token, grant.task);
-                        [
-                            Report { token, task, phase: Phase::Running { pid: 1 } },
-                            Report {
-                                token,
-                                task,
-                                phase: Phase::Ended {
-                                    outcome: AttemptOutcome::Exited(0),
-                                    usage: Usage::default(),
-                                },
-                            },
-                        ]
-                    })
-                    .collect();
-                hear_worker(&side, &of_outlet, FromWorker::Reports { session, reports }, &outlet);
-            }
-            true
-        });
-        *myself.lock().expect("lock") = Some(outlet.clone());
-        let registration = Registration {
-            node: node.clone(),
-            incarnation: Incarnation(1),
-            boot: "b".into(),
-            capacity: Resources::cpus(cores * 1000),
-            labels: Vec::new(),
-            version: "0".into(),
-            inventory: Vec::new(),
-        };
-        hear_worker(side, &node, FromWorker::Register(registration), &outlet);
-        let _ = NodeSession(0);
-        Self { _outlet: outlet }
-    }
+    log.settle().expect("durable");
+    start.elapsed()
 }

@@ -58,10 +58,19 @@ fn ended(outcome: anyhow::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("crabd: {error:#}");
+            eprintln!("crabd: {}", told(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The error with its causes, each said once: many say their cause themselves.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |told, cause| match cause.to_string() {
+        cause if told.is_empty() => cause,
+        cause if told.ends_with(&cause) => told,
+        cause => format!("{told}: {cause}"),
+    })
 }
 
 async fn run(args: &Args) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@ mod damage;
 mod equal;
 mod fleet;
 mod history;
+mod leases;
 mod nothing_lost;
 mod order;
 mod refusals;

@@ -68,7 +68,8 @@ fn every_promise_is_kept_on_fresh_histories() {
         return;
     }
     let count = from_environment("CRAB_SEEDS").unwrap_or(FRESH_SEEDS);
-    let first = from_environment("CRAB_FIRST_SEED").unwrap_or_else(|| actors::clock::Clock::system().wall().0);
+    let first =
+        from_environment("CRAB_FIRST_SEED").unwrap_or_else(|| actors::clock::Clock::system().wall().0);
     let complaints = complaints(first, count);
     assert!(complaints.is_empty(), "{complaints}");
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use policy::event::{Event, SchedulerEvent};
 use policy::id::NodeId;
 use policy::lease::{BadTerms, LeaseTerms};
 use supervision::supervisor::StartError;
@@ -143,6 +144,8 @@ impl Head {
     /// Stops its actors in order, makes everything durable and lets go of the directory.
     pub async fn stop(mut self) -> Ending {
         let ending = self.tree.stop().await;
+        // Nobody writes any more: this is the last record of this reign.
+        self.side.log.append(&Event::Scheduler(SchedulerEvent::Stopped), 0, 0);
         self.side.log.close();
         ending
     }

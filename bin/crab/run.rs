@@ -1,6 +1,7 @@
 //! `crab run`: submits, shows how it goes, and ends as the work did.
 
 mod command;
+mod doubt;
 mod interrupt;
 mod live;
 mod plan;
@@ -22,6 +23,7 @@ use crate::cli::screen::Screen;
 use crate::cli::session::{Opened, Session};
 use crate::cli::submit::BUSY_PATIENCE;
 use crate::cli::{json, text, work};
+use doubt::Doubt;
 use interrupt::{Interrupts, Told};
 use plan::Plan;
 use progress::Progress;
@@ -117,6 +119,7 @@ async fn follow(
     let mut watch = client.events(running.first_event, EventFilter::Graph(running.graph));
     let mut redraw = interval(REDRAW);
     redraw.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut doubt = Doubt::new();
     loop {
         if progress.seems_ended() {
             let row = client.wait(running.graph, Some(Duration::ZERO)).await?;
@@ -142,6 +145,7 @@ async fn follow(
                 Seen::Record(record) => view.event(screen, progress, &record)?,
                 Seen::Gap { .. } => progress.correct(&client.graph(running.graph).await?.tasks),
             },
+            why = doubt.next(client, running.graph) => view.note(screen, &why),
             _ = redraw.tick(), if view.is_live() => view.redraw(progress),
         }
     }

@@ -2,7 +2,7 @@
 
 use actors::client::Client;
 use actors::client::error::target_text;
-use actors::wire::client::Target;
+use actors::wire::client::{Found, Target};
 use policy::id::{GraphId, TaskId};
 
 use crate::cli::exit::{NotFound, Usage};
@@ -15,7 +15,7 @@ pub(crate) async fn find(client: &Client, wanted: &str) -> anyhow::Result<Target
     if let Some(target) = parse(wanted) {
         return Ok(target);
     }
-    let found = client.find(wanted).await?;
+    let found = own_graphs(client, client.find(wanted).await?).await?;
     match &found[..] {
         [] => Err(NotFound(format!("nothing is called {wanted:?}; `crab list` shows the graphs")).into()),
         [one] => Ok(one.target),
@@ -30,6 +30,35 @@ pub(crate) async fn find(client: &Client, wanted: &str) -> anyhow::Result<Target
             Err(Usage(text).into())
         }
     }
+}
+
+/// Without the tasks that are all of a graph of the same name, as those of a single command are: the graph
+/// stands for them.
+async fn own_graphs(client: &Client, found: Vec<Found>) -> anyhow::Result<Vec<Found>> {
+    let named = |graph: GraphId| found.iter().any(|found| found.target == Target::Graph(graph));
+    let mut kept = Vec::with_capacity(found.len());
+    for one in &found {
+        let stands = match one.target {
+            Target::Task(TaskId(first)) if named(GraphId(first)) => {
+                is_all(client, GraphId(first), one).await?
+            }
+            Target::Task(_) | Target::Graph(_) => false,
+        };
+        if !stands {
+            kept.push(one.clone());
+        }
+    }
+    Ok(kept)
+}
+
+/// Whether the graph's last task belongs to this item, which is the graph's first.
+async fn is_all(client: &Client, graph: GraphId, first: &Found) -> anyhow::Result<bool> {
+    let tasks = client.graph(graph).await?.tasks.total();
+    let last = client.task(TaskId(graph.0 + tasks.saturating_sub(1))).await?;
+    Ok(match last.array_index {
+        Some(index) => *last.row.name == format!("{}[{index}]", first.name),
+        None => tasks == 1,
+    })
 }
 
 /// Finds a task. A graph of one task stands for it.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use actors::config::Config;
+use actors::link::preamble::{MAX_NAME_BYTES, is_name};
 use actors::taskfile::quantity;
 use actors::worker::capacity::{MEMORY_RESERVE_BYTES, detect};
 use anyhow::Context;
@@ -79,6 +80,12 @@ impl Settings {
         let data_dir = args.data_dir.clone().or_else(actors::client::default_data_dir);
         let data_dir = data_dir.context("no home directory: name a data directory with --data-dir DIR")?;
         let name = args.name.clone().or_else(|| config.daemon.name.clone()).map_or_else(host_name, Ok)?;
+        if !is_name(&name) {
+            anyhow::bail!(
+                "the name {name:?} must be at most {MAX_NAME_BYTES} of a-z 0-9 . _ -, beginning with a letter or \
+                 digit: name this machine with --name NAME"
+            );
+        }
         let join = args.join.clone().or_else(|| config.daemon.join.clone());
         let listen = args.listen.or(config.daemon.listen).filter(|_| args.join.is_none());
         if join.is_some() && listen.is_some() {

@@ -16,12 +16,10 @@ fn fields(object: &Value, wanted: &[&str]) {
 }
 
 const GRAPH: &[&str] = &["v", "graph", "name", "submitted", "ended", "duration_s", "tasks"];
-const TASK: &[&str] = &[
-    "v", "task", "graph", "name", "state", "priority", "tenant", "attempts", "node", "since", "outcome",
-];
-const NODE: &[&str] = &[
-    "v", "node", "health", "capacity", "allocated", "running", "staged", "heard", "labels", "version",
-];
+const TASK: &[&str] =
+    &["v", "task", "graph", "name", "state", "priority", "tenant", "attempts", "node", "since", "outcome"];
+const NODE: &[&str] =
+    &["v", "node", "health", "capacity", "allocated", "running", "staged", "heard", "labels", "version"];
 
 #[test]
 fn every_command_writes_the_json_that_is_documented() {
@@ -34,7 +32,20 @@ fn every_command_writes_the_json_that_is_documented() {
     fields(&json(&["wait", "t1"], 0)[0], TASK);
     fields(&json(&["list"], 0)[0], GRAPH);
     let status = json(&["status"], 0).remove(0);
-    let overview = ["v", "name", "version", "started", "epoch", "last_event", "graphs", "tasks", "queued", "awake", "warnings", "nodes"];
+    let overview = [
+        "v",
+        "name",
+        "version",
+        "started",
+        "epoch",
+        "last_event",
+        "graphs",
+        "tasks",
+        "queued",
+        "awake",
+        "warnings",
+        "nodes",
+    ];
     fields(&status, &overview);
     assert_eq!((&status["epoch"], &status["tasks"]["succeeded"]), (&1.into(), &1.into()));
     let of_graph = json(&["status", "g1"], 0);
@@ -72,6 +83,24 @@ fn a_graph_shows_its_own_tasks_and_no_others() {
     let some = place.run(&["status", "g5", "--json", "--limit", "3"]).expect(0).json();
     assert_eq!(some.len(), 1 + 3);
     assert_eq!(place.run(&["status", "g5", "--json", "--state", "failed"]).expect(0).json().len(), 1);
+}
+
+#[test]
+fn a_single_command_or_array_can_be_called_by_its_name() {
+    let place = Place::new();
+    let _daemon = place.single("2");
+    place.run(&["submit", "--wait", "--name", "one", "--", "echo", "hi"]).expect(0);
+    place.run(&["submit", "--wait", "--name", "many", "--array", "1-3", "--", "true"]).expect(0);
+    assert_eq!(place.run(&["logs", "one"]).expect(0).text(), "hi\n");
+    place.run(&["wait", "one", "many"]).expect(0);
+    place.run(&["status", "many"]).expect(0);
+    place.run(&["show", "many"]).expect(2).says(&["g2 has 3 tasks"]);
+    let text = "name = \"same\"\n[task.same]\ncommand = [\"true\"]\n[task.other]\ncommand = [\"true\"]\n";
+    let file = place.file("graph.toml", text).display().to_string();
+    place.run(&["submit", "--wait", &file]).expect(0);
+    place.run(&["show", "same"]).expect(2).says(&["graph g5, task t5"]);
+    place.run(&["submit", "--wait", "--name", "one", "--", "true"]).expect(0);
+    place.run(&["logs", "one"]).expect(2).says(&["graph g7, graph g1"]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::support::waiting::{SOON, until_true};
 
 /// The log's last segment.
 fn segment(place: &Place) -> PathBuf {
-    let entries = fs::read_dir(place.data().join("log")).expect("there is a log");
+    let entries = fs::read_dir(place.data().join("scheduler/log")).expect("there is a log");
     let paths = entries.map(|entry| entry.expect("it can be read").path());
     let segments = paths.filter(|path| path.extension().is_some_and(|is| is == "segment"));
     segments.max().expect("there is a segment")
@@ -40,7 +40,7 @@ fn a_data_directory_that_cannot_be_used_is_named() {
     crabd(&format!("{file}/below")).says(&["data directory", &file]);
     crabd("/proc/nowhere").says(&["data directory", "/proc/nowhere"]);
     let deep = place.root().join("x".repeat(110)).display().to_string();
-    crabd(&deep).says(&["too long"]);
+    crabd(&deep).says(&["use a shorter data directory"]);
     if nix::unistd::geteuid().is_root() {
         println!("an unwritable directory is not tried: to root every directory is writable");
         return;
@@ -62,7 +62,9 @@ fn wrong_settings_are_refused_with_file_line_and_key() {
     refused("[lease]\ngrace = \"10ms\"\n", &["lease.grace", "at least"]);
     refused("[worker]\ncpus = \"many\"\n", &["many"]);
     refused("[daemon]\nlisten = \"here\"\n", &["listen"]);
-    run(&mut place.crabd(&["--config", "/no/such/file"])).expect(1).says(&["/no/such/file"]);
+    run(&mut place.crabd(&["--config", "/no/such/file"]))
+        .expect(1)
+        .says(&["/no/such/file: No such file or directory (os error 2)\n"]);
     run(&mut place.crabd(&["--listen", "nowhere"])).expect(2).says(&["--listen"]);
     run(&mut place.crabd(&["--join", "a:1", "--listen", "127.0.0.1:0"])).expect(2);
     run(&mut place.crabd(&["--name", "Not A Name!"])).expect(1).says(&["Not A Name!"]);
@@ -161,8 +163,7 @@ fn on_a_full_disk_nothing_is_acknowledged_and_all_goes_on_when_there_is_room() {
     let acknowledged = submits.into_iter().map(Running::end).filter(|ran| ran.code == Some(0)).count();
     until_true("all have ended", SOON, || {
         let status = place.run(&["status", "--json"]).expect(0).json();
-        status[0]["tasks"]["succeeded"].as_u64() > Some(acknowledged as u64)
-            && status[0]["graphs"] == 0
+        status[0]["tasks"]["succeeded"].as_u64() > Some(acknowledged as u64) && status[0]["graphs"] == 0
     });
     assert!(acknowledged > 0);
     assert!(daemon.stop().success());

@@ -23,7 +23,8 @@ fn a_graph_has_the_same_results_embedded_and_on_a_fleet() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("actors/examples");
     let example = |name: &str| examples.join(name).display().to_string();
     let mixed = alone.file("mixed.toml", MIXED).display().to_string();
-    let graphs = [(example("hello.toml"), 0), (example("diamond.toml"), 0), (example("array.toml"), 0), (mixed, 1)];
+    let graphs =
+        [(example("hello.toml"), 0), (example("diamond.toml"), 0), (example("array.toml"), 0), (mixed, 1)];
     for (file, code) in graphs {
         let here = results(&alone.run(&["run", "--json", &file]).expect(code).json());
         let there = results(&fleet.scheduler.run(&["run", "--json", &file]).expect(code).json());
@@ -40,7 +41,10 @@ fn results(events: &[Value]) -> Results {
     let first = |event: &Value| event["graph"].as_str().and_then(|graph| graph[1..].parse::<u64>().ok());
     let first = events.iter().find_map(first).expect("a graph");
     let mut results = Results::new();
-    for event in events.iter().filter(|event| event["event"] == "task.attempt-ended" || event["event"] == "task.finished") {
+    for event in events
+        .iter()
+        .filter(|event| event["event"] == "task.attempt-ended" || event["event"] == "task.finished")
+    {
         let number = event["task"].as_str().and_then(|task| task[1..].parse::<u64>().ok()).expect("a task");
         let result = results.entry(format!("{}", number - first)).or_default();
         let end = &event["outcome"];

@@ -63,6 +63,11 @@ impl Fleet {
         self.members[number].take().expect("it runs").kill();
     }
 
+    /// A worker that runs.
+    pub(crate) fn worker(&self, number: usize) -> &Daemon {
+        self.members[number].as_ref().expect("it runs")
+    }
+
     /// Stops all in order: the workers first.
     pub(crate) fn stop(&mut self) {
         for member in self.members.iter_mut().rev() {

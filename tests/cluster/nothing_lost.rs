@@ -16,6 +16,7 @@ use policy::task::{AttemptOutcome, Priority, RetryPolicy, TaskOutcome, TaskSpec}
 
 use super::fleet::Fleet;
 use super::history::{Story, all_records, stories};
+use crate::support::place::Place;
 use crate::support::waiting::until;
 
 const TASKS: u64 = 5_000;
@@ -65,6 +66,7 @@ fn every_acknowledged_task_ends_exactly_once_whatever_is_killed() {
     fleet.nothing_runs();
     report(seed, took, &stories);
     fleet.stop();
+    fleet.workers.iter().for_each(Place::wait_gone);
 }
 
 /// Submits each graph until it is acknowledged, and tells the graphs.
@@ -101,7 +103,8 @@ fn graph(number: u64, lines: &Path) -> Submission {
     Submission { key: random_key(), name: format!("graph{number}").into(), items }
 }
 
-fn task(number: u64, lines: &Path) -> Item {
+/// A task that ends at once, and leaves a line where it is a probe.
+pub(crate) fn task(number: u64, lines: &Path) -> Item {
     let probe = r#"echo "$CRAB_TASK $CRAB_TOKEN" >> "$LINES""#;
     let argv = match number % PROBE_EVERY {
         0 => vec!["/bin/sh".into(), "-c".into(), probe.into()],

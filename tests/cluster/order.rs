@@ -40,7 +40,9 @@ fn a_node_is_never_given_more_than_it_has() {
     let _daemon = place.daemon(&["--cpus", "3", "--resource", "licence=2", "--name", "one"]);
     place.run(&["submit", "--array", "1-10", "--cpus", "2", "--", "true"]).expect(0);
     place.run(&["submit", "--array", "1-10", "--cpus", "0.5", "--", "true"]).expect(0);
-    place.run(&["submit", "--array", "1-10", "--cpus", "0.1", "--resource", "licence=1", "--", "true"]).expect(0);
+    place
+        .run(&["submit", "--array", "1-10", "--cpus", "0.1", "--resource", "licence=1", "--", "true"])
+        .expect(0);
     place.run(&["wait", "g1", "g11", "g21"]).expect(0);
     // In the order of the log, which is that of the node's reports.
     let (mut cpu, mut licences) = (0_i64, 0_i64);
@@ -85,7 +87,10 @@ fn dependencies_come_first_and_what_depends_on_a_failure_is_skipped() {
     let id = |name: &str| rows.iter().find(|row| row["name"] == name).expect("it is there")["task"].clone();
     let task = |name: &str| id(name).as_str().expect("an id").to_owned();
     for needed in ["a[1]", "a[2]", "a[3]", "a[4]", "a[5]", "b"] {
-        assert!(place_of("task.attempt-ended", &task(needed)) < place_of("task.granted", &task("c")), "{needed}");
+        assert!(
+            place_of("task.attempt-ended", &task(needed)) < place_of("task.granted", &task("c")),
+            "{needed}"
+        );
     }
     assert_eq!(place_of("task.granted", &task("never")), None);
 }
@@ -134,13 +139,18 @@ fn on_one_slot_the_more_urgent_start_first() {
     let first = place.submit(&["--", "/bin/sh", "-c", "while [ ! -e go ]; do sleep 0.02; done"]);
     place.wait_state(&first, "running");
     for priority in ["low", "normal", "high", "critical"] {
-        place.run(&["submit", "--priority", priority, "--array", "1-3", "--name", priority, "--", "true"]).expect(0);
+        place
+            .run(&["submit", "--priority", priority, "--array", "1-3", "--name", priority, "--", "true"])
+            .expect(0);
     }
     place.file("go", "");
     place.run(&["wait", "low", "normal", "high", "critical"]).expect(0);
     let events = events(&place);
-    let order: Vec<String> =
-        tasks_of(&events, "task.granted").iter().skip(1).map(|task| place.show(task)["priority"].to_string()).collect();
+    let order: Vec<String> = tasks_of(&events, "task.granted")
+        .iter()
+        .skip(1)
+        .map(|task| place.show(task)["priority"].to_string())
+        .collect();
     // Time is shared, and the most urgent get most of it; who comes first of all is certain.
     let average = |priority: &str| {
         let places = order.iter().enumerate().filter(|(_, is)| is.contains(priority)).map(|(place, _)| place);
@@ -163,7 +173,7 @@ fn the_same_key_is_the_same_submission_also_after_a_restart() {
     let second = submit(&["--", "true"]).expect(0).json().remove(0);
     assert_eq!((&first["graph"], &first["repeated"]), (&second["graph"], &false.into()));
     assert_eq!(second["repeated"], true);
-    submit(&["--", "false"]).expect(7).says(&["key"]);
+    submit(&["--", "false"]).expect(1).says(&["the key was used for another submission, g1"]);
     daemon.kill();
     let _daemon = place.single("1");
     assert_eq!(submit(&["--", "true"]).expect(0).json()[0]["graph"], first["graph"]);

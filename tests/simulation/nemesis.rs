@@ -3,7 +3,7 @@
 use actors::log::disk::simulated::Fault as DiskFault;
 use fastrand::Rng;
 
-use super::world::{Core, Event, World};
+use super::world::{Core, Event, Planted, World};
 
 /// One thing that goes wrong.
 #[derive(Debug, Clone, Copy)]
@@ -79,12 +79,22 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// One that outlasts every lease, for the lie that only such a one shows.
+    fn long_cut(rng: &mut Rng, nodes: usize) -> Self {
+        Self::Cut { node: rng.usize(..nodes), cut: (true, true), length: rng.u64(18_000..30_000) }
+    }
+}
+
 /// Plans faults up to `until`, on average one every `pause` milliseconds.
 pub(super) fn plan(core: &mut Core, until: u64, pause: u64) {
     let mut rng = core.rng.fork();
     let mut at = rng.u64(500..5000);
     while at < until {
-        let fault = Fault::draw(&mut rng, core.nodes.len());
+        let fault = match core.nature.planted {
+            Planted::NoDeadline => Fault::long_cut(&mut rng, core.nodes.len()),
+            _ => Fault::draw(&mut rng, core.nodes.len()),
+        };
         core.plan_at(at, Event::Fault(fault));
         at += rng.u64(1..=2 * pause);
     }

@@ -1,1 +1,37 @@
-//! x
+//! The simulation is checked: lies of the world and changes of its histories must be noticed.
+
+use super::run::{Plan, run};
+use super::world::Planted;
+
+/// Seeds within which every lie must be noticed.
+const SEEDS: u64 = 40;
+
+/// Whether some seed in a world with this lie breaks one of these promises.
+fn is_noticed(planted: Planted, promises: &[&str]) -> bool {
+    (1..=SEEDS).any(|seed| {
+        let violations = run(seed, Plan::of(seed).with(planted)).violations();
+        violations.iter().any(|violation| promises.contains(&violation.promise))
+    })
+}
+
+#[test]
+fn a_disk_that_lies_is_noticed() {
+    assert!(is_noticed(Planted::DiskLies, &["I1"]));
+}
+
+#[test]
+fn a_host_that_does_not_enforce_its_deadline_is_noticed() {
+    assert!(is_noticed(Planted::NoDeadline, &["I5", "I9"]));
+}
+
+#[test]
+fn a_host_that_forgets_what_it_runs_is_noticed() {
+    assert!(is_noticed(Planted::Forgetful, &["I5", "I9"]));
+}
+
+#[test]
+fn every_change_of_a_good_history_is_noticed() {
+    let rich = run(1, Plan::of(1));
+    assert_eq!(rich.violations(), []);
+    assert_eq!(rich.history.surviving_mutants(), [""; 0]);
+}

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -51,16 +52,23 @@ impl Ran {
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Child,
-    out: Option<JoinHandle<Vec<u8>>>,
-    err: Option<JoinHandle<Vec<u8>>>,
+    out: Said,
+    err: Said,
+}
+
+/// What a stream has brought so far, and who reads it.
+#[derive(Debug)]
+struct Said {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
 }
 
 impl Running {
     pub(crate) fn start(command: &mut Command) -> Self {
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
-        let out = child.stdout.take().map(collect);
-        let err = child.stderr.take().map(collect);
+        let out = Said::collect(child.stdout.take().expect("it is piped"));
+        let err = Said::collect(child.stderr.take().expect("it is piped"));
         Self { child, out, err }
     }
 
@@ -73,16 +81,14 @@ impl Running {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).expect("it is there");
     }
 
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().expect("it is ours").is_some()
+    /// Standard error so far.
+    pub(crate) fn err(&self) -> String {
+        String::from_utf8_lossy(&self.err.so_far()).into_owned()
     }
 
     pub(crate) fn end(mut self) -> Ran {
         let status = wait(&mut self.child, COMMAND_DEADLINE);
-        let read = |stream: Option<JoinHandle<Vec<u8>>>| {
-            stream.and_then(|reader| reader.join().ok()).unwrap_or_default()
-        };
-        let (out, err) = (read(self.out.take()), read(self.err.take()));
+        let (out, err) = (self.out.all(), self.err.all());
         Ran { code: status.code(), out, err: String::from_utf8_lossy(&err).into_owned() }
     }
 }
@@ -104,12 +110,28 @@ pub(crate) fn wait(child: &mut Child, within: Duration) -> ExitStatus {
     until("a program ends", within, || child.try_wait().expect("it is ours"))
 }
 
-fn collect(mut stream: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
-    std::thread::spawn(move || {
-        let mut all = Vec::new();
-        let _ = stream.read_to_end(&mut all);
-        all
-    })
+impl Said {
+    fn collect(mut stream: impl Read + Send + 'static) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let into = Arc::clone(&bytes);
+        let reader = std::thread::spawn(move || {
+            let mut some = [0; 65_536];
+            while let Ok(read @ 1..) = stream.read(&mut some) {
+                into.lock().expect("nobody panics with it").extend_from_slice(&some[..read]);
+            }
+        });
+        Self { bytes, reader }
+    }
+
+    fn so_far(&self) -> Vec<u8> {
+        self.bytes.lock().expect("nobody panics with it").clone()
+    }
+
+    /// All of it. A grandchild may hold the stream open longer than the program lived: that is not waited for
+    /// beyond the deadline.
+    fn all(&self) -> Vec<u8> {
+        until("the streams are closed", COMMAND_DEADLINE, || self.reader.is_finished().then(|| self.so_far()))
+    }
 }
 
 /// Writes a file, whole.

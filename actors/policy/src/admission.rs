@@ -45,9 +45,7 @@ pub struct Problem {
 
 /// There is no room now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error(
-    "{waiting} tasks are waiting and {new} more would exceed the limit of {limit}; try again in {retry_after:?}"
-)]
+#[error("{waiting} tasks are waiting and {new} more would exceed the limit of {limit}")]
 pub struct Busy {
     /// Tasks that wait.
     pub waiting: u64,

@@ -237,8 +237,9 @@ const EVENTS_SCAN_LIMIT: usize = 20_000;
 /// Following what happens.
 impl Answerer {
     async fn events(&self, after: u64, filter: EventFilter, limit: u32, wait: Duration) -> Response {
-        let Ok(filter) = self.filter(filter).await else {
-            return Response::Refused("no such graph".into());
+        let filter = match self.filter(filter).await {
+            Ok(filter) => filter,
+            Err(refusal) => return refusal,
         };
         let mut durable = self.side.log.subscribe_durable();
         let deadline = tokio::time::Instant::now() + wait;

@@ -159,7 +159,8 @@ pub(crate) fn packet(body: &[u8]) -> Vec<u8> {
 }
 
 /// Whether a name may be used: see [`Hello::name`].
-pub(crate) fn is_name(name: &str) -> bool {
+#[must_use]
+pub fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     (1..=MAX_NAME_BYTES).contains(&name.len())
         && name.bytes().next().is_some_and(plain)

@@ -138,6 +138,9 @@ impl SchedulerActor {
 
     pub(super) fn retry(&mut self, target: Target, reply: Reply<Response>) {
         match target {
+            Target::Task(task) if self.graphs.entry(task).is_none() => {
+                reply.send(Response::NotFound(Target::Task(task)));
+            }
             Target::Task(task) => match self.graphs.may_retry(task) {
                 Ok(()) => {
                     self.wake(task, Purpose::Retry);

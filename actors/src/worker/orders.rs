@@ -21,10 +21,7 @@ impl Worker {
                 tokens.into_iter().for_each(|token| self.stop(token, StopReason::Cancel, me));
             }
             ToWorker::Forget { session, tokens } if self.is_now(session) => self.forget(tokens),
-            ToWorker::Reregister => {
-                self.session = None;
-                self.register();
-            }
+            ToWorker::Reregister => self.reregister(),
             ToWorker::ReadOutput { request, token, read } => self.read_output(request, token, read, me),
             // Of a session that is over.
             ToWorker::HeartbeatHeard { .. }
@@ -36,6 +33,14 @@ impl Worker {
 
     fn is_now(&self, session: NodeSession) -> bool {
         self.session == Some(session)
+    }
+
+    /// Without a session a registration is on its way already. Another one would end the session that it
+    /// brings, whose first message would ask for another one, and so on for ever.
+    fn reregister(&mut self) {
+        if self.session.take().is_some() {
+            self.register();
+        }
     }
 
     fn welcome(&mut self, session: NodeSession, epoch: Epoch, terms: LeaseTerms) {

@@ -8,6 +8,7 @@ use policy::id::{AttemptNumber, TaskId};
 use policy::submission::Submission;
 use policy::task::TaskOutcome;
 
+use super::doubt::Doubt;
 use super::interrupt::{Interrupts, Told};
 use super::{Running, start};
 use crate::cli::exit::Exit;
@@ -27,6 +28,7 @@ pub(super) async fn run(
     let task = running.graph.first_task();
     let client = &opened.client;
     let mut work = Box::pin(to_the_end(client, screen.clone(), &running));
+    let mut doubt = Doubt::new();
     let outcome = loop {
         tokio::select! {
             biased;
@@ -42,6 +44,7 @@ pub(super) async fn run(
                 }
             }
             outcome = &mut work => break outcome?,
+            why = doubt.next(client, running.graph) => screen.note(format_args!("crab: {why}")),
         }
     };
     if screen.json {

@@ -1,0 +1,133 @@
+//! The real daemon as a process of its own, in a directory of its own.
+
+use std::future::Future;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use actors::client::{COOKIE_NAME, Client, Endpoint};
+use policy::submission::Submission;
+use tempfile::TempDir;
+
+/// How long a start may take.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A daemon that runs until dropped.
+pub(crate) struct Daemon {
+    child: Child,
+    directory: TempDir,
+    arguments: Vec<&'static str>,
+}
+
+impl Daemon {
+    /// With a worker of two slots.
+    pub(crate) fn with_two_slots() -> Self {
+        let daemon = Self::start(vec!["--cpus", "2", "--memory", "1 GiB"]);
+        // The first process of all also starts the host.
+        let warm = super::work::array(super::work::spec(Path::new("/bin/true")), 20);
+        daemon.run(warm);
+        daemon
+    }
+
+    /// Without a worker.
+    pub(crate) fn without_worker() -> Self {
+        Self::start(vec!["--no-worker"])
+    }
+
+    fn start(arguments: Vec<&'static str>) -> Self {
+        let private = std::fs::Permissions::from_mode(0o700);
+        let directory = tempfile::Builder::new().prefix("crab-bench-").permissions(private).tempdir();
+        let directory = directory.expect("a directory");
+        let child = spawn(directory.path(), &arguments);
+        let daemon = Self { child, directory, arguments };
+        daemon.until_it_answers();
+        daemon
+    }
+
+    /// Kills it as `kill -9` does.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("gone");
+    }
+
+    /// Starts it again on what it has left.
+    pub(crate) fn start_again(&mut self) {
+        self.child = spawn(self.directory.path(), &self.arguments);
+    }
+
+    /// Where it keeps everything.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A client with a connection of its own.
+    pub(crate) fn client(&self) -> Client {
+        let directory = self.directory.path();
+        Client::connect_with_cookie(Endpoint::of_data_dir(directory), directory.join(COOKIE_NAME))
+    }
+
+    /// Submits and waits for the end: how long that took.
+    pub(crate) fn run(&self, submission: Submission) -> Duration {
+        block_on(async {
+            let client = self.client();
+            client.hello().await.expect("it answers");
+            let tasks: u64 = submission.items.iter().map(policy::event::Item::tasks).sum();
+            let start = Instant::now();
+            let submitted = client.submit(submission).await.expect("admitted");
+            let row = client.wait(submitted.graph, None).await.expect("it ends");
+            assert_eq!(row.tasks.succeeded, tasks, "{:?}", row.tasks);
+            start.elapsed()
+        })
+    }
+
+    /// What it holds in memory, in MB.
+    pub(crate) fn resident_mb(&self) -> f64 {
+        let pid = self.child.id().to_string();
+        let output = Command::new("ps").args(["-o", "rss=", "-p", &pid]).output().expect("ps runs");
+        let kib: f64 = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number");
+        kib * 1024.0 / 1e6
+    }
+
+    /// The command line, speaking to this daemon.
+    pub(crate) fn crab(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crab"));
+        command.env("CRAB_DATA_DIR", self.directory.path()).stdout(Stdio::null());
+        command
+    }
+
+    fn until_it_answers(&self) {
+        let start = Instant::now();
+        block_on(async {
+            while self.client().hello().await.is_err() {
+                assert!(start.elapsed() < START_PATIENCE, "the daemon does not answer");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // The process host ends by itself a little later.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(directory: &Path, arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_crabd"))
+        .args(["--name", "bench", "--data-dir"])
+        .arg(directory)
+        .args(arguments)
+        .env("CRAB_LOG", "warn")
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("the daemon starts")
+}
+
+/// Runs a client's part on one thread, as a command line does.
+pub(crate) fn block_on<R>(part: impl Future<Output = R>) -> R {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(part)
+}
