@@ -212,7 +212,7 @@ impl NodeActor {
     ) {
         match &self.outlet {
             Some(outlet) => self.readers.ask(outlet, token, read, reply),
-            None => reply.send(Err(OutputRefusal::Unreadable { reason: "the node is not connected".into() })),
+            None => reply.send(Err(OutputRefusal::Away { reason: "it is not connected".into() })),
         }
     }
 }

@@ -126,7 +126,7 @@ fn exit_codes_tell_what_happened() {
     }
     code(&["status", "g99999"], 4).says(&["g99999"]);
     code(&["events", "g99999"], 4);
-    code(&["retry", &slow], 1).says(&["has not ended"]);
+    code(&["retry", &slow], 1).says(&["only a failed or cancelled task can be tried again"]);
     code(&["nonsense"], 2);
     code(&["status", "--state", "bad"], 2).says(&["--state"]);
     code(&["--address", "127.0.0.1:1", "status"], 6).says(&["127.0.0.1:1"]);

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::support::place::Place;
+use crate::support::program::Running;
 use crate::support::waiting::{SOON, until_true};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -58,6 +59,18 @@ fn a_task_that_ends_while_no_daemon_runs_is_known_by_the_next() {
     let after = place.show(&task);
     assert_eq!((&after["outcome"]["exit_code"], &after["attempts"]), (&3.into(), &1.into()));
     assert_eq!(place.run(&["logs", &task]).expect(0).text(), expected());
+}
+
+#[test]
+fn a_command_line_that_waits_outlives_the_daemon_it_waits_for() {
+    let place = Place::new();
+    let daemon = place.single("1");
+    let run = Running::start(&mut place.crab(&["run", "--", "/bin/sh", "-c", &writer(&place)]));
+    until_true("half is written", SOON, || place.run(&["logs", "t1"]).text().contains("line 100\n"));
+    daemon.kill();
+    let _daemon = place.single("1");
+    place.file("go", "");
+    assert_eq!(run.end().expect(3).text(), expected());
 }
 
 #[test]

@@ -66,7 +66,13 @@ impl ClientError {
     /// Whether the same request may succeed when it is sent again, and has done no harm.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::NoAnswer { .. } | Self::Busy { .. })
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::NoAnswer { .. }
+                | Self::Busy { .. }
+                | Self::NoOutput(OutputRefusal::Busy { .. } | OutputRefusal::Away { .. })
+        )
     }
 
     pub(super) fn transport(place: String, why: TransportError) -> Self {

@@ -67,6 +67,8 @@ impl Follow {
                     self.complete = piece.complete;
                     return Ok(if piece.parts.is_empty() { None } else { Some(piece) });
                 }
+                // Who only wants what is there is told at once that it is not.
+                Err(error @ ClientError::NoOutput(_)) if wait.is_zero() => return Err(error),
                 Err(error) => self.patience.endure(&self.client, error).await?,
             }
         }

@@ -192,7 +192,7 @@ impl Answerer {
             Some(node) => node
                 .ask(wait + ACTOR_DEADLINE, question)
                 .await
-                .unwrap_or_else(|why| Err(OutputRefusal::Unreadable { reason: why.to_string().into() })),
+                .unwrap_or_else(|why| Err(OutputRefusal::Away { reason: why.to_string().into() })),
             None => Err(OutputRefusal::Gone),
         })
     }

@@ -35,7 +35,7 @@ impl Readers {
         if outlet.send(ToWorker::ReadOutput { request: self.last, token, read }) {
             self.waiting.insert(self.last, reply);
         } else {
-            reply.send(Err(OutputRefusal::Unreadable { reason: "the node cannot be reached".into() }));
+            reply.send(Err(OutputRefusal::Away { reason: "the connection is closing".into() }));
         }
     }
 
@@ -48,9 +48,7 @@ impl Readers {
     /// The worker they wait for is gone.
     pub(super) fn drop_all(&mut self) {
         for (_, reply) in self.waiting.drain() {
-            reply.send(Err(OutputRefusal::Unreadable {
-                reason: "the connection to the node was lost".into(),
-            }));
+            reply.send(Err(OutputRefusal::Away { reason: "the connection was lost".into() }));
         }
     }
 }

@@ -259,4 +259,10 @@ pub enum OutputRefusal {
         /// What the operating system said.
         reason: Box<str>,
     },
+    /// The node is not there now; it may come back.
+    #[error("the node that has the output cannot be reached: {reason}")]
+    Away {
+        /// What is known of it.
+        reason: Box<str>,
+    },
 }
