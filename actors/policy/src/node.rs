@@ -10,10 +10,13 @@ use crate::resources::Resources;
 
 /// Attempts longer than this are never staged: the turnaround that staging hides is about a thousandth.
 pub const STAGING_LIMIT_DURATION: Duration = Duration::from_millis(100);
-/// Staged attempts per running one: enough to cover one turnaround of the shortest tasks.
-pub const STAGED_PER_RUNNING: u32 = 4;
+/// What is staged should keep a slot busy for so long: from an end over two syncs of a busy disk to the next
+/// grant, several times over.
+pub const STAGED_DURATION: Duration = Duration::from_millis(20);
+/// Staged attempts per slot at the most, however short they are.
+pub const STAGED_PER_SLOT: u32 = 16;
 /// Staged attempts on one node at the most: what a lost node may delay.
-pub const STAGED_LIMIT: u32 = 64;
+pub const STAGED_LIMIT: u32 = 256;
 /// Weight of the newest duration in the moving average, as a divisor.
 const AVERAGE_WEIGHT: u32 = 8;
 
@@ -82,15 +85,14 @@ impl Pace {
         });
     }
 
-    /// How many attempts may be staged beside `running` ones.
+    /// How many attempts may be staged on a node that runs `slots` at once. What runs at this very moment
+    /// says little of that: the shortest have ended before anybody looks.
     #[must_use]
-    pub fn staged_limit(&self, running: u32) -> u32 {
-        match self.0 {
-            Some(average) if average <= STAGING_LIMIT_DURATION => {
-                running.max(1).saturating_mul(STAGED_PER_RUNNING).min(STAGED_LIMIT)
-            }
-            _ => 0,
-        }
+    pub fn staged_limit(&self, slots: u32) -> u32 {
+        let Some(average) = self.0.filter(|average| *average <= STAGING_LIMIT_DURATION) else { return 0 };
+        let lasting = STAGED_DURATION.as_nanos().checked_div(average.as_nanos());
+        let per_slot = lasting.and_then(|lasting| u32::try_from(lasting).ok()).unwrap_or(STAGED_PER_SLOT);
+        slots.max(1).saturating_mul(per_slot.clamp(1, STAGED_PER_SLOT)).min(STAGED_LIMIT)
     }
 }
 
@@ -133,10 +135,23 @@ mod tests {
         let mut pace = Pace::default();
         assert_eq!(pace.staged_limit(2), 0);
         pace.observe(Duration::from_millis(1));
-        assert_eq!(pace.staged_limit(2), 8);
+        assert_eq!(pace.staged_limit(2), 2 * STAGED_PER_SLOT);
         for _ in 0..3 {
             pace.observe(Duration::from_secs(1));
         }
         assert_eq!(pace.staged_limit(2), 0);
+    }
+
+    #[test]
+    fn the_shorter_the_tasks_the_more_are_staged_within_limits() {
+        let staged = |average: Duration, slots| {
+            let mut pace = Pace::default();
+            pace.observe(average);
+            pace.staged_limit(slots)
+        };
+        assert_eq!(staged(Duration::ZERO, 0), STAGED_PER_SLOT, "none runs at this moment");
+        assert_eq!(staged(Duration::from_millis(5), 3), 12);
+        assert_eq!(staged(STAGING_LIMIT_DURATION, 3), 3, "one each hides the turnaround");
+        assert_eq!(staged(Duration::ZERO, 1000), STAGED_LIMIT);
     }
 }

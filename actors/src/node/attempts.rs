@@ -20,6 +20,9 @@ use crate::wire::fleet::{Grant, Phase, ToWorker};
 /// reported and not yet been told to forget.
 const CLOSED_LIMIT: usize = 4096;
 
+/// A core, in the unit of resources.
+const CORE_MILLIS: u64 = 1000;
+
 /// Bytes of specifications in one `Run` message, well below a frame.
 const RUN_BYTES_LIMIT: usize = 256 * 1024;
 
@@ -336,12 +339,13 @@ impl Attempts {
     }
 
     pub(super) fn room(&self, pace: &Pace) -> Room {
-        let running = u32::try_from(self.slots.running()).unwrap_or(u32::MAX);
+        let capacity = self.slots.capacity().clone();
+        let cores = u32::try_from(capacity.cpu_millis / CORE_MILLIS).unwrap_or(u32::MAX);
         let mut room = Room {
-            capacity: self.slots.capacity().clone(),
             free: self.slots.free().clone(),
             staged: self.staged(),
-            staged_limit: pace.staged_limit(running),
+            staged_limit: pace.staged_limit(cores.max(self.running())),
+            capacity,
         };
         for (_, need) in &self.reserved {
             room.take(need);
