@@ -6,11 +6,7 @@
 //! what is missing, is in `benches/README.md`.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a benchmark that cannot run ends with the reason"
-)]
+#![expect(clippy::expect_used, reason = "a benchmark that cannot run ends with the reason")]
 #![expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
