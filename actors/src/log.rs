@@ -124,7 +124,7 @@ impl Log {
         &self.shared().opening
     }
 
-    /// Appends an event: after which record (0 for none), in which flow (0 where it starts here). Does not
+    /// Appends an event: after which record (0 for none), in which flow (0 for none). Does not
     /// wait for the disk. A log that is closed or broken gives out numbers, but nothing becomes of them.
     ///
     /// # Panics

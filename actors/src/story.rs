@@ -101,7 +101,7 @@ pub struct ItemRecord {
     pub item: Arc<Item>,
     /// The record's own number.
     pub number: u64,
-    /// The number of the graph's first record.
+    /// The flow it belongs to: its graph's number.
     pub correlation: u64,
     /// When it was submitted.
     pub at: policy::time::Timestamp,

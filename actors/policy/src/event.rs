@@ -20,7 +20,7 @@ pub struct Record {
     pub at: Timestamp,
     /// The record that led to this one; 0 where none did.
     pub cause: u64,
-    /// The first record of the flow; 0 where it starts here.
+    /// The flow it belongs to, by the number of its graph; 0 for what belongs to none.
     pub correlation: u64,
     /// What happened.
     pub event: Event,

@@ -193,7 +193,8 @@ impl Answerer {
                 .ask(wait + ACTOR_DEADLINE, question)
                 .await
                 .unwrap_or_else(|why| Err(OutputRefusal::Away { reason: why.to_string().into() })),
-            None => Err(OutputRefusal::Gone),
+            // It has not come back since the scheduler was started.
+            None => Err(OutputRefusal::Away { reason: "it is not connected".into() }),
         })
     }
 
@@ -263,7 +264,10 @@ impl Answerer {
     async fn filter(&self, filter: EventFilter) -> Result<Wanted, Response> {
         Ok(match filter {
             EventFilter::All => Wanted::All,
-            EventFilter::Task(task) => Wanted::Tasks(task.0..task.0 + 1),
+            EventFilter::Task(task) => match self.ask(|reply| SchedulerMessage::Row { task, reply }).await? {
+                Some(_) => Wanted::Tasks(task.0..task.0 + 1),
+                None => return Err(Response::NotFound(Target::Task(task))),
+            },
             EventFilter::Graph(graph) => {
                 match self.ask(|reply| SchedulerMessage::Graph { graph, reply }).await? {
                     Response::Graph(row) => Wanted::Tasks(graph.0..graph.0 + row.tasks.total()),

@@ -27,7 +27,7 @@ impl Batch {
         Self::default()
     }
 
-    /// Adds an event: after which record (0 for none), in which flow (0 where it starts here).
+    /// Adds an event: after which record (0 for none), in which flow (0 for none).
     pub fn push(&mut self, event: &Event, cause: u64, correlation: u64) {
         codec::encode_into(event, &mut self.bytes);
         self.entries.push(Entry { end: self.bytes.len(), cause, correlation });
