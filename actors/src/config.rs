@@ -13,6 +13,8 @@ use policy::graph::Retention;
 use policy::lease::{BadTerms, LeaseTerms};
 use serde::{Deserialize, Deserializer};
 
+use crate::log::LogLimits;
+use crate::log::disk::Durability;
 use crate::taskfile::quantity;
 
 /// How much of everything the scheduler side takes on.
@@ -71,6 +73,8 @@ pub struct DaemonConfig {
     pub listen: Option<SocketAddr>,
     /// The scheduler of another machine, whose worker this one is.
     pub join: Option<String>,
+    /// What "on disk" means: `full`, `barrier` or `os`.
+    pub durability: Option<Durability>,
 }
 
 /// `[lease]`: see `policy::lease` for what each must be.
@@ -259,6 +263,13 @@ impl Config {
         }
     }
 
+    /// How the log is kept.
+    #[must_use]
+    pub fn log(&self) -> LogLimits {
+        let usual = LogLimits::default();
+        LogLimits { durability: self.daemon.durability.unwrap_or(usual.durability), ..usual }
+    }
+
     /// How much the scheduler side takes on.
     #[must_use]
     pub fn limits(&self) -> Limits {
@@ -304,6 +315,8 @@ mod tests {
         assert!(error.contains("\"soon\" must be a length of time"), "{error}");
         let error = read("[lease]\nttl = \"4s\"\n").expect_err("too short");
         assert!(error.contains("at least three heartbeats"), "{error}");
+        let error = read("[daemon]\ndurability = \"most\"\n").expect_err("no such durability");
+        assert!(error.contains("`most`") && error.contains("`barrier`"), "{error}");
         let error = read("[limits]\nwaiting_tasks = 0\n").expect_err("nothing could be taken in");
         assert_eq!(error, "limits.waiting_tasks = 0 must be at least 1");
     }

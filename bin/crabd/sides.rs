@@ -11,7 +11,6 @@ use actors::link::cluster::Cluster;
 use actors::link::listener::{Identity, Listener, ListenerArgs, ListenerMessage};
 use actors::link::preamble::PROTOCOLS;
 use actors::link::{self, Cookie, Dial, Endpoint, Hello, Purpose, Role};
-use actors::log::LogLimits;
 use actors::machine::{Machine, MachineOptions};
 use actors::output::retention::Retention;
 use actors::output::spool::OutputLimits;
@@ -100,7 +99,7 @@ async fn head(settings: &Settings, incarnation: Incarnation, clock: Clock) -> an
         clock,
         terms: settings.config.terms(),
         limits: settings.config.limits(),
-        log: LogLimits::default(),
+        log: settings.config.log(),
     };
     let head = Head::start(options, |side, gateway| {
         let door = SchedulerDoor::new(side, gateway);

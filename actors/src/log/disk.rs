@@ -17,8 +17,11 @@ pub use simulated::SimulatedDisk;
 pub use system::SystemDisk;
 
 /// What "durable" means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, EnumString, Display, IntoStaticStr)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, EnumString, Display, IntoStaticStr, serde::Deserialize,
+)]
 #[strum(serialize_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
 pub enum Durability {
     /// It survives the loss of power: `fdatasync`, on macOS `F_FULLFSYNC`, tens of milliseconds on Apple's disks.
     #[default]
