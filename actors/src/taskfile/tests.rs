@@ -10,7 +10,7 @@ use super::*;
 
 fn context() -> Context {
     Context {
-        directory: "/work/repo".into(),
+        directory: "/srv/repo".into(),
         name: "build".into(),
         tenant: "ann".into(),
         key: SubmissionKey(7),
@@ -61,7 +61,7 @@ fn tasks_stand_in_the_order_of_the_file_and_take_the_defaults() {
     let spec = &test.spec;
     assert_eq!((&*spec.name, &*spec.tenant, spec.priority), ("test", "ann", Priority::High));
     assert_eq!(spec.argv, ["cargo".into(), "test".into()]);
-    assert_eq!(spec.directory, Some("/work/repo".into()));
+    assert_eq!(spec.directory, Some("/srv/repo".into()));
     assert_eq!(spec.environment, [("RUST_LOG".into(), "info".into()), ("JOBS".into(), "4".into())]);
     let resources = &spec.resources;
     assert_eq!((resources.cpu_millis, resources.memory_bytes, resources.gpu_slots), (500, 2 << 30, 1));
@@ -74,7 +74,7 @@ fn what_a_task_says_itself_goes_before_the_defaults() {
     let submission = read(NIGHTLY);
     let spec = &submission.items[1].spec;
     assert_eq!(spec.argv, ["/bin/sh".into(), "-c".into(), "make && make install".into()]);
-    assert_eq!((spec.directory.as_ref(), &*spec.tenant), (Some(&"/work/lib".into()), "bob"));
+    assert_eq!((spec.directory.as_ref(), &*spec.tenant), (Some(&"/srv/lib".into()), "bob"));
     assert_eq!((spec.timeout, spec.grace), (Some(Duration::from_secs(5400)), Duration::from_secs(10)));
     assert_eq!(spec.resources.named, [("disk".into(), 3), ("license".into(), 1)].into());
     assert_eq!((spec.retry.max_attempts, spec.retry.factor_percent), (5, 150));
