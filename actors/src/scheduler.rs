@@ -286,14 +286,7 @@ impl SchedulerActor {
     }
 
     fn seat(&self, task: TaskId) -> Option<Seat> {
-        let entry = self.graphs.entry(task)?;
-        Some(Seat {
-            task,
-            graph: entry.graph,
-            item: entry.spec_position,
-            index: entry.index,
-            last: entry.position,
-        })
+        self.graphs.entry(task).map(|entry| Seat::from(&entry))
     }
 }
 

@@ -3,8 +3,8 @@
 //!
 //! **Role.** Owns its attempts and their tokens (P2): nothing happens to a task but through its `Life`.
 //! **Decides with** `policy::lifecycle`. **Parent** tasks (dynamic, transient, sharded).
-//! **Hears** node: `Reported`, `Stop`-free facts; lease: `LeaseExpired`; scheduler, through the node: `Cancel`.
-//! **Tells** node: `Granted`, `Declined`, `StopAttempt`, `AttemptClosed`; scheduler: `AttemptOver`.
+//! **Hears** node: `Reported`, `Lost`; lease: `LeaseExpired`; scheduler, through the node: `Cancel`.
+//! **Tells** node: `Granted`, `Declined`, `StopAttempt`, `AttemptClosed`; scheduler: `Stepped`.
 //! **On crash** it is started again from its records in the log; a report it lost comes again with the
 //! node's next heartbeat.
 //! **Invariant.** What leaves the process (a grant, an acknowledgement) follows a record that is on disk.
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use policy::event::{Event, LogPosition, Next, TaskEvent};
-use policy::graph::Mark;
+use policy::graph::{EntryView, Mark};
 use policy::id::{AttemptNumber, GraphId, NodeId, NodeSession, TaskId, Token};
 use policy::lifecycle::AttemptEnd;
 use policy::task::{AttemptOutcome, LossReason, TaskOutcome, Usage};
@@ -62,7 +62,7 @@ impl Message for TaskMessage {
     }
 }
 
-/// What to do once a request is safely on disk; dropping it unused means the request came to nothing new.
+/// What to do once a request is safely on disk. Dropped unused it does nothing, and whoever waits asks again.
 pub struct Acknowledge(Option<Box<dyn FnOnce() + Send>>);
 
 impl Acknowledge {
@@ -118,6 +118,13 @@ pub struct Seat {
     pub index: u64,
     /// Where its own last record is; 0 where it has none.
     pub last: LogPosition,
+}
+
+impl From<&EntryView> for Seat {
+    fn from(entry: &EntryView) -> Self {
+        let EntryView { task, graph, index, spec_position: item, position: last, .. } = *entry;
+        Self { task, graph, item, index, last }
+    }
 }
 
 /// Why a task is woken.

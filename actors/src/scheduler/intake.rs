@@ -28,16 +28,10 @@ impl SchedulerActor {
             Err(refusal) => return reply.send(refusal),
         };
         let graph = GraphId(self.graphs.next_task().0);
-        let head = GraphHead {
-            name: Arc::clone(&submission.name),
-            key: submission.key,
-            items: u32::try_from(submission.items.len()).unwrap_or(u32::MAX),
-            tasks: submission.items.iter().map(Item::tasks).sum(),
-            digest,
-        };
+        let head = submission.head(digest);
         let appended = self.write(graph, &head, &submission.items);
         let items = submission.items.iter().zip(&shapes).zip(&appended[1..]);
-        let items = items.map(|((item, shape), appended)| shape_of(item, *shape, appended));
+        let items = items.map(|((item, shape), appended)| ItemShape::of(item, *shape, appended.position));
         let opening = Opening { graph, position: appended[0].position, at: appended[0].at, head: &head };
         let mut effects = no_effects();
         if let Err(malformed) = self.graphs.admit(&opening, items, &mut effects) {
@@ -69,7 +63,7 @@ impl SchedulerActor {
         }
         let counts = self.graphs.counts_of_all();
         let unended = counts.total() - counts.ended();
-        let tasks = submission.items.iter().map(Item::tasks).sum();
+        let tasks = submission.tasks();
         if let Err(busy) = admission::room(unended, tasks, &self.side.limits().admission) {
             return Err(Response::Busy { reason: busy.to_string().into(), retry_after: busy.retry_after });
         }
@@ -180,15 +174,3 @@ impl SchedulerActor {
 
 /// Tasks looked at in one go.
 const PAGE: usize = 1000;
-
-fn shape_of<'a>(item: &'a Item, shape: ShapeId, appended: &Appended) -> ItemShape<'a> {
-    ItemShape {
-        count: u32::try_from(item.tasks()).unwrap_or(u32::MAX),
-        priority: item.spec.priority,
-        shape,
-        first_index: item.array.map_or(0, |array| array.first),
-        parallel_limit: item.array.and_then(|array| array.parallel_limit),
-        dependencies: &item.dependencies,
-        position: appended.position,
-    }
-}

@@ -76,11 +76,12 @@ impl SchedulerActor {
 
     pub(super) fn rows(&self, filter: &TaskFilter, after: Option<TaskId>, limit: u32) -> Vec<RawRow> {
         let mut rows = Vec::new();
-        let graphs: Vec<_> = match filter.graph {
-            Some(graph) => self.graphs.view(graph).into_iter().collect(),
-            None => self.graphs.oldest(after).collect(),
-        };
-        for view in graphs {
+        let one = filter.graph.and_then(|graph| self.graphs.view(graph));
+        let all = filter.graph.is_none().then(|| self.graphs.oldest(after)).into_iter().flatten();
+        for view in one.into_iter().chain(all) {
+            if rows.len() >= limit as usize {
+                break;
+            }
             self.rows_of(&view, filter, after, (limit as usize, &mut rows));
         }
         rows
@@ -99,9 +100,7 @@ impl SchedulerActor {
         let mut from = (from.0 < end).then_some(from);
         while let Some(next) = from.filter(|_| rows.len() < limit) {
             let page = self.graphs.tasks(next, wanted(filter), limit - rows.len());
-            rows.extend(
-                page.tasks.iter().filter(|entry| passes(filter, entry.state)).map(|entry| self.raw(entry)),
-            );
+            rows.extend(page.tasks.iter().filter(|entry| passes(filter, entry.state)).map(Self::raw));
             from = page.next;
         }
     }
@@ -112,18 +111,11 @@ impl SchedulerActor {
         let is_ready = entry.state == TaskState::Ready;
         let need = self.shapes.need(entry.shape).filter(|_| is_ready);
         let waits_for = need.and_then(|need| self.dispatch.hindrance(need));
-        Some(RawRow { dependencies, waits_for, ..self.raw(&entry) })
+        Some(RawRow { dependencies, waits_for, ..Self::raw(&entry) })
     }
 
-    fn raw(&self, entry: &EntryView) -> RawRow {
-        let seat = Seat {
-            task: entry.task,
-            graph: entry.graph,
-            item: entry.spec_position,
-            index: entry.index,
-            last: entry.position,
-        };
-        RawRow { seat, state: entry.state, dependencies: Vec::new(), waits_for: None }
+    fn raw(entry: &EntryView) -> RawRow {
+        RawRow { seat: Seat::from(entry), state: entry.state, dependencies: Vec::new(), waits_for: None }
     }
 
     pub(super) fn known(&self) -> Known {

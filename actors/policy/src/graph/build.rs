@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::event::{GraphHead, LogPosition};
+use crate::event::{GraphHead, Item as SubmittedItem, LogPosition};
 use crate::graph::item::{Edges, Item, Rest};
 use crate::graph::pages::Pages;
 use crate::graph::state::Counts;
@@ -42,6 +42,23 @@ pub struct ItemShape<'a> {
     pub dependencies: &'a [u32],
     /// Where the record of its admission starts in the log.
     pub position: LogPosition,
+}
+
+impl<'a> ItemShape<'a> {
+    /// Of an item whose record starts at `position`, and whose tasks need `shape`. Admission allows fewer
+    /// tasks than the table can count; an item with more becomes one that [`Malformed`] names.
+    #[must_use]
+    pub fn of(item: &'a SubmittedItem, shape: ShapeId, position: LogPosition) -> Self {
+        Self {
+            count: u32::try_from(item.tasks()).unwrap_or(0),
+            priority: item.spec.priority,
+            shape,
+            first_index: item.array.map_or(0, |array| array.first),
+            parallel_limit: item.array.and_then(|array| array.parallel_limit),
+            dependencies: &item.dependencies,
+            position,
+        }
+    }
 }
 
 /// Why items do not make the graph their head announced. Admission refuses such graphs, so this is a log

@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
-use crate::event::{Event, GraphEvent, Item, LogPosition, Next, Record, SchedulerEvent, TaskEvent};
+use crate::event::{Event, GraphEvent, LogPosition, Next, Record, SchedulerEvent, TaskEvent};
 use crate::graph::Graphs;
 use crate::graph::build::{Builder, ItemShape, Malformed, Opening};
 use crate::graph::effects::{Closed, ClosedBy, Effects, Mark, Ready};
 use crate::graph::state::TaskState;
 use crate::id::{AttemptNumber, GraphId, NodeId, NodeSession, TaskId, Token};
-use crate::placement::{ShapeId, Shapes};
+use crate::placement::Shapes;
 use crate::task::TaskOutcome;
 use crate::time::Timestamp;
 
@@ -155,7 +155,7 @@ impl Replay {
             }
             GraphEvent::ItemAdmitted(item) => {
                 if let Some(builder) = self.building.get_mut(&graph) {
-                    builder.push(&item_shape(item, self.shapes.adopt(&item.spec.resources), position));
+                    builder.push(&ItemShape::of(item, self.shapes.adopt(&item.spec.resources), position));
                 } else {
                     self.unknown += 1;
                 }
@@ -217,18 +217,6 @@ impl Replay {
             TaskEvent::Finished(outcome) => graphs.ended(task, outcome.into(), mark, effects),
             TaskEvent::RetryAsked => graphs.retry(task, mark, effects),
         }
-    }
-}
-
-fn item_shape(item: &Item, shape: ShapeId, position: LogPosition) -> ItemShape<'_> {
-    ItemShape {
-        count: u32::try_from(item.tasks()).unwrap_or(0),
-        priority: item.spec.priority,
-        shape,
-        first_index: item.array.map_or(0, |array| array.first),
-        parallel_limit: item.array.and_then(|array| array.parallel_limit),
-        dependencies: &item.dependencies,
-        position,
     }
 }
 
