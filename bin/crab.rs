@@ -29,10 +29,8 @@ mod cli {
     mod tests;
 }
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
-
-use actors::process::protocol::HOST_ARGUMENT;
 
 use clap::{CommandFactory, Parser};
 
@@ -46,7 +44,7 @@ use cli::{cancel, events, list, logs, nodes, run, show, status, submit, wait};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    if let Some(directory) = host_directory() {
+    if let Some(directory) = actors::process::host::asked_for(std::env::args_os()) {
         return become_host(&directory);
     }
     let cli = Cli::parse();
@@ -62,12 +60,6 @@ fn main() -> ExitCode {
             exit.into()
         }
     }
-}
-
-/// The directory to be the process host of, where this program was started as that.
-fn host_directory() -> Option<PathBuf> {
-    let mut arguments = std::env::args_os().skip(1);
-    (arguments.next()? == HOST_ARGUMENT).then(|| arguments.next().map(PathBuf::from)).flatten()
 }
 
 #[expect(clippy::print_stderr, reason = "the host has no screen; its log is its standard error")]

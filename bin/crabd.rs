@@ -12,10 +12,9 @@ mod crabd {
 }
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use actors::process::protocol::HOST_ARGUMENT;
 use anyhow::Context;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
@@ -32,7 +31,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const USUAL_LOG: &str = "info,ractor=warn,ractor_cluster=warn,sled=warn";
 
 fn main() -> ExitCode {
-    if let Some(directory) = host_directory() {
+    if let Some(directory) = actors::process::host::asked_for(std::env::args_os()) {
         return ended(actors::process::host::main(&directory).map_err(Into::into));
     }
     let args = Args::parse();
@@ -45,12 +44,6 @@ fn main() -> ExitCode {
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     ended(runtime.context("starting the runtime").and_then(|runtime| runtime.block_on(run(&args))))
-}
-
-/// The directory to be the process host of, where this program was started as that.
-fn host_directory() -> Option<PathBuf> {
-    let mut arguments = std::env::args_os().skip(1);
-    (arguments.next()? == HOST_ARGUMENT).then(|| arguments.next().map(PathBuf::from)).flatten()
 }
 
 #[expect(clippy::print_stderr, reason = "the last words of a daemon that could not start")]

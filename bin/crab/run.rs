@@ -36,8 +36,10 @@ pub(crate) async fn run(session: &Session, screen: &mut Screen, args: Run) -> an
     let one_command = is_one_command(&args);
     // A wrong file is refused before anything is started for it.
     let submission = work::submission(args.work)?;
+    // Before anything is started that an interruption must take down again.
+    let interrupts = Interrupts::new()?;
     let opened = session.open().await?;
-    let done = submit_and_follow(&opened, screen, submission, one_command).await;
+    let done = submit_and_follow(&opened, screen, submission, (one_command, interrupts)).await;
     opened.stop().await;
     done
 }
@@ -46,7 +48,8 @@ pub(crate) async fn run(session: &Session, screen: &mut Screen, args: Run) -> an
 #[cfg(test)]
 pub(crate) async fn run_on(opened: &Opened, screen: &mut Screen, args: Run) -> anyhow::Result<Exit> {
     let one_command = is_one_command(&args);
-    submit_and_follow(opened, screen, work::submission(args.work)?, one_command).await
+    let interrupts = Interrupts::new()?;
+    submit_and_follow(opened, screen, work::submission(args.work)?, (one_command, interrupts)).await
 }
 
 fn is_one_command(args: &Run) -> bool {
@@ -57,9 +60,8 @@ async fn submit_and_follow(
     opened: &Opened,
     screen: &mut Screen,
     submission: Submission,
-    one_command: bool,
+    (one_command, interrupts): (bool, Interrupts),
 ) -> anyhow::Result<Exit> {
-    let interrupts = Interrupts::new()?;
     if one_command {
         Box::pin(command::run(opened, screen, submission, interrupts)).await
     } else {

@@ -18,15 +18,16 @@ mod recovery;
 mod server;
 mod spawner;
 
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::process::protocol::{HostDirectory, HostId};
+use crate::process::protocol::{HOST_ARGUMENT, HostDirectory, HostId};
 use machine::Machine;
 
 /// Files the host may have open: two pipes per attempt, a spool, and room.
@@ -69,6 +70,13 @@ pub fn main(directory: &Path) -> Result<(), HostError> {
     machine.end();
     drop(lock);
     Ok(())
+}
+
+/// The directory of which a program with these arguments is to be the host; `None` where it is to be itself.
+#[must_use]
+pub fn asked_for(arguments: impl IntoIterator<Item = OsString>) -> Option<PathBuf> {
+    let mut arguments = arguments.into_iter().skip(1);
+    (arguments.next()? == HOST_ARGUMENT).then(|| arguments.next().map(PathBuf::from)).flatten()
 }
 
 /// Makes the directories, for this user only.
