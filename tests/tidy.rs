@@ -87,7 +87,6 @@ rules! {
     bad [("actors/src/queue.rs", "/// For all.\nstruct A;\nconst WAITING_LIMIT: usize = 7;\n")];
     good [("actors/src/queue.rs", "/// Tasks: as many as fit.\npub const WAITING_LIMIT: usize = 7;\nconst KIND: u8 = 1;\n")];
 
-    every_setting_is_documented: code::undocumented_settings;
     bad [("actors/src/config.rs", "/// A\npub struct A {\n    pub b: u8,\n}\n")];
     good [("actors/src/config.rs", "/// A\npub struct A {\n    /// B, in seconds.\n    pub b: u8,\n}\n")];
 

@@ -1,50 +1,31 @@
 //! Every limit and every setting, typed, with its default and its reason.
 //!
 //! Read from TOML. A file that names what does not exist, or says what cannot be, is refused with the line,
-//! the key and what is allowed.
+//! the key and what is allowed. Each section has its file; what is common to them is in [`section`].
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+pub mod amount;
+pub mod daemon;
+pub mod lease;
+pub mod limits;
+mod origin;
+pub mod section;
+pub mod worker;
+
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use policy::admission::AdmissionLimits;
-use policy::graph::Retention;
 use policy::lease::{BadTerms, LeaseTerms};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
+pub use crate::config::limits::Limits;
+pub use crate::config::origin::{Origin, Shown};
+
+use crate::config::daemon::DaemonConfig;
+use crate::config::lease::LeaseConfig;
+use crate::config::limits::LimitsConfig;
+use crate::config::origin::Lines;
+use crate::config::section::{Section, Setting};
+use crate::config::worker::WorkerConfig;
 use crate::log::LogLimits;
-use crate::log::disk::Durability;
-use crate::taskfile::quantity;
-
-/// How much of everything the scheduler side takes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// What a submission may be.
-    pub admission: AdmissionLimits,
-    /// Task actors awake at once: each takes some 10 KB, so this is about 1 GB. Far above the attempts a
-    /// fleet of twenty machines runs at once.
-    pub awake_tasks: usize,
-    /// Different needs of resources at once: each is compared with each node in every round.
-    pub shapes: usize,
-    /// How much of what has ended is kept.
-    pub retention: Retention,
-    /// Bytes of closed segments of the log that are kept for those who follow events, beyond what snapshots
-    /// keep: a day of a busy fleet.
-    pub log_bytes: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            admission: AdmissionLimits::default(),
-            awake_tasks: 100_000,
-            shapes: 10_000,
-            retention: Retention::default(),
-            log_bytes: 1 << 30,
-        }
-    }
-}
 
 /// The largest configuration file, in bytes: a hundred times what a fleet needs.
 const FILE_LIMIT_BYTES: u64 = 1 << 20;
@@ -61,116 +42,9 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// What this machine has for tasks.
     pub worker: WorkerConfig,
-}
-
-/// `[daemon]`
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DaemonConfig {
-    /// The machine's name in the fleet; its host name where there is none.
-    pub name: Option<String>,
-    /// Where workers and clients of other machines may connect; nowhere where there is none.
-    pub listen: Option<SocketAddr>,
-    /// The scheduler of another machine, whose worker this one is.
-    pub join: Option<String>,
-    /// What "on disk" means: `full`, `barrier` or `os`.
-    pub durability: Option<Durability>,
-}
-
-/// `[lease]`: see `policy::lease` for what each must be.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LeaseConfig {
-    /// Between two heartbeats: 3 s.
-    pub heartbeat: Option<Length>,
-    /// How long a node may run on without being heard: 15 s.
-    pub ttl: Option<Length>,
-    /// What the scheduler waits on top: 2 s.
-    pub grace: Option<Length>,
-    /// How long before the end a node begins to kill: 1 s.
-    pub kill_margin: Option<Length>,
-}
-
-/// `[limits]`
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LimitsConfig {
-    /// Tasks that have not ended, in all.
-    pub waiting_tasks: Option<u64>,
-    /// Graphs that have ended and are kept.
-    pub kept_graphs: Option<usize>,
-    /// Tasks of such graphs.
-    pub kept_tasks: Option<u64>,
-    /// How long they are kept.
-    pub kept_for: Option<Length>,
-    /// How much of the log is kept for those who follow events.
-    pub log: Option<Size>,
-}
-
-/// `[worker]`
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct WorkerConfig {
-    /// Cores for tasks; all of the machine's where there is none.
-    pub cpus: Option<Cores>,
-    /// Memory for tasks; the machine's less 2 GiB where there is none.
-    pub memory: Option<Size>,
-    /// Slots of the GPU.
-    pub gpu: Option<u64>,
-    /// The site's own resources.
-    pub resources: BTreeMap<String, u64>,
-    /// What is said of this machine.
-    pub labels: BTreeMap<String, String>,
-    /// Variables that tasks inherit from the daemon, besides the usual ones.
-    pub pass_env: Vec<String>,
-}
-
-/// A length of time, written `90s` or `1h30m`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Length(pub Duration);
-
-/// A size, written `4 GiB`, or a number of bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size(pub u64);
-
-/// Cores in thousandths, written `8` or `0.5`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cores(pub u64);
-
-/// A text or a number, as a text.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Amount {
-    Text(String),
-    Whole(u64),
-    Broken(f64),
-}
-
-impl std::fmt::Display for Amount {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Text(text) => f.write_str(text),
-            Self::Whole(number) => number.fmt(f),
-            Self::Broken(number) => number.fmt(f),
-        }
-    }
-}
-
-macro_rules! amounts {
-    ($($name:ident: $read:path;)*) => {$(
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                let amount = Amount::deserialize(from)?.to_string();
-                $read(&amount).map(Self).map_err(|error| serde::de::Error::custom(format!("{amount:?} {error}")))
-            }
-        }
-    )*};
-}
-
-amounts! {
-    Length: quantity::duration;
-    Size: quantity::size;
-    Cores: quantity::cpus;
+    /// Where in the file each key stands.
+    #[serde(skip)]
+    lines: Lines,
 }
 
 /// Why a configuration is refused.
@@ -207,11 +81,11 @@ pub enum ConfigError {
     #[error("{key} = {value} must be {allowed}")]
     Range {
         /// The key.
-        key: &'static str,
+        key: String,
         /// Its value.
         value: String,
         /// What is allowed.
-        allowed: &'static str,
+        allowed: String,
     },
 }
 
@@ -231,61 +105,59 @@ impl Config {
             let reason = error.to_string().trim_end().to_owned();
             ConfigError::Wrong { path: path.to_owned(), reason }
         };
-        let config: Self = toml::from_str(&text).map_err(wrong)?;
+        let mut config: Self = toml::from_str(&text).map_err(wrong)?;
+        config.lines = Lines::of(path, &text);
         config.check()?;
         Ok(config)
     }
 
-    /// Whether every value is allowed.
+    /// Every section with the name it has in the file.
+    fn sections(&self) -> [(&'static str, &dyn Section); 4] {
+        [("daemon", &self.daemon), ("lease", &self.lease), ("limits", &self.limits), ("worker", &self.worker)]
+    }
+
+    /// Whether every value is allowed, and the values go together.
     ///
     /// # Errors
     /// The first that is not.
     pub fn check(&self) -> Result<(), ConfigError> {
-        self.terms().check()?;
-        let limits = self.limits();
-        if limits.admission.waiting_tasks == 0 {
-            let (key, allowed) = ("limits.waiting_tasks", "at least 1");
-            return Err(ConfigError::Range { key, value: "0".to_owned(), allowed });
-        }
+        self.sections().into_iter().try_for_each(|(name, section)| section.check(name))?;
+        self.lease.terms().check()?;
         Ok(())
+    }
+
+    /// Every key with its value and where that comes from.
+    #[must_use]
+    pub fn shown(&self) -> Vec<Shown> {
+        let mut settings: Vec<Setting> = Vec::new();
+        self.sections().into_iter().for_each(|(name, section)| section.settings(name, &mut settings));
+        settings.into_iter().map(|setting| self.lines.shown(setting)).collect()
     }
 
     /// How leases are timed.
     #[must_use]
     pub fn terms(&self) -> LeaseTerms {
-        let usual = LeaseTerms::default();
-        let or = |length: Option<Length>, usual: Duration| length.map_or(usual, |length| length.0);
-        LeaseTerms {
-            heartbeat: or(self.lease.heartbeat, usual.heartbeat),
-            ttl: or(self.lease.ttl, usual.ttl),
-            grace: or(self.lease.grace, usual.grace),
-            kill_margin: or(self.lease.kill_margin, usual.kill_margin),
-        }
+        self.lease.terms()
     }
 
     /// How the log is kept.
     #[must_use]
     pub fn log(&self) -> LogLimits {
-        let usual = LogLimits::default();
-        LogLimits { durability: self.daemon.durability.unwrap_or(usual.durability), ..usual }
+        LogLimits { durability: self.daemon.durability(), ..LogLimits::default() }
     }
 
     /// How much the scheduler side takes on.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        let mut limits = Limits::default();
-        let LimitsConfig { waiting_tasks, kept_graphs, kept_tasks, kept_for, log } = self.limits.clone();
-        limits.admission.waiting_tasks = waiting_tasks.unwrap_or(limits.admission.waiting_tasks);
-        limits.retention.graphs = kept_graphs.unwrap_or(limits.retention.graphs);
-        limits.retention.tasks = kept_tasks.unwrap_or(limits.retention.tasks);
-        limits.retention.age = kept_for.map_or(limits.retention.age, |length| length.0);
-        limits.log_bytes = log.map_or(limits.log_bytes, |size| size.0);
-        limits
+        self.limits.limits()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::amount::{Cores, Size};
     use super::*;
 
     fn read(text: &str) -> Result<Config, String> {
@@ -322,11 +194,37 @@ mod tests {
     }
 
     #[test]
+    fn every_key_is_shown_with_its_value_and_where_that_comes_from() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "[lease]\n\nttl = \"20s\"\n[worker]\nlabels = { rack = \"left\" }\n")
+            .expect("written");
+        let shown = Config::read(file.path()).expect("sound").shown();
+        let of = |key: &str| shown.iter().find(|shown| shown.key == key).expect("it is there");
+        assert_eq!((of("lease.ttl").value.as_str(), of("lease.ttl").usual.as_str()), ("\"20s\"", "\"15s\""));
+        assert_eq!(of("lease.ttl").origin, Origin::File { path: file.path().into(), line: 3 });
+        assert_eq!((of("lease.grace").value.as_str(), &of("lease.grace").origin), ("\"2s\"", &Origin::Usual));
+        assert_eq!(of("worker.labels").value, "{ \"rack\" = \"left\" }");
+        assert_eq!(of("daemon.name").value, "the host name");
+    }
+
+    #[test]
     fn the_readmes_example_is_sound_and_says_the_usual_values() {
         let readme = include_str!("../../README.md");
         let section = readme.split("## Configuration").nth(1).expect("it has the section");
         let example = section.split("```toml").nth(1).and_then(|rest| rest.split("```").next());
         let config = read(example.expect("it has an example")).expect("it is sound");
         assert_eq!((config.terms(), config.limits()), (LeaseTerms::default(), Limits::default()));
+    }
+
+    #[test]
+    fn the_readme_names_every_key() {
+        let readme = include_str!("../../README.md");
+        let missing: Vec<_> = Config::default()
+            .shown()
+            .into_iter()
+            .filter(|shown| !readme.contains(shown.key.rsplit('.').next().unwrap_or_default()))
+            .map(|shown| shown.key)
+            .collect();
+        assert_eq!(missing, [""; 0]);
     }
 }

@@ -26,7 +26,7 @@ use policy::admission::Problem;
 use policy::event::SubmissionKey;
 use policy::submission::Submission;
 
-pub use build::{DEFAULT_CPU_MILLIS, DEFAULT_GRACE, absolute, path_text, shell_argv};
+pub use build::{absolute, path_text, shell_argv};
 pub use fault::{FAULT_LIMIT, Fault, FileRefused};
 pub use field::{ARRAY_EXPECTED, array};
 pub use schema::schema;

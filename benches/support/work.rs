@@ -3,26 +3,17 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use policy::event::{ArraySpec, Item, SubmissionKey};
-use policy::resources::Resources;
 use policy::submission::Submission;
-use policy::task::{Priority, RetryPolicy, TaskSpec};
+use policy::task::TaskSpec;
 
 /// A task that takes one core and runs this.
 pub(crate) fn spec(program: &Path) -> TaskSpec {
     TaskSpec {
-        name: "t".into(),
-        argv: vec![program.to_str().expect("UTF-8").into()],
         directory: Some("/".into()),
-        environment: Vec::new(),
-        resources: Resources::cpus(1000),
-        priority: Priority::Normal,
         tenant: "bench".into(),
-        retry: RetryPolicy::default(),
-        timeout: None,
-        grace: Duration::from_secs(5),
+        ..TaskSpec::new("t", vec![program.to_str().expect("UTF-8").into()])
     }
 }
 
@@ -30,13 +21,13 @@ pub(crate) fn spec(program: &Path) -> TaskSpec {
 pub(crate) fn graph(items: Vec<Item>) -> Submission {
     static KEY: AtomicU64 = AtomicU64::new(1);
     let key = SubmissionKey(u128::from(KEY.fetch_add(1, Ordering::Relaxed)));
-    Submission { key, name: "bench".into(), items }
+    Submission::new(key, "bench", items)
 }
 
 /// So many tasks that differ by index only.
 pub(crate) fn array(spec: TaskSpec, count: usize) -> Submission {
     let array = Some(ArraySpec { first: 0, count: count as u64, parallel_limit: None });
-    graph(vec![Item { spec: Arc::new(spec), dependencies: Vec::new(), array }])
+    graph(vec![Item { array, ..Item::new(spec) }])
 }
 
 /// So many tasks with a name each.
@@ -62,5 +53,5 @@ pub(crate) fn layers(spec: &TaskSpec, layers: usize, width: usize) -> Submission
 
 fn item(spec: &TaskSpec, place: usize, dependencies: Vec<u32>) -> Item {
     let spec = Arc::new(TaskSpec { name: format!("t{place}").into(), ..spec.clone() });
-    Item { spec, dependencies, array: None }
+    Item { dependencies, ..Item::new(spec) }
 }

@@ -142,6 +142,9 @@ pub(crate) struct TaskOptions {
     /// Who is charged its share; you, where nobody is named
     #[arg(long)]
     pub(crate) tenant: Option<String>,
+    /// What sort of work it is, such as build: tasks of one kind are expected to fail alike
+    #[arg(long)]
+    pub(crate) kind: Option<String>,
     /// Cores, such as 2 or 0.5 [default: 1]
     #[arg(long, value_parser = quantity::cpus, value_name = "N")]
     pub(crate) cpus: Option<u64>,

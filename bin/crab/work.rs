@@ -6,12 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use actors::client::{key_of, random_key};
-use actors::taskfile::{self, DEFAULT_CPU_MILLIS, DEFAULT_GRACE, path_text};
+use actors::taskfile::{self, path_text};
 use anyhow::Context as _;
 use policy::event::Item;
 use policy::resources::Resources;
 use policy::submission::Submission;
-use policy::task::{RetryPolicy, TaskSpec};
+use policy::task::{DEFAULT_CPU_MILLIS, DEFAULT_GRACE, RetryPolicy, TaskSpec};
 use policy::text::OsText;
 
 use crate::cli::args::{TaskOptions, Work};
@@ -39,11 +39,7 @@ pub(crate) fn submission(work: Work) -> anyhow::Result<Submission> {
             let array = work.task.array;
             let spec = spec(work.task, work.argv, tenant.into())?;
             let name = Arc::clone(&spec.name);
-            Ok(Submission {
-                key,
-                name,
-                items: vec![Item { spec: Arc::new(spec), dependencies: Vec::new(), array }],
-            })
+            Ok(Submission::new(key, name, vec![Item { array, ..Item::new(spec) }]))
         }
     }
 }
@@ -53,6 +49,7 @@ fn option_given(options: &TaskOptions) -> Option<&'static str> {
     let given = [
         ("--name", options.name.is_some()),
         ("--priority", options.priority.is_some()),
+        ("--kind", options.kind.is_some()),
         ("--cpus", options.cpus.is_some()),
         ("--memory", options.memory.is_some()),
         ("--gpu", options.gpu.is_some()),
@@ -89,8 +86,6 @@ fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::
     let directory = options.directory.map_or_else(|| here.clone(), |directory| here.join(directory));
     let retry = RetryPolicy::default();
     Ok(TaskSpec {
-        name: options.name.map_or_else(|| program_name(&argv), Arc::from),
-        argv: argv.into_iter().map(|word| OsText::from(word.into_vec())).collect(),
         directory: Some(path_text(&directory)),
         environment: options.env.iter().map(|variable| self::variable(variable)).collect::<Result<_, _>>()?,
         resources: Resources {
@@ -104,6 +99,11 @@ fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::
         retry: RetryPolicy { max_attempts: options.retries.unwrap_or(0).saturating_add(1), ..retry },
         timeout: options.timeout,
         grace: options.grace.unwrap_or(DEFAULT_GRACE),
+        kind: options.kind.map(Arc::from),
+        ..TaskSpec::new(
+            options.name.map_or_else(|| program_name(&argv), Arc::from),
+            argv.into_iter().map(|word| OsText::from(word.into_vec())).collect(),
+        )
     })
 }
 

@@ -107,7 +107,8 @@ fn capacity(args: &Args, config: &Config) -> Resources {
     capacity.cpu_millis = cpus.unwrap_or(capacity.cpu_millis);
     capacity.memory_bytes = memory.unwrap_or(capacity.memory_bytes);
     capacity.gpu_slots = args.gpu.or(worker.gpu).unwrap_or(capacity.gpu_slots);
-    let named = worker.resources.iter().map(|(name, amount)| (name.as_str(), *amount));
+    let named =
+        worker.resources.iter().flat_map(|table| &table.0).map(|(name, amount)| (name.as_str(), *amount));
     let given = args.resources.iter().map(|(name, amount)| (name.as_str(), *amount));
     capacity.named = named.chain(given).map(|(name, amount)| (name.into(), amount)).collect();
     capacity

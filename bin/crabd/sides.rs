@@ -145,11 +145,18 @@ fn machine(
     clock: Clock,
 ) -> anyhow::Result<MachineOptions> {
     let worker = &settings.config.worker;
-    let inherited: Vec<&str> =
-        INHERITED.iter().copied().chain(worker.pass_env.iter().map(String::as_str)).collect();
+    let inherited: Vec<&str> = INHERITED
+        .iter()
+        .copied()
+        .chain(worker.pass_env.iter().flat_map(|list| &list.0).map(String::as_str))
+        .collect();
     let own = [("os", std::env::consts::OS), ("arch", std::env::consts::ARCH)];
     let own = own.into_iter().map(|(key, value)| (key.into(), value.into()));
-    let given = worker.labels.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into()));
+    let given = worker
+        .labels
+        .iter()
+        .flat_map(|table| &table.0)
+        .map(|(key, value)| (key.as_str().into(), value.as_str().into()));
     Ok(MachineOptions {
         node: NodeId::from(settings.name.as_str()),
         incarnation,

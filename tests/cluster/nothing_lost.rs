@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 use actors::client::{Client, ClientError, Endpoint, random_key};
 use policy::event::Item;
 use policy::id::{GraphId, TaskId};
-use policy::resources::Resources;
 use policy::submission::Submission;
-use policy::task::{AttemptOutcome, Priority, RetryPolicy, TaskOutcome, TaskSpec};
+use policy::task::{AttemptOutcome, TaskOutcome, TaskSpec};
 
 use super::fleet::Fleet;
 use super::history::{Story, all_records, stories};
@@ -100,7 +99,7 @@ async fn ended(client: &Client) -> Result<u64, ClientError> {
 
 fn graph(number: u64, lines: &Path) -> Submission {
     let items = (0..GRAPH).map(|place| task(number * GRAPH + place, lines)).collect();
-    Submission { key: random_key(), name: format!("graph{number}").into(), items }
+    Submission::new(random_key(), format!("graph{number}"), items)
 }
 
 /// A task that ends at once, and leaves a line where it is a probe.
@@ -111,18 +110,13 @@ pub(crate) fn task(number: u64, lines: &Path) -> Item {
         _ => vec!["/bin/true".into()],
     };
     let spec = TaskSpec {
-        name: format!("n{number}").into(),
-        argv,
         directory: Some("/".into()),
         environment: vec![("LINES".into(), lines.display().to_string().into())],
-        resources: Resources::cpus(1000),
-        priority: Priority::Normal,
         tenant: "test".into(),
-        retry: RetryPolicy::default(),
-        timeout: None,
         grace: Duration::from_secs(1),
+        ..TaskSpec::new(format!("n{number}"), argv)
     };
-    Item { spec: spec.into(), dependencies: Vec::new(), array: None }
+    Item::new(spec)
 }
 
 /// Kills at moments that the seed chooses, each when so many tasks have ended.

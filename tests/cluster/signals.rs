@@ -39,7 +39,7 @@ fn sigint_and_sigterm_while_tasks_run_end_with_success() {
 fn fifty() -> Submission {
     let array = Some(ArraySpec { first: 1, count: 50, parallel_limit: None });
     let item = Item { array, ..super::nothing_lost::task(0, std::path::Path::new("/dev/null")) };
-    Submission { key: random_key(), name: "fifty".into(), items: vec![item] }
+    Submission::new(random_key(), "fifty", vec![item])
 }
 
 #[test]

@@ -43,10 +43,6 @@ fn spec(rng: &mut Rng, name: String) -> TaskSpec {
         retryable_exit_codes: if rng.u32(..8) == 0 { vec![75] } else { Vec::new() },
     };
     TaskSpec {
-        name: name.into(),
-        argv: program.argv(),
-        directory: None,
-        environment: Vec::new(),
         resources: Resources {
             cpu_millis: 250 * rng.u64(1..=CPU_MILLIS / 250),
             memory_bytes: rng.u64(..4) << 30,
@@ -58,6 +54,7 @@ fn spec(rng: &mut Rng, name: String) -> TaskSpec {
         retry,
         timeout: (rng.u32(..4) == 0).then(|| Duration::from_millis(rng.u64(500..20_000))),
         grace: Duration::from_millis(rng.u64(0..3000)),
+        ..TaskSpec::new(name, program.argv())
     }
 }
 
@@ -73,10 +70,10 @@ fn submission(rng: &mut Rng, number: u64) -> Submission {
         let before = 0..u32::try_from(place).expect("few items");
         let dependencies = before.filter(|_| rng.u32(..3) == 0).collect();
         let spec = Arc::new(spec(rng, format!("g{number}-{place}")));
-        Item { spec, dependencies, array }
+        Item { dependencies, array, ..Item::new(spec) }
     });
     let items = items.collect();
-    Submission { key: SubmissionKey(u128::from(rng.u64(..))), name: format!("graph {number}").into(), items }
+    Submission::new(SubmissionKey(u128::from(rng.u64(..))), format!("graph {number}"), items)
 }
 
 /// One graph's client: submits at `at` milliseconds, insists until it knows, and later changes its mind.

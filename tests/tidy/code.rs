@@ -188,22 +188,6 @@ fn is_limit(line: &str) -> bool {
     })
 }
 
-pub(super) fn undocumented_settings(sources: &[Source]) -> Vec<String> {
-    let config = sources.iter().find(|source| source.path == "actors/src/config.rs");
-    let Some(config) = config else { return vec!["actors/src/config.rs is gone".to_owned()] };
-    let mut above = "";
-    let mut found = Vec::new();
-    for (number, line) in config.shipped_lines() {
-        let line = line.trim();
-        let item = ["pub const", "pub struct", "pub "].iter().any(|start| line.starts_with(start));
-        if item && !(above.starts_with("///") || above.starts_with("#[")) {
-            found.push(format!("{}:{number}: a setting without documentation", config.path));
-        }
-        above = line;
-    }
-    found
-}
-
 fn report(sources: &[Source], bad: impl Fn(&&Source) -> bool, why: &str) -> Vec<String> {
     sources.iter().filter(bad).map(|source| format!("{} {why}", source.path)).collect()
 }

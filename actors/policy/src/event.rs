@@ -104,6 +104,12 @@ pub struct ArraySpec {
 }
 
 impl Item {
+    /// One task that depends on nothing.
+    #[must_use]
+    pub fn new(spec: impl Into<Arc<TaskSpec>>) -> Self {
+        Self { spec: spec.into(), dependencies: Vec::new(), array: None }
+    }
+
     /// How many tasks it makes.
     #[must_use]
     pub fn tasks(&self) -> u64 {

@@ -8,6 +8,8 @@ mod shapes;
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::node::Room;
 use crate::resources::{Resources, Shortage};
 
@@ -26,12 +28,12 @@ pub struct Candidate<'a> {
 }
 
 /// Why one node does not run a task now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reason {
     /// It never can: its whole capacity is too small.
     TooSmall(Vec<Shortage>),
     /// It takes no work.
-    NotAccepting(&'static str),
+    NotAccepting(Box<str>),
     /// What is left is too little.
     Short(Vec<Shortage>),
     /// There would be room, but others wait there for theirs.
@@ -106,7 +108,7 @@ impl Candidate<'_> {
         let short = self.room.free.shortages(need);
         match self.accepting {
             _ if !too_small.is_empty() => Reason::TooSmall(too_small),
-            Err(why) => Reason::NotAccepting(why),
+            Err(why) => Reason::NotAccepting(why.into()),
             Ok(()) if short.is_empty() => Reason::Behind { staged: self.room.staged },
             Ok(()) => Reason::Short(short),
         }

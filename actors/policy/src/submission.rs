@@ -18,6 +18,12 @@ pub struct Submission {
 }
 
 impl Submission {
+    /// A graph of these items.
+    #[must_use]
+    pub fn new(key: SubmissionKey, name: impl Into<Arc<str>>, items: Vec<Item>) -> Self {
+        Self { key, name: name.into(), items }
+    }
+
     /// How many tasks it makes; the largest number where they are more than can be counted.
     #[must_use]
     pub fn tasks(&self) -> u64 {

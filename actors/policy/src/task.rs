@@ -41,6 +41,13 @@ pub enum Priority {
     Critical,
 }
 
+/// What a task needs where it says nothing: one core.
+pub const DEFAULT_CPU_MILLIS: u64 = 1000;
+/// Between the polite signal and the one that cannot be refused, where a task says nothing.
+pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
+/// Who is charged where nobody is named.
+pub const DEFAULT_TENANT: &str = "default";
+
 /// What one submitted task, or every member of an array, is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskSpec {
@@ -64,9 +71,29 @@ pub struct TaskSpec {
     pub timeout: Option<Duration>,
     /// Between the polite signal and the one that cannot be refused.
     pub grace: Duration,
+    /// What sort of work it is, such as `build`: tasks of one kind fail alike. `None` for no sort of its own.
+    pub kind: Option<Arc<str>>,
 }
 
 impl TaskSpec {
+    /// A task of one core that says nothing else of itself: what every other specification differs from.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>, argv: Vec<OsText>) -> Self {
+        Self {
+            name: name.into(),
+            argv,
+            directory: None,
+            environment: Vec::new(),
+            resources: Resources::cpus(DEFAULT_CPU_MILLIS),
+            priority: Priority::Normal,
+            tenant: DEFAULT_TENANT.into(),
+            retry: RetryPolicy::default(),
+            timeout: None,
+            grace: DEFAULT_GRACE,
+            kind: None,
+        }
+    }
+
     /// About how many bytes it takes when encoded: what varies, without the rest.
     #[must_use]
     pub fn approximate_bytes(&self) -> usize {

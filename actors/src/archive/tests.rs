@@ -1,12 +1,8 @@
 //! The archive against a log with small segments.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use policy::event::{GraphEvent, GraphHead, Item, SubmissionKey, TaskEvent};
 use policy::id::TaskId;
-use policy::resources::Resources;
-use policy::task::{Priority, RetryPolicy, TaskOutcome, TaskSpec};
+use policy::task::{TaskOutcome, TaskSpec};
 
 use super::*;
 use crate::clock::Clock;
@@ -16,19 +12,8 @@ const SMALL: LogLimits =
     LogLimits { segment_bytes: 4096, pending_bytes: 1 << 20, durability: crate::log::disk::Durability::Os };
 
 fn item(name: &str, argument_bytes: usize) -> Item {
-    let spec = TaskSpec {
-        name: name.into(),
-        argv: vec!["true".into(), "x".repeat(argument_bytes).into()],
-        directory: None,
-        environment: Vec::new(),
-        resources: Resources::cpus(1000),
-        priority: Priority::Normal,
-        tenant: "default".into(),
-        retry: RetryPolicy::default(),
-        timeout: None,
-        grace: Duration::from_secs(5),
-    };
-    Item { spec: Arc::new(spec), dependencies: Vec::new(), array: None }
+    let spec = TaskSpec::new(name, vec!["true".into(), "x".repeat(argument_bytes).into()]);
+    Item::new(spec)
 }
 
 /// Writes a graph of one task that is cancelled; where its records are.

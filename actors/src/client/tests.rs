@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex as Lock;
 
 use policy::event::{Event, GraphEvent, Item, Record, SubmissionKey};
-use policy::resources::Resources;
-use policy::task::{Priority, RetryPolicy, TaskSpec};
+use policy::task::TaskSpec;
 use policy::time::Timestamp;
 
 use super::transport::{BoxFuture, TransportError};
@@ -100,19 +99,11 @@ fn flaky(answer: impl Fn(Request) -> Response + Send + Sync + 'static) -> (Clien
 
 fn submission(tasks: usize, argument_bytes: usize) -> Submission {
     let spec = Arc::new(TaskSpec {
-        name: "a".into(),
-        argv: vec!["echo".into(), "x".repeat(argument_bytes).into()],
-        directory: None,
-        environment: Vec::new(),
-        resources: Resources::cpus(1000),
-        priority: Priority::Normal,
         tenant: "t".into(),
-        retry: RetryPolicy::default(),
-        timeout: None,
-        grace: Duration::from_secs(5),
+        ..TaskSpec::new("a", vec!["echo".into(), "x".repeat(argument_bytes).into()])
     });
-    let item = Item { spec, dependencies: Vec::new(), array: None };
-    Submission { key: SubmissionKey(1), name: "g".into(), items: vec![item; tasks] }
+    let item = Item::new(spec);
+    Submission::new(SubmissionKey(1), "g", vec![item; tasks])
 }
 
 fn graph_row(graph: u64, ended: bool) -> GraphRow {

@@ -383,26 +383,15 @@ impl Attempts {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use policy::id::{AttemptNumber, GraphId};
-    use policy::task::{AttemptOutcome, Priority, RetryPolicy, TaskSpec, Usage};
+    use policy::task::{AttemptOutcome, TaskSpec, Usage};
 
     use super::*;
 
     fn grant(token: u64, cores: u64) -> Box<Grant> {
-        let spec = TaskSpec {
-            name: "t".into(),
-            argv: vec!["true".into()],
-            directory: None,
-            environment: Vec::new(),
-            resources: Resources::cpus(cores * 1000),
-            priority: Priority::Normal,
-            tenant: "default".into(),
-            retry: RetryPolicy::default(),
-            timeout: None,
-            grace: Duration::from_secs(5),
-        };
+        let spec =
+            TaskSpec { resources: Resources::cpus(cores * 1000), ..TaskSpec::new("t", vec!["true".into()]) };
         Box::new(Grant {
             token: Token(token),
             task: TaskId(token),

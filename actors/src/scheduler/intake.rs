@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use policy::admission;
+use policy::demand::Demand;
 use policy::event::{Event, GraphEvent, GraphHead, Item};
 use policy::graph::{Cancelled, ItemShape, Opening, TaskState};
 use policy::id::{GraphId, TaskId};
@@ -69,7 +70,7 @@ impl SchedulerActor {
         }
         let mut shapes = Vec::with_capacity(submission.items.len());
         for item in &submission.items {
-            match self.shapes.intern(&item.spec.resources) {
+            match self.shapes.intern(&Demand::of(&item.spec)) {
                 Ok(shape) => shapes.push(shape),
                 Err(too_many) => {
                     shapes.into_iter().for_each(|shape| self.shapes.release(shape));

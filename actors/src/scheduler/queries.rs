@@ -109,8 +109,9 @@ impl SchedulerActor {
         let entry = self.graphs.entry(task)?;
         let dependencies = self.graphs.dependencies(task);
         let is_ready = entry.state == TaskState::Ready;
-        let need = self.shapes.need(entry.shape).filter(|_| is_ready);
-        let waits_for = need.and_then(|need| self.dispatch.hindrance(need));
+        let demand = self.shapes.demand(entry.shape).filter(|_| is_ready);
+        let hindrance = demand.and_then(|demand| self.dispatch.no_node(demand));
+        let waits_for = hindrance.map(|hindrance| hindrance.to_string().into());
         Some(RawRow { dependencies, waits_for, ..Self::raw(&entry) })
     }
 

@@ -1,13 +1,11 @@
 //! From what a file says to what is submitted: names into places, defaults filled in, paths made whole.
 
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
 use policy::event::Item;
 use policy::resources::Resources;
 use policy::submission::Submission;
-use policy::task::{Priority, RetryPolicy, TaskSpec};
+use policy::task::{DEFAULT_CPU_MILLIS, DEFAULT_GRACE, Priority, RetryPolicy, TaskSpec};
 use policy::text::OsText;
 use rustc_hash::FxHashMap;
 
@@ -17,10 +15,6 @@ use super::reader::At;
 use super::shape::{Common, File, Retry, Task};
 use super::suggest::closest;
 
-/// What a task needs where it says nothing: one core.
-pub const DEFAULT_CPU_MILLIS: u64 = 1000;
-/// Between the polite signal and the one that cannot be refused, where a task says nothing.
-pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 /// Attempts in all where a task has a `retry` table that does not say.
 const DEFAULT_RETRY_ATTEMPTS: u32 = 3;
 
@@ -60,7 +54,7 @@ impl ItemLines {
     }
 }
 
-fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 12] {
+fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 13] {
     [
         ("directory", line(&common.directory)),
         ("env", line(&common.env)),
@@ -74,6 +68,7 @@ fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 12] {
         ("grace", line(&common.grace)),
         ("retry", line(&common.retries)),
         ("retry", line(&common.retry)),
+        ("kind", line(&common.kind)),
     ]
 }
 
@@ -95,13 +90,13 @@ pub(super) fn build(file: &File, context: &Context) -> Built {
     for (name, task) in tasks {
         faults.extend(conflicts(name, task));
         items.push(Item {
-            spec: Arc::new(spec(name, &task.value, defaults, context)),
             dependencies: dependencies(name, &task.value, &places, &mut faults),
             array: task.value.array.as_ref().map(|array| array.value.0),
+            ..Item::new(spec(name, &task.value, defaults, context))
         });
     }
     let name = file.name.as_ref().map_or(&*context.name, |name| &name.value.0);
-    let submission = Submission { key: context.key, name: name.into(), items };
+    let submission = Submission::new(context.key, name, items);
     let lines = tasks.iter().map(|(_, task)| ItemLines::of(task, defaults)).collect();
     Built { submission, lines, faults }
 }
@@ -167,8 +162,6 @@ fn spec(name: &str, task: &Task, defaults: &Common, context: &Context) -> TaskSp
     let directory = pick(&own.directory, &defaults.directory).map(|directory| directory.0.as_str());
     let tenant = pick(&own.tenant, &defaults.tenant).map_or(&*context.tenant, |tenant| &tenant.0);
     TaskSpec {
-        name: name.into(),
-        argv: argv(task),
         directory: Some(path_text(&absolute(&context.directory, directory.unwrap_or(".")))),
         environment: environment(own, defaults),
         resources: resources(own, defaults),
@@ -177,6 +170,8 @@ fn spec(name: &str, task: &Task, defaults: &Common, context: &Context) -> TaskSp
         retry: retry(own, defaults),
         timeout: pick(&own.timeout, &defaults.timeout).map(|timeout| timeout.0),
         grace: pick(&own.grace, &defaults.grace).map_or(DEFAULT_GRACE, |grace| grace.0),
+        kind: pick(&own.kind, &defaults.kind).map(|kind| kind.0.as_str().into()),
+        ..TaskSpec::new(name, argv(task))
     }
 }
 

@@ -57,6 +57,8 @@ fields! {
         "priority" priority: Urgency,
         /// Who is charged its share. Default: who submits.
         "tenant" tenant: Text,
+        /// What sort of work it is, such as "build": tasks of one kind are expected to fail alike.
+        "kind" kind: Text,
         /// The longest an attempt may run, such as "5m". Default: no limit.
         "timeout" timeout: Length,
         /// Between SIGTERM and SIGKILL. Default: "5s".

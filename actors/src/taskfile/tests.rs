@@ -66,7 +66,7 @@ fn tasks_stand_in_the_order_of_the_file_and_take_the_defaults() {
     let resources = &spec.resources;
     assert_eq!((resources.cpu_millis, resources.memory_bytes, resources.gpu_slots), (500, 2 << 30, 1));
     assert_eq!(spec.retry, RetryPolicy { max_attempts: 3, ..RetryPolicy::default() });
-    assert_eq!((spec.timeout, spec.grace), (Some(Duration::from_secs(300)), DEFAULT_GRACE));
+    assert_eq!((spec.timeout, spec.grace), (Some(Duration::from_secs(300)), policy::task::DEFAULT_GRACE));
 }
 
 #[test]

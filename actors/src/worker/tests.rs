@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
 use policy::id::{AttemptNumber, GraphId};
-use policy::task::{Priority, RetryPolicy, TaskSpec};
+use policy::task::TaskSpec;
 use policy::time::Moment;
 use supervision::dynamic::Options;
 use supervision::{Intensity, Strategy};
@@ -23,16 +23,10 @@ pub(crate) fn grant(token: u64, cpu_millis: u64) -> Grant {
         attempt: AttemptNumber(1),
         array_index: None,
         spec: Arc::new(TaskSpec {
-            name: "t".into(),
-            argv: vec!["true".into()],
-            directory: None,
-            environment: Vec::new(),
             resources: Resources::cpus(cpu_millis),
-            priority: Priority::Normal,
             tenant: "me".into(),
-            retry: RetryPolicy::default(),
-            timeout: None,
             grace: Duration::from_secs(1),
+            ..TaskSpec::new("t", vec!["true".into()])
         }),
     }
 }

@@ -16,7 +16,7 @@ use actors::worker::{Worker, WorkerArgs, WorkerMessage};
 use policy::id::{AttemptNumber, Epoch, GraphId, Incarnation, NodeSession, TaskId, Token};
 use policy::lease::LeaseTerms;
 use policy::resources::Resources;
-use policy::task::{AttemptOutcome, Priority, RetryPolicy, TaskSpec, Usage};
+use policy::task::{AttemptOutcome, TaskSpec, Usage};
 use supervision::dynamic::Options;
 use supervision::supervisor::{self, SupervisorArgs};
 use supervision::{Address, Child, Dynamic, Intensity, Running, Strategy};
@@ -143,16 +143,9 @@ pub(crate) fn grant(token: u64, argv: &[&str]) -> Grant {
         attempt: AttemptNumber(1),
         array_index: None,
         spec: Arc::new(TaskSpec {
-            name: "t".into(),
-            argv: argv.iter().map(|word| (*word).into()).collect(),
-            directory: None,
-            environment: Vec::new(),
-            resources: Resources::cpus(1000),
-            priority: Priority::Normal,
             tenant: "me".into(),
-            retry: RetryPolicy::default(),
-            timeout: None,
             grace: Duration::from_secs(1),
+            ..TaskSpec::new("t", argv.iter().map(|word| (*word).into()).collect())
         }),
     }
 }

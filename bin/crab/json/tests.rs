@@ -78,8 +78,6 @@ fn a_task() {
 #[test]
 fn a_task_in_detail() {
     let spec = TaskSpec {
-        name: "test".into(),
-        argv: vec!["cargo".into(), "test".into()],
         directory: Some("/work".into()),
         environment: vec![("A".into(), "1".into())],
         resources: resources(),
@@ -87,7 +85,7 @@ fn a_task_in_detail() {
         tenant: "ann".into(),
         retry: RetryPolicy { max_attempts: 3, ..RetryPolicy::default() },
         timeout: Some(Duration::from_secs(60)),
-        grace: Duration::from_secs(5),
+        ..TaskSpec::new("test", vec!["cargo".into(), "test".into()])
     };
     let attempt = AttemptRow {
         number: AttemptNumber(1),

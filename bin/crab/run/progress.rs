@@ -134,36 +134,29 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use policy::event::{ArraySpec, Item, SubmissionKey};
     use policy::id::{AttemptNumber, NodeSession, Token};
     use policy::resources::Resources;
     use policy::submission::Submission;
-    use policy::task::{Priority, RetryPolicy, TaskSpec, Usage};
+    use policy::task::{TaskSpec, Usage};
 
     use super::*;
 
     fn item(name: &str, array: Option<ArraySpec>) -> Item {
         let spec = TaskSpec {
-            name: name.into(),
-            argv: vec!["x".into()],
-            directory: None,
-            environment: Vec::new(),
             resources: Resources::default(),
-            priority: Priority::Normal,
             tenant: "t".into(),
-            retry: RetryPolicy::default(),
-            timeout: None,
             grace: Duration::ZERO,
+            ..TaskSpec::new(name, vec!["x".into()])
         };
-        Item { spec: Arc::new(spec), dependencies: Vec::new(), array }
+        Item { array, ..Item::new(spec) }
     }
 
     fn progress() -> Progress {
         let array = ArraySpec { first: 7, count: 3, parallel_limit: None };
         let items = vec![item("build", None), item("test", Some(array)), item("pack", None)];
-        let submission = Submission { key: SubmissionKey(1), name: "g".into(), items };
+        let submission = Submission::new(SubmissionKey(1), "g", items);
         Progress::new(GraphId(10), Plan::of(&submission))
     }
 

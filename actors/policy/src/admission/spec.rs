@@ -27,6 +27,9 @@ pub(super) fn check(spec: &TaskSpec, limits: &AdmissionLimits, found: &mut Findi
     if !is_word(&spec.tenant) {
         found.push("tenant", &quoted(&spec.tenant), WORD_RULE);
     }
+    if let Some(kind) = spec.kind.as_deref().filter(|kind| !is_word(kind)) {
+        found.push("kind", &quoted(kind), WORD_RULE);
+    }
     if let Some(directory) = &spec.directory {
         if !directory.as_bytes().starts_with(b"/") {
             found.push("directory", &shown(directory), "must be an absolute path");

@@ -7,30 +7,25 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::{ArraySpec, SubmissionKey};
 use crate::resources::Resources;
-use crate::task::{Priority, RetryPolicy, TaskSpec};
+use crate::task::TaskSpec;
 use crate::text::OsText;
 
 fn spec(name: &str) -> TaskSpec {
     TaskSpec {
-        name: name.into(),
-        argv: vec!["make".into()],
         directory: Some("/src".into()),
         environment: vec![("A".into(), "1".into())],
-        resources: Resources::cpus(1000),
-        priority: Priority::Normal,
         tenant: "ann".into(),
-        retry: RetryPolicy::default(),
         timeout: Some(Duration::from_secs(60)),
-        grace: Duration::from_secs(5),
+        ..TaskSpec::new(name, vec!["make".into()])
     }
 }
 
 fn item(name: &str, dependencies: &[u32]) -> Item {
-    Item { spec: Arc::new(spec(name)), dependencies: dependencies.to_vec(), array: None }
+    Item { dependencies: dependencies.to_vec(), ..Item::new(spec(name)) }
 }
 
 fn submission(items: Vec<Item>) -> Submission {
-    Submission { key: SubmissionKey(1), name: "nightly".into(), items }
+    Submission::new(SubmissionKey(1), "nightly", items)
 }
 
 fn lines(submission: &Submission) -> Vec<String> {
@@ -41,7 +36,7 @@ fn lines(submission: &Submission) -> Vec<String> {
 fn lines_of(change: impl FnOnce(&mut TaskSpec)) -> String {
     let mut spec = spec("build");
     change(&mut spec);
-    lines(&submission(vec![Item { spec: Arc::new(spec), dependencies: Vec::new(), array: None }])).join("\n")
+    lines(&submission(vec![Item::new(spec)])).join("\n")
 }
 
 type Change = fn(&mut TaskSpec);
@@ -148,9 +143,9 @@ fn dependencies_on_itself_or_on_nobody_are_refused_and_the_same_twice_is_not() {
 fn a_chain_of_a_million_is_walked_and_a_circle_as_long_is_found() {
     let length: u32 = 1_000_000;
     let spec = Arc::new(spec("x"));
-    let link = |on: u32| Item { spec: Arc::clone(&spec), dependencies: vec![on], array: None };
+    let link = |on: u32| Item { dependencies: vec![on], ..Item::new(Arc::clone(&spec)) };
     let mut items: Vec<_> = (1..length).map(link).collect();
-    items.push(Item { spec: Arc::clone(&spec), dependencies: Vec::new(), array: None });
+    items.push(Item::new(Arc::clone(&spec)));
     assert_eq!(cycle::find(&items), None);
     items[length as usize - 1].dependencies.push(0);
     let found = cycle::find(&items).unwrap();

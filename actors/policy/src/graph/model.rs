@@ -2,7 +2,6 @@
 //! and on a log from which the table is made again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -11,8 +10,7 @@ use crate::event::{ArraySpec, Event, GraphEvent, GraphHead, Item, Next, Record, 
 use crate::graph::{Cancelled, Effects, Graphs, Mark, Replay, TaskState};
 use crate::id::{AttemptNumber, GraphId, NodeSession, TaskId, TaskRange, Token};
 use crate::placement::Shapes;
-use crate::resources::Resources;
-use crate::task::{AttemptOutcome, Priority, RetryPolicy, TaskOutcome, TaskSpec, Usage};
+use crate::task::{AttemptOutcome, TaskOutcome, TaskSpec, Usage};
 use crate::time::Timestamp;
 
 use TaskState::{Active, BackingOff, Failed, Ready, Skipped, Succeeded, Waiting};
@@ -21,21 +19,10 @@ use TaskState::{Active, BackingOff, Failed, Ready, Skipped, Succeeded, Waiting};
 pub(super) type Plan = (u32, Option<u32>, Vec<u32>);
 
 pub(super) fn item(plan: &Plan) -> Item {
-    let spec = TaskSpec {
-        name: "one".into(),
-        argv: vec!["true".into()],
-        directory: None,
-        environment: Vec::new(),
-        resources: Resources::cpus(1000),
-        priority: Priority::Normal,
-        tenant: "all".into(),
-        retry: RetryPolicy::default(),
-        timeout: None,
-        grace: Duration::from_secs(5),
-    };
+    let spec = TaskSpec { tenant: "all".into(), ..TaskSpec::new("one", vec!["true".into()]) };
     let array = ArraySpec { first: 0, count: u64::from(plan.0), parallel_limit: plan.1 };
     let array = (plan.0 > 1 || plan.1.is_some()).then_some(array);
-    Item { spec: Arc::new(spec), dependencies: plan.2.clone(), array }
+    Item { dependencies: plan.2.clone(), array, ..Item::new(spec) }
 }
 
 pub(super) fn head(items: &[Item]) -> GraphHead {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
+use crate::demand::Demand;
 use crate::event::{Event, GraphEvent, LogPosition, Next, Record, SchedulerEvent, TaskEvent};
 use crate::graph::Graphs;
 use crate::graph::build::{Builder, ItemShape, Malformed, Opening};
@@ -155,7 +156,7 @@ impl Replay {
             }
             GraphEvent::ItemAdmitted(item) => {
                 if let Some(builder) = self.building.get_mut(&graph) {
-                    builder.push(&ItemShape::of(item, self.shapes.adopt(&item.spec.resources), position));
+                    builder.push(&ItemShape::of(item, self.shapes.adopt(&Demand::of(&item.spec)), position));
                 } else {
                     self.unknown += 1;
                 }

@@ -1,37 +1,38 @@
-//! Distinct needs get a small number each, so that queues and tables hold a number instead of a need.
+//! Distinct demands get a small number each, so that queues and tables hold a number instead of a demand.
 
 use rustc_hash::FxHashMap;
 
+use crate::demand::Demand;
 use crate::resources::Resources;
 
-/// Distinct needs at a time. Where nothing fits, a queue asks once for each shape in it: at 4,096 that
+/// Distinct demands at a time. Where nothing fits, a queue asks once for each shape in it: at 4,096 that
 /// takes some 0.1 ms.
 pub const SHAPES_LIMIT: usize = 4096;
 
-/// A need, by number.
+/// A demand, by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ShapeId(pub u32);
 
 /// There is no number for one more need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("more than {limit} different resource needs at once; tasks that need alike should say alike")]
+#[error("more than {limit} different demands at once; tasks that ask alike should say alike")]
 pub struct TooManyShapes {
     /// How many there may be.
     pub limit: usize,
 }
 
-/// The needs of all known items. A number lives as long as an item uses it and is then given again.
+/// The demands of all known items. A number lives as long as an item uses it and is then given again.
 #[derive(Debug)]
 pub struct Shapes {
     shapes: Vec<Shape>,
-    ids: FxHashMap<Resources, ShapeId>,
+    ids: FxHashMap<Demand, ShapeId>,
     free: Vec<ShapeId>,
     limit: usize,
 }
 
 #[derive(Debug)]
 struct Shape {
-    need: Resources,
+    demand: Demand,
     users: u64,
 }
 
@@ -53,20 +54,20 @@ impl Shapes {
     /// # Errors
     ///
     /// When it is new and there are too many.
-    pub fn intern(&mut self, need: &Resources) -> Result<ShapeId, TooManyShapes> {
-        if self.ids.len() >= self.limit && !self.ids.contains_key(need) {
+    pub fn intern(&mut self, demand: &Demand) -> Result<ShapeId, TooManyShapes> {
+        if self.ids.len() >= self.limit && !self.ids.contains_key(demand) {
             return Err(TooManyShapes { limit: self.limit });
         }
-        Ok(self.adopt(need))
+        Ok(self.adopt(demand))
     }
 
     /// As [`Self::intern`] for an item that is admitted already: it has its number whatever the limit.
-    pub fn adopt(&mut self, need: &Resources) -> ShapeId {
-        if let Some(id) = self.ids.get(need) {
+    pub fn adopt(&mut self, demand: &Demand) -> ShapeId {
+        if let Some(id) = self.ids.get(demand) {
             self.shapes[id.0 as usize].users += 1;
             return *id;
         }
-        let shape = Shape { need: need.clone(), users: 1 };
+        let shape = Shape { demand: demand.clone(), users: 1 };
         let id = match self.free.pop() {
             Some(id) => {
                 self.shapes[id.0 as usize] = shape;
@@ -77,7 +78,7 @@ impl Shapes {
                 ShapeId(u32::try_from(self.shapes.len() - 1).unwrap_or(u32::MAX))
             }
         };
-        self.ids.insert(need.clone(), id);
+        self.ids.insert(demand.clone(), id);
         id
     }
 
@@ -86,15 +87,21 @@ impl Shapes {
         let Some(shape) = self.shapes.get_mut(id.0 as usize).filter(|shape| shape.users > 0) else { return };
         shape.users -= 1;
         if shape.users == 0 {
-            self.ids.remove(&shape.need);
+            self.ids.remove(&shape.demand);
             self.free.push(id);
         }
     }
 
-    /// The need behind a number; `None` where nobody uses it.
+    /// The demand behind a number; `None` where nobody uses it.
+    #[must_use]
+    pub fn demand(&self, id: ShapeId) -> Option<&Demand> {
+        self.shapes.get(id.0 as usize).filter(|shape| shape.users > 0).map(|shape| &shape.demand)
+    }
+
+    /// The resources of the demand behind a number.
     #[must_use]
     pub fn need(&self, id: ShapeId) -> Option<&Resources> {
-        self.shapes.get(id.0 as usize).filter(|shape| shape.users > 0).map(|shape| &shape.need)
+        self.demand(id).map(|demand| &demand.resources)
     }
 
     /// How many are in use.
@@ -114,19 +121,23 @@ impl Shapes {
 mod tests {
     use super::*;
 
+    fn cpus(cpu_millis: u64) -> Demand {
+        Demand::resources(Resources::cpus(cpu_millis))
+    }
+
     #[test]
     fn equal_needs_share_a_number_which_is_given_again_after_its_last_user() {
         let mut shapes = Shapes::new(2);
-        let one = shapes.intern(&Resources::cpus(1)).unwrap();
-        assert_eq!(shapes.intern(&Resources::cpus(1)), Ok(one));
-        let two = shapes.intern(&Resources::cpus(2)).unwrap();
-        assert_eq!(shapes.intern(&Resources::cpus(3)), Err(TooManyShapes { limit: 2 }));
+        let one = shapes.intern(&cpus(1)).unwrap();
+        assert_eq!(shapes.intern(&cpus(1)), Ok(one));
+        let two = shapes.intern(&cpus(2)).unwrap();
+        assert_eq!(shapes.intern(&cpus(3)), Err(TooManyShapes { limit: 2 }));
         shapes.release(one);
         assert_eq!(shapes.need(one), Some(&Resources::cpus(1)));
         shapes.release(one);
         shapes.release(one);
         assert_eq!(shapes.need(one), None);
-        assert_eq!(shapes.intern(&Resources::cpus(3)), Ok(one));
+        assert_eq!(shapes.intern(&cpus(3)), Ok(one));
         assert_eq!(
             (shapes.need(one), shapes.need(two)),
             (Some(&Resources::cpus(3)), Some(&Resources::cpus(2)))
@@ -136,8 +147,8 @@ mod tests {
     #[test]
     fn what_was_admitted_has_its_number_beyond_the_limit() {
         let mut shapes = Shapes::new(1);
-        shapes.adopt(&Resources::cpus(1));
-        shapes.adopt(&Resources::cpus(2));
+        shapes.adopt(&cpus(1));
+        shapes.adopt(&cpus(2));
         assert_eq!(shapes.len(), 2);
     }
 }

@@ -1,0 +1,42 @@
+//! Why tasks of one demand are not started now. The value that a gate refuses with is the value that is shown:
+//! what is explained is what was decided (P10).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::NodeId;
+use crate::placement::Reason;
+
+/// One thing that stands in the way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Hindrance {
+    /// No node takes it.
+    NoNode {
+        /// Whether waiting does not help: there are nodes, and none of them ever can.
+        never: bool,
+        /// Why not, for each node that is up.
+        nodes: Vec<(NodeId, Reason)>,
+    },
+}
+
+/// Nodes that are named in one line: enough to see the pattern, short enough to be read.
+const NODES_NAMED: usize = 4;
+
+impl fmt::Display for Hindrance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoNode { nodes, .. } if nodes.is_empty() => f.write_str("no node is up"),
+            Self::NoNode { never, nodes } => {
+                f.write_str(if *never { "no node is large enough" } else { "no node has room now" })?;
+                for (place, (node, reason)) in nodes.iter().take(NODES_NAMED).enumerate() {
+                    write!(f, "{} {node} {reason}", if place == 0 { ":" } else { ";" })?;
+                }
+                match nodes.len().saturating_sub(NODES_NAMED) {
+                    0 => Ok(()),
+                    more => write!(f, "; and {more} more"),
+                }
+            }
+        }
+    }
+}

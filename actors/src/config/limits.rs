@@ -1,0 +1,66 @@
+//! `[limits]`: how much the scheduler side takes on.
+
+use policy::admission::AdmissionLimits;
+use policy::graph::Retention;
+
+use crate::config::amount::{Length, Size};
+use crate::config::section::{Any, section};
+
+/// How much of everything the scheduler side takes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// What a submission may be.
+    pub admission: AdmissionLimits,
+    /// Task actors awake at once: each takes some 10 KB, so this is about 1 GB. Far above the attempts a
+    /// fleet of twenty machines runs at once.
+    pub awake_tasks: usize,
+    /// Different needs of resources at once: each is compared with each node in every round.
+    pub shapes: usize,
+    /// How much of what has ended is kept.
+    pub retention: Retention,
+    /// Bytes of closed segments of the log that are kept for those who follow events, beyond what snapshots
+    /// keep: a day of a busy fleet.
+    pub log_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            admission: AdmissionLimits::default(),
+            awake_tasks: 100_000,
+            shapes: 10_000,
+            retention: Retention::default(),
+            log_bytes: 1 << 30,
+        }
+    }
+}
+
+section! {
+    /// `[limits]`
+    LimitsConfig {
+        /// Tasks that have not ended, in all.
+        waiting_tasks: u64 = AdmissionLimits::default().waiting_tasks, 1..;
+        /// Graphs that have ended and are kept.
+        kept_graphs: usize = Retention::default().graphs, 0..;
+        /// Tasks of such graphs.
+        kept_tasks: u64 = Retention::default().tasks, 0..;
+        /// How long they are kept.
+        kept_for: Length = Length(Retention::default().age), Any("a length of time");
+        /// How much of the log is kept for those who follow events.
+        log: Size = Size(Limits::default().log_bytes), Any("a size");
+    }
+}
+
+impl LimitsConfig {
+    /// How much the scheduler side takes on.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        limits.admission.waiting_tasks = self.waiting_tasks();
+        limits.retention.graphs = self.kept_graphs();
+        limits.retention.tasks = self.kept_tasks();
+        limits.retention.age = self.kept_for().0;
+        limits.log_bytes = self.log().0;
+        limits
+    }
+}
