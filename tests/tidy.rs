@@ -87,9 +87,6 @@ rules! {
     bad [("actors/src/queue.rs", "/// For all.\nstruct A;\nconst WAITING_LIMIT: usize = 7;\n")];
     good [("actors/src/queue.rs", "/// Tasks: as many as fit.\npub const WAITING_LIMIT: usize = 7;\nconst KIND: u8 = 1;\n")];
 
-    bad [("actors/src/config.rs", "/// A\npub struct A {\n    pub b: u8,\n}\n")];
-    good [("actors/src/config.rs", "/// A\npub struct A {\n    /// B, in seconds.\n    pub b: u8,\n}\n")];
-
     the_rooms_are_the_rooms: papers::strange_rooms;
     bad [("src/lib.rs", "")];
     good [("actors/src/lib.rs", ""), (".ci/run", ""), ("README.md", "")];
