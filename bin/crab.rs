@@ -8,6 +8,7 @@
 mod cli {
     pub(crate) mod args;
     pub(crate) mod cancel;
+    pub(crate) mod config;
     pub(crate) mod events;
     pub(crate) mod exit;
     pub(crate) mod json;
@@ -38,7 +39,7 @@ use cli::args::{Cli, Command};
 use cli::exit::Exit;
 use cli::screen::Screen;
 use cli::session::{self, Session};
-use cli::{cancel, events, list, logs, nodes, run, show, status, submit, wait};
+use cli::{cancel, config, events, list, logs, nodes, run, show, status, submit, wait};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -107,6 +108,7 @@ async fn dispatch(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Command::Show(show) => show::run(&session.connect()?, screen, show).await,
         Command::Logs(logs) => Box::pin(logs::run(&session.connect()?, screen, logs)).await,
         Command::Events(events) => events::run(&session.connect()?, screen, events).await,
+        Command::Config(config) => config::run(&session, screen, config).await,
         Command::Nodes => nodes::run(&session.connect()?, screen).await,
         Command::Schema | Command::Completions { .. } => Ok(Exit::SUCCESS),
     }

@@ -73,7 +73,7 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     let mut sides = Sides::start(&settings).await?;
     tracing::info!(name = settings.name, data = %settings.data_dir.display(), "ready");
     notify(&[sd_notify::NotifyState::Ready]);
-    let outcome = serve(args.config.as_deref(), &mut signals, &mut sides).await;
+    let outcome = serve(args, &settings, &mut signals, &mut sides).await;
     notify(&[sd_notify::NotifyState::Stopping]);
     sides.stop().await;
     tracing::info!("stopped");
@@ -81,12 +81,17 @@ async fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// Runs until a signal says to stop, or a side ends by itself, which is an error.
-async fn serve(config: Option<&Path>, signals: &mut Signals, sides: &mut Sides) -> anyhow::Result<()> {
+async fn serve(
+    args: &Args,
+    settings: &Settings,
+    signals: &mut Signals,
+    sides: &mut Sides,
+) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             heard = signals.next() => match heard {
                 Heard::Stop => return Ok(()),
-                Heard::Reload => reload(config, sides),
+                Heard::Reload => reload(args.config.as_deref(), settings, sides),
             },
             ending = sides.ended() => anyhow::bail!("{ending}"),
         }
@@ -94,12 +99,12 @@ async fn serve(config: Option<&Path>, signals: &mut Signals, sides: &mut Sides) 
 }
 
 /// Takes over what can change while running, and says what cannot.
-fn reload(config: Option<&Path>, sides: &Sides) {
+fn reload(config: Option<&Path>, settings: &Settings, sides: &Sides) {
     let Some(path) = config else {
         return tracing::warn!("nothing to reload: started without --config");
     };
     match actors::config::Config::read(path) {
-        Ok(config) => sides.reload(&config),
+        Ok(config) => sides.reload(settings, &config),
         Err(error) => tracing::error!(%error, "not reloaded, the settings stay as they are"),
     }
 }

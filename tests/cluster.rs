@@ -10,6 +10,7 @@ mod leases;
 mod nothing_lost;
 mod order;
 mod refusals;
+mod settings;
 mod signals;
 mod strangers;
 mod survival;

@@ -33,8 +33,8 @@ pub use watch::{Seen, Watch};
 
 use crate::clock::Clock;
 use crate::wire::client::{
-    EventFilter, EventsPage, Found, GraphRow, NodeRow, PAGE_LIMIT, Request, Response, ServerInfo, Status,
-    Submitted, Target, TaskDetail, TaskFilter, TaskRow, WAIT_LIMIT,
+    EventFilter, EventsPage, Found, GraphRow, NodeRow, PAGE_LIMIT, Request, Response, ServerInfo, SettingRow,
+    Status, Submitted, Target, TaskDetail, TaskFilter, TaskRow, WAIT_LIMIT,
 };
 use crate::wire::fleet::{OutputPiece, OutputRead};
 use link::LinkDial;
@@ -257,6 +257,14 @@ impl Client {
     /// Nobody answers, or not in time.
     pub async fn nodes(&self) -> Result<Vec<NodeRow>, ClientError> {
         expect!(self.call(&Request::Nodes).await?, Response::Nodes(nodes) => nodes)
+    }
+
+    /// The settings that hold, with where each comes from.
+    ///
+    /// # Errors
+    /// Nobody answers, or not in time.
+    pub async fn settings(&self) -> Result<Vec<SettingRow>, ClientError> {
+        expect!(self.call(&Request::Settings).await?, Response::Settings(settings) => settings)
     }
 
     /// Follows the events after the one of this number.

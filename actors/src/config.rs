@@ -17,7 +17,6 @@ use policy::lease::{BadTerms, LeaseTerms};
 use serde::Deserialize;
 
 pub use crate::config::limits::Limits;
-pub use crate::config::origin::{Origin, Shown};
 
 use crate::config::daemon::DaemonConfig;
 use crate::config::lease::LeaseConfig;
@@ -26,6 +25,7 @@ use crate::config::origin::Lines;
 use crate::config::section::{Section, Setting};
 use crate::config::worker::WorkerConfig;
 use crate::log::LogLimits;
+use crate::wire::client::SettingRow;
 
 /// The largest configuration file, in bytes: a hundred times what a fleet needs.
 const FILE_LIMIT_BYTES: u64 = 1 << 20;
@@ -45,6 +45,23 @@ pub struct Config {
     /// Where in the file each key stands.
     #[serde(skip)]
     lines: Lines,
+}
+
+/// The sections that a running daemon takes over; the others hold from its next start.
+pub const RELOADED: [&str; 1] = ["limits"];
+
+/// What holds once a running daemon has read its file again: of the sections in [`RELOADED`] what the file says now,
+/// of the others what held before. And the keys whose new value waits for a restart.
+#[must_use]
+pub fn merge(held: &[SettingRow], read: Vec<SettingRow>) -> (Vec<SettingRow>, Vec<Box<str>>) {
+    let is_reloaded = |key: &str| RELOADED.contains(&key.split('.').next().unwrap_or_default());
+    let (mut rows, others): (Vec<_>, Vec<_>) = read.into_iter().partition(|row| is_reloaded(&row.key));
+    let before = |key: &str| held.iter().find(|row| &*row.key == key);
+    let changed = others.iter().filter(|row| before(&row.key).is_none_or(|held| held.value != row.value));
+    let waiting = changed.map(|row| row.key.clone()).collect();
+    rows.extend(held.iter().filter(|row| !is_reloaded(&row.key)).cloned());
+    rows.sort_by(|one, other| one.key.cmp(&other.key));
+    (rows, waiting)
 }
 
 /// Why a configuration is refused.
@@ -128,7 +145,7 @@ impl Config {
 
     /// Every key with its value and where that comes from.
     #[must_use]
-    pub fn shown(&self) -> Vec<Shown> {
+    pub fn shown(&self) -> Vec<SettingRow> {
         let mut settings: Vec<Setting> = Vec::new();
         self.sections().into_iter().for_each(|(name, section)| section.settings(name, &mut settings));
         settings.into_iter().map(|setting| self.lines.shown(setting)).collect()
@@ -159,6 +176,7 @@ mod tests {
 
     use super::amount::{Cores, Size};
     use super::*;
+    use crate::wire::client::Origin;
 
     fn read(text: &str) -> Result<Config, String> {
         let file = tempfile::NamedTempFile::new().expect("a file");
@@ -199,12 +217,15 @@ mod tests {
         std::fs::write(file.path(), "[lease]\n\nttl = \"20s\"\n[worker]\nlabels = { rack = \"left\" }\n")
             .expect("written");
         let shown = Config::read(file.path()).expect("sound").shown();
-        let of = |key: &str| shown.iter().find(|shown| shown.key == key).expect("it is there");
-        assert_eq!((of("lease.ttl").value.as_str(), of("lease.ttl").usual.as_str()), ("\"20s\"", "\"15s\""));
-        assert_eq!(of("lease.ttl").origin, Origin::File { path: file.path().into(), line: 3 });
-        assert_eq!((of("lease.grace").value.as_str(), &of("lease.grace").origin), ("\"2s\"", &Origin::Usual));
-        assert_eq!(of("worker.labels").value, "{ \"rack\" = \"left\" }");
-        assert_eq!(of("daemon.name").value, "the host name");
+        let of = |key: &str| shown.iter().find(|shown| &*shown.key == key).expect("it is there");
+        assert_eq!((&*of("lease.ttl").value, &*of("lease.ttl").usual), ("\"20s\"", "\"15s\""));
+        assert_eq!(
+            of("lease.ttl").origin,
+            Origin::File { path: file.path().to_string_lossy().into(), line: 3 }
+        );
+        assert_eq!((&*of("lease.grace").value, &of("lease.grace").origin), ("\"2s\"", &Origin::Usual));
+        assert_eq!(&*of("worker.labels").value, "{ \"rack\" = \"left\" }");
+        assert_eq!(&*of("daemon.name").value, "the host name");
     }
 
     #[test]
@@ -225,6 +246,6 @@ mod tests {
             .filter(|shown| !readme.contains(shown.key.rsplit('.').next().unwrap_or_default()))
             .map(|shown| shown.key)
             .collect();
-        assert_eq!(missing, [""; 0]);
+        assert!(missing.is_empty(), "{missing:?}");
     }
 }

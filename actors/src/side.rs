@@ -14,7 +14,7 @@ use supervision::dynamic::{Dynamic, Options};
 
 use crate::archive::{Archive, Place};
 use crate::clock::Clock;
-use crate::config::Limits;
+use crate::config::{Config, Limits};
 use crate::lease::{LeaseActor, LeaseArgs, LeaseMessage, NodeDeadline};
 use crate::log::Log;
 use crate::node::{NodeActor, NodeArgs, NodeMessage};
@@ -23,6 +23,7 @@ use crate::scheduler::SchedulerMessage;
 use crate::story::Items;
 use crate::task::{Purpose, Seat, TaskActor, TaskArgs, TaskMessage};
 use crate::tree;
+use crate::wire::client::SettingRow;
 
 /// Node names known at once: far above the fleets this is made for, low enough to hold their actors.
 pub const NODES_LIMIT: usize = 1024;
@@ -40,6 +41,8 @@ pub struct Side {
     pub terms: LeaseTerms,
     /// How much of everything.
     limits: ArcSwap<Limits>,
+    /// Every setting, for people.
+    settings: ArcSwap<Vec<SettingRow>>,
     /// The scheduler.
     pub scheduler: Address<SchedulerMessage>,
     /// The queues, by priority: low, normal, high, critical.
@@ -79,6 +82,7 @@ impl Side {
             items: Items::default(),
             epoch: AtomicU32::new(0),
             limits: ArcSwap::from_pointee(limits),
+            settings: ArcSwap::from_pointee(Config::default().shown()),
         })
     }
 
@@ -91,6 +95,17 @@ impl Side {
     /// Other limits from now on. Those of actors and shapes hold from the next start.
     pub fn set_limits(&self, limits: Limits) {
         self.limits.store(Arc::new(limits));
+    }
+
+    /// Every setting that holds, for people.
+    #[must_use]
+    pub fn settings(&self) -> Arc<Vec<SettingRow>> {
+        self.settings.load_full()
+    }
+
+    /// Other settings are shown from now on.
+    pub fn show_settings(&self, settings: Vec<SettingRow>) {
+        self.settings.store(Arc::new(settings));
     }
 
     /// The present reign.

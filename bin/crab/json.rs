@@ -5,6 +5,7 @@
 //! whole numbers of the unit in the name. What is not there is `null`, never left out.
 
 mod event;
+mod setting;
 mod task;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use serde::Serialize;
 use crate::cli::text::rfc3339;
 
 pub(crate) use event::Event;
+pub(crate) use setting::{Checked, Setting};
 pub(crate) use task::{Outcome, Task, TaskDetail};
 
 /// The version of all views.

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use actors::config::Config;
+use actors::config::amount::{Cores, Size, Written};
 use actors::link::preamble::{MAX_NAME_BYTES, is_name};
 use actors::taskfile::quantity;
+use actors::wire::client::{Origin, SettingRow};
 use actors::worker::capacity::{MEMORY_RESERVE_BYTES, detect};
 use anyhow::Context;
 use clap::Parser;
@@ -70,6 +72,8 @@ pub(crate) struct Settings {
     pub(crate) join: Option<String>,
     /// `None` where no tasks are run here.
     pub(crate) capacity: Option<Resources>,
+    /// What the command line says in place of the file, by key.
+    overruled: Vec<(&'static str, String)>,
 }
 
 impl Settings {
@@ -94,8 +98,37 @@ impl Settings {
             );
         }
         let capacity = (!args.no_worker).then(|| capacity(args, &config));
-        Ok(Self { config, data_dir: std::path::absolute(data_dir)?, name, listen, join, capacity })
+        let overruled = overruled(args);
+        Ok(Self { config, data_dir: std::path::absolute(data_dir)?, name, listen, join, capacity, overruled })
     }
+}
+
+impl Settings {
+    /// Every setting with where it comes from, were `config` the file.
+    pub(crate) fn shown(&self, config: &Config) -> Vec<SettingRow> {
+        let mut rows = config.shown();
+        for (key, value) in &self.overruled {
+            if let Some(row) = rows.iter_mut().find(|row| &*row.key == *key) {
+                (row.value, row.origin) = (value.as_str().into(), Origin::CommandLine);
+            }
+        }
+        rows
+    }
+}
+
+fn overruled(args: &Args) -> Vec<(&'static str, String)> {
+    let resources = args.resources.iter().map(|(name, amount)| format!("{name:?} = {amount}"));
+    let resources: Vec<_> = resources.collect();
+    let said = [
+        ("daemon.name", args.name.as_ref().map(Written::written)),
+        ("daemon.listen", args.listen.as_ref().map(Written::written)),
+        ("daemon.join", args.join.as_ref().map(Written::written)),
+        ("worker.cpus", args.cpus.map(|millis| Cores(millis).written())),
+        ("worker.memory", args.memory.map(|bytes| Size(bytes).written())),
+        ("worker.gpu", args.gpu.as_ref().map(Written::written)),
+        ("worker.resources", (!resources.is_empty()).then(|| format!("{{ {} }}", resources.join(", ")))),
+    ];
+    said.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
 }
 
 /// What this machine has for tasks.

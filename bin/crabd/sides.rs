@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actors::client::endpoint::SOCKET_NAME;
 use actors::clock::Clock;
-use actors::config::Config;
+use actors::config::{self, Config};
 use actors::door::SchedulerDoor;
 use actors::head::{Head, HeadOptions};
 use actors::link::cluster::Cluster;
@@ -67,13 +67,18 @@ impl Sides {
         }
     }
 
-    /// Takes over what can change while running.
-    pub(crate) fn reload(&self, config: &Config) {
-        if let Some(head) = &self.head {
-            head.side().set_limits(config.limits());
-            tracing::info!("took over [limits]; [daemon], [lease] and [worker] need a restart");
-        } else {
-            tracing::info!("nothing of a worker's settings can be taken over: it needs a restart");
+    /// Takes over what can change while running, and says what cannot.
+    pub(crate) fn reload(&self, settings: &Settings, config: &Config) {
+        let Some(head) = &self.head else {
+            return tracing::warn!("nothing of a worker's settings can be taken over: it needs a restart");
+        };
+        let side = head.side();
+        side.set_limits(config.limits());
+        let (rows, waiting) = config::merge(&side.settings(), settings.shown(config));
+        side.show_settings(rows);
+        tracing::info!("took over the configuration");
+        for key in waiting {
+            tracing::warn!(key = &*key, "changed in the file; it holds after a restart");
         }
     }
 
@@ -102,6 +107,7 @@ async fn head(settings: &Settings, incarnation: Incarnation, clock: Clock) -> an
         log: settings.config.log(),
     };
     let head = Head::start(options, |side, gateway| {
+        side.show_settings(settings.shown(&settings.config));
         let door = SchedulerDoor::new(side, gateway);
         let args = move || ListenerArgs {
             tcp,

@@ -63,6 +63,7 @@ impl Answerer {
             }
             Request::Output { task, attempt, read } => self.output(task, attempt, read).await,
             Request::Nodes => Response::Nodes(self.nodes().await),
+            Request::Settings => Response::Settings(self.side.settings().to_vec()),
         }
     }
 

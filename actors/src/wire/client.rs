@@ -4,6 +4,7 @@
 //! by asking again from where the last answer ended, so a client that stalls holds nothing here.
 
 mod rows;
+mod settings;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ pub use crate::wire::client::rows::{
     AttemptRow, EventFilter, EventsPage, Found, GraphRow, NodeHealth, NodeRow, Status, TaskCounts,
     TaskDetail, TaskRow,
 };
+pub use crate::wire::client::settings::{Origin, SettingRow};
 use crate::wire::fleet::{OutputPiece, OutputRead, OutputRefusal};
 
 /// A question.
@@ -82,6 +84,8 @@ pub enum Request {
     },
     /// Which machines are there?
     Nodes,
+    /// Which settings hold?
+    Settings,
 }
 
 /// Rows in one answer.
@@ -133,6 +137,8 @@ pub enum Response {
     Output(Result<OutputPiece, OutputRefusal>),
     /// To `Nodes`.
     Nodes(Vec<NodeRow>),
+    /// To `Settings`: in the order of the file.
+    Settings(Vec<SettingRow>),
     /// To anything that names what is not there.
     NotFound(Target),
     /// To anything that cannot be done to what it names, with the reason.
