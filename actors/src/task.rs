@@ -17,7 +17,7 @@ use policy::event::{Event, LogPosition, Next, TaskEvent};
 use policy::graph::{EntryView, Mark};
 use policy::id::{AttemptNumber, GraphId, NodeId, NodeSession, TaskId, Token};
 use policy::lifecycle::AttemptEnd;
-use policy::task::{AttemptOutcome, LossReason, TaskOutcome, Usage};
+use policy::task::{AttemptOutcome, LossReason, TaskOutcome, TaskReport, Usage};
 use strum::IntoStaticStr;
 use supervision::{Actor, ActorError, Address, Me, Message};
 
@@ -98,11 +98,24 @@ pub enum Step {
     /// It was granted an attempt.
     Granted(AttemptNumber),
     /// An attempt, or the whole, is over.
-    Over(Next),
+    Over {
+        /// What follows.
+        next: Next,
+        /// What the attempt said of itself, if it did.
+        report: Option<Box<TaskReport>>,
+    },
     /// It is to be tried again.
     RetryAsked,
     /// Something that changes nothing for others: it started, or is to be cancelled.
     Noted,
+}
+
+impl Step {
+    /// Over, without a word of its own.
+    #[must_use]
+    pub fn over(next: Next) -> Self {
+        Self::Over { next, report: None }
+    }
 }
 
 /// Where a task sits: what is known of it without waking it.
@@ -283,13 +296,16 @@ impl TaskActor {
                     self.tell_scheduler(Step::Noted, appended);
                 }
             }
-            Phase::Ended { outcome, usage } => self.ended(AttemptEnd { token, outcome, usage, order }, me),
+            Phase::Ended { outcome, usage, report } => {
+                self.ended(AttemptEnd { token, outcome, usage, order, report }, me);
+            }
         }
     }
 
     fn lost(&mut self, token: Token, reason: LossReason, me: &Me<TaskMessage>) {
         let outcome = AttemptOutcome::Lost(reason);
-        self.ended(AttemptEnd { token, outcome, usage: Usage::default(), order: 0 }, me);
+        let usage = Usage::default();
+        self.ended(AttemptEnd { token, outcome, usage, order: 0, report: None }, me);
     }
 
     fn cancel(&mut self, acknowledge: Acknowledge, me: &Me<TaskMessage>) {
@@ -304,7 +320,7 @@ impl TaskActor {
         for event in events {
             let appended = self.append(|_| event.clone());
             let ended = event == TaskEvent::Finished(TaskOutcome::Cancelled);
-            let over = || Step::Over(Next::Finish(TaskOutcome::Cancelled));
+            let over = || Step::over(Next::Finish(TaskOutcome::Cancelled));
             self.tell_scheduler(if ended { over() } else { Step::Noted }, appended);
             if ended {
                 me.stop();
@@ -327,7 +343,7 @@ impl TaskActor {
     fn skip(&mut self, because: TaskId, me: &Me<TaskMessage>) {
         if let Ok(event) = self.story.life.skip(because) {
             let appended = self.append(|_| event.clone());
-            self.tell_scheduler(Step::Over(Next::Finish(TaskOutcome::Skipped(because))), appended);
+            self.tell_scheduler(Step::over(Next::Finish(TaskOutcome::Skipped(because))), appended);
         }
         me.stop();
     }
@@ -340,19 +356,35 @@ impl TaskActor {
         me.stop();
     }
 
-    fn ended(&mut self, end: AttemptEnd, me: &Me<TaskMessage>) {
+    fn ended(&mut self, mut end: AttemptEnd, me: &Me<TaskMessage>) {
+        self.warn_of_report(&mut end);
         let (token, jitter) = (end.token, jitter_of(end.token));
         let Ok(event) = self.story.life.attempt_ended(end, &self.item.item.spec.retry, jitter) else {
             return;
         };
         let appended = self.append(|_| event.clone());
-        let TaskEvent::AttemptEnded { next, .. } = event else { return };
-        self.tell_scheduler(Step::Over(next), appended);
+        let TaskEvent::AttemptEnded { next, report, .. } = event else { return };
+        self.tell_scheduler(Step::Over { next, report }, appended);
         if let Some(node) = self.node().cloned() {
             let closed = NodeMessage::AttemptClosed { token };
             self.args.side.log.when_durable(appended.number, move || node.tell(closed));
         }
         me.stop();
+    }
+
+    /// What cannot be understood in a report is an event of its own, and nothing more.
+    fn warn_of_report(&mut self, end: &mut AttemptEnd) {
+        let Some(report) = &mut end.report else { return };
+        let faults = std::mem::take(&mut report.faults);
+        if report.is_empty() {
+            end.report = None;
+        }
+        if !faults.is_empty()
+            && let Ok(event) = self.story.life.report_ignored(end.token, faults)
+        {
+            let appended = self.append(|_| event.clone());
+            self.tell_scheduler(Step::Noted, appended);
+        }
     }
 
     fn tell_scheduler(&self, step: Step, appended: Appended) {

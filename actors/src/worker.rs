@@ -18,6 +18,7 @@ pub mod environment;
 mod hosting;
 mod orders;
 pub mod output;
+pub mod report;
 #[cfg(test)]
 mod tests;
 
@@ -249,17 +250,20 @@ impl Worker {
 
     /// Ends what has no process.
     fn ended(&mut self, token: Token, outcome: AttemptOutcome, me: &Me<WorkerMessage>) {
-        self.attempt_changed(token, Phase::Ended { outcome, usage: Usage::default() }, me);
+        self.attempt_changed(token, Phase::ended(outcome, Usage::default()), me);
     }
 
-    fn attempt_changed(&mut self, token: Token, phase: Phase, me: &Me<WorkerMessage>) {
+    fn attempt_changed(&mut self, token: Token, mut phase: Phase, me: &Me<WorkerMessage>) {
+        if let Phase::Ended { report, .. } = &mut phase {
+            *report = self.read_report(token);
+        }
         let Some(held) = self.held.get_mut(&token) else { return };
         if held.phase == phase || matches!(held.phase, Phase::Ended { .. }) {
             return;
         }
         held.phase = phase.clone();
         let report = Report { token, task: held.task, phase };
-        if let Phase::Ended { outcome, usage } = &report.phase {
+        if let Phase::Ended { outcome, usage, .. } = &report.phase {
             held.grant = None;
             if let Some(follower) = held.attempt.take().filter(Address::is_bound) {
                 let (outcome, usage) = (outcome.clone(), *usage);

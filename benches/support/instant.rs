@@ -88,10 +88,7 @@ impl InstantWorker {
                             Report {
                                 token,
                                 task,
-                                phase: Phase::Ended {
-                                    outcome: AttemptOutcome::Exited(0),
-                                    usage: Usage::default(),
-                                },
+                                phase: Phase::ended(AttemptOutcome::Exited(0), Usage::default()),
                             },
                         ]
                     })

@@ -86,15 +86,22 @@ fn of_task(event: &TaskEvent) -> String {
         }
         TaskEvent::Started { pid, .. } => format!("started, pid {pid}"),
         TaskEvent::CancelAsked => "is to be cancelled".to_owned(),
-        TaskEvent::AttemptEnded { outcome, usage, next, .. } => {
+        TaskEvent::AttemptEnded { outcome, usage, next, report, .. } => {
             let took = text::length(usage.wall);
+            let refused = report.iter().flat_map(|report| &report.parked);
+            let refused: String = refused.map(|parked| format!(", refused by {}", parked.rate)).collect();
             match next {
-                Next::Finish(end) => format!("{end} after {took}"),
-                Next::RetryAfter(wait) => format!("{outcome} after {took}, again in {}", text::length(*wait)),
+                Next::Finish(end) => format!("{end} after {took}{refused}"),
+                Next::RetryAfter(wait) => {
+                    format!("{outcome} after {took}{refused}, again in {}", text::length(*wait))
+                }
             }
         }
         TaskEvent::Finished(outcome) => outcome.to_string(),
         TaskEvent::RetryAsked => "is to be tried again".to_owned(),
+        TaskEvent::ReportIgnored { faults, .. } => {
+            format!("warning: of its report was ignored {}", faults.join("; "))
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! whole numbers of the unit in the name. What is not there is `null`, never left out.
 
 mod event;
+mod report;
 mod setting;
 mod task;
 

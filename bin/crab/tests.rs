@@ -219,6 +219,7 @@ fn attempt(id: u64, outcome: &AttemptOutcome) -> [Event; 3] {
                 usage,
                 order: 2,
                 next: Next::Finish(end),
+                report: None,
             },
         ),
     ]

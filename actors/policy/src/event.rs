@@ -8,7 +8,7 @@ use strum::IntoStaticStr;
 
 use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, Token};
 use crate::resources::Resources;
-use crate::task::{AttemptOutcome, TaskOutcome, TaskSpec, Usage};
+use crate::task::{AttemptOutcome, TaskOutcome, TaskReport, TaskSpec, Usage};
 use crate::time::Timestamp;
 
 /// One numbered fact.
@@ -154,11 +154,20 @@ pub enum TaskEvent {
         order: u64,
         /// What follows.
         next: Next,
+        /// What it said of itself, if it did.
+        report: Option<Box<TaskReport>>,
     },
     /// It ended without, or after, its attempts: cancelled while waiting, or skipped.
     Finished(TaskOutcome),
     /// Somebody asked for another try of an ended task.
     RetryAsked,
+    /// Parts of what an attempt reported could not be understood and count for nothing.
+    ReportIgnored {
+        /// The grant it ran under.
+        token: Token,
+        /// Which, as a person should read it.
+        faults: Vec<Box<str>>,
+    },
 }
 
 /// What follows the end of an attempt.

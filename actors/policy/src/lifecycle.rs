@@ -4,12 +4,18 @@
 //! the same [`Life::apply`] that recovery and every reader of the log use. States only move forward; a
 //! retry is a new attempt under a larger token.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Next, TaskEvent};
 use crate::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
 use crate::retry::{self, Tally};
-use crate::task::{AttemptOutcome, RetryPolicy, TaskOutcome, Usage};
+use crate::task::{AttemptOutcome, RetryPolicy, TaskOutcome, TaskReport, Usage};
+
+/// Attempts refused by a rate that cost a task nothing. One that goes on to be refused more often than this
+/// fails of itself from then on.
+const THROTTLED_LIMIT: u32 = 1000;
 
 /// A task's life so far.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -21,6 +27,8 @@ pub struct Life {
     failures: u32,
     /// Attempts that were lost.
     losses: u32,
+    /// Attempts that a rate had refused.
+    throttled: u32,
     cancel_asked: bool,
     last_token: Option<Token>,
 }
@@ -140,15 +148,33 @@ impl Life {
         jitter_per_mille: u32,
     ) -> Result<TaskEvent, Refusal> {
         self.current(ended.token)?;
-        let AttemptEnd { token, outcome, usage, order } = ended;
+        let AttemptEnd { token, outcome, usage, order, report } = ended;
         let next = if self.cancel_asked {
             Next::Finish(TaskOutcome::Cancelled)
+        } else if let Some(wait) = self.refused_for(&outcome, report.as_deref()) {
+            Next::RetryAfter(wait)
         } else {
             let lost = matches!(outcome, AttemptOutcome::Lost(_));
             let (failures, losses) = (self.failures + u32::from(!lost), self.losses + u32::from(lost));
             retry::next(policy, &outcome, Tally { failures, losses }, jitter_per_mille)
         };
-        Ok(TaskEvent::AttemptEnded { token, outcome, usage, order, next })
+        Ok(TaskEvent::AttemptEnded { token, outcome, usage, order, next, report })
+    }
+
+    /// How long a rate wants to be left alone by which an attempt that failed was refused: that is nobody's
+    /// fault, so it costs none of the task's attempts.
+    fn refused_for(&self, outcome: &AttemptOutcome, report: Option<&TaskReport>) -> Option<Duration> {
+        let failed = matches!(outcome, AttemptOutcome::Exited(1..) | AttemptOutcome::Signalled(_));
+        report.filter(|_| failed && self.throttled < THROTTLED_LIMIT)?.parked_for()
+    }
+
+    /// Parts of the present attempt's report could not be understood.
+    ///
+    /// # Errors
+    /// Where the token is not the current one.
+    pub fn report_ignored(&self, token: Token, faults: Vec<Box<str>>) -> Result<TaskEvent, Refusal> {
+        self.current(token)?;
+        Ok(TaskEvent::ReportIgnored { token, faults })
     }
 
     /// Somebody asks to cancel it: the events, in order. An active attempt is to be stopped as well.
@@ -199,18 +225,22 @@ impl Life {
                 }
             }
             TaskEvent::CancelAsked => self.cancel_asked = true,
-            TaskEvent::AttemptEnded { outcome, next, .. } => self.apply_end(outcome, next),
+            TaskEvent::AttemptEnded { outcome, next, report, .. } => {
+                self.apply_end(outcome, report.as_deref(), next);
+            }
             TaskEvent::Finished(outcome) => self.state = State::Ended(outcome.clone()),
             TaskEvent::RetryAsked => {
                 // The attempts go on counting; what is forgiven are the failures.
                 let (attempts, last_token) = (self.attempts, self.last_token);
                 *self = Self { attempts, last_token, ..Self::default() };
             }
+            TaskEvent::ReportIgnored { .. } => {}
         }
     }
 
-    fn apply_end(&mut self, outcome: &AttemptOutcome, next: &Next) {
+    fn apply_end(&mut self, outcome: &AttemptOutcome, report: Option<&TaskReport>, next: &Next) {
         match outcome {
+            _ if self.refused_for(outcome, report).is_some() => self.throttled += 1,
             AttemptOutcome::Lost(_) => self.losses += 1,
             outcome if outcome.is_success() => {}
             _ => self.failures += 1,
@@ -240,6 +270,8 @@ pub struct AttemptEnd {
     pub usage: Usage,
     /// Its place among the reports of the node's session; 0 where the node did not report it.
     pub order: u64,
+    /// What it said of itself, if it did.
+    pub report: Option<Box<TaskReport>>,
 }
 
 #[cfg(test)]
@@ -259,7 +291,7 @@ mod tests {
     }
 
     fn end(token: u64, outcome: AttemptOutcome) -> AttemptEnd {
-        AttemptEnd { token: Token(token), outcome, usage: Usage::default(), order: 0 }
+        AttemptEnd { token: Token(token), outcome, usage: Usage::default(), order: 0, report: None }
     }
 
     fn life(events: &[TaskEvent]) -> Life {
@@ -298,6 +330,31 @@ mod tests {
                 "{event:?}"
             );
         }
+    }
+
+    #[test]
+    fn an_attempt_that_a_rate_refused_is_repeated_after_its_wait_at_nobodys_cost() {
+        let (policy, mut life) = (RetryPolicy::default(), Life::default());
+        let mut report = TaskReport::default();
+        report.park("llm", Duration::from_secs(7));
+        for attempt in 1..=3 {
+            life.apply(&granted(u64::from(attempt), attempt));
+            let refused = AttemptEnd {
+                report: Some(Box::new(report.clone())),
+                ..end(attempt.into(), AttemptOutcome::Exited(1))
+            };
+            let event = life.attempt_ended(refused, &policy, 0).expect("the token is current");
+            assert!(
+                matches!(event, TaskEvent::AttemptEnded { next: Next::RetryAfter(wait), .. } if wait.as_secs() == 7)
+            );
+            life.apply(&event);
+        }
+        life.apply(&granted(4, 4));
+        let failed = life.attempt_ended(end(4, AttemptOutcome::Exited(1)), &policy, 0);
+        assert!(matches!(
+            failed,
+            Ok(TaskEvent::AttemptEnded { next: Next::Finish(TaskOutcome::Failed(_)), .. })
+        ));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What a task is: its specification and how a try at it, or the whole of it, can end.
 
+mod report;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use crate::id::{AttemptNumber, TaskId};
 use crate::resources::Resources;
 use crate::text::OsText;
+
+pub use crate::task::report::{PARKED_LIMIT, Parked, RateUse, TaskReport};
 
 /// How urgent a task is. Waiting raises it, see `queue`.
 #[derive(

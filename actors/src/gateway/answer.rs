@@ -218,7 +218,8 @@ impl Answerer {
                 TaskEvent::Started { .. }
                 | TaskEvent::CancelAsked
                 | TaskEvent::Finished(_)
-                | TaskEvent::RetryAsked => {}
+                | TaskEvent::RetryAsked
+                | TaskEvent::ReportIgnored { .. } => {}
             }
         }
         None

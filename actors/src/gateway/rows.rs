@@ -103,7 +103,7 @@ impl Told {
             }
             TaskEvent::Finished(outcome) => self.outcome = Some(outcome.clone()),
             TaskEvent::RetryAsked => self.outcome = None,
-            TaskEvent::CancelAsked => {}
+            TaskEvent::CancelAsked | TaskEvent::ReportIgnored { .. } => {}
         }
     }
 

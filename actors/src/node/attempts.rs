@@ -412,7 +412,7 @@ mod tests {
     }
 
     fn ended() -> Phase {
-        Phase::Ended { outcome: AttemptOutcome::Exited(0), usage: Usage::default() }
+        Phase::ended(AttemptOutcome::Exited(0), Usage::default())
     }
 
     /// What goes out, as `run 1 2, stop 3, forget 4`.

@@ -256,6 +256,12 @@ impl HostDirectory {
     pub fn spool(&self, token: Token) -> PathBuf {
         self.output().join(format!("{}.spool", token.0))
     }
+
+    /// Where an attempt may say something of itself. It goes when its output goes.
+    #[must_use]
+    pub fn report(&self, token: Token) -> PathBuf {
+        self.output().join(format!("{}.report", token.0))
+    }
 }
 
 impl HostId {

@@ -21,11 +21,11 @@ impl SchedulerActor {
             Step::Granted(attempt) => self.graphs.granted(task, attempt, mark, &mut effects),
             Step::Noted => self.graphs.noted(task, mark),
             Step::RetryAsked => self.graphs.retry(task, mark, &mut effects),
-            Step::Over(Next::Finish(outcome)) => {
+            Step::Over { next: Next::Finish(outcome), .. } => {
                 self.placed.remove(&task);
                 self.graphs.ended(task, TaskState::from(&outcome), mark, &mut effects);
             }
-            Step::Over(Next::RetryAfter(wait)) => {
+            Step::Over { next: Next::RetryAfter(wait), .. } => {
                 self.placed.remove(&task);
                 if self.graphs.backs_off(task, mark, &mut effects) {
                     self.backing_off.push(Reverse((self.now() + wait, task)));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use policy::id::{AttemptNumber, Epoch, GraphId, Incarnation, NodeId, NodeSession, TaskId, Token};
 use policy::lease::LeaseTerms;
 use policy::resources::Resources;
-use policy::task::{AttemptOutcome, TaskSpec, Usage};
+use policy::task::{AttemptOutcome, TaskReport, TaskSpec, Usage};
 use policy::time::{Moment, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -154,6 +154,8 @@ pub enum Phase {
         outcome: AttemptOutcome,
         /// What it used.
         usage: Usage,
+        /// What it said of itself, if it did.
+        report: Option<Box<TaskReport>>,
     },
 }
 
@@ -172,6 +174,14 @@ pub struct Grant {
     pub array_index: Option<u64>,
     /// What to run.
     pub spec: Arc<TaskSpec>,
+}
+
+impl Phase {
+    /// Over, without a word of its own.
+    #[must_use]
+    pub fn ended(outcome: AttemptOutcome, usage: Usage) -> Self {
+        Self::Ended { outcome, usage, report: None }
+    }
 }
 
 /// What happened to one attempt.

@@ -118,7 +118,7 @@ impl AttemptActor {
     }
 
     fn ended(&mut self, outcome: AttemptOutcome, usage: Usage, me: &Me<AttemptMessage>) {
-        self.tell(Phase::Ended { outcome, usage });
+        self.tell(Phase::ended(outcome, usage));
         me.stop();
     }
 

@@ -6,9 +6,13 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
+use std::path::Path;
+
 use policy::id::NodeId;
 use policy::text::OsText;
 
+use super::report::REPORT_VARIABLE;
+use crate::taskfile::path_text;
 use crate::wire::fleet::Grant;
 
 /// Variables that a task inherits from the daemon, unless configured otherwise.
@@ -43,9 +47,10 @@ impl BaseEnvironment {
         Self(named.map(|(name, value)| (text(name), text(value))).collect())
     }
 
-    /// The whole environment of one attempt; later ones replace earlier ones of the same name.
+    /// The whole environment of one attempt that may report to `report`; later ones replace earlier ones of
+    /// the same name.
     #[must_use]
-    pub fn with(&self, grant: &Grant, node: &NodeId) -> Vec<(OsText, OsText)> {
+    pub fn with(&self, grant: &Grant, node: &NodeId, report: &Path) -> Vec<(OsText, OsText)> {
         let index = grant.array_index.map(|index| ("CRAB_ARRAY_INDEX", index.to_string()));
         let own = [
             ("CRAB_TASK", grant.task.to_string()),
@@ -55,7 +60,8 @@ impl BaseEnvironment {
             ("CRAB_NODE", node.to_string()),
         ];
         let own = own.into_iter().chain(index).map(|(name, value)| (name.into(), value.into()));
-        self.0.iter().chain(&grant.spec.environment).cloned().chain(own).collect()
+        let report = (REPORT_VARIABLE.into(), path_text(report));
+        self.0.iter().chain(&grant.spec.environment).cloned().chain(own).chain([report]).collect()
     }
 
     /// The value of an inherited variable.
@@ -79,11 +85,20 @@ mod tests {
         let variables = [("PATH", "/bin"), ("API_KEY", "secret"), ("HOME", "/h")];
         let variables = variables.map(|(name, value)| (name.into(), value.into()));
         let base = BaseEnvironment::of(variables, INHERITED);
-        let environment = base.with(&grant(7, 1000), &NodeId::from("n"));
+        let environment = base.with(&grant(7, 1000), &NodeId::from("n"), Path::new("/r"));
         let names: Vec<String> = environment.iter().map(|(name, _)| name.to_string()).collect();
         assert_eq!(
             names,
-            ["PATH", "HOME", "CRAB_TASK", "CRAB_GRAPH", "CRAB_ATTEMPT", "CRAB_TOKEN", "CRAB_NODE"]
+            [
+                "PATH",
+                "HOME",
+                "CRAB_TASK",
+                "CRAB_GRAPH",
+                "CRAB_ATTEMPT",
+                "CRAB_TOKEN",
+                "CRAB_NODE",
+                "CRAB_REPORT"
+            ]
         );
         assert_eq!(base.get("HOME"), Some(&OsText::from("/h")));
     }

@@ -91,7 +91,8 @@ impl Worker {
         let Hosted { token, task, ref need, ref phase, .. } = *hosted;
         let (attempt, phase) = match phase {
             HostedPhase::Ended { outcome, usage } => {
-                (None, Phase::Ended { outcome: outcome.clone(), usage: *usage })
+                let report = self.read_report(token);
+                (None, Phase::Ended { outcome: outcome.clone(), usage: *usage, report })
             }
             HostedPhase::Starting | HostedPhase::Running { .. } => {
                 let pid = if let HostedPhase::Running { pid } = phase { *pid } else { 0 };
@@ -113,7 +114,7 @@ impl Worker {
             let attempt = self.start_attempt(token, Some(start), me);
             if attempt.is_none() {
                 let outcome = AttemptOutcome::Lost(LossReason::Evicted);
-                self.attempt_changed(token, Phase::Ended { outcome, usage: Usage::default() }, me);
+                self.attempt_changed(token, Phase::ended(outcome, Usage::default()), me);
             } else if let Some(held) = self.held.get_mut(&token) {
                 held.attempt = attempt;
             }
@@ -148,7 +149,11 @@ impl Worker {
             need: spec.resources.clone(),
             argv: spec.argv.clone(),
             directory: spec.directory.clone().unwrap_or_else(home),
-            environment: self.args.base.with(grant, &self.args.node),
+            environment: self.args.base.with(
+                grant,
+                &self.args.node,
+                &self.args.directory.report(grant.token),
+            ),
             timeout: spec.timeout,
             grace: spec.grace,
             output: self.args.output,

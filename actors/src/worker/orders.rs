@@ -88,7 +88,7 @@ impl Worker {
     fn stop(&mut self, token: Token, why: StopReason, me: &Me<WorkerMessage>) {
         let Some(held) = self.held.get(&token) else {
             let outcome = AttemptOutcome::Lost(LossReason::Unknown);
-            let phase = Phase::Ended { outcome, usage: Usage::default() };
+            let phase = Phase::ended(outcome, Usage::default());
             // Nobody here knows its task any more; the token says it all.
             return self.report(Report { token, task: TaskId(0), phase }, me);
         };

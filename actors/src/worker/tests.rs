@@ -176,7 +176,7 @@ fn hosted(token: u64, phase: HostedPhase) -> Hosted {
 }
 
 fn over(outcome: AttemptOutcome) -> Phase {
-    Phase::Ended { outcome, usage: Usage::default() }
+    Phase::ended(outcome, Usage::default())
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,14 +16,18 @@ use actors::worker::{Worker, WorkerArgs, WorkerMessage};
 use policy::id::{AttemptNumber, Epoch, GraphId, Incarnation, NodeSession, TaskId, Token};
 use policy::lease::LeaseTerms;
 use policy::resources::Resources;
-use policy::task::{AttemptOutcome, TaskSpec, Usage};
+use policy::task::{AttemptOutcome, TaskReport, TaskSpec, Usage};
 use supervision::dynamic::Options;
 use supervision::supervisor::{self, SupervisorArgs};
 use supervision::{Address, Child, Dynamic, Intensity, Running, Strategy};
 
 use crate::bed::{PATIENCE, RUNTIME};
 
-crate::tests![a_worker_runs_what_it_is_granted, a_new_worker_adopts_what_an_old_one_started];
+crate::tests![
+    a_worker_runs_what_it_is_granted,
+    an_attempt_reports_of_itself,
+    a_new_worker_adopts_what_an_old_one_started
+];
 
 const SESSION: NodeSession = NodeSession(1);
 
@@ -108,10 +112,16 @@ impl Machine {
     }
 
     fn ended(&self, token: u64) -> AttemptOutcome {
+        self.end(token).0
+    }
+
+    fn end(&self, token: u64) -> (AttemptOutcome, Option<Box<TaskReport>>) {
         self.wait(|told| match told {
             FromWorker::Reports { reports, .. } => {
                 reports.into_iter().find_map(|report| match report.phase {
-                    Phase::Ended { outcome, .. } if report.token.0 == token => Some(outcome),
+                    Phase::Ended { outcome, report: said, .. } if report.token.0 == token => {
+                        Some((outcome, said))
+                    }
                     _ => None,
                 })
             }
@@ -165,6 +175,19 @@ fn a_worker_runs_what_it_is_granted() {
     });
     assert_eq!(piece.parts[0].bytes, b"t1 1\n");
     retire(&mut machine, &[1, 2]);
+}
+
+fn an_attempt_reports_of_itself() {
+    let home = tempfile::Builder::new().prefix("crab").tempdir().unwrap();
+    let mut machine = Machine::start(&HostDirectory::new(home.path()));
+    machine.welcome();
+    let script = "echo '{\"cost\": 3}' >>$CRAB_REPORT; echo nonsense >>$CRAB_REPORT; exit 1";
+    machine.run(vec![grant(1, &["sh", "-c", script])]);
+    let (outcome, report) = machine.end(1);
+    let report = report.unwrap();
+    assert_eq!((outcome, report.cost), (AttemptOutcome::Exited(1), 3));
+    assert!(report.faults[0].contains("nonsense"), "{:?}", report.faults);
+    retire(&mut machine, &[1]);
 }
 
 fn a_new_worker_adopts_what_an_old_one_started() {

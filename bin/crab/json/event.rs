@@ -3,6 +3,7 @@
 use policy::event::{Event as Happened, GraphEvent, Next, NodeEvent, Record, SchedulerEvent, TaskEvent};
 use serde::Serialize;
 
+use super::report::Reported;
 use super::task::Used;
 use super::{Amounts, Outcome, VERSION};
 use crate::cli::text::rfc3339;
@@ -47,6 +48,10 @@ struct Details {
     capacity: Option<Amounts>,
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warnings: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<Reported>,
 }
 
 impl From<&Record> for Event {
@@ -121,19 +126,24 @@ fn of_task(event: &TaskEvent) -> (&'static str, Details) {
             ("task.started", Details { token: Some(token.to_string()), pid: Some(*pid), ..none })
         }
         TaskEvent::CancelAsked => ("task.cancel-asked", none),
-        TaskEvent::AttemptEnded { token, outcome, usage, next, .. } => {
+        TaskEvent::AttemptEnded { token, outcome, usage, next, report, .. } => {
             let retry_after_s = match next {
                 Next::Finish(_) => None,
                 Next::RetryAfter(wait) => Some(wait.as_secs_f64()),
             };
             let (outcome, usage) = (Some(Outcome::from(outcome)), Some(Used::from(usage)));
-            let details = Details { token: Some(token.to_string()), outcome, usage, retry_after_s, ..none };
+            let (token, report) = (Some(token.to_string()), report.as_deref().map(Reported::from));
+            let details = Details { token, outcome, usage, retry_after_s, report, ..none };
             ("task.attempt-ended", details)
         }
         TaskEvent::Finished(outcome) => {
             ("task.finished", Details { outcome: Some(Outcome::from(outcome)), ..none })
         }
         TaskEvent::RetryAsked => ("task.retry-asked", none),
+        TaskEvent::ReportIgnored { token, faults } => {
+            let warnings = Some(faults.iter().map(ToString::to_string).collect());
+            ("task.report-ignored", Details { token: Some(token.to_string()), warnings, ..none })
+        }
     }
 }
 

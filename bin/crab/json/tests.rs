@@ -149,7 +149,7 @@ fn an_event() {
     let outcome = AttemptOutcome::TimedOut;
     let (token, usage) = (Token(7), Usage { wall: Duration::from_millis(1500), ..Usage::default() });
     let next = Next::RetryAfter(Duration::from_millis(250));
-    let event = TaskEvent::AttemptEnded { token, outcome, usage, order: 1, next };
+    let event = TaskEvent::AttemptEnded { token, outcome, usage, order: 1, next, report: None };
     let event = Happened::Task { task: TaskId(12), sequence: 4, previous: 99, event };
     let record = Record { number: 40, at: at(0), cause: 38, correlation: 0, event };
     assert_eq!(

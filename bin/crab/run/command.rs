@@ -124,6 +124,6 @@ fn happened(record: &Record) -> Happened {
             text::harmless(&outcome.to_string()),
             text::length(*wait)
         )),
-        TaskEvent::CancelAsked | TaskEvent::RetryAsked => Happened::Other,
+        TaskEvent::CancelAsked | TaskEvent::RetryAsked | TaskEvent::ReportIgnored { .. } => Happened::Other,
     }
 }

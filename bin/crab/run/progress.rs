@@ -112,7 +112,7 @@ impl Progress {
                 }
             }
             TaskEvent::Finished(outcome) => Some(self.end(task, outcome, None)),
-            TaskEvent::CancelAsked | TaskEvent::RetryAsked => None,
+            TaskEvent::CancelAsked | TaskEvent::RetryAsked | TaskEvent::ReportIgnored { .. } => None,
         }
     }
 
@@ -173,7 +173,14 @@ mod tests {
     fn ended(id: u64, outcome: AttemptOutcome, next: Next) -> Record {
         task(
             id,
-            TaskEvent::AttemptEnded { token: Token(1), outcome, usage: Usage::default(), order: 1, next },
+            TaskEvent::AttemptEnded {
+                token: Token(1),
+                outcome,
+                usage: Usage::default(),
+                order: 1,
+                next,
+                report: None,
+            },
         )
     }
 

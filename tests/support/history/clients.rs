@@ -96,7 +96,7 @@ impl<'a> Facts<'a> {
             TaskEvent::RetryAsked => {
                 self.retries.insert(task, record.at);
             }
-            TaskEvent::Started { .. } | TaskEvent::AttemptEnded { .. } => {}
+            TaskEvent::Started { .. } | TaskEvent::AttemptEnded { .. } | TaskEvent::ReportIgnored { .. } => {}
         }
     }
 }

@@ -79,10 +79,10 @@ impl Pass<'_> {
         let number = record.number;
         match event {
             TaskEvent::Granted { token, .. } => self.granted(task, *token, record, findings),
-            TaskEvent::Started { token, .. } => {
+            TaskEvent::Started { token, .. } | TaskEvent::ReportIgnored { token, .. } => {
                 let live = self.tracks[&task].live;
                 findings.expect("I4", live == Some(*token), || {
-                    format!("record {number}: {task} started under {token}, live is {live:?}")
+                    format!("record {number}: {task} started or reported under {token}, live is {live:?}")
                 });
             }
             TaskEvent::CancelAsked => {

@@ -206,7 +206,7 @@ impl World {
         let outcome = AttemptOutcome::Exited(0);
         self.append_task(
             offset,
-            TaskEvent::AttemptEnded { token, outcome, usage: Usage::default(), order: 0, next },
+            TaskEvent::AttemptEnded { token, outcome, usage: Usage::default(), order: 0, next, report: None },
         )
     }
 

@@ -197,6 +197,7 @@ impl Replay {
                 self.live.insert(task, grant);
                 self.backing_off.remove(&task);
             }
+            TaskEvent::ReportIgnored { .. } => graphs.noted(task, mark),
             TaskEvent::Started { .. } => {
                 graphs.noted(task, mark);
                 self.live.entry(task).and_modify(|grant| grant.started = true);

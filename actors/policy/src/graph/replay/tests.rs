@@ -39,7 +39,7 @@ impl Log {
     fn ended(&mut self, task: u64, outcome: TaskOutcome) {
         let (token, next) = (Token(task), Next::Finish(outcome));
         let (outcome, usage) = (AttemptOutcome::Exited(0), Usage::default());
-        self.task(task, TaskEvent::AttemptEnded { token, outcome, usage, order: 0, next });
+        self.task(task, TaskEvent::AttemptEnded { token, outcome, usage, order: 0, next, report: None });
     }
 
     fn replay(&self) -> Recovered {
