@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::NodeId;
 use crate::placement::Reason;
+use crate::time::Timestamp;
 
 /// One thing that stands in the way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +19,24 @@ pub enum Hindrance {
         /// Why not, for each node that is up.
         nodes: Vec<(NodeId, Reason)>,
     },
+}
+
+impl Hindrance {
+    /// Whether waiting does not help as the fleet is now.
+    #[must_use]
+    pub fn is_for_ever(&self) -> bool {
+        match self {
+            Self::NoNode { never, .. } => *never,
+        }
+    }
+
+    /// When it is over, where that is known.
+    #[must_use]
+    pub fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::NoNode { .. } => None,
+        }
+    }
 }
 
 /// Nodes that are named in one line: enough to see the pattern, short enough to be read.

@@ -17,6 +17,8 @@ pub mod queue;
 pub mod time_slice;
 pub mod placement;
 pub mod hindrance;
+pub mod history;
+pub mod explain;
 pub mod lifecycle;
 pub mod lease;
 pub mod node;
