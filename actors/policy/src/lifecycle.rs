@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{Next, TaskEvent};
 use crate::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
 use crate::retry::{self, Tally};
-use crate::task::{AttemptOutcome, RetryPolicy, TaskOutcome, TaskReport, Usage};
+use crate::task::{AttemptOutcome, Death, RetryPolicy, TaskOutcome, TaskReport, Usage};
 
 /// Attempts refused by a rate that cost a task nothing. One that goes on to be refused more often than this
 /// fails of itself from then on.
@@ -31,6 +31,21 @@ pub struct Life {
     throttled: u32,
     cancel_asked: bool,
     last_token: Option<Token>,
+    /// Machines that died while it ran.
+    deaths: Vec<Death>,
+    /// How its last attempt ended.
+    last_end: Option<AttemptOutcome>,
+}
+
+/// What decides about what follows the end of an attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct EndRules<'a> {
+    /// What the task says.
+    pub retry: &'a RetryPolicy,
+    /// Deaths of machines after which it is set aside; 0 for never.
+    pub poison_after: u32,
+    /// Spreads the wait before the next attempt: 0 to 1000.
+    pub jitter_per_mille: u32,
 }
 
 /// Where a task stands.
@@ -137,26 +152,23 @@ impl Life {
         }
     }
 
-    /// The attempt is over; `jitter_per_mille` (0 to 1000) spreads the wait before the next one.
+    /// The attempt is over.
     ///
     /// # Errors
     /// Where the token is not the current one.
-    pub fn attempt_ended(
-        &self,
-        ended: AttemptEnd,
-        policy: &RetryPolicy,
-        jitter_per_mille: u32,
-    ) -> Result<TaskEvent, Refusal> {
+    pub fn attempt_ended(&self, ended: AttemptEnd, rules: EndRules<'_>) -> Result<TaskEvent, Refusal> {
         self.current(ended.token)?;
         let AttemptEnd { token, outcome, usage, order, report } = ended;
         let next = if self.cancel_asked {
             Next::Finish(TaskOutcome::Cancelled)
         } else if let Some(wait) = self.refused_for(&outcome, report.as_deref()) {
             Next::RetryAfter(wait)
+        } else if let Some(deaths) = self.poisoned(&outcome, rules.poison_after) {
+            Next::Finish(TaskOutcome::Poisoned(deaths))
         } else {
-            let lost = matches!(outcome, AttemptOutcome::Lost(_));
-            let (failures, losses) = (self.failures + u32::from(!lost), self.losses + u32::from(lost));
-            retry::next(policy, &outcome, Tally { failures, losses }, jitter_per_mille)
+            let loss = outcome.is_loss();
+            let (failures, losses) = (self.failures + u32::from(!loss), self.losses + u32::from(loss));
+            retry::next(rules.retry, &outcome, Tally { failures, losses }, rules.jitter_per_mille)
         };
         Ok(TaskEvent::AttemptEnded { token, outcome, usage, order, next, report })
     }
@@ -175,6 +187,37 @@ impl Life {
     pub fn report_ignored(&self, token: Token, faults: Vec<Box<str>>) -> Result<TaskEvent, Refusal> {
         self.current(token)?;
         Ok(TaskEvent::ReportIgnored { token, faults })
+    }
+
+    /// The deaths for which it is to be set aside, if this end is the last one too many.
+    fn poisoned(&self, outcome: &AttemptOutcome, poison_after: u32) -> Option<Box<[Death]>> {
+        let death = self.death(outcome)?;
+        let deaths: Vec<_> = self.deaths.iter().cloned().chain([death]).collect();
+        let enough = poison_after > 0 && deaths.len() >= poison_after as usize;
+        enough.then(|| deaths.into())
+    }
+
+    /// What the end of the present attempt is where its machine died while it ran. Before it ran it cannot have
+    /// been the cause.
+    fn death(&self, outcome: &AttemptOutcome) -> Option<Death> {
+        match (&self.state, outcome) {
+            (State::Running(holder, _), AttemptOutcome::Lost(reason)) if reason.is_death() => Some(Death {
+                attempt: AttemptNumber(self.attempts),
+                node: holder.node.clone(),
+                reason: *reason,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Its graph has no retry left for it.
+    ///
+    /// # Errors
+    /// Where it does not wait for another attempt.
+    pub fn out_of_retries(&self, budget: u64) -> Result<TaskEvent, Refusal> {
+        self.may_grant()?;
+        let last = self.last_end.clone().ok_or(Refusal::Repeated)?;
+        Ok(TaskEvent::Finished(TaskOutcome::OutOfRetries { last, budget }))
     }
 
     /// Somebody asks to cancel it: the events, in order. An active attempt is to be stopped as well.
@@ -239,12 +282,14 @@ impl Life {
     }
 
     fn apply_end(&mut self, outcome: &AttemptOutcome, report: Option<&TaskReport>, next: &Next) {
+        self.deaths.extend(self.death(outcome));
         match outcome {
             _ if self.refused_for(outcome, report).is_some() => self.throttled += 1,
-            AttemptOutcome::Lost(_) => self.losses += 1,
+            outcome if outcome.is_loss() => self.losses += 1,
             outcome if outcome.is_success() => {}
             _ => self.failures += 1,
         }
+        self.last_end = Some(outcome.clone());
         self.state = match next {
             Next::Finish(outcome) => State::Ended(outcome.clone()),
             Next::RetryAfter(_) => State::Idle,
@@ -275,141 +320,4 @@ pub struct AttemptEnd {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::task::LossReason;
-
-    fn granted(token: u64, attempt: u32) -> TaskEvent {
-        TaskEvent::Granted {
-            token: Token(token),
-            attempt: AttemptNumber(attempt),
-            node: "a".into(),
-            session: NodeSession(1),
-        }
-    }
-
-    fn end(token: u64, outcome: AttemptOutcome) -> AttemptEnd {
-        AttemptEnd { token: Token(token), outcome, usage: Usage::default(), order: 0, report: None }
-    }
-
-    fn life(events: &[TaskEvent]) -> Life {
-        let mut life = Life::default();
-        for event in events {
-            life.apply(event);
-        }
-        life
-    }
-
-    #[test]
-    fn a_report_with_an_older_token_changes_nothing() {
-        let life = life(&[granted(5, 1)]);
-        assert_eq!(life.started(Token(4), 1, 1), Err(Refusal::Stale { reported: Token(4) }));
-        let policy = RetryPolicy::default();
-        assert!(life.attempt_ended(end(4, AttemptOutcome::Exited(0)), &policy, 0).is_err());
-        assert!(life.attempt_ended(end(5, AttemptOutcome::Exited(0)), &policy, 0).is_ok());
-    }
-
-    #[test]
-    fn a_cancelled_task_is_never_tried_again_whatever_its_attempt_says() {
-        let policy = RetryPolicy { max_attempts: 9, ..RetryPolicy::default() };
-        let life = life(&[granted(5, 1), TaskEvent::CancelAsked]);
-        for outcome in [
-            AttemptOutcome::Exited(0),
-            AttemptOutcome::Exited(1),
-            AttemptOutcome::Lost(LossReason::LeaseExpired),
-            AttemptOutcome::Cancelled,
-        ] {
-            let event = life.attempt_ended(end(5, outcome), &policy, 0);
-            assert!(
-                matches!(
-                    event,
-                    Ok(TaskEvent::AttemptEnded { next: Next::Finish(TaskOutcome::Cancelled), .. })
-                ),
-                "{event:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_attempt_that_a_rate_refused_is_repeated_after_its_wait_at_nobodys_cost() {
-        let (policy, mut life) = (RetryPolicy::default(), Life::default());
-        let mut report = TaskReport::default();
-        report.park("llm", Duration::from_secs(7));
-        for attempt in 1..=3 {
-            life.apply(&granted(u64::from(attempt), attempt));
-            let refused = AttemptEnd {
-                report: Some(Box::new(report.clone())),
-                ..end(attempt.into(), AttemptOutcome::Exited(1))
-            };
-            let event = life.attempt_ended(refused, &policy, 0).expect("the token is current");
-            assert!(
-                matches!(event, TaskEvent::AttemptEnded { next: Next::RetryAfter(wait), .. } if wait.as_secs() == 7)
-            );
-            life.apply(&event);
-        }
-        life.apply(&granted(4, 4));
-        let failed = life.attempt_ended(end(4, AttemptOutcome::Exited(1)), &policy, 0);
-        assert!(matches!(
-            failed,
-            Ok(TaskEvent::AttemptEnded { next: Next::Finish(TaskOutcome::Failed(_)), .. })
-        ));
-    }
-
-    #[test]
-    fn cancelling_twice_says_nothing_new() {
-        assert_eq!(life(&[granted(5, 1), TaskEvent::CancelAsked]).cancel(), Err(Refusal::Repeated));
-    }
-
-    #[test]
-    fn an_operators_retry_forgives_failures_and_goes_on_counting_attempts() {
-        let policy = RetryPolicy::default();
-        let mut life = life(&[granted(5, 1)]);
-        let event = life.attempt_ended(end(5, AttemptOutcome::Exited(3)), &policy, 0);
-        life.apply(&event.expect("the token is current"));
-        life.apply(&life.retry().expect("it has failed"));
-        assert_eq!(life.may_grant(), Ok(AttemptNumber(2)));
-    }
-
-    /// What an actor could be told.
-    fn inputs() -> impl Strategy<Value = Vec<(u8, u64)>> {
-        prop::collection::vec((0u8..7, 0u64..4), 0..60)
-    }
-
-    proptest! {
-        #[test]
-        fn at_most_one_attempt_is_live_and_tokens_grow(inputs in inputs()) {
-            let policy = RetryPolicy { max_attempts: 3, ..RetryPolicy::default() };
-            let mut life = Life::default();
-            let (mut counter, mut last) = (0u64, Token(0));
-            let mut own_failures = 0;
-            for (input, back) in inputs {
-                let token = Token(counter.saturating_sub(back));
-                let events = match input {
-                    0 | 1 => match life.may_grant() {
-                        Ok(attempt) => { counter += 1; vec![granted(counter, attempt.0)] }
-                        Err(_) => vec![],
-                    },
-                    2 => life.started(token, 1, 1).into_iter().collect(),
-                    3 => life.attempt_ended(end(token.0, AttemptOutcome::Exited(1)), &policy, 0).into_iter().collect(),
-                    4 => life.attempt_ended(end(token.0, AttemptOutcome::Lost(LossReason::Unknown)), &policy, 0).into_iter().collect(),
-                    5 => life.cancel().unwrap_or_default(),
-                    _ => life.attempt_ended(end(token.0, AttemptOutcome::Exited(0)), &policy, 0).into_iter().collect(),
-                };
-                for event in events {
-                    prop_assert!(!matches!(life.state(), State::Ended(_)), "{event:?} after the end");
-                    if let TaskEvent::Granted { token, .. } = &event {
-                        prop_assert!(life.holder().is_none() && *token > last);
-                        last = *token;
-                    }
-                    if let TaskEvent::AttemptEnded { outcome: AttemptOutcome::Exited(1), .. } = &event {
-                        own_failures += 1;
-                    }
-                    life.apply(&event);
-                }
-            }
-            prop_assert!(own_failures <= 3);
-        }
-    }
-}
+mod tests;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use crate::id::{AttemptNumber, TaskId};
+use crate::id::{AttemptNumber, NodeId, TaskId};
 use crate::resources::Resources;
 use crate::text::OsText;
 
@@ -119,6 +119,37 @@ pub struct RetryPolicy {
     pub backoff_limit: Duration,
     /// The exit codes worth another attempt; empty for all but 0.
     pub retryable_exit_codes: Vec<i32>,
+    /// The signals worth another attempt.
+    pub signals: Signals,
+    /// Whether running into the time limit is worth another attempt.
+    pub timeouts: bool,
+    /// Whether a command that could not be started by its own fault is worth another attempt: the same would
+    /// be found missing, unless somebody installs it meanwhile.
+    pub spawn_failures: bool,
+    /// How often it may be lost with its machine, which counts apart and needs no attempts of its own; 0 where
+    /// the first loss is the end.
+    pub losses: u32,
+}
+
+/// Signals by which a process may end.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Signals {
+    /// Whichever.
+    #[default]
+    All,
+    /// Only these, by number; none where it is empty.
+    These(Vec<i32>),
+}
+
+impl Signals {
+    /// Whether this one is among them.
+    #[must_use]
+    pub fn contains(&self, signal: i32) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(these) => these.contains(&signal),
+        }
+    }
 }
 
 impl Default for RetryPolicy {
@@ -130,6 +161,10 @@ impl Default for RetryPolicy {
             factor_percent: 200,
             backoff_limit: Duration::from_secs(30),
             retryable_exit_codes: Vec::new(),
+            signals: Signals::All,
+            timeouts: true,
+            spawn_failures: false,
+            losses: crate::retry::LOSSES_USUAL,
         }
     }
 }
@@ -139,6 +174,23 @@ impl Default for RetryPolicy {
 pub struct SpawnFailure {
     /// What was wrong, as a person should read it: `command not found: "fob" (searched PATH=...)`.
     pub reason: Box<str>,
+    /// Whether the machine is to blame, such as where it has no memory or no process left: another one would
+    /// have started it.
+    pub nodes_fault: bool,
+}
+
+impl SpawnFailure {
+    /// The task is to blame: it would not start anywhere.
+    #[must_use]
+    pub fn of_task(reason: impl Into<Box<str>>) -> Self {
+        Self { reason: reason.into(), nodes_fault: false }
+    }
+
+    /// The machine is to blame.
+    #[must_use]
+    pub fn of_node(reason: impl Into<Box<str>>) -> Self {
+        Self { reason: reason.into(), nodes_fault: true }
+    }
 }
 
 /// How one attempt ended, as the machine it ran on saw it.
@@ -187,6 +239,26 @@ pub enum TaskOutcome {
     Cancelled,
     /// A task it depends on did not succeed.
     Skipped(TaskId),
+    /// Machines died while it ran, again and again: it is set aside until somebody asks for another try.
+    Poisoned(Box<[Death]>),
+    /// It would be tried again, but its graph has used up its retries.
+    OutOfRetries {
+        /// How its last attempt ended.
+        last: AttemptOutcome,
+        /// How many retries the graph has in all.
+        budget: u64,
+    },
+}
+
+/// A machine, or the program there that owns processes, died while an attempt ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Death {
+    /// Which try it was.
+    pub attempt: AttemptNumber,
+    /// Where.
+    pub node: NodeId,
+    /// How that showed.
+    pub reason: LossReason,
 }
 
 /// What an attempt used, as far as the operating system says.
@@ -209,6 +281,23 @@ impl AttemptOutcome {
     #[must_use]
     pub fn is_success(&self) -> bool {
         matches!(self, Self::Exited(0))
+    }
+
+    /// Whether something else than the task is to blame: then it does not count towards its attempts.
+    #[must_use]
+    pub fn is_loss(&self) -> bool {
+        matches!(self, Self::Lost(_)) || matches!(self, Self::SpawnFailed(failure) if failure.nodes_fault)
+    }
+}
+
+impl LossReason {
+    /// Whether the machine died, or what ran the attempt there: what ran may have brought that about.
+    #[must_use]
+    pub fn is_death(self) -> bool {
+        match self {
+            Self::LeaseExpired | Self::Rebooted | Self::HostDied => true,
+            Self::LeaseLost | Self::Unknown | Self::Evicted => false,
+        }
     }
 }
 
@@ -240,7 +329,21 @@ impl std::fmt::Display for TaskOutcome {
             Self::Failed(outcome) => write!(f, "failed: {outcome}"),
             Self::Cancelled => f.write_str("cancelled"),
             Self::Skipped(because) => write!(f, "skipped: {because} did not succeed"),
+            Self::Poisoned(deaths) => {
+                f.write_str("set aside: machines died while it ran")?;
+                deaths.iter().try_for_each(|death| write!(f, ", {death}"))
+            }
+            Self::OutOfRetries { last, budget } => {
+                write!(f, "failed: {last}, and the {budget} retries of its graph are used up")
+            }
         }
+    }
+}
+
+/// `attempt 2 on mac-1 (host-died)`.
+impl std::fmt::Display for Death {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "attempt {} on {} ({})", self.attempt, self.node, self.reason)
     }
 }
 
