@@ -13,6 +13,8 @@ pub mod demand;
 pub mod submission;
 pub mod admission;
 pub mod pressure;
+pub mod tenant;
+pub mod budget;
 pub mod graph;
 pub mod queue;
 pub mod time_slice;

@@ -67,7 +67,9 @@ pub struct PressureRules {
 }
 
 /// Names for usual rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Display, EnumString, VariantArray)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Display, EnumString, VariantArray,
+)]
 #[strum(serialize_all = "lowercase")]
 pub enum Preset {
     /// 50, 80 and 95 percent of 2,100,000.
@@ -124,7 +126,9 @@ pub struct ModeChange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Shed {
     /// Its priority is not taken in while this mode holds.
-    #[error("the queue is under {mode} pressure ({depth} of {limit}): nothing of {priority} priority is taken in")]
+    #[error(
+        "the queue is under {mode} pressure ({depth} of {limit}): nothing of {priority} priority is taken in"
+    )]
     Mode {
         /// What holds.
         mode: Mode,
@@ -209,7 +213,13 @@ impl Preset {
             Self::Permissive => (10_500_000, [70, 90, 98]),
         };
         let hysteresis_percent = 5;
-        PressureRules { max_queue_depth, moderate_percent, high_percent, critical_percent, hysteresis_percent }
+        PressureRules {
+            max_queue_depth,
+            moderate_percent,
+            high_percent,
+            critical_percent,
+            hysteresis_percent,
+        }
     }
 }
 

@@ -119,7 +119,11 @@ fn a_cancelled_or_declined_trial_gives_its_place_back() {
 fn an_end_from_before_it_opened_is_no_trials() {
     let mut breaker = half_open();
     assert!(breaker.reserve(TaskId(4)));
-    assert_eq!(breaker.ended(end(4, Verdict::NodeFailed), at(61), &RULES), None, "an earlier attempt of the task");
+    assert_eq!(
+        breaker.ended(end(4, Verdict::NodeFailed), at(61), &RULES),
+        None,
+        "an earlier attempt of the task"
+    );
     breaker.granted(TaskId(4), Token(40));
     assert_eq!(breaker.ended(end(5, Verdict::Worked), at(61), &RULES), None);
     assert_eq!(breaker.places(9), 0, "the trial is still under way");
@@ -158,11 +162,13 @@ fn kind(name: &str) -> Arc<str> {
 fn a_kind_that_breaks_on_a_node_is_kept_from_it_and_others_are_not() {
     let rules = BreakerRules { kinds_count_failures: true, ..RULES };
     let (mut board, build) = (Board::default(), kind("build"));
-    let changes: Vec<_> = (1..=5)
-        .flat_map(|n| board.ended(Some(&build), end(n, Verdict::TaskFailed), at(0), &rules))
-        .collect();
+    let changes: Vec<_> =
+        (1..=5).flat_map(|n| board.ended(Some(&build), end(n, Verdict::TaskFailed), at(0), &rules)).collect();
     assert_eq!(changes, [(Some(kind("build")), Change::Opened { failures: 5, wait: rules.open })]);
-    assert_eq!((board.places(Some("build"), 9), board.places(Some("test"), 9), board.places(None, 9)), (0, 9, 9));
+    assert_eq!(
+        (board.places(Some("build"), 9), board.places(Some("test"), 9), board.places(None, 9)),
+        (0, 9, 9)
+    );
     assert!(!board.reserve(TaskId(1), Some("build")) && board.reserve(TaskId(1), Some("test")));
     assert_eq!(board.seen(at(20)), [(Some(kind("build")), Seen::Open(Duration::from_secs(40)))]);
     assert_eq!(board.tick(at(60)), [(Some(kind("build")), Change::HalfOpened)]);
@@ -181,10 +187,12 @@ fn by_default_a_kinds_failures_are_the_tasks_own() {
 fn kinds_are_remembered_within_a_limit() {
     let mut board = Board::default();
     for n in 1..=1000 {
-        board.ended(Some(&kind(&n.to_string())), end(n, Verdict::NodeFailed), at(0), &BreakerRules {
-            failures: u32::MAX,
-            ..RULES
-        });
+        board.ended(
+            Some(&kind(&n.to_string())),
+            end(n, Verdict::NodeFailed),
+            at(0),
+            &BreakerRules { failures: u32::MAX, ..RULES },
+        );
     }
     assert_eq!(board.kinds(), KINDS_LIMIT);
 }

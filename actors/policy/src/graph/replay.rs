@@ -226,7 +226,9 @@ impl From<&TaskOutcome> for TaskState {
     fn from(outcome: &TaskOutcome) -> Self {
         match outcome {
             TaskOutcome::Succeeded => Self::Succeeded,
-            TaskOutcome::Failed(_) | TaskOutcome::Poisoned(_) | TaskOutcome::OutOfRetries { .. } => Self::Failed,
+            TaskOutcome::Failed(_) | TaskOutcome::Poisoned(_) | TaskOutcome::OutOfRetries { .. } => {
+                Self::Failed
+            }
             TaskOutcome::Cancelled => Self::Cancelled,
             TaskOutcome::Skipped(_) => Self::Skipped,
         }

@@ -49,10 +49,7 @@ fn a_cancelled_task_is_never_tried_again_whatever_its_attempt_says() {
     ] {
         let event = life.attempt_ended(end(5, outcome), rules(&policy));
         assert!(
-            matches!(
-                event,
-                Ok(TaskEvent::AttemptEnded { next: Next::Finish(TaskOutcome::Cancelled), .. })
-            ),
+            matches!(event, Ok(TaskEvent::AttemptEnded { next: Next::Finish(TaskOutcome::Cancelled), .. })),
             "{event:?}"
         );
     }
@@ -121,7 +118,8 @@ fn dying(times: u32, runs: bool, poison_after: u32) -> (Life, Option<TaskEvent>)
 #[test]
 fn a_task_that_kills_workers_is_set_aside_with_its_story_and_freed_by_a_retry() {
     let (mut life, last) = dying(3, true, 3);
-    let Some(TaskEvent::AttemptEnded { next: Next::Finish(outcome @ TaskOutcome::Poisoned(_)), .. }) = last else {
+    let Some(TaskEvent::AttemptEnded { next: Next::Finish(outcome @ TaskOutcome::Poisoned(_)), .. }) = last
+    else {
         panic!("{last:?}");
     };
     assert_eq!(
@@ -133,7 +131,8 @@ fn a_task_that_kills_workers_is_set_aside_with_its_story_and_freed_by_a_retry() 
     assert_eq!(life.may_grant(), Ok(AttemptNumber(4)));
     life.apply(&granted(9, 4));
     life.apply(&started(9));
-    let again = life.attempt_ended(end(9, AttemptOutcome::Lost(LossReason::HostDied)), rules(&RetryPolicy::default()));
+    let again = life
+        .attempt_ended(end(9, AttemptOutcome::Lost(LossReason::HostDied)), rules(&RetryPolicy::default()));
     assert!(matches!(again, Ok(TaskEvent::AttemptEnded { next: Next::RetryAfter(_), .. })), "{again:?}");
 }
 

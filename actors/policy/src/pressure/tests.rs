@@ -29,7 +29,10 @@ fn each_mode_holds_from_its_threshold_on() {
         [Normal, Moderate, High, Critical]
     );
     let permissive = Preset::Permissive.rules();
-    assert_eq!((permissive.moderate_percent, permissive.high_percent, permissive.critical_percent), (70, 90, 98));
+    assert_eq!(
+        (permissive.moderate_percent, permissive.high_percent, permissive.critical_percent),
+        (70, 90, 98)
+    );
 }
 
 #[test]
@@ -100,12 +103,17 @@ fn parallelism_and_time_limits_follow_the_mode_and_nothing_is_ever_stopped() {
 fn rules_that_cannot_work_are_refused() {
     let refused = |rules: PressureRules| rules.check().unwrap_err().to_string();
     let usual = PressureRules::default();
-    assert_eq!(refused(PressureRules { max_queue_depth: 0, ..usual }), "max_queue_depth = 0 must be at least 1");
+    assert_eq!(
+        refused(PressureRules { max_queue_depth: 0, ..usual }),
+        "max_queue_depth = 0 must be at least 1"
+    );
     assert_eq!(
         refused(PressureRules { high_percent: 95, ..usual }),
         "thresholds of 50, 95 and 95 percent must be between 1 and 100 and each larger than the one before"
     );
-    assert!(refused(PressureRules { hysteresis_percent: 50, ..usual }).starts_with("hysteresis = 50 percent"));
+    assert!(
+        refused(PressureRules { hysteresis_percent: 50, ..usual }).starts_with("hysteresis = 50 percent")
+    );
     for preset in Preset::VARIANTS {
         assert_eq!(preset.rules().check(), Ok(()), "{preset}");
     }
