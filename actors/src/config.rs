@@ -4,6 +4,8 @@
 //! the key and what is allowed. Each section has its file; what is common to them is in [`section`].
 
 pub mod amount;
+pub mod backpressure;
+pub mod breaker;
 pub mod daemon;
 pub mod lease;
 pub mod limits;
@@ -14,10 +16,13 @@ pub mod worker;
 use std::path::{Path, PathBuf};
 
 use policy::lease::{BadTerms, LeaseTerms};
+use policy::pressure::PressureRefused;
 use serde::Deserialize;
 
 pub use crate::config::limits::Limits;
 
+use crate::config::backpressure::BackpressureConfig;
+use crate::config::breaker::BreakerConfig;
 use crate::config::daemon::DaemonConfig;
 use crate::config::lease::LeaseConfig;
 use crate::config::limits::LimitsConfig;
@@ -42,6 +47,10 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// What this machine has for tasks.
     pub worker: WorkerConfig,
+    /// How much may wait. Reloaded on SIGHUP.
+    pub backpressure: BackpressureConfig,
+    /// When a machine is left alone. Reloaded on SIGHUP.
+    pub breaker: BreakerConfig,
     /// Where in the file each key stands.
     #[serde(skip)]
     lines: Lines,
@@ -94,6 +103,9 @@ pub enum ConfigError {
     /// The values do not go together.
     #[error(transparent)]
     Terms(#[from] BadTerms),
+    /// The thresholds do not go together.
+    #[error("backpressure: {0}")]
+    Pressure(#[from] PressureRefused),
     /// A value is out of its range.
     #[error("{key} = {value} must be {allowed}")]
     Range {
@@ -129,8 +141,15 @@ impl Config {
     }
 
     /// Every section with the name it has in the file.
-    fn sections(&self) -> [(&'static str, &dyn Section); 4] {
-        [("daemon", &self.daemon), ("lease", &self.lease), ("limits", &self.limits), ("worker", &self.worker)]
+    fn sections(&self) -> [(&'static str, &dyn Section); 6] {
+        [
+            ("daemon", &self.daemon),
+            ("lease", &self.lease),
+            ("limits", &self.limits),
+            ("worker", &self.worker),
+            ("backpressure", &self.backpressure),
+            ("breaker", &self.breaker),
+        ]
     }
 
     /// Whether every value is allowed, and the values go together.
@@ -140,6 +159,7 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         self.sections().into_iter().try_for_each(|(name, section)| section.check(name))?;
         self.lease.terms().check()?;
+        self.backpressure.rules().check()?;
         Ok(())
     }
 
@@ -166,7 +186,12 @@ impl Config {
     /// How much the scheduler side takes on.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        self.limits.limits()
+        Limits {
+            pressure: self.backpressure.rules(),
+            breaker: self.breaker.rules(),
+            poison_after: self.breaker.poison_after(),
+            ..self.limits.limits()
+        }
     }
 }
 
@@ -191,6 +216,11 @@ mod tests {
         assert_eq!(config.terms(), LeaseTerms { ttl: Duration::from_secs(20), ..LeaseTerms::default() });
         assert_eq!((config.worker.cpus, config.worker.memory), (Some(Cores(500)), Some(Size(4 << 30))));
         assert_eq!(config.limits(), Limits::default());
+        let strict = read("[backpressure]\npreset = \"strict\"\nhigh_percent = 70\n")
+            .expect("sound")
+            .limits()
+            .pressure;
+        assert_eq!((strict.max_queue_depth, strict.moderate_percent, strict.high_percent), (1000, 30, 70));
     }
 
     #[test]
@@ -207,6 +237,12 @@ mod tests {
         assert!(error.contains("at least three heartbeats"), "{error}");
         let error = read("[daemon]\ndurability = \"most\"\n").expect_err("no such durability");
         assert!(error.contains("`most`") && error.contains("`barrier`"), "{error}");
+        let error = read("[backpressure]\nhigh_percent = 40\n").expect_err("below moderate");
+        assert!(error.starts_with("backpressure: thresholds of 50, 40 and 95 percent"), "{error}");
+        let error = read("[backpressure]\npreset = \"lax\"\n").expect_err("no preset");
+        assert!(error.contains("\"lax\" must be \"normal\", \"strict\" or \"permissive\""), "{error}");
+        let error = read("[breaker]\ntrials = 0\n").expect_err("never closed again");
+        assert_eq!(error, "breaker.trials = 0 must be between 1 and 100");
         let error = read("[limits]\nwaiting_tasks = 0\n").expect_err("nothing could be taken in");
         assert_eq!(error, "limits.waiting_tasks = 0 must be at least 1");
     }

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use policy::event::{Event, LogPosition, Next, TaskEvent};
 use policy::graph::{EntryView, Mark};
 use policy::id::{AttemptNumber, GraphId, NodeId, NodeSession, TaskId, Token};
-use policy::lifecycle::AttemptEnd;
+use policy::lifecycle::{AttemptEnd, EndRules};
 use policy::task::{AttemptOutcome, LossReason, TaskOutcome, TaskReport, Usage};
 use strum::IntoStaticStr;
 use supervision::{Actor, ActorError, Address, Me, Message};
@@ -358,10 +358,13 @@ impl TaskActor {
 
     fn ended(&mut self, mut end: AttemptEnd, me: &Me<TaskMessage>) {
         self.warn_of_report(&mut end);
-        let (token, jitter) = (end.token, jitter_of(end.token));
-        let Ok(event) = self.story.life.attempt_ended(end, &self.item.item.spec.retry, jitter) else {
-            return;
+        let token = end.token;
+        let rules = EndRules {
+            retry: &self.item.item.spec.retry,
+            poison_after: self.args.side.limits().poison_after,
+            jitter_per_mille: jitter_of(token),
         };
+        let Ok(event) = self.story.life.attempt_ended(end, rules) else { return };
         let appended = self.append(|_| event.clone());
         let TaskEvent::AttemptEnded { next, report, .. } = event else { return };
         self.tell_scheduler(Step::Over { next, report }, appended);

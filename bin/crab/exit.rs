@@ -50,8 +50,8 @@ impl Exit {
         match outcome {
             TaskOutcome::Succeeded => Self::SUCCESS,
             TaskOutcome::Cancelled => Self::INTERRUPTED,
-            TaskOutcome::Skipped(_) => Self::RUN_TROUBLE,
-            TaskOutcome::Failed(attempt) => match attempt {
+            TaskOutcome::Skipped(_) | TaskOutcome::Poisoned(_) => Self::RUN_TROUBLE,
+            TaskOutcome::Failed(attempt) | TaskOutcome::OutOfRetries { last: attempt, .. } => match attempt {
                 AttemptOutcome::Exited(code) => Self(u8::try_from(code & 0xff).unwrap_or(1)),
                 AttemptOutcome::Signalled(signal) => Self(u8::try_from(128 + (signal & 0x7f)).unwrap_or(255)),
                 AttemptOutcome::TimedOut => Self::TIMED_OUT,

@@ -240,8 +240,8 @@ async fn a_command_passes_its_output_and_exit_code_through() {
         (AttemptOutcome::Exited(7), 7),
         (AttemptOutcome::Signalled(9), 137),
         (AttemptOutcome::TimedOut, 124),
-        (AttemptOutcome::SpawnFailed(SpawnFailure { reason: "command not found: \"x\"".into() }), 127),
-        (AttemptOutcome::SpawnFailed(SpawnFailure { reason: "not executable: \"x\"".into() }), 126),
+        (AttemptOutcome::SpawnFailed(SpawnFailure::of_task("command not found: \"x\"")), 127),
+        (AttemptOutcome::SpawnFailed(SpawnFailure::of_task("not executable: \"x\"")), 126),
     ] {
         let opened = scripted(attempt(1, &outcome).into(), TaskCounts::default());
         let (exit, out, err) = run(&opened, &["run", "--", "x"]).await;

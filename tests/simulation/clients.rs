@@ -41,6 +41,7 @@ fn spec(rng: &mut Rng, name: String) -> TaskSpec {
         factor_percent: rng.u32(100..300),
         backoff_limit: Duration::from_secs(8),
         retryable_exit_codes: if rng.u32(..8) == 0 { vec![75] } else { Vec::new() },
+        ..RetryPolicy::default()
     };
     TaskSpec {
         resources: Resources {

@@ -251,8 +251,8 @@ impl Core {
     fn spawned(&mut self, node: usize, token: Token, run: u64) {
         let attempt = &self.nodes[node].host.attempts[&token];
         if attempt.program.is_missing {
-            let reason = "command not found".into();
-            return self.end(node, token, AttemptOutcome::SpawnFailed(SpawnFailure { reason }));
+            let failure = SpawnFailure::of_task("command not found");
+            return self.end(node, token, AttemptOutcome::SpawnFailed(failure));
         }
         self.run(node, token, run);
         let pid = u32::try_from(run).unwrap_or(u32::MAX);

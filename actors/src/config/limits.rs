@@ -1,7 +1,10 @@
 //! `[limits]`: how much the scheduler side takes on.
 
 use policy::admission::AdmissionLimits;
+use policy::breaker::BreakerRules;
 use policy::graph::Retention;
+use policy::pressure::PressureRules;
+use policy::retry::POISON_AFTER;
 
 use crate::config::amount::{Length, Size};
 use crate::config::section::{Any, section};
@@ -21,6 +24,12 @@ pub struct Limits {
     /// Bytes of closed segments of the log that are kept for those who follow events, beyond what snapshots
     /// keep: a day of a busy fleet.
     pub log_bytes: u64,
+    /// How much may wait, and what happens before it is too much.
+    pub pressure: PressureRules,
+    /// When a machine on which attempts break is left alone.
+    pub breaker: BreakerRules,
+    /// Machines that may die while a task runs before it is set aside; 0 for any number.
+    pub poison_after: u32,
 }
 
 impl Default for Limits {
@@ -31,6 +40,9 @@ impl Default for Limits {
             shapes: 10_000,
             retention: Retention::default(),
             log_bytes: 1 << 30,
+            pressure: PressureRules::default(),
+            breaker: BreakerRules::default(),
+            poison_after: POISON_AFTER,
         }
     }
 }

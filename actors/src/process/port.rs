@@ -280,8 +280,8 @@ async fn write(
 /// Only a start can be this large, and no operating system would have run it.
 fn refuse(command: &Command, error: &CodecError, listener: &HostListener) {
     if let Command::Start(start) = command {
-        let reason = format!("command and environment are too long: {error}").into();
-        let outcome = AttemptOutcome::SpawnFailed(SpawnFailure { reason });
+        let reason = format!("command and environment are too long: {error}");
+        let outcome = AttemptOutcome::SpawnFailed(SpawnFailure::of_task(reason));
         let ended = HostReport::Ended { token: start.token, outcome, usage: Usage::default() };
         listener(HostEvent::Reports(vec![ended]));
     }

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use policy::event::Item;
 use policy::resources::Resources;
 use policy::submission::Submission;
-use policy::task::{DEFAULT_CPU_MILLIS, DEFAULT_GRACE, Priority, RetryPolicy, TaskSpec};
+use policy::task::{DEFAULT_CPU_MILLIS, DEFAULT_GRACE, Priority, RetryPolicy, Signals, TaskSpec};
 use policy::text::OsText;
 use rustc_hash::FxHashMap;
 
@@ -240,6 +240,10 @@ fn retry_policy(retry: &Retry) -> RetryPolicy {
         factor_percent: value(&retry.factor).map_or(usual.factor_percent, |factor| factor.0),
         backoff_limit: value(&retry.backoff_limit).map_or(usual.backoff_limit, |limit| limit.0),
         retryable_exit_codes: value(&retry.exit_codes).map(|codes| codes.0.clone()).unwrap_or_default(),
+        signals: value(&retry.signals).map_or(usual.signals, |these| Signals::These(these.0.clone())),
+        timeouts: value(&retry.timeouts).map_or(usual.timeouts, |timeouts| timeouts.0),
+        spawn_failures: value(&retry.spawn_failures).map_or(usual.spawn_failures, |again| again.0),
+        losses: value(&retry.losses).map_or(usual.losses, |losses| losses.0),
     }
 }
 

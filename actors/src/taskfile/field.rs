@@ -108,6 +108,19 @@ values! {
     ExitCodes(Vec<i32>) {
         "type": "array", "items": { "type": "integer", "minimum": 1, "maximum": 255 }
     } = exit_codes;
+    /// Signals by number.
+    SignalNumbers(Vec<i32>) {
+        "type": "array", "items": { "type": "integer", "minimum": 1, "maximum": 64 }
+    } = |node, reader| numbers(node, reader, 64, "must be a list of signals by number, such as [9, 15]");
+    /// True or false.
+    Truth(bool) { "type": "boolean" } = |node, reader| match node.value {
+        Value::Boolean(value) => Some(value),
+        _ => reader.wrong(node, "must be true or false"),
+    };
+    /// How often a task may be lost.
+    Losses(u32) { "type": "integer", "minimum": 0, "maximum": 1000 } = |node, reader| {
+        small(node, reader, (0, ATTEMPT_LIMIT))
+    };
 }
 
 /// The indices of an array, as `"1-1000"`, `"0-9%4"`, or a table.
@@ -264,10 +277,12 @@ fn factor(node: &Node, reader: &mut Reader<'_>) -> Option<u32> {
 }
 
 fn exit_codes(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<i32>> {
-    let Value::List(nodes) = &node.value else {
-        return reader.wrong(node, "must be a list of exit codes, such as [75, 137]");
-    };
-    nodes.iter().map(|code| whole(code, reader, 1, 255).and_then(|code| i32::try_from(code).ok())).collect()
+    numbers(node, reader, 255, "must be a list of exit codes, such as [75, 137]")
+}
+
+fn numbers(node: &Node, reader: &mut Reader<'_>, most: u64, expected: &str) -> Option<Vec<i32>> {
+    let Value::List(nodes) = &node.value else { return reader.wrong(node, expected) };
+    nodes.iter().map(|one| whole(one, reader, 1, most).and_then(|one| i32::try_from(one).ok())).collect()
 }
 
 /// A number or a text that `parse` reads.

@@ -3,8 +3,8 @@
 //! The comments here are what an editor shows when it reads the published schema.
 
 use super::field::{
-    Amounts, Array, Attempts, Cpus, Environment, ExitCodes, Factor, Length, Memory, Names, Retries, Slots,
-    Text, Urgency, Words,
+    Amounts, Array, Attempts, Cpus, Environment, ExitCodes, Factor, Length, Losses, Memory, Names, Retries,
+    SignalNumbers, Slots, Text, Truth, Urgency, Words,
 };
 use super::reader::{At, Fields, Reader, fields};
 use super::tasks::Tasks;
@@ -83,6 +83,14 @@ fields! {
         "backoff_limit" backoff_limit: Length,
         /// The exit codes worth another attempt. Default: all but 0.
         "exit_codes" exit_codes: ExitCodes,
+        /// The signals worth another attempt, by number. Default: all.
+        "signals" signals: SignalNumbers,
+        /// Whether running into `timeout` is worth another attempt. Default: true.
+        "timeouts" timeouts: Truth,
+        /// Whether a command that cannot be started is worth another attempt. Default: false.
+        "spawn_failures" spawn_failures: Truth,
+        /// How often it may be lost with its machine, which is not counted as an attempt. Default: 10.
+        "losses" losses: Losses,
     }
 }
 

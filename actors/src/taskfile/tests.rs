@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use policy::event::ArraySpec;
-use policy::task::{Priority, RetryPolicy};
+use policy::task::{Priority, RetryPolicy, Signals};
 use proptest::prelude::*;
 
 use super::*;
@@ -48,7 +48,7 @@ const NIGHTLY: &str = r#"
     grace = 10
     tenant = "bob"
     resources = { disk = 3 }
-    retry = { attempts = 5, backoff = "1s", factor = 1.5, backoff_limit = "1m", exit_codes = [75] }
+    retry = { attempts = 5, backoff = "1s", factor = 1.5, backoff_limit = "1m", exit_codes = [75], signals = [15], timeouts = false, spawn_failures = true, losses = 2 }
 "#;
 
 #[test]
@@ -79,6 +79,8 @@ fn what_a_task_says_itself_goes_before_the_defaults() {
     assert_eq!(spec.resources.named, [("disk".into(), 3), ("license".into(), 1)].into());
     assert_eq!((spec.retry.max_attempts, spec.retry.factor_percent), (5, 150));
     assert_eq!(spec.retry.retryable_exit_codes, [75]);
+    assert_eq!(spec.retry.signals, Signals::These(vec![15]));
+    assert_eq!((spec.retry.timeouts, spec.retry.spawn_failures, spec.retry.losses), (false, true, 2));
 }
 
 #[test]

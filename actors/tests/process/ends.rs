@@ -37,7 +37,7 @@ fn exit_codes_and_signals_are_told() {
 
 fn refused(bed: &mut Bed, token: u64) -> String {
     match bed.ended(token) {
-        AttemptOutcome::SpawnFailed(SpawnFailure { reason }) => reason.into(),
+        AttemptOutcome::SpawnFailed(SpawnFailure { reason, .. }) => reason.into(),
         other => panic!("{other:?}"),
     }
 }

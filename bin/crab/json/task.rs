@@ -44,7 +44,8 @@ impl From<&TaskRow> for Task {
 }
 
 /// How a task or an attempt ended. `kind` is one of succeeded, exited, signalled, timed-out, cancelled,
-/// not-started, lost, skipped.
+/// not-started, lost, skipped, poisoned. Of a task whose graph had no retry left it is that of its last attempt,
+/// with the reason.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Outcome {
     kind: &'static str,
@@ -65,6 +66,12 @@ impl From<&TaskOutcome> for Outcome {
                 reason: Some(format!("{because} did not succeed")),
                 ..Self::default()
             },
+            TaskOutcome::Poisoned(_) => {
+                Self { kind: "poisoned", reason: Some(outcome.to_string()), ..Self::default() }
+            }
+            TaskOutcome::OutOfRetries { last, .. } => {
+                Self { reason: Some(outcome.to_string()), ..Self::from(last) }
+            }
         }
     }
 }

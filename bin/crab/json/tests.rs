@@ -129,7 +129,7 @@ fn a_task_in_detail() {
 
 #[test]
 fn outcomes() {
-    let not_started = AttemptOutcome::SpawnFailed(SpawnFailure { reason: "command not found".into() });
+    let not_started = AttemptOutcome::SpawnFailed(SpawnFailure::of_task("command not found"));
     assert_eq!(
         json(&Outcome::from(&TaskOutcome::Failed(not_started))),
         r#"{"kind":"not-started","exit_code":null,"signal":null,"reason":"command not found"}"#

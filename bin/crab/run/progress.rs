@@ -6,7 +6,7 @@ use std::time::Duration;
 use actors::wire::client::TaskCounts;
 use policy::event::{Event, Next, Record, TaskEvent};
 use policy::id::{GraphId, NodeId, TaskId};
-use policy::task::{AttemptOutcome, TaskOutcome};
+use policy::task::{AttemptOutcome, LossReason, TaskOutcome};
 use policy::time::Timestamp;
 
 use super::plan::Plan;
@@ -116,14 +116,22 @@ impl Progress {
         }
     }
 
+    fn failed(&mut self, task: TaskId, attempt: AttemptOutcome) {
+        self.failed += 1;
+        if self.failures.len() < REMEMBERED_FAILURES {
+            self.failures.push((task, attempt));
+        }
+    }
+
     fn end(&mut self, task: TaskId, outcome: &TaskOutcome, took: Option<Duration>) -> Change {
         match outcome {
             TaskOutcome::Succeeded => self.succeeded += 1,
-            TaskOutcome::Failed(attempt) => {
-                self.failed += 1;
-                if self.failures.len() < REMEMBERED_FAILURES {
-                    self.failures.push((task, attempt.clone()));
-                }
+            TaskOutcome::Failed(attempt) | TaskOutcome::OutOfRetries { last: attempt, .. } => {
+                self.failed(task, attempt.clone());
+            }
+            TaskOutcome::Poisoned(deaths) => {
+                let reason = deaths.last().map_or(LossReason::Unknown, |death| death.reason);
+                self.failed(task, AttemptOutcome::Lost(reason));
             }
             TaskOutcome::Cancelled => self.cancelled += 1,
             TaskOutcome::Skipped(_) => self.skipped += 1,

@@ -88,7 +88,10 @@ fn is_trouble(change: &Change) -> bool {
     match change {
         Change::Started { .. } => false,
         Change::Retrying { .. } => true,
-        Change::Ended { outcome, .. } => matches!(outcome, TaskOutcome::Failed(_)),
+        Change::Ended { outcome, .. } => matches!(
+            outcome,
+            TaskOutcome::Failed(_) | TaskOutcome::Poisoned(_) | TaskOutcome::OutOfRetries { .. }
+        ),
     }
 }
 

@@ -11,8 +11,8 @@ use policy::time::Timestamp;
 use super::index::Index;
 use super::{Findings, History};
 
-/// Losses after which a task has failed.
-const LOSSES_LIMIT: u32 = 10;
+/// Machines that die while a task runs before it is set aside.
+const POISON_AFTER: u32 = 3;
 
 /// What the records so far say of one task.
 #[derive(Debug, Default)]
@@ -24,6 +24,8 @@ struct Track {
     is_cancelled: bool,
     failures: u32,
     losses: u32,
+    is_running: bool,
+    deaths: u32,
     not_before: Timestamp,
 }
 
@@ -84,6 +86,7 @@ impl Pass<'_> {
                 findings.expect("I4", live == Some(*token), || {
                     format!("record {number}: {task} started or reported under {token}, live is {live:?}")
                 });
+                self.track(task).is_running = true;
             }
             TaskEvent::CancelAsked => {
                 let track = self.track(task);
@@ -152,8 +155,12 @@ impl Pass<'_> {
             format!("record {number}: {task} ended under {token}, live is {:?}", track.live)
         });
         track.live = None;
+        let was_running = std::mem::take(&mut track.is_running);
+        if let AttemptOutcome::Lost(reason) = outcome {
+            track.deaths += u32::from(was_running && reason.is_death());
+        }
         match outcome {
-            AttemptOutcome::Lost(_) => track.losses += 1,
+            outcome if outcome.is_loss() => track.losses += 1,
             AttemptOutcome::Exited(0) => {}
             _ => track.failures += 1,
         }
@@ -195,10 +202,15 @@ fn follows_law(track: &Track, policy: &RetryPolicy, outcome: &AttemptOutcome, ne
     match outcome {
         AttemptOutcome::Exited(0) => *next == Next::Finish(TaskOutcome::Succeeded),
         AttemptOutcome::Cancelled => *next == Next::Finish(TaskOutcome::Cancelled),
-        AttemptOutcome::SpawnFailed(_) => failed(),
+        AttemptOutcome::Lost(_) if track.deaths >= POISON_AFTER => {
+            matches!(next, Next::Finish(TaskOutcome::Poisoned(deaths)) if deaths.len() == POISON_AFTER as usize)
+        }
+        loss if loss.is_loss() && track.losses > policy.losses => failed(),
+        loss if loss.is_loss() => is_wait(policy, track.losses, next),
+        AttemptOutcome::SpawnFailed(_) if !policy.spawn_failures => failed(),
+        AttemptOutcome::TimedOut if !policy.timeouts => failed(),
+        AttemptOutcome::Signalled(signal) if !policy.signals.contains(*signal) => failed(),
         AttemptOutcome::Exited(code) if !codes.is_empty() && !codes.contains(code) => failed(),
-        AttemptOutcome::Lost(_) if track.losses > LOSSES_LIMIT => failed(),
-        AttemptOutcome::Lost(_) => is_wait(policy, track.losses, next),
         _ if track.failures >= policy.max_attempts => failed(),
         _ => is_wait(policy, track.failures, next),
     }

@@ -22,6 +22,8 @@ pub(super) const NAMED_LIMIT_COUNT: usize = 64;
 pub(super) const FACTOR_RANGE_PERCENT: (u64, u64) = (100, 100_000);
 /// Exit codes worth another attempt: there are no more.
 pub(super) const EXIT_CODES_LIMIT: usize = 255;
+/// Signals worth another attempt: there are no more.
+pub(super) const SIGNALS_LIMIT: usize = 64;
 
 /// How large what is handed in may be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::admission::Findings;
 use crate::admission::limits::{
     AdmissionLimits, CPU_LIMIT_MILLIS, EXIT_CODES_LIMIT, FACTOR_RANGE_PERCENT, GPU_LIMIT_SLOTS,
-    MEMORY_LIMIT_BYTES, NAME_LIMIT_CHARS, NAMED_LIMIT, NAMED_LIMIT_COUNT,
+    MEMORY_LIMIT_BYTES, NAME_LIMIT_CHARS, NAMED_LIMIT, NAMED_LIMIT_COUNT, SIGNALS_LIMIT,
 };
 use crate::resources::Resources;
-use crate::task::{RetryPolicy, TaskSpec};
+use crate::task::{RetryPolicy, Signals, TaskSpec};
 use crate::text::OsText;
 
 /// Characters of a value that a problem shows: enough to recognise it.
@@ -138,6 +138,17 @@ fn retry(policy: &RetryPolicy, limits: &AdmissionLimits, found: &mut Findings) {
     found.range("retry.factor", policy.factor_percent.into(), FACTOR_RANGE_PERCENT, "percent");
     at_most("retry.backoff", policy.backoff, limits.backoff, found);
     at_most("retry.backoff_limit", policy.backoff_limit, limits.backoff, found);
+    found.range("retry.losses", policy.losses.into(), (0, limits.attempts.into()), "in all");
+    retry_codes(policy, found);
+    let Signals::These(signals) = &policy.signals else { return };
+    if signals.len() > SIGNALS_LIMIT {
+        found.push("retry.signals", &signals.len(), format_args!("must be at most {SIGNALS_LIMIT} signals"));
+    } else if let Some(signal) = signals.iter().find(|signal| !(1..=64).contains(*signal)) {
+        found.push("retry.signals", signal, "must be between 1 and 64");
+    }
+}
+
+fn retry_codes(policy: &RetryPolicy, found: &mut Findings) {
     let codes = &policy.retryable_exit_codes;
     if codes.len() > EXIT_CODES_LIMIT {
         found.push(

@@ -59,7 +59,16 @@ pub(super) fn explain(start: &Start, program: &Path, error: &io::Error) -> Spawn
         Ok(found) if !found.is_dir() => format!("not a directory: {shown}"),
         Ok(_) => explain_program(program, error),
     };
-    SpawnFailure { reason: reason.into() }
+    SpawnFailure { reason: reason.into(), nodes_fault: is_nodes_fault(error) }
+}
+
+/// Whether the machine has run out of something, or is broken: another one would start the same.
+fn is_nodes_fault(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(
+        errno,
+        Some(Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE | Errno::ENOSPC | Errno::EIO)
+    )
 }
 
 fn explain_program(program: &Path, error: &io::Error) -> String {
@@ -100,5 +109,5 @@ fn standing(path: &Path) -> Standing {
 }
 
 fn failure<T>(reason: impl Into<Box<str>>) -> Result<T, SpawnFailure> {
-    Err(SpawnFailure { reason: reason.into() })
+    Err(SpawnFailure::of_task(reason))
 }

@@ -129,7 +129,7 @@ fn spawn(start: &Start, mark: &str) -> Result<Spawned, SpawnFailure> {
     });
     let spawned = child.map_err(|error| program::explain(start, &program, &error))?;
     for never in [signals::never_block(&spawned.stdout), signals::never_block(&spawned.stderr)] {
-        never.map_err(|error| SpawnFailure { reason: format!("cannot read its output: {error}").into() })?;
+        never.map_err(|error| SpawnFailure::of_node(format!("cannot read its output: {error}")))?;
     }
     Ok(spawned)
 }
