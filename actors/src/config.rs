@@ -57,7 +57,7 @@ pub struct Config {
 }
 
 /// The sections that a running daemon takes over; the others hold from its next start.
-pub const RELOADED: [&str; 1] = ["limits"];
+pub const RELOADED: [&str; 3] = ["limits", "backpressure", "breaker"];
 
 /// What holds once a running daemon has read its file again: of the sections in [`RELOADED`] what the file says now,
 /// of the others what held before. And the keys whose new value waits for a restart.

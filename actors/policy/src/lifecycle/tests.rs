@@ -74,10 +74,7 @@ fn an_attempt_that_a_rate_refused_is_repeated_after_its_wait_at_nobodys_cost() {
     }
     life.apply(&granted(4, 4));
     let failed = life.attempt_ended(end(4, AttemptOutcome::Exited(1)), rules(&policy));
-    assert!(matches!(
-        failed,
-        Ok(TaskEvent::AttemptEnded { next: Next::Finish(TaskOutcome::Failed(_)), .. })
-    ));
+    assert!(matches!(failed, Ok(TaskEvent::AttemptEnded { next: Next::Finish(TaskOutcome::Failed(_)), .. })));
 }
 
 #[test]
