@@ -16,6 +16,7 @@ pub mod pressure;
 pub mod tenant;
 pub mod budget;
 pub mod graph;
+pub mod claims;
 pub mod queue;
 pub mod time_slice;
 pub mod placement;
