@@ -5,6 +5,7 @@ mod commands;
 mod damage;
 mod equal;
 mod fleet;
+mod guard;
 mod history;
 mod leases;
 mod nothing_lost;

@@ -11,8 +11,10 @@ pub mod lease;
 pub mod limits;
 mod origin;
 pub mod section;
+pub mod tenants;
 pub mod worker;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use policy::lease::{BadTerms, LeaseTerms};
@@ -28,6 +30,7 @@ use crate::config::lease::LeaseConfig;
 use crate::config::limits::LimitsConfig;
 use crate::config::origin::Lines;
 use crate::config::section::{Section, Setting};
+use crate::config::tenants::TenantConfig;
 use crate::config::worker::WorkerConfig;
 use crate::log::LogLimits;
 use crate::wire::client::SettingRow;
@@ -51,13 +54,15 @@ pub struct Config {
     pub backpressure: BackpressureConfig,
     /// When a machine is left alone. Reloaded on SIGHUP.
     pub breaker: BreakerConfig,
+    /// What single tenants may have, by name. Reloaded on SIGHUP.
+    pub tenants: BTreeMap<String, TenantConfig>,
     /// Where in the file each key stands.
     #[serde(skip)]
     lines: Lines,
 }
 
 /// The sections that a running daemon takes over; the others hold from its next start.
-pub const RELOADED: [&str; 3] = ["limits", "backpressure", "breaker"];
+pub const RELOADED: [&str; 4] = ["limits", "backpressure", "breaker", "tenants"];
 
 /// What holds once a running daemon has read its file again: of the sections in [`RELOADED`] what the file says now,
 /// of the others what held before. And the keys whose new value waits for a restart.
@@ -141,15 +146,20 @@ impl Config {
     }
 
     /// Every section with the name it has in the file.
-    fn sections(&self) -> [(&'static str, &dyn Section); 6] {
-        [
+    fn sections(&self) -> Vec<(String, &dyn Section)> {
+        let fixed: [(&str, &dyn Section); 6] = [
             ("daemon", &self.daemon),
             ("lease", &self.lease),
             ("limits", &self.limits),
             ("worker", &self.worker),
             ("backpressure", &self.backpressure),
             ("breaker", &self.breaker),
-        ]
+        ];
+        let fixed = fixed.into_iter().map(|(name, section)| (name.to_owned(), section));
+        let tenants = self.tenants.iter();
+        fixed
+            .chain(tenants.map(|(name, tenant)| (format!("tenants.{name}"), tenant as &dyn Section)))
+            .collect()
     }
 
     /// Whether every value is allowed, and the values go together.
@@ -157,7 +167,7 @@ impl Config {
     /// # Errors
     /// The first that is not.
     pub fn check(&self) -> Result<(), ConfigError> {
-        self.sections().into_iter().try_for_each(|(name, section)| section.check(name))?;
+        self.sections().into_iter().try_for_each(|(name, section)| section.check(&name))?;
         self.lease.terms().check()?;
         self.backpressure.rules().check()?;
         Ok(())
@@ -167,7 +177,7 @@ impl Config {
     #[must_use]
     pub fn shown(&self) -> Vec<SettingRow> {
         let mut settings: Vec<Setting> = Vec::new();
-        self.sections().into_iter().for_each(|(name, section)| section.settings(name, &mut settings));
+        self.sections().into_iter().for_each(|(name, section)| section.settings(&name, &mut settings));
         settings.into_iter().map(|setting| self.lines.shown(setting)).collect()
     }
 
@@ -190,6 +200,7 @@ impl Config {
             pressure: self.backpressure.rules(),
             breaker: self.breaker.rules(),
             poison_after: self.breaker.poison_after(),
+            quotas: tenants::quotas(&self.tenants),
             ..self.limits.limits()
         }
     }

@@ -10,6 +10,7 @@
 //! until it reports it.
 
 mod attempts;
+mod breaker;
 mod message;
 mod output;
 mod registration;
@@ -17,6 +18,7 @@ mod registration;
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy::breaker::Board;
 use policy::event::{Event, NodeEvent};
 use policy::id::{NodeId, NodeSession, TaskId, Token};
 use policy::lease::{NodeLease, Standing};
@@ -25,6 +27,7 @@ use supervision::{Actor, ActorError, Address, Me, Reply};
 
 use crate::lease::NodeDeadline;
 use crate::node::attempts::{Attempts, Restoring};
+pub use crate::node::breaker::Closing;
 pub use crate::node::message::{NodeMessage, Reservation, Restored};
 use crate::node::output::Readers;
 use crate::node::registration::Machine;
@@ -63,6 +66,7 @@ pub struct NodeActor {
     attempts: Attempts,
     pace: Pace,
     readers: Readers,
+    breakers: Board,
     flush_asked: bool,
     room_changed: bool,
     /// Reservations handled so far: the scheduler counts what it sent.
@@ -86,6 +90,7 @@ impl Actor for NodeActor {
             attempts: Attempts::default(),
             pace: Pace::default(),
             readers: Readers::default(),
+            breakers: Board::default(),
             flush_asked: false,
             room_changed: false,
             reservations: 0,
@@ -102,7 +107,10 @@ impl Actor for NodeActor {
             NodeMessage::Granted { grant, task } => self.granted(grant, task),
             NodeMessage::Declined { task } => self.declined(task),
             NodeMessage::StopAttempt { token } => self.attempts.ask_stop(token),
-            NodeMessage::AttemptClosed { token } => self.closed(token),
+            NodeMessage::AttemptClosed { token, closing } => self.closed(token, &closing),
+            NodeMessage::RestoreBreaker { key, recorded } => {
+                self.breakers.apply(&key, &recorded, self.args.side.clock.now());
+            }
             NodeMessage::Cancel { task, acknowledge } => self.cancel(task, acknowledge),
             NodeMessage::ReadOutput { token, read, reply } => self.read_output(token, read, reply),
             NodeMessage::Describe(reply) => reply.send(self.describe()),
@@ -152,16 +160,18 @@ impl NodeActor {
 
     fn reserve(&mut self, reservations: Vec<Reservation>, me: &Me<NodeMessage>) {
         let (mut returned, mut room) = (Vec::new(), self.room());
-        for Reservation { seat, need } in reservations {
+        for Reservation { seat, need, kind } in reservations {
             self.reservations += 1;
-            if let Some(session) = self.session().filter(|_| room.take(&need)) {
+            if let Some(session) = self.session_for(seat.task, kind.as_deref()).filter(|_| room.take(&need)) {
                 self.attempts.reserve(seat.task, need);
                 let node = me.address().clone();
                 if self.wake(seat, Purpose::Grant { node, name: self.args.node.clone(), session }).is_none() {
                     self.attempts.unreserve(seat.task);
+                    self.breakers.declined(seat.task);
                     returned.push(seat.task);
                 }
             } else {
+                self.breakers.declined(seat.task);
                 returned.push(seat.task);
             }
         }
@@ -172,7 +182,8 @@ impl NodeActor {
     }
 
     fn restore(&mut self, restored: Vec<Restored>, me: &Me<NodeMessage>) {
-        for Restored { seat, token, need, started } in restored {
+        for Restored { seat, token, need, kind, started } in restored {
+            self.breakers.restored(seat.task, kind.as_deref(), token);
             let Some(address) = self.wake(seat, Purpose::Resume { node: me.address().clone() }) else {
                 continue;
             };
@@ -182,6 +193,7 @@ impl NodeActor {
     }
 
     fn granted(&mut self, grant: Box<Grant>, task: Address<TaskMessage>) {
+        self.breakers.granted(grant.task, grant.spec.kind.as_deref(), grant.token);
         let Some(grant) = self.attempts.complete(grant) else { return };
         let lease = self.args.side.start_lease(grant.token, &self.deadline, &task);
         self.attempts.grant(grant, task, lease);
@@ -189,11 +201,13 @@ impl NodeActor {
 
     fn declined(&mut self, task: TaskId) {
         self.attempts.unreserve(task);
+        self.breakers.declined(task);
         self.room_changed = true;
     }
 
-    fn closed(&mut self, token: Token) {
+    fn closed(&mut self, token: Token, closing: &Closing) {
         self.attempts.close(token);
+        self.judge(token, closing);
         self.room_changed = true;
     }
 
@@ -236,6 +250,7 @@ impl NodeActor {
             }
         }
         self.standing = standing;
+        self.tick_breakers();
         me.after(TICK, NodeMessage::Tick);
     }
 
@@ -255,6 +270,7 @@ impl NodeActor {
                 node: self.args.node.clone(),
                 room: self.session().and(self.outlet.as_ref()).map(|_| self.room()),
                 reservations: self.reservations,
+                tripped: self.tripped(),
             });
         }
     }
@@ -362,6 +378,7 @@ impl NodeActor {
             heard: self.args.side.clock.wall() - silent,
             labels: machine.labels.clone(),
             version: machine.version.clone(),
+            breakers: self.breakers.seen(self.args.side.clock.now()),
         })
     }
 }

@@ -9,6 +9,7 @@
 //! it depends on has succeeded.
 
 mod dispatch;
+mod guard;
 mod intake;
 mod queries;
 mod recovery;
@@ -19,6 +20,7 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy::breaker::{Key, Seen};
 use policy::event::LogPosition;
 use policy::graph::{Closed, Counts, Effects, Graphs, Mark, TaskState};
 use policy::id::{GraphId, NodeId, TaskId};
@@ -34,6 +36,7 @@ use supervision::{Actor, ActorError, Me, Message, Reply};
 
 use crate::archive::Known;
 use crate::scheduler::dispatch::Dispatch;
+use crate::scheduler::guard::Guard;
 use crate::side::Side;
 use crate::task::{Acknowledge, Seat, Step};
 use crate::wire::client::{Response, ServerInfo, Status, Target, TaskFilter};
@@ -88,6 +91,8 @@ pub enum SchedulerMessage {
         room: Option<Room>,
         /// How many reservations this takes into account.
         reservations: u64,
+        /// Its breakers that let nothing through.
+        tripped: Vec<(Key, Seen)>,
     },
     /// A node has no room for these after all, or their actors gave up.
     Returned {
@@ -205,6 +210,7 @@ pub struct SchedulerArgs {
 struct Placed {
     node: NodeId,
     arrival: Arrival,
+    tenant: Arc<str>,
 }
 
 /// See the module's documentation.
@@ -216,6 +222,7 @@ pub struct SchedulerActor {
     /// The names of graphs that were asked for, and of new ones.
     names: BTreeMap<GraphId, Arc<str>>,
     dispatch: Dispatch,
+    guard: Guard,
     /// The next place in the order of arrival, over all queues.
     next_arrival: Arrival,
     /// Where active tasks were sent.
@@ -246,8 +253,9 @@ impl Actor for SchedulerActor {
             SchedulerMessage::Retry { target, reply } => self.retry(target, reply),
             SchedulerMessage::Stepped { task, step, mark } => self.stepped(task, step, mark),
             SchedulerMessage::Picked { priority, taken } => self.picked(priority, taken),
-            SchedulerMessage::NodeChanged { node, room, reservations } => {
-                self.node_changed(&node, room, reservations)
+            SchedulerMessage::NodeChanged { node, room, reservations, tripped } => {
+                self.node_changed(&node, room, reservations);
+                self.dispatch.tripped(&node, tripped);
             }
             SchedulerMessage::Returned { tasks } => self.returned(tasks),
             SchedulerMessage::NotAwake { task, acknowledge } => self.not_awake(task, acknowledge),
@@ -272,6 +280,7 @@ impl Actor for SchedulerActor {
 impl SchedulerActor {
     /// What any message may have made due: picks, timers, the next slice of a long work.
     fn after_message(&mut self, me: &Me<SchedulerMessage>) {
+        self.observe_pressure();
         self.start_round();
         self.arm_backoff(me);
         let has_more = !self.closing.is_empty() || !self.reviving.is_empty();

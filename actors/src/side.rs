@@ -2,13 +2,15 @@
 //! starts. Holds nothing that changes by itself.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use policy::id::{Epoch, NodeId, Token};
 use policy::lease::LeaseTerms;
+use policy::pressure::Mode;
 use policy::task::Priority;
+use strum::VariantArray;
 use supervision::Address;
 use supervision::dynamic::{Dynamic, Options};
 
@@ -56,6 +58,7 @@ pub struct Side {
     /// The items used last.
     pub items: Items,
     epoch: AtomicU32,
+    mode: AtomicU8,
 }
 
 impl Side {
@@ -81,6 +84,7 @@ impl Side {
             )),
             items: Items::default(),
             epoch: AtomicU32::new(0),
+            mode: AtomicU8::new(0),
             limits: ArcSwap::from_pointee(limits),
             settings: ArcSwap::from_pointee(Config::default().shown()),
         })
@@ -117,6 +121,18 @@ impl Side {
     /// A new reign begins.
     pub fn set_epoch(&self, epoch: Epoch) {
         self.epoch.store(epoch.0, Ordering::Relaxed);
+    }
+
+    /// How strained the queue is, as the scheduler saw it last.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        let mode = usize::from(self.mode.load(Ordering::Relaxed));
+        Mode::VARIANTS.get(mode).copied().unwrap_or_default()
+    }
+
+    /// The scheduler sees another strain.
+    pub fn set_mode(&self, mode: Mode) {
+        self.mode.store(mode as u8, Ordering::Relaxed);
     }
 
     /// The queue of a priority.

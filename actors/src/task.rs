@@ -13,6 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use policy::breaker::Verdict;
 use policy::event::{Event, LogPosition, Next, TaskEvent};
 use policy::graph::{EntryView, Mark};
 use policy::id::{AttemptNumber, GraphId, NodeId, NodeSession, TaskId, Token};
@@ -22,7 +23,7 @@ use strum::IntoStaticStr;
 use supervision::{Actor, ActorError, Address, Me, Message};
 
 use crate::log::Appended;
-use crate::node::NodeMessage;
+use crate::node::{Closing, NodeMessage};
 use crate::scheduler::SchedulerMessage;
 use crate::side::Side;
 use crate::story::{self, ItemRecord, Story};
@@ -284,7 +285,9 @@ impl TaskActor {
     fn grant_under(&self, token: Token, attempt: AttemptNumber) -> Box<Grant> {
         let Seat { task, graph, index, .. } = self.args.seat;
         let array_index = self.item.item.array.map(|_| index);
-        Box::new(Grant { token, task, graph, attempt, array_index, spec: Arc::clone(&self.item.item.spec) })
+        let (spec, stretch_percent) =
+            (Arc::clone(&self.item.item.spec), self.args.side.mode().stretch_percent());
+        Box::new(Grant { token, task, graph, attempt, array_index, spec, stretch_percent })
     }
 
     fn reported(&mut self, token: Token, phase: Phase, order: u64, me: &Me<TaskMessage>) {
@@ -364,12 +367,15 @@ impl TaskActor {
             poison_after: self.args.side.limits().poison_after,
             jitter_per_mille: jitter_of(token),
         };
+        let verdict = Verdict::from(&end.outcome);
         let Ok(event) = self.story.life.attempt_ended(end, rules) else { return };
         let appended = self.append(|_| event.clone());
+        let at = Token::numbered(self.args.side.epoch(), appended.number);
+        let closing = Closing { verdict, at, kind: self.item.item.spec.kind.clone() };
         let TaskEvent::AttemptEnded { next, report, .. } = event else { return };
         self.tell_scheduler(Step::Over { next, report }, appended);
         if let Some(node) = self.node().cloned() {
-            let closed = NodeMessage::AttemptClosed { token };
+            let closed = NodeMessage::AttemptClosed { token, closing };
             self.args.side.log.when_durable(appended.number, move || node.tell(closed));
         }
         me.stop();

@@ -2,6 +2,7 @@
 
 use actors::client::{Client, Seen};
 use actors::wire::client::{EventFilter, Target};
+use policy::breaker::Change;
 use policy::event::{Event, GraphEvent, Next, NodeEvent, Record, SchedulerEvent, TaskEvent};
 
 use crate::cli::args::Events;
@@ -62,6 +63,10 @@ pub(crate) fn event_line(record: &Record) -> String {
             format!("scheduler {version} started, epoch {epoch}")
         }
         Event::Scheduler(SchedulerEvent::Stopped) => "scheduler stopped".to_owned(),
+        Event::Scheduler(SchedulerEvent::Pressure(change)) => format!(
+            "the queue is under {} pressure ({} of {}), before {}",
+            change.to, change.depth, change.limit, change.from
+        ),
     };
     format!("{:>8}  {}  {}", record.number, text::clock_time(record.at), text::harmless(&what))
 }
@@ -113,5 +118,17 @@ fn of_node(event: &NodeEvent) -> String {
         NodeEvent::Lost { .. } => "is lost".to_owned(),
         NodeEvent::Left { .. } => "left".to_owned(),
         NodeEvent::StaleReport { task, token } => format!("reported on {task} under the old token {token}"),
+        NodeEvent::Breaker { kind, change } => {
+            let what = kind.as_deref().map(|kind| format!(" for {kind}")).unwrap_or_default();
+            match change {
+                Change::Opened { failures, wait } => format!(
+                    "has failed {}: its breaker{what} is open for {}",
+                    text::count(u64::from(*failures), "time"),
+                    text::length(*wait)
+                ),
+                Change::HalfOpened => format!("is tried again: its breaker{what} is half-open"),
+                Change::Closed => format!("works again: its breaker{what} is closed"),
+            }
+        }
     }
 }

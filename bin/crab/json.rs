@@ -12,6 +12,7 @@ mod task;
 use std::collections::BTreeMap;
 
 use actors::wire::client::{GraphRow, NodeRow, Status, Submitted, TaskCounts};
+use policy::breaker::{Key, Seen};
 use policy::resources::Resources;
 use serde::Serialize;
 
@@ -163,6 +164,29 @@ pub(crate) struct Node {
     heard: String,
     labels: BTreeMap<String, String>,
     version: String,
+    /// Those that are not closed.
+    breakers: Vec<Breaker>,
+}
+
+/// A breaker of a node that is not closed.
+#[derive(Debug, Serialize)]
+struct Breaker {
+    /// The kind of task; the node's own where there is none.
+    kind: Option<String>,
+    /// `open` or `half-open`.
+    state: &'static str,
+    /// How long it stays open.
+    wait_s: Option<f64>,
+}
+
+impl From<&(Key, Seen)> for Breaker {
+    fn from((kind, seen): &(Key, Seen)) -> Self {
+        let (state, wait_s) = match seen {
+            Seen::Open(wait) => ("open", Some(wait.as_secs_f64())),
+            Seen::HalfOpen { .. } => ("half-open", None),
+        };
+        Self { kind: kind.as_deref().map(ToOwned::to_owned), state, wait_s }
+    }
 }
 
 impl From<&NodeRow> for Node {
@@ -178,6 +202,7 @@ impl From<&NodeRow> for Node {
             heard: rfc3339(row.heard),
             labels: row.labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
             version: row.version.to_string(),
+            breakers: row.breakers.iter().map(Breaker::from).collect(),
         }
     }
 }
@@ -195,8 +220,18 @@ pub(crate) struct Overview {
     tasks: Counts,
     queued: Queued,
     awake: u64,
+    pressure: Pressure,
     warnings: Vec<String>,
     nodes: Vec<Node>,
+}
+
+/// How strained the queue is.
+#[derive(Debug, Serialize)]
+struct Pressure {
+    mode: &'static str,
+    /// Tasks and arrays that have not ended.
+    depth: u64,
+    limit: u64,
 }
 
 /// Tasks in the queues by priority.
@@ -222,6 +257,11 @@ impl From<&Status> for Overview {
             tasks: Counts::from(&status.tasks),
             queued: Queued { low, normal, high, critical },
             awake: status.awake,
+            pressure: Pressure {
+                mode: status.pressure.mode.into(),
+                depth: status.pressure.depth,
+                limit: status.pressure.limit,
+            },
             warnings: status.warnings.iter().map(ToString::to_string).collect(),
             nodes: status.nodes.iter().map(Node::from).collect(),
         }

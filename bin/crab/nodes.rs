@@ -23,6 +23,15 @@ pub(crate) async fn run(client: &Client, screen: &mut Screen) -> anyhow::Result<
     Ok(Exit::SUCCESS)
 }
 
+/// How it is, and which of its breakers are not closed: `up, breaker open for another 40s`.
+fn health(node: &NodeRow) -> String {
+    let breakers = node.breakers.iter().map(|(kind, seen)| match kind {
+        None => format!(", breaker {seen}"),
+        Some(kind) => format!(", breaker for {kind} {seen}"),
+    });
+    format!("{}{}", node.health, breakers.collect::<String>())
+}
+
 /// A row for each machine.
 pub(crate) fn table(nodes: &[NodeRow], now: Timestamp) -> String {
     let of = |taken: String, all: String| format!("{taken} / {all}");
@@ -30,7 +39,7 @@ pub(crate) fn table(nodes: &[NodeRow], now: Timestamp) -> String {
         let (taken, all) = (&node.allocated, &node.capacity);
         vec![
             node.node.to_string(),
-            node.health.to_string(),
+            health(node),
             of(text::cores(taken.cpu_millis), text::cores(all.cpu_millis)),
             of(text::size(taken.memory_bytes), text::size(all.memory_bytes)),
             of(taken.gpu_slots.to_string(), all.gpu_slots.to_string()),

@@ -5,6 +5,7 @@ use actors::clock::Clock;
 use actors::wire::client::{Status, TaskFilter, TaskRow};
 use actors::wire::client::{Target, TaskCounts};
 use policy::id::{GraphId, TaskId};
+use policy::pressure::Mode;
 use policy::time::Timestamp;
 
 use crate::cli::args;
@@ -48,7 +49,10 @@ fn overview_text(status: &Status, now: Timestamp) -> String {
         format!("tasks   {}", counts(&status.tasks)),
         format!("queues  {critical} critical, {high} high, {normal} normal, {low} low"),
     ];
-    lines.join("\n")
+    let pressure = &status.pressure;
+    let strained = (pressure.mode != Mode::Normal)
+        .then(|| format!("mode    {} pressure: {} of {}", pressure.mode, pressure.depth, pressure.limit));
+    lines.into_iter().chain(strained).collect::<Vec<_>>().join("\n")
 }
 
 fn counts(tasks: &TaskCounts) -> String {

@@ -29,7 +29,7 @@ use crate::id::{TaskId, Token};
 use crate::task::{AttemptOutcome, LossReason};
 use crate::time::Moment;
 
-pub use crate::breaker::board::{Board, KINDS_LIMIT, Key, Seen};
+pub use crate::breaker::board::{Board, KINDS_LIMIT, Key, Seen, Tripped};
 
 /// When breakers trip and close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +119,17 @@ pub enum Change {
     Closed,
 }
 
+/// A change, as its record says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recorded {
+    /// What changed.
+    pub change: Change,
+    /// Its place among the grants: those granted later have larger tokens.
+    pub at: Token,
+    /// How much of the wait is left, where it opened.
+    pub left: Duration,
+}
+
 /// One breaker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breaker(Phase);
@@ -138,6 +149,8 @@ enum Phase {
         /// Trials that went well.
         succeeded: u32,
         trial: Option<Trial>,
+        /// What was granted before this is none.
+        since: Token,
     },
 }
 
@@ -218,7 +231,9 @@ impl Breaker {
 
     /// An attempt from before a restart, known only by its record, goes on.
     pub fn restored(&mut self, task: TaskId, token: Token) {
-        if let Phase::HalfOpen { trial: trial @ None, .. } = &mut self.0 {
+        if let Phase::HalfOpen { trial: trial @ None, since, .. } = &mut self.0
+            && token > *since
+        {
             *trial = Some(Trial { task, token: Some(token) });
         }
     }
@@ -239,7 +254,7 @@ impl Breaker {
                 }
                 Verdict::Nothing => None,
             },
-            Phase::HalfOpen { succeeded, trial } => {
+            Phase::HalfOpen { succeeded, trial, .. } => {
                 // What was granted before it opened says nothing about now.
                 trial.take_if(|trial| trial.token == Some(end.token))?;
                 match end.verdict {
@@ -260,7 +275,7 @@ impl Breaker {
     pub fn tick(&mut self, now: Moment) -> Option<Change> {
         let Phase::Open { until } = self.0 else { return None };
         (until <= now).then(|| {
-            self.0 = Phase::HalfOpen { succeeded: 0, trial: None };
+            self.0 = Phase::HalfOpen { succeeded: 0, trial: None, since: Token(0) };
             Change::HalfOpened
         })
     }
@@ -275,11 +290,11 @@ impl Breaker {
         Change::Closed
     }
 
-    /// Brings it to where a recorded change has brought it, of which `left` is still to wait.
-    pub fn apply(&mut self, change: &Change, left: Duration, now: Moment) {
-        self.0 = match change {
-            Change::Opened { .. } => Phase::Open { until: now + left },
-            Change::HalfOpened => Phase::HalfOpen { succeeded: 0, trial: None },
+    /// Brings it to where a recorded change has brought it.
+    pub fn apply(&mut self, recorded: &Recorded, now: Moment) {
+        self.0 = match recorded.change {
+            Change::Opened { .. } => Phase::Open { until: now + recorded.left },
+            Change::HalfOpened => Phase::HalfOpen { succeeded: 0, trial: None, since: recorded.at },
             Change::Closed => Phase::Closed { failures: 0, since: Token(0) },
         };
     }
@@ -294,7 +309,7 @@ impl Breaker {
         match &self.0 {
             Phase::Closed { failures, .. } => assert!(*failures < rules.failures.max(1)),
             Phase::Open { .. } => assert_eq!(self.places(9), 0),
-            Phase::HalfOpen { succeeded, trial } => {
+            Phase::HalfOpen { succeeded, trial, .. } => {
                 assert!(*succeeded < rules.successes() && *succeeded < rules.trials.max(1));
                 assert_eq!(self.places(9), u32::from(trial.is_none()), "one at a time");
             }

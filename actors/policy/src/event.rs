@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
+use crate::breaker;
 use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, Token};
+use crate::pressure::ModeChange;
 use crate::resources::Resources;
 use crate::task::{AttemptOutcome, TaskOutcome, TaskReport, TaskSpec, Usage};
 use crate::time::Timestamp;
@@ -212,6 +214,13 @@ pub enum NodeEvent {
         /// The token it named.
         token: Token,
     },
+    /// One of its breakers has changed.
+    Breaker {
+        /// That of this kind of task; the node's own where there is none.
+        kind: Option<Arc<str>>,
+        /// How.
+        change: breaker::Change,
+    },
 }
 
 /// What can happen to the scheduler itself.
@@ -226,4 +235,6 @@ pub enum SchedulerEvent {
     },
     /// It stopped in order.
     Stopped,
+    /// What waits is another strain than before.
+    Pressure(ModeChange),
 }

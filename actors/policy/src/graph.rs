@@ -17,6 +17,7 @@ mod retention;
 mod state;
 mod table;
 mod tasks;
+mod totals;
 mod views;
 
 #[cfg(test)]
@@ -38,7 +39,8 @@ pub use crate::graph::views::{EntryView, GraphView, TaskPage};
 
 use crate::event::SubmissionKey;
 use crate::graph::build::Builder;
-use crate::graph::table::{Graph, Out, Totals};
+use crate::graph::table::{Graph, Out};
+use crate::graph::totals::Totals;
 use crate::id::{GraphId, TaskId};
 use crate::time::Timestamp;
 

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::NodeId;
 use crate::placement::Reason;
+use crate::pressure::Mode;
+use crate::tenant::OverQuota;
 use crate::time::Timestamp;
 
 /// One thing that stands in the way.
@@ -19,6 +21,15 @@ pub enum Hindrance {
         /// Why not, for each node that is up.
         nodes: Vec<(NodeId, Reason)>,
     },
+    /// Its tenant has as many running as it may.
+    Quota(OverQuota),
+    /// So much waits that fewer run at once, and that many do.
+    Pressure {
+        /// How strained the queue is.
+        mode: Mode,
+        /// How many run.
+        running: u64,
+    },
 }
 
 impl Hindrance {
@@ -27,6 +38,7 @@ impl Hindrance {
     pub fn is_for_ever(&self) -> bool {
         match self {
             Self::NoNode { never, .. } => *never,
+            Self::Quota(_) | Self::Pressure { .. } => false,
         }
     }
 
@@ -34,7 +46,7 @@ impl Hindrance {
     #[must_use]
     pub fn until(&self) -> Option<Timestamp> {
         match self {
-            Self::NoNode { .. } => None,
+            Self::NoNode { .. } | Self::Quota(_) | Self::Pressure { .. } => None,
         }
     }
 }
@@ -55,6 +67,10 @@ impl fmt::Display for Hindrance {
                     0 => Ok(()),
                     more => write!(f, "; and {more} more"),
                 }
+            }
+            Self::Quota(over) => over.fmt(f),
+            Self::Pressure { mode, running } => {
+                write!(f, "the queue is under {mode} pressure: {running} run, as many as may")
             }
         }
     }

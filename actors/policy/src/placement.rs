@@ -24,7 +24,7 @@ pub struct Candidate<'a> {
     /// What can be given to it.
     pub room: &'a Room,
     /// Whether it takes work at all, and if not, why.
-    pub accepting: Result<(), &'static str>,
+    pub accepting: Result<(), &'a str>,
 }
 
 /// Why one node does not run a task now.

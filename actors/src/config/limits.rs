@@ -5,6 +5,7 @@ use policy::breaker::BreakerRules;
 use policy::graph::Retention;
 use policy::pressure::PressureRules;
 use policy::retry::POISON_AFTER;
+use policy::tenant::Quotas;
 
 use crate::config::amount::{Length, Size};
 use crate::config::section::{Any, section};
@@ -30,6 +31,8 @@ pub struct Limits {
     pub breaker: BreakerRules,
     /// Machines that may die while a task runs before it is set aside; 0 for any number.
     pub poison_after: u32,
+    /// What tenants may have at once.
+    pub quotas: Quotas,
 }
 
 impl Default for Limits {
@@ -43,6 +46,7 @@ impl Default for Limits {
             pressure: PressureRules::default(),
             breaker: BreakerRules::default(),
             poison_after: POISON_AFTER,
+            quotas: Quotas::default(),
         }
     }
 }

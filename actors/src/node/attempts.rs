@@ -399,6 +399,7 @@ mod tests {
             attempt: AttemptNumber(1),
             array_index: None,
             spec: Arc::new(spec),
+            stretch_percent: 100,
         })
     }
 

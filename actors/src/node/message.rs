@@ -1,10 +1,14 @@
 //! What a node can be told.
 
+use std::sync::Arc;
+
+use policy::breaker::{Key, Recorded};
 use policy::id::{TaskId, Token};
 use policy::resources::Resources;
 use strum::IntoStaticStr;
 use supervision::{Address, Message, Reply};
 
+use crate::node::breaker::Closing;
 use crate::outlet::Outlet;
 use crate::task::{Acknowledge, Seat, TaskMessage};
 use crate::wire::client::NodeRow;
@@ -47,6 +51,15 @@ pub enum NodeMessage {
     AttemptClosed {
         /// Its grant.
         token: Token,
+        /// What that says of the node.
+        closing: Closing,
+    },
+    /// How a breaker of the node stood before a restart.
+    RestoreBreaker {
+        /// Which.
+        key: Key,
+        /// What changed last.
+        recorded: Recorded,
     },
     /// Somebody asks for the end of a task that is awake here.
     Cancel {
@@ -85,6 +98,8 @@ pub struct Reservation {
     pub seat: Seat,
     /// What an attempt holds.
     pub need: Resources,
+    /// What sort of work it is.
+    pub kind: Option<Arc<str>>,
 }
 
 /// An attempt that was granted before a restart.
@@ -96,6 +111,8 @@ pub struct Restored {
     pub token: Token,
     /// What it holds.
     pub need: Resources,
+    /// What sort of work it is.
+    pub kind: Option<Arc<str>>,
     /// Whether its process was reported to run.
     pub started: bool,
 }

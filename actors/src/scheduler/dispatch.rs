@@ -8,6 +8,8 @@ mod why;
 
 use std::sync::Arc;
 
+use policy::breaker::{Key, Seen, Tripped};
+use policy::demand::Demand;
 use policy::graph::{Closed, EntryView, TaskState};
 use policy::id::{NodeId, TaskId, TaskRange};
 use policy::node::Room;
@@ -58,6 +60,20 @@ struct Node {
     /// What was sent and is not in `room` yet, by number.
     unseen: std::collections::VecDeque<(u64, Resources)>,
     batch: Vec<Reservation>,
+    /// Breakers that let nothing through.
+    tripped: Vec<(Key, Seen)>,
+}
+
+impl Node {
+    /// What is left here for tasks of a demand.
+    ///
+    /// # Errors
+    /// Why nothing is sent here though it is up.
+    fn open_to(&self, demand: &Demand) -> Result<(), Tripped> {
+        let concerned = |(kind, _): &&(Key, Seen)| kind.is_none() || *kind == demand.kind;
+        let tripped = self.tripped.iter().find(concerned).cloned();
+        tripped.map_or(Ok(()), |(kind, seen)| Err(Tripped { kind, seen }))
+    }
 }
 
 impl Dispatch {
@@ -70,6 +86,7 @@ impl Dispatch {
             sent: 0,
             unseen: std::collections::VecDeque::new(),
             batch: Vec::new(),
+            tripped: Vec::new(),
         };
         self.nodes.insert(place, node);
     }
@@ -108,21 +125,41 @@ impl Dispatch {
         self.queued_of[priority as usize] = self.queued_of[priority as usize].saturating_sub(fewer);
     }
 
+    /// Something has changed that may let more start.
+    pub(super) fn wake(&mut self) {
+        self.is_stale = true;
+    }
+
+    /// Cores of all nodes that are up: what runs at once where nothing holds it back, more or less.
+    pub(super) fn cores(&self) -> u64 {
+        let rooms = self.nodes.iter().filter_map(|node| node.room.as_ref());
+        rooms.map(|room| (room.capacity.cpu_millis / 1000).max(1)).sum()
+    }
+
+    /// The breakers of a node that let nothing through.
+    pub(super) fn tripped(&mut self, id: &NodeId, tripped: Vec<(Key, Seen)>) {
+        if let Ok(place) = self.nodes.binary_search_by(|node| node.id.cmp(id)) {
+            self.nodes[place].tripped = tripped;
+        }
+    }
+
     pub(super) fn queued_by_priority(&self) -> [u64; 4] {
         self.queued_of
     }
 
     /// The shapes that fit somewhere now, and how many tasks of the most fitting one do.
-    fn fitting(&self, shapes: &Shapes) -> (Vec<ShapeId>, u32) {
+    fn fitting(&self, shapes: &Shapes, may: impl Fn(&Demand) -> u32) -> (Vec<ShapeId>, u32) {
         let (mut fitting, mut most) = (Vec::new(), 0);
         for shape in self.queued.keys() {
-            let Some(need) = shapes.need(*shape) else { continue };
+            let Some(demand) = shapes.demand(*shape) else { continue };
             let fit: u32 = self
                 .nodes
                 .iter()
+                .filter(|node| node.open_to(demand).is_ok())
                 .filter_map(|node| node.room.as_ref())
-                .map(|room| room.times(need, ROUND_LIMIT))
+                .map(|room| room.times(&demand.resources, ROUND_LIMIT))
                 .sum();
+            let fit = fit.min(may(demand));
             if fit > 0 {
                 fitting.push(*shape);
                 most = most.max(fit);
@@ -153,11 +190,11 @@ impl Dispatch {
 
     /// The node for an attempt: the one that has it free and fits it best, or else the one where it waits
     /// behind the fewest.
-    fn node_for(&self, need: &Resources) -> Option<usize> {
-        let open =
-            || self.nodes.iter().enumerate().filter_map(|(place, node)| Some((place, node.room.as_ref()?)));
+    fn node_for(&self, demand: &Demand) -> Option<usize> {
+        let nodes = || self.nodes.iter().enumerate().filter(|(_, node)| node.open_to(demand).is_ok());
+        let open = || nodes().filter_map(|(place, node)| Some((place, node.room.as_ref()?)));
         let candidates: Vec<_> = open().map(|(_, room)| Candidate { room, accepting: Ok(()) }).collect();
-        let chosen = placement::place(need, &candidates).ok()?;
+        let chosen = placement::place(&demand.resources, &candidates).ok()?;
         open().nth(chosen).map(|(place, _)| place)
     }
 
@@ -186,7 +223,10 @@ impl SchedulerActor {
         if self.dispatch.awaited > 0 || !std::mem::take(&mut self.dispatch.is_stale) {
             return;
         }
-        let (fitting, most) = self.dispatch.fitting(&self.shapes);
+        let limits = self.side.limits();
+        let may = |demand: &Demand| self.guard.places(&limits.quotas, demand, ROUND_LIMIT);
+        let (fitting, most) = self.dispatch.fitting(&self.shapes, may);
+        let most = self.startable(most);
         if most == 0 {
             return;
         }
@@ -245,16 +285,20 @@ impl SchedulerActor {
     /// Sends a task to a node; `false` where none has room. One that has been cancelled meanwhile is
     /// forgotten here.
     fn place(&mut self, taken: Taken) -> bool {
-        let Some(need) = self.shapes.need(taken.shape).cloned() else { return true };
-        let Some(place) = self.dispatch.node_for(&need) else { return false };
+        let Some(demand) = self.shapes.demand(taken.shape).cloned() else { return true };
+        if !self.tenant_may_start(&demand) {
+            return false;
+        }
+        let Some(place) = self.dispatch.node_for(&demand) else { return false };
         if !self.graphs.activate(taken.task, &mut no_effects()) {
             self.dispatch.dropped.push(taken.task);
             return true;
         }
         if let Some(seat) = self.seat(taken.task) {
-            let placed = Placed { node: self.dispatch.nodes[place].id.clone(), arrival: taken.arrival };
-            self.placed.insert(taken.task, placed);
-            self.dispatch.take(place, Reservation { seat, need });
+            let (node, arrival) = (self.dispatch.nodes[place].id.clone(), taken.arrival);
+            self.note_placed(taken.task, Placed { node, arrival, tenant: demand.tenant });
+            let Demand { resources: need, kind, .. } = demand;
+            self.dispatch.take(place, Reservation { seat, need, kind });
             self.dispatch.is_stale = true;
         }
         true
@@ -280,7 +324,7 @@ impl SchedulerActor {
     /// Tasks that a node has sent back, or whose actors gave up before anything was granted.
     pub(super) fn returned(&mut self, tasks: Vec<TaskId>) {
         for task in tasks {
-            let arrival = self.placed.remove(&task).map_or_else(Arrival::default, |placed| placed.arrival);
+            let arrival = self.note_gone(task).map_or_else(Arrival::default, |placed| placed.arrival);
             let (at, mut effects) = (self.side.clock.wall(), no_effects());
             if self.graphs.put_back(task, at, &mut effects) {
                 self.put_back(task, arrival);

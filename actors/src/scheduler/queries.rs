@@ -30,6 +30,7 @@ impl SchedulerActor {
             nodes: Vec::new(),
             awake: self.side.tasks.count() as u64,
             warnings: self.warnings(),
+            pressure: self.guard.row(),
         }
     }
 
@@ -110,7 +111,8 @@ impl SchedulerActor {
         let dependencies = self.graphs.dependencies(task);
         let is_ready = entry.state == TaskState::Ready;
         let demand = self.shapes.demand(entry.shape).filter(|_| is_ready);
-        let hindrance = demand.and_then(|demand| self.dispatch.no_node(demand));
+        let no_node = || demand.and_then(|demand| self.dispatch.no_node(demand));
+        let hindrance = self.held_back(entry.shape).filter(|_| is_ready).or_else(no_node);
         let waits_for = hindrance.map(|hindrance| hindrance.to_string().into());
         Some(RawRow { dependencies, waits_for, ..Self::raw(&entry) })
     }

@@ -3,24 +3,29 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
-use policy::event::{Event, Record, SchedulerEvent};
+use policy::breaker::{Change, Key, Recorded};
+use policy::demand::Demand;
+use policy::event::{Event, NodeEvent, Record, SchedulerEvent};
 use policy::graph::{Effects, LiveGrant, Recovered, Replay};
-use policy::id::{Epoch, NodeId};
+use policy::id::{Epoch, NodeId, Token};
 use policy::placement::Shapes;
 use policy::queue::Arrival;
+use policy::time::Timestamp;
 use rustc_hash::FxHashMap;
 use supervision::{ActorError, Me};
 
 use crate::node::{NodeMessage, Restored};
 use crate::scheduler::dispatch::Dispatch;
+use crate::scheduler::guard::Guard;
 use crate::scheduler::{Placed, SchedulerActor, SchedulerMessage};
 use crate::side::Side;
 
 impl SchedulerActor {
     /// Reads the log, begins a new epoch, fills the queues, and wakes what may still run.
     pub(super) fn recover(side: Arc<Side>, me: &Me<SchedulerMessage>) -> Result<Self, ActorError> {
-        let (recovered, last_epoch) = replay(&side)?;
+        let Replayed { recovered, last_epoch, breakers } = replay(&side)?;
         let epoch = Epoch(last_epoch + 1);
         side.set_epoch(epoch);
         side.nodes.forget_all();
@@ -39,6 +44,7 @@ impl SchedulerActor {
             shapes,
             names: BTreeMap::new(),
             dispatch: Dispatch::default(),
+            guard: Guard::new(&side.limits()),
             next_arrival: Arrival(1),
             placed: FxHashMap::default(),
             backing_off: BinaryHeap::new(),
@@ -54,6 +60,7 @@ impl SchedulerActor {
             scheduler.backing_off.push(Reverse((now + waiting.due.since(wall), waiting.task)));
         }
         scheduler.carry_out(Effects { ready, closed, ..Effects::default() });
+        scheduler.restore_breakers(breakers);
         scheduler.restore(live);
         scheduler.after_message(me);
         Ok(scheduler)
@@ -67,12 +74,16 @@ impl SchedulerActor {
             let (Some(seat), Some(entry)) = (self.seat(grant.task), self.graphs.entry(grant.task)) else {
                 continue;
             };
-            let need = self.shapes.need(entry.shape).cloned().unwrap_or_default();
-            self.placed.insert(grant.task, Placed { node: grant.node.clone(), arrival: Arrival::default() });
+            let Some(Demand { resources: need, kind, tenant, .. }) = self.shapes.demand(entry.shape).cloned()
+            else {
+                continue;
+            };
+            let (node, arrival) = (grant.node.clone(), Arrival::default());
+            self.note_placed(grant.task, Placed { node, arrival, tenant });
             if grant.cancel_asked {
                 cancelled.push(grant.task);
             }
-            let restored = Restored { seat, token: grant.token, need, started: grant.started };
+            let restored = Restored { seat, token: grant.token, need, kind, started: grant.started };
             by_node.entry(grant.node).or_default().push(restored);
         }
         for (node, restored) in by_node {
@@ -86,13 +97,42 @@ impl SchedulerActor {
     }
 }
 
-/// Everything the log says, and the last epoch.
-fn replay(side: &Side) -> Result<(Recovered, u32), ActorError> {
+impl SchedulerActor {
+    /// Tells the nodes how their breakers stood; what time has done to them since they see themselves.
+    fn restore_breakers(&mut self, breakers: BTreeMap<(NodeId, Key), (Change, Token, Timestamp)>) {
+        let wall = self.side.clock.wall();
+        for ((node, key), (change, at, written)) in breakers {
+            let left = match change {
+                Change::Opened { wait, .. } => (written + wait).since(wall),
+                Change::HalfOpened => Duration::ZERO,
+                Change::Closed => continue,
+            };
+            if let Some(address) = self.node(&node) {
+                address.tell(NodeMessage::RestoreBreaker { key, recorded: Recorded { change, at, left } });
+            }
+        }
+    }
+}
+
+/// What the log says.
+struct Replayed {
+    recovered: Recovered,
+    last_epoch: u32,
+    /// The last change of each breaker.
+    breakers: BTreeMap<(NodeId, Key), (Change, Token, Timestamp)>,
+}
+
+fn replay(side: &Side) -> Result<Replayed, ActorError> {
     let (mut replay, mut last_epoch, mut failed) = (Replay::new(Shapes::new(side.limits().shapes)), 0, None);
+    let mut breakers = BTreeMap::new();
     side.log.settle()?;
     let replayed = side.archive.replay(&mut |position, record: Record| {
         if let Event::Scheduler(SchedulerEvent::Started { epoch, .. }) = &record.event {
             last_epoch = *epoch;
+        }
+        if let Event::Node(node, NodeEvent::Breaker { kind, change }) = &record.event {
+            let at = Token::numbered(Epoch(last_epoch), record.number);
+            breakers.insert((node.clone(), kind.clone()), (*change, at, record.at));
         }
         if let Err(malformed) = replay.apply(position, &record) {
             failed.get_or_insert(malformed);
@@ -101,6 +141,6 @@ fn replay(side: &Side) -> Result<(Recovered, u32), ActorError> {
     tracing::debug!(kept = replayed.kept, rebuilt = replayed.rebuilt, "read snapshots and log");
     match failed {
         Some(malformed) => Err(Box::new(malformed)),
-        None => Ok((replay.finish(), last_epoch)),
+        None => Ok(Replayed { recovered: replay.finish(), last_epoch, breakers }),
     }
 }

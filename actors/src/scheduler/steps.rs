@@ -22,11 +22,11 @@ impl SchedulerActor {
             Step::Noted => self.graphs.noted(task, mark),
             Step::RetryAsked => self.graphs.retry(task, mark, &mut effects),
             Step::Over { next: Next::Finish(outcome), .. } => {
-                self.placed.remove(&task);
+                self.note_gone(task);
                 self.graphs.ended(task, TaskState::from(&outcome), mark, &mut effects);
             }
             Step::Over { next: Next::RetryAfter(wait), .. } => {
-                self.placed.remove(&task);
+                self.note_gone(task);
                 if self.graphs.backs_off(task, mark, &mut effects) {
                     self.backing_off.push(Reverse((self.now() + wait, task)));
                 }

@@ -16,8 +16,8 @@ use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use crate::wire::client::rows::{
-    AttemptRow, EventFilter, EventsPage, Found, GraphRow, NodeHealth, NodeRow, Status, TaskCounts,
-    TaskDetail, TaskRow,
+    AttemptRow, EventFilter, EventsPage, Found, GraphRow, NodeHealth, NodeRow, PressureRow, Status,
+    TaskCounts, TaskDetail, TaskRow,
 };
 pub use crate::wire::client::settings::{Origin, SettingRow};
 use crate::wire::fleet::{OutputPiece, OutputRead, OutputRefusal};

@@ -174,6 +174,17 @@ pub struct Grant {
     pub array_index: Option<u64>,
     /// What to run.
     pub spec: Arc<TaskSpec>,
+    /// How far its time limit stretches, in percent: further where much runs late.
+    pub stretch_percent: u32,
+}
+
+impl Grant {
+    /// The longest the attempt may run; `None` for no limit.
+    #[must_use]
+    pub fn timeout(&self) -> Option<Duration> {
+        let limit = self.spec.timeout?;
+        Some(limit.checked_mul(self.stretch_percent).map_or(Duration::MAX, |stretched| stretched / 100))
+    }
 }
 
 impl Phase {

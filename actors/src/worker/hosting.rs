@@ -154,7 +154,7 @@ impl Worker {
                 &self.args.node,
                 &self.args.directory.report(grant.token),
             ),
-            timeout: spec.timeout,
+            timeout: grant.timeout(),
             grace: spec.grace,
             output: self.args.output,
         }

@@ -1,5 +1,6 @@
 //! Events.
 
+use policy::breaker::Change;
 use policy::event::{Event as Happened, GraphEvent, Next, NodeEvent, Record, SchedulerEvent, TaskEvent};
 use serde::Serialize;
 
@@ -48,6 +49,12 @@ struct Details {
     capacity: Option<Amounts>,
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wait_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     warnings: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -160,6 +167,16 @@ fn of_node(event: &NodeEvent) -> (&'static str, Details) {
         NodeEvent::StaleReport { token, .. } => {
             ("node.stale-report", Details { token: Some(token.to_string()), ..none })
         }
+        NodeEvent::Breaker { kind, change } => {
+            let details = Details { kind: kind.as_deref().map(ToOwned::to_owned), ..none };
+            match change {
+                Change::Opened { wait, .. } => {
+                    ("node.breaker-opened", Details { wait_s: Some(wait.as_secs_f64()), ..details })
+                }
+                Change::HalfOpened => ("node.breaker-half-opened", details),
+                Change::Closed => ("node.breaker-closed", details),
+            }
+        }
     }
 }
 
@@ -170,5 +187,9 @@ fn of_scheduler(event: &SchedulerEvent) -> (&'static str, Details) {
             ("scheduler.started", Details { epoch: Some(*epoch), ..none })
         }
         SchedulerEvent::Stopped => ("scheduler.stopped", none),
+        SchedulerEvent::Pressure(change) => {
+            let mode = Some(change.to.into());
+            ("scheduler.pressure", Details { mode, tasks: Some(change.depth), ..none })
+        }
     }
 }

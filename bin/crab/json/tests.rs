@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use actors::wire::client::{AttemptRow, NodeHealth, ServerInfo, StateName, TaskDetail as Detail, TaskRow};
+use actors::wire::client::{
+    AttemptRow, NodeHealth, PressureRow, ServerInfo, StateName, TaskDetail as Detail, TaskRow,
+};
+use policy::breaker::Seen;
 use policy::event::{Event as Happened, Next, Record, TaskEvent};
 use policy::id::{AttemptNumber, GraphId, TaskId, Token};
+use policy::pressure::Mode;
 use policy::task::{AttemptOutcome, Priority, RetryPolicy, SpawnFailure, TaskOutcome, TaskSpec, Usage};
 use policy::time::Timestamp;
 
@@ -178,6 +182,7 @@ fn everything() {
         heard: at(5),
         labels: vec![("os".into(), "macos".into())],
         version: "0.1.0".into(),
+        breakers: vec![(None, Seen::Open(Duration::from_secs(40)))],
     };
     let server =
         ServerInfo { version: "0.1.0".into(), name: "mac1".into(), started: at(0), epoch: 2, durable: 99 };
@@ -189,6 +194,7 @@ fn everything() {
         nodes: vec![node],
         awake: 2,
         warnings: vec!["the disk is nearly full".into()],
+        pressure: PressureRow { mode: Mode::High, depth: 900, limit: 1000 },
     };
     assert_eq!(
         json(&Overview::from(&status)),
@@ -196,10 +202,12 @@ fn everything() {
             r#"{"v":1,"name":"mac1","version":"0.1.0","started":"2026-01-01T00:00:00Z","epoch":2,"last_event":99,"#,
             r#""graphs":1,"tasks":{"total":4,"waiting":0,"ready":4,"backing_off":0,"active":0,"succeeded":0,"#,
             r#""failed":0,"cancelled":0,"skipped":0},"queued":{"low":1,"normal":3,"high":0,"critical":0},"awake":2,"#,
+            r#""pressure":{"mode":"high","depth":900,"limit":1000},"#,
             r#""warnings":["the disk is nearly full"],"nodes":[{"v":1,"node":"mac1","health":"up","capacity":"#,
             r#"{"cpu_millis":1500,"memory_bytes":1024,"gpu":0,"named":{"license":1}},"allocated":{"cpu_millis":500,"#,
             r#""memory_bytes":0,"gpu":0,"named":{}},"running":1,"staged":0,"heard":"2026-01-01T00:00:05Z","#,
-            r#""labels":{"os":"macos"},"version":"0.1.0"}]}"#
+            r#""labels":{"os":"macos"},"version":"0.1.0","#,
+            r#""breakers":[{"kind":null,"state":"open","wait_s":40.0}]}]}"#
         )
     );
 }

@@ -1,12 +1,13 @@
 //! The breakers of one node: its own, and one for each kind of task that has broken there.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::breaker::{Breaker, BreakerRules, Change, End, Verdict};
+use crate::breaker::{Breaker, BreakerRules, Change, End, Recorded, Verdict};
 use crate::id::{TaskId, Token};
 use crate::time::Moment;
 
@@ -25,7 +26,7 @@ pub struct Board {
 }
 
 /// How a breaker that is not closed stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Seen {
     /// Nothing is granted for so long.
     Open(Duration),
@@ -41,6 +42,36 @@ impl Seen {
         match breaker.open_until() {
             Some(until) => Some(Self::Open(until.since(now))),
             None => breaker.is_half_open().then(|| Self::HalfOpen { free: breaker.places(1) > 0 }),
+        }
+    }
+}
+
+/// `open for another 40s`.
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(wait) => write!(f, "open for another {}s", wait.as_secs_f64().ceil()),
+            Self::HalfOpen { free: false } => f.write_str("half-open, and its trial is under way"),
+            Self::HalfOpen { free: true } => f.write_str("half-open"),
+        }
+    }
+}
+
+/// Why a node that is up is sent nothing of some kind, or nothing at all.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Tripped {
+    /// The kind of task; all where there is none.
+    pub kind: Key,
+    /// How the breaker stands.
+    pub seen: Seen,
+}
+
+/// `its breaker is open for another 40s`.
+impl fmt::Display for Tripped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            None => write!(f, "its breaker is {}", self.seen),
+            Some(kind) => write!(f, "its breaker for {kind} is {}", self.seen),
         }
     }
 }
@@ -70,8 +101,9 @@ impl Board {
     }
 
     /// What was reserved is not wanted any more.
-    pub fn declined(&mut self, task: TaskId, kind: Option<&str>) {
-        self.of_task(kind).for_each(|breaker| breaker.declined(task));
+    pub fn declined(&mut self, task: TaskId) {
+        self.own.declined(task);
+        self.kinds.values_mut().for_each(|breaker| breaker.declined(task));
     }
 
     /// An attempt from before a restart goes on. Where a breaker is half-open, only what was granted after that
@@ -111,12 +143,12 @@ impl Board {
         own.into_iter().chain(kinds).collect()
     }
 
-    /// Brings a breaker to where a recorded change has brought it, of which `left` is still to wait.
-    pub fn apply(&mut self, key: &Key, change: &Change, left: Duration, now: Moment) {
+    /// Brings a breaker to where a recorded change has brought it.
+    pub fn apply(&mut self, key: &Key, recorded: &Recorded, now: Moment) {
         match key {
-            None => self.own.apply(change, left, now),
+            None => self.own.apply(recorded, now),
             Some(kind) => {
-                self.kinds.entry(Arc::clone(kind)).or_default().apply(change, left, now);
+                self.kinds.entry(Arc::clone(kind)).or_default().apply(recorded, now);
                 self.kinds.retain(|_, breaker| !breaker.is_clean());
             }
         }

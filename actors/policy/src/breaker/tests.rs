@@ -201,11 +201,16 @@ fn kinds_are_remembered_within_a_limit() {
 fn what_is_recorded_brings_it_back_to_where_it_was() {
     let mut board = Board::default();
     let opened = Change::Opened { failures: 5, wait: RULES.open };
-    board.apply(&None, &opened, Duration::from_secs(20), at(100));
+    let recorded = |change| Recorded { change, at: Token(50), left: Duration::from_secs(20) };
+    board.apply(&None, &recorded(opened), at(100));
     assert_eq!((board.places(None, 9), board.due()), (0, Some(at(120))));
-    board.apply(&Some(kind("build")), &Change::HalfOpened, Duration::ZERO, at(100));
-    board.apply(&None, &Change::Closed, Duration::ZERO, at(100));
+    board.apply(&Some(kind("build")), &recorded(Change::HalfOpened), at(100));
+    board.apply(&None, &recorded(Change::Closed), at(100));
     assert_eq!((board.places(None, 9), board.places(Some("build"), 9)), (9, 1));
+    board.restored(TaskId(1), Some("build"), Token(49));
+    assert_eq!(board.places(Some("build"), 9), 1, "granted before it was half-open");
+    board.restored(TaskId(2), Some("build"), Token(51));
+    assert_eq!(board.places(Some("build"), 9), 0);
 }
 
 #[derive(Debug, Clone)]

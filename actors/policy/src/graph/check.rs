@@ -5,7 +5,8 @@ use strum::VariantArray;
 use crate::graph::Graphs;
 use crate::graph::item::Rest;
 use crate::graph::state::{Counts, TaskState};
-use crate::graph::table::{Graph, Totals};
+use crate::graph::table::Graph;
+use crate::graph::totals::Totals;
 
 impl Graphs {
     /// Asserts every invariant. It looks at each task: for tests and simulations.
@@ -22,7 +23,7 @@ impl Graphs {
             let ended = graph.finished_at.is_some_and(|at| self.ended.contains(&(at, *id)));
             assert_eq!(ended, graph.is_finished(), "{id} is listed as ended when it has");
         }
-        assert_eq!(totals, self.totals, "the counts by priority");
+        assert_eq!(totals, self.totals, "the counts over all graphs");
         let ended: u64 =
             self.ended.iter().filter_map(|(_, id)| self.graph(*id)).map(|one| u64::from(one.tasks)).sum();
         assert_eq!(ended, self.ended_tasks, "the tasks of ended graphs");
@@ -35,7 +36,12 @@ impl Graph {
         for number in 0..self.items.len() {
             let of_item = self.check_item(number);
             counts.add_all(&of_item);
-            totals[self.items[number].priority as usize].add_all(&of_item);
+            let item = &self.items[number];
+            totals[item.priority as usize].add_all(&of_item);
+            let unended = of_item.total() - of_item.ended();
+            if unended > 0 {
+                totals.opened(item.shape, super::to_u32(usize::try_from(unended).unwrap_or(usize::MAX)));
+            }
             self.check_order(number, &of_item);
         }
         assert_eq!(counts, self.counts, "the counts of {}", self.id);

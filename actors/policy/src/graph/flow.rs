@@ -18,6 +18,7 @@ impl Graph {
             let item = &self.items[number];
             self.counts.add(TaskState::Waiting, item.count);
             out.totals[item.priority as usize].add(TaskState::Waiting, item.count);
+            out.totals.opened(item.shape, item.count);
             self.hand_out(number, out);
         }
     }

@@ -109,7 +109,7 @@ impl Replay {
             }
             // Whoever was writing a graph then has never acknowledged it.
             Event::Scheduler(SchedulerEvent::Started { .. }) => self.building.clear(),
-            Event::Node(..) | Event::Scheduler(SchedulerEvent::Stopped) => {}
+            Event::Node(..) | Event::Scheduler(SchedulerEvent::Stopped | SchedulerEvent::Pressure(_)) => {}
         }
         self.effects.clear();
         Ok(())

@@ -10,6 +10,7 @@ use crate::graph::effects::{Effects, Mark};
 use crate::graph::item::{Edges, Item};
 use crate::graph::pages::Pages;
 use crate::graph::state::{Counts, TaskState};
+use crate::graph::totals::Totals;
 use crate::id::{GraphId, TaskId, TaskRange};
 use crate::time::Timestamp;
 
@@ -34,9 +35,6 @@ pub(super) struct Graph {
     /// Tasks that wait on their own, not as the rest of their item, since they were tried again.
     pub held: BTreeSet<u32>,
 }
-
-/// The counts over all graphs, by priority.
-pub(super) type Totals = [Counts; 4];
 
 /// Where changes leave what they lead to.
 #[derive(Debug)]
@@ -114,6 +112,7 @@ impl Graph {
         out: &mut Out<'_>,
     ) {
         let item = &mut self.items[item];
+        let was_open = item.succeeded + item.bad < item.count;
         for counts in [&mut self.counts, &mut out.totals[item.priority as usize]] {
             counts.take(from, count);
             counts.add(to, count);
@@ -126,6 +125,8 @@ impl Graph {
             *sum -= if holds(from) { count } else { 0 };
             *sum += if holds(to) { count } else { 0 };
         }
+        let is_open = item.succeeded + item.bad < item.count;
+        out.totals.shifted(item.shape, (from, to), count, (was_open, is_open));
     }
 
     fn follow(&mut self, number: usize, offset: u32, was_bad: bool, out: &mut Out<'_>) {

@@ -124,6 +124,18 @@ impl Graphs {
         all
     }
 
+    /// How many items, tasks by themselves and arrays, have a task that has not ended.
+    #[must_use]
+    pub fn open_items(&self) -> u64 {
+        self.totals.open_items()
+    }
+
+    /// How many tasks of a shape have not ended.
+    #[must_use]
+    pub fn unended(&self, shape: ShapeId) -> u64 {
+        self.totals.unended(shape)
+    }
+
     /// At most `limit` tasks of a graph, from `from` on, in the given state or in any.
     #[must_use]
     pub fn tasks(&self, from: TaskId, state: Option<TaskState>, limit: usize) -> TaskPage {

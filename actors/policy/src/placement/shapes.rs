@@ -104,6 +104,12 @@ impl Shapes {
         self.demand(id).map(|demand| &demand.resources)
     }
 
+    /// Every demand with its number.
+    pub fn all(&self) -> impl Iterator<Item = (ShapeId, &Demand)> {
+        let numbered = (0..).map(ShapeId).zip(&self.shapes);
+        numbered.filter(|(_, shape)| shape.users > 0).map(|(id, shape)| (id, &shape.demand))
+    }
+
     /// How many are in use.
     #[must_use]
     pub fn len(&self) -> usize {

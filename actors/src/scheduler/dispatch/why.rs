@@ -4,7 +4,7 @@ use policy::demand::Demand;
 use policy::hindrance::Hindrance;
 use policy::placement::{self, Candidate, Shapes};
 
-use super::Dispatch;
+use super::{Dispatch, Node};
 
 /// Warnings of tasks that wait in vain at once, for the same reason.
 const WARNINGS_LIMIT: usize = 8;
@@ -13,7 +13,12 @@ impl Dispatch {
     /// Why no node takes tasks of this demand now; `None` where one does.
     pub(in crate::scheduler) fn no_node(&self, demand: &Demand) -> Option<Hindrance> {
         let open = || self.nodes.iter().filter_map(|node| Some((&node.id, node.room.as_ref()?)));
-        let candidates: Vec<_> = open().map(|(_, room)| Candidate { room, accepting: Ok(()) }).collect();
+        let shut = |node: &Node| node.open_to(demand).err().map(|tripped| tripped.to_string());
+        let shut: Vec<_> = self.nodes.iter().filter(|node| node.room.is_some()).map(shut).collect();
+        let candidates: Vec<_> = open()
+            .zip(&shut)
+            .map(|((_, room), shut)| Candidate { room, accepting: shut.as_deref().map_or(Ok(()), Err) })
+            .collect();
         let no_fit = placement::place(&demand.resources, &candidates).err()?;
         let reasons = no_fit.reasons.into_iter();
         let named = reasons.zip(open()).map(|((_, reason), (id, _))| (id.clone(), reason));
@@ -28,6 +33,7 @@ impl Dispatch {
             let hindrance = self.no_node(shapes.demand(*shape)?)?;
             let in_vain = match &hindrance {
                 Hindrance::NoNode { never, nodes } => *never || nodes.is_empty(),
+                _ => false,
             };
             let tasks: u64 = counts.iter().sum();
             let noun = if tasks == 1 { "task waits" } else { "tasks wait" };

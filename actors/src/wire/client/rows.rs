@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use policy::breaker::{Key, Seen};
 use policy::event::{LogPosition, Record};
 use policy::id::{AttemptNumber, GraphId, NodeId, TaskId, Token};
+use policy::pressure::Mode;
 use policy::resources::Resources;
 use policy::task::{AttemptOutcome, Priority, TaskOutcome, TaskSpec, Usage};
 use policy::time::Timestamp;
@@ -28,6 +30,19 @@ pub struct Status {
     pub awake: u64,
     /// Trouble that an operator should know of, such as a full disk.
     pub warnings: Vec<Box<str>>,
+    /// How strained the queue is.
+    pub pressure: PressureRow,
+}
+
+/// How strained the queue is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PressureRow {
+    /// What holds.
+    pub mode: Mode,
+    /// Tasks and arrays that have not ended; an array counts once.
+    pub depth: u64,
+    /// How many there may be.
+    pub limit: u64,
 }
 
 /// Tasks by state.
@@ -208,6 +223,8 @@ pub struct NodeRow {
     pub labels: Vec<(Box<str>, Box<str>)>,
     /// The version of its program.
     pub version: Box<str>,
+    /// Its breakers that are not closed: the node's own where no kind is named.
+    pub breakers: Vec<(Key, Seen)>,
 }
 
 /// How a node is.

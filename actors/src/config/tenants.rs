@@ -1,0 +1,36 @@
+//! `[tenants.NAME]`: how much one tenant may have at once. `[tenants.default]` is for all that are not named, each
+//! by itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use policy::tenant::{Quota, Quotas};
+
+use crate::config::section::section;
+
+section! {
+    /// `[tenants.NAME]`
+    TenantConfig {
+        /// Tasks that have not ended; more are told to come back. 0 for no limit.
+        max_waiting: u64 = Quota::default().max_waiting, 0..;
+        /// Tasks that run; more wait. 0 for no limit.
+        max_running: u64 = Quota::default().max_running, 0..;
+    }
+}
+
+/// The entry for tenants that have none.
+pub const DEFAULT: &str = "default";
+
+/// What follows for all tenants. One that has an entry of its own has nothing of the default's.
+#[must_use]
+pub fn quotas(tenants: &BTreeMap<String, TenantConfig>) -> Quotas {
+    let quota = |config: &TenantConfig| Quota {
+        max_waiting: config.max_waiting(),
+        max_running: config.max_running(),
+    };
+    let named = tenants.iter().filter(|(name, _)| *name != DEFAULT);
+    Quotas {
+        usual: tenants.get(DEFAULT).map(quota).unwrap_or_default(),
+        named: named.map(|(name, config)| (Arc::from(name.as_str()), quota(config))).collect(),
+    }
+}

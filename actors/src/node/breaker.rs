@@ -1,0 +1,58 @@
+//! The breakers of the node: what the ends of its attempts say of it, and who may still be sent here.
+
+use std::sync::Arc;
+
+use policy::breaker::{Change, End, Key, Seen, Verdict};
+use policy::event::NodeEvent;
+use policy::id::{NodeSession, TaskId, Token};
+
+use crate::node::NodeActor;
+
+/// The end of an attempt, once it is on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closing {
+    /// What it says of the node.
+    pub verdict: Verdict,
+    /// Its place among the grants: those granted later have larger tokens.
+    pub at: Token,
+    /// What sort of work it was.
+    pub kind: Option<Arc<str>>,
+}
+
+impl NodeActor {
+    pub(super) fn judge(&mut self, token: Token, closing: &Closing) {
+        let end = End { token, at: closing.at, verdict: closing.verdict };
+        let (now, rules) = (self.args.side.clock.now(), self.args.side.limits().breaker);
+        let changes = self.breakers.ended(closing.kind.as_ref(), end, now, &rules);
+        self.log_breakers(changes);
+    }
+
+    /// Time has passed.
+    pub(super) fn tick_breakers(&mut self) {
+        let changes = self.breakers.tick(self.args.side.clock.now());
+        self.log_breakers(changes);
+    }
+
+    fn log_breakers(&mut self, changes: Vec<(Key, Change)>) {
+        for (kind, change) in changes {
+            tracing::warn!(node = %self.args.node, kind = kind.as_deref(), ?change, "breaker");
+            self.log(NodeEvent::Breaker { kind, change });
+            self.room_changed = true;
+        }
+    }
+
+    /// The session in which an attempt may be granted, if there is one and no breaker is in the way.
+    pub(super) fn session_for(&mut self, task: TaskId, kind: Option<&str>) -> Option<NodeSession> {
+        self.session().filter(|_| self.breakers.reserve(task, kind))
+    }
+
+    /// Every breaker that lets nothing through at the moment.
+    pub(super) fn tripped(&self) -> Vec<(Key, Seen)> {
+        if self.breakers.is_closed() {
+            return Vec::new();
+        }
+        let mut seen = self.breakers.seen(self.args.side.clock.now());
+        seen.retain(|(_, seen)| *seen != Seen::HalfOpen { free: true });
+        seen
+    }
+}

@@ -1,0 +1,161 @@
+//! What holds work back before a node is looked at: pressure, and what tenants may have.
+//!
+//! Decides with `policy::{pressure, tenant}`. What each of them says is asked once for each shape and round, or
+//! once for each submission, never for each task that waits.
+
+use std::sync::Arc;
+
+use policy::demand::Demand;
+use policy::event::{Event, SchedulerEvent};
+use policy::hindrance::Hindrance;
+use policy::id::TaskId;
+use policy::placement::ShapeId;
+use policy::pressure::{Drain, Mode, Pressure};
+use policy::submission::Submission;
+use policy::task::Priority;
+use policy::tenant::{Quotas, Running};
+use rustc_hash::FxHashMap;
+
+use crate::config::Limits;
+use crate::scheduler::{Placed, SchedulerActor};
+use crate::wire::client::{PressureRow, Response};
+
+/// What is remembered of it.
+#[derive(Debug)]
+pub(super) struct Guard {
+    pressure: Pressure,
+    drain: Drain,
+    /// Items that had not ended when that was last looked at, and those taken in since.
+    depth: u64,
+    taken_in: u64,
+    running: Running,
+}
+
+impl Guard {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            pressure: Pressure::new(limits.pressure),
+            drain: Drain::default(),
+            depth: 0,
+            taken_in: 0,
+            running: Running::default(),
+        }
+    }
+
+    pub(super) fn row(&self) -> PressureRow {
+        let (depth, limit) = self.pressure.depth();
+        PressureRow { mode: self.pressure.mode(), depth, limit }
+    }
+
+    /// How many more of a demand may be started as far as its tenant goes, up to `most`.
+    pub(super) fn places(&self, quotas: &Quotas, demand: &Demand, most: u32) -> u32 {
+        let places = self.running.places(&demand.tenant, quotas).unwrap_or(0);
+        u32::try_from(places).unwrap_or(u32::MAX).min(most)
+    }
+}
+
+impl SchedulerActor {
+    /// After every message: whether what waits has become another strain.
+    pub(super) fn observe_pressure(&mut self) {
+        let depth = self.graphs.open_items();
+        let before = self.guard.depth.saturating_add(std::mem::take(&mut self.guard.taken_in));
+        self.guard.depth = depth;
+        if depth < before {
+            let now = self.now();
+            self.guard.drain.ended(before - depth, now);
+        }
+        if depth == before && depth == self.guard.pressure.depth().0 {
+            return;
+        }
+        self.guard.pressure.set_rules(self.side.limits().pressure);
+        if let Some(change) = self.guard.pressure.observe(depth) {
+            tracing::info!(from = %change.from, to = %change.to, depth, limit = change.limit, "pressure");
+            self.side.log.append(&Event::Scheduler(SchedulerEvent::Pressure(change)), 0, 0);
+            self.side.set_mode(change.to);
+            self.dispatch.wake();
+        }
+    }
+
+    /// Whether a submission is taken in now.
+    pub(super) fn check_guard(&mut self, submission: &Submission) -> Result<(), Response> {
+        let new = submission.items.len() as u64;
+        let priorities = submission.items.iter().map(|item| item.spec.priority);
+        let lowest = priorities.min().unwrap_or(Priority::Normal);
+        let now = self.now();
+        let busy = |reason: String, ends: u64, drain: &Drain| {
+            Err(Response::Busy { reason: reason.into(), retry_after: drain.retry_after(ends, now) })
+        };
+        if let Err(shed) = self.guard.pressure.admit(new, lowest) {
+            return busy(shed.to_string(), self.guard.pressure.excess(&shed), &self.guard.drain);
+        }
+        let limits = self.side.limits();
+        for (tenant, new) in by_tenant(submission, &limits.quotas) {
+            let waiting = self.unended_of(&tenant);
+            if let Err(over) = limits.quotas.admit(&tenant, waiting, new) {
+                let excess = (waiting + new).saturating_sub(limits.quotas.of(&tenant).max_waiting);
+                return busy(over.to_string(), excess.min(waiting), &self.guard.drain);
+            }
+        }
+        self.guard.taken_in += new;
+        Ok(())
+    }
+
+    /// Tasks of a tenant that have not ended.
+    fn unended_of(&self, tenant: &str) -> u64 {
+        let shapes = self.shapes.all().filter(|(_, demand)| *demand.tenant == *tenant);
+        shapes.map(|(shape, _)| self.graphs.unended(shape)).sum()
+    }
+
+    /// How many more may be started in all, up to `most`.
+    pub(super) fn startable(&self, most: u32) -> u32 {
+        let mode = self.guard.pressure.mode();
+        if mode == Mode::Normal {
+            return most;
+        }
+        let places = mode.parallelism(self.dispatch.cores()).saturating_sub(self.placed.len() as u64);
+        u32::try_from(places).unwrap_or(u32::MAX).min(most)
+    }
+
+    /// Whether one more of a demand may be started as far as its tenant goes.
+    pub(super) fn tenant_may_start(&self, demand: &Demand) -> bool {
+        self.guard.places(&self.side.limits().quotas, demand, 1) > 0
+    }
+
+    /// A task was sent to a node, or is known to be there.
+    pub(super) fn note_placed(&mut self, task: TaskId, placed: Placed) {
+        self.guard.running.start(&placed.tenant);
+        if let Some(before) = self.placed.insert(task, placed) {
+            self.guard.running.end(&before.tenant);
+        }
+    }
+
+    /// A task is not on a node any more.
+    pub(super) fn note_gone(&mut self, task: TaskId) -> Option<Placed> {
+        let placed = self.placed.remove(&task)?;
+        self.guard.running.end(&placed.tenant);
+        Some(placed)
+    }
+
+    /// Why tasks of this shape are not started, whatever the nodes say.
+    pub(super) fn held_back(&self, shape: ShapeId) -> Option<Hindrance> {
+        let demand = self.shapes.demand(shape)?;
+        if let Err(over) = self.guard.running.places(&demand.tenant, &self.side.limits().quotas) {
+            return Some(Hindrance::Quota(over));
+        }
+        let mode = self.guard.pressure.mode();
+        (self.startable(1) == 0).then(|| Hindrance::Pressure { mode, running: self.placed.len() as u64 })
+    }
+}
+
+/// How many tasks of each tenant that is limited a submission makes.
+fn by_tenant(submission: &Submission, quotas: &Quotas) -> FxHashMap<Arc<str>, u64> {
+    let mut tasks: FxHashMap<Arc<str>, u64> = FxHashMap::default();
+    if quotas.are_unlimited() {
+        return tasks;
+    }
+    for item in &submission.items {
+        let sum = tasks.entry(Arc::clone(&item.spec.tenant)).or_default();
+        *sum = sum.saturating_add(item.tasks());
+    }
+    tasks
+}
