@@ -143,7 +143,8 @@ impl SchedulerActor {
             return Some(Hindrance::Quota(over));
         }
         let mode = self.guard.pressure.mode();
-        (self.startable(1) == 0).then(|| Hindrance::Pressure { mode, running: self.placed.len() as u64 })
+        let running = self.placed.len() as u64;
+        (self.startable(1) == 0).then_some(Hindrance::Pressure { mode, running })
     }
 }
 

@@ -1,3 +1,5 @@
+//! The tables, the bug list and the law of breakers.
+
 use std::sync::Arc;
 
 use proptest::prelude::*;

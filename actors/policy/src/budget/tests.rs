@@ -1,3 +1,5 @@
+//! What is refused before, what is counted at the end, and that nothing wraps.
+
 use proptest::prelude::*;
 
 use super::*;

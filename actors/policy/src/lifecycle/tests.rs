@@ -1,3 +1,5 @@
+//! Which events may follow which, and what is set aside.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Thresholds, hysteresis, and that who is refused is taken in once enough has ended.
+
 use proptest::prelude::*;
 
 use super::*;

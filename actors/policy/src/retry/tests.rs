@@ -1,3 +1,5 @@
+//! What is worth another attempt, and how long after.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,0 +1,124 @@
+//! What a task can be told, and what it says of itself. It knows nothing of how the task decides.
+
+use std::fmt;
+
+use policy::event::{LogPosition, Next};
+use policy::graph::EntryView;
+use policy::id::{AttemptNumber, GraphId, TaskId, Token};
+use policy::task::{LossReason, TaskReport};
+use strum::IntoStaticStr;
+use supervision::Message;
+
+use crate::wire::fleet::Phase;
+
+/// What a task can be told.
+#[derive(Debug, IntoStaticStr)]
+pub enum TaskMessage {
+    /// The node says how far the attempt is.
+    Reported {
+        /// The grant it runs under.
+        token: Token,
+        /// How far it is.
+        phase: Phase,
+        /// The report's place among those of the node's session.
+        order: u64,
+    },
+    /// The right to run the attempt has ended for certain.
+    LeaseExpired {
+        /// The grant it belonged to.
+        token: Token,
+    },
+    /// The node no longer holds the attempt, for this reason.
+    Lost {
+        /// The grant it belonged to.
+        token: Token,
+        /// Why.
+        reason: LossReason,
+    },
+    /// Somebody asks for its end.
+    Cancel(Acknowledge),
+}
+
+impl Message for TaskMessage {
+    fn kind(&self) -> &'static str {
+        self.into()
+    }
+}
+
+/// What to do once a request is safely on disk. Dropped unused it does nothing, and whoever waits asks again.
+pub struct Acknowledge(Option<Box<dyn FnOnce() + Send>>);
+
+impl Acknowledge {
+    /// Does `act` once.
+    #[must_use]
+    pub fn with(act: impl FnOnce() + Send + 'static) -> Self {
+        Self(Some(Box::new(act)))
+    }
+
+    /// Nobody waits.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self(None)
+    }
+
+    /// Does it.
+    pub fn now(self) {
+        if let Some(act) = self.0 {
+            act();
+        }
+    }
+}
+
+impl fmt::Debug for Acknowledge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Acknowledge")
+    }
+}
+
+/// What a task tells the scheduler of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// It was granted an attempt.
+    Granted(AttemptNumber),
+    /// An attempt, or the whole, is over.
+    Over {
+        /// What follows.
+        next: Next,
+        /// What the attempt said of itself, if it did.
+        report: Option<Box<TaskReport>>,
+    },
+    /// It is to be tried again.
+    RetryAsked,
+    /// Something that changes nothing for others: it started, or is to be cancelled.
+    Noted,
+}
+
+impl Step {
+    /// Over, without a word of its own.
+    #[must_use]
+    pub fn over(next: Next) -> Self {
+        Self::Over { next, report: None }
+    }
+}
+
+/// Where a task sits: what is known of it without waking it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seat {
+    /// The task.
+    pub task: TaskId,
+    /// Its graph.
+    pub graph: GraphId,
+    /// Where its item's record is in the log.
+    pub item: LogPosition,
+    /// Its index, if it is a member of an array.
+    pub index: u64,
+    /// Where its own last record is; 0 where it has none.
+    pub last: LogPosition,
+}
+
+impl From<&EntryView> for Seat {
+    fn from(entry: &EntryView) -> Self {
+        let EntryView { task, graph, index, spec_position: item, position: last, .. } = *entry;
+        Self { task, graph, item, index, last }
+    }
+}
