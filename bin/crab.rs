@@ -11,6 +11,7 @@ mod cli {
     pub(crate) mod config;
     pub(crate) mod events;
     pub(crate) mod exit;
+    pub(crate) mod explain;
     pub(crate) mod json;
     pub(crate) mod list;
     pub(crate) mod logs;
@@ -39,7 +40,7 @@ use cli::args::{Cli, Command};
 use cli::exit::Exit;
 use cli::screen::Screen;
 use cli::session::{self, Session};
-use cli::{cancel, config, events, list, logs, nodes, run, show, status, submit, wait};
+use cli::{cancel, config, events, explain, list, logs, nodes, run, show, status, submit, wait};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -106,6 +107,7 @@ async fn dispatch(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Command::Status(status) => status::run(&session.connect()?, screen, status).await,
         Command::List(list) => list::run(&session.connect()?, screen, list).await,
         Command::Show(show) => show::run(&session.connect()?, screen, show).await,
+        Command::Explain(show) => explain::run(&session.connect()?, screen, show).await,
         Command::Logs(logs) => Box::pin(logs::run(&session.connect()?, screen, logs)).await,
         Command::Events(events) => events::run(&session.connect()?, screen, events).await,
         Command::Config(config) => config::run(&session, screen, config).await,

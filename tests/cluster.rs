@@ -4,6 +4,7 @@ mod cancel;
 mod commands;
 mod damage;
 mod equal;
+mod explain;
 mod fleet;
 mod guard;
 mod history;

@@ -33,8 +33,8 @@ pub use watch::{Seen, Watch};
 
 use crate::clock::Clock;
 use crate::wire::client::{
-    EventFilter, EventsPage, Found, GraphRow, NodeRow, PAGE_LIMIT, Request, Response, ServerInfo, SettingRow,
-    Status, Submitted, Target, TaskDetail, TaskFilter, TaskRow, WAIT_LIMIT,
+    EventFilter, EventsPage, Explanation, Found, GraphRow, NodeRow, PAGE_LIMIT, Request, Response,
+    ServerInfo, SettingRow, Status, Submitted, Target, TaskDetail, TaskFilter, TaskRow, WAIT_LIMIT,
 };
 use crate::wire::fleet::{OutputPiece, OutputRead};
 use link::LinkDial;
@@ -265,6 +265,14 @@ impl Client {
     /// Nobody answers, or not in time.
     pub async fn settings(&self) -> Result<Vec<SettingRow>, ClientError> {
         expect!(self.call(&Request::Settings).await?, Response::Settings(settings) => settings)
+    }
+
+    /// What a task waits for.
+    ///
+    /// # Errors
+    /// Among others [`ClientError::NotFound`].
+    pub async fn explain(&self, task: TaskId) -> Result<Explanation, ClientError> {
+        expect!(self.call(&Request::Explain(task)).await?, Response::Explanation(told) => *told)
     }
 
     /// Follows the events after the one of this number.

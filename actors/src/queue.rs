@@ -6,10 +6,12 @@
 //! **Its crash** restarts the core, which fills the queues again from the log.
 //! **Invariant.** A task is in at most one queue, at most once.
 
+use std::fmt;
 use std::sync::Arc;
 
-use policy::id::TaskRange;
+use policy::id::{TaskId, TaskRange};
 use policy::placement::ShapeId;
+pub use policy::queue::Line;
 use policy::queue::{Arrival, Queue, Taken};
 use policy::task::Priority;
 use strum::IntoStaticStr;
@@ -39,6 +41,15 @@ pub enum QueueMessage {
         /// What each needs.
         shape: ShapeId,
     },
+    /// Who is before this task?
+    Locate {
+        /// Which.
+        task: TaskId,
+        /// What it needs.
+        shape: ShapeId,
+        /// Told the answer.
+        found: Located,
+    },
     /// Up to `want` of those whose shapes fit somewhere.
     Pick {
         /// How many.
@@ -46,6 +57,27 @@ pub enum QueueMessage {
         /// Ascending.
         fitting: Arc<[ShapeId]>,
     },
+}
+
+/// What is done with the answer to `Locate`.
+pub struct Located(Box<dyn FnOnce(Line) + Send>);
+
+impl Located {
+    fn tell(self, line: Line) {
+        (self.0)(line);
+    }
+}
+
+impl<F: FnOnce(Line) + Send + 'static> From<F> for Located {
+    fn from(act: F) -> Self {
+        Self(Box::new(act))
+    }
+}
+
+impl fmt::Debug for Located {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Located")
+    }
 }
 
 impl Message for QueueMessage {
@@ -84,6 +116,7 @@ impl Actor for QueueActor {
             QueueMessage::Push { tasks, shape, arrival } => self.ready.push(tasks, shape, arrival),
             QueueMessage::PutBack(taken) => self.ready.put_back(taken),
             QueueMessage::Remove { tasks, shape } => self.ready.remove(tasks, shape),
+            QueueMessage::Locate { task, shape, found } => found.tell(self.ready.line(task, shape)),
             QueueMessage::Pick { want, fitting } => self.pick(want, &fitting),
         }
         Ok(())

@@ -9,6 +9,7 @@
 //! it depends on has succeeded.
 
 mod dispatch;
+mod explain;
 mod guard;
 mod intake;
 mod queries;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use policy::breaker::{Key, Seen};
 use policy::event::LogPosition;
 use policy::graph::{Closed, Counts, Effects, Graphs, Mark, TaskState};
+use policy::history::History;
 use policy::id::{GraphId, NodeId, TaskId};
 use policy::node::Room;
 use policy::placement::Shapes;
@@ -36,6 +38,7 @@ use supervision::{Actor, ActorError, Me, Message, Reply};
 
 use crate::archive::Known;
 use crate::scheduler::dispatch::Dispatch;
+pub use crate::scheduler::explain::RawExplanation;
 use crate::scheduler::guard::Guard;
 use crate::side::Side;
 use crate::task::{Acknowledge, Seat, Step};
@@ -158,6 +161,13 @@ pub enum SchedulerMessage {
         /// Where the answer goes.
         reply: Reply<Option<RawRow>>,
     },
+    /// What does this task wait for?
+    Explain {
+        /// Which.
+        task: TaskId,
+        /// Where the answer goes; `None` where it is not known.
+        reply: Reply<Option<RawExplanation>>,
+    },
     /// Which graphs are still of use?
     Known {
         /// Where the answer goes.
@@ -211,6 +221,8 @@ struct Placed {
     node: NodeId,
     arrival: Arrival,
     tenant: Arc<str>,
+    /// When it was sent there, or found there after a restart.
+    since: Moment,
 }
 
 /// See the module's documentation.
@@ -223,6 +235,7 @@ pub struct SchedulerActor {
     names: BTreeMap<GraphId, Arc<str>>,
     dispatch: Dispatch,
     guard: Guard,
+    history: History,
     /// The next place in the order of arrival, over all queues.
     next_arrival: Arrival,
     /// Where active tasks were sent.
@@ -269,6 +282,7 @@ impl Actor for SchedulerActor {
                 reply.send(self.rows(&filter, after, limit))
             }
             SchedulerMessage::Row { task, reply } => reply.send(self.row(task)),
+            SchedulerMessage::Explain { task, reply } => self.explain(task, reply),
             SchedulerMessage::Known { reply } => reply.send(self.known()),
             SchedulerMessage::Names { reply } => reply.send(self.named()),
         }

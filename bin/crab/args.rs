@@ -72,6 +72,9 @@ pub(crate) enum Command {
     List(List),
     /// Everything about a task: specification, attempts, events
     Show(Show),
+    /// What a task waits for, who is before it, and when it should start
+    #[command(visible_alias = "why")]
+    Explain(Show),
     /// What a task wrote
     #[command(after_help = LOGS_EXAMPLES)]
     Logs(Logs),

@@ -5,6 +5,7 @@
 //! whole numbers of the unit in the name. What is not there is `null`, never left out.
 
 mod event;
+mod explain;
 mod report;
 mod setting;
 mod task;
@@ -19,6 +20,7 @@ use serde::Serialize;
 use crate::cli::text::rfc3339;
 
 pub(crate) use event::Event;
+pub(crate) use explain::Explanation;
 pub(crate) use setting::{Checked, Setting};
 pub(crate) use task::{Outcome, Task, TaskDetail};
 

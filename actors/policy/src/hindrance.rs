@@ -4,6 +4,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use crate::id::NodeId;
 use crate::placement::Reason;
@@ -12,7 +13,8 @@ use crate::tenant::OverQuota;
 use crate::time::Timestamp;
 
 /// One thing that stands in the way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Hindrance {
     /// No node takes it.
     NoNode {

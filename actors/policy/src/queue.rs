@@ -44,6 +44,15 @@ pub struct Queue {
     horizon: Arrival,
 }
 
+/// What stands before a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Line {
+    /// Tasks that came earlier.
+    pub before: u64,
+    /// The first of them.
+    pub first: Option<TaskId>,
+}
+
 impl Arrival {
     /// The arrival of the task that comes `places` later in a range.
     #[must_use]
@@ -95,6 +104,17 @@ impl Queue {
         }
         self.len -= u64::from(tasks.count);
         self.change(shape, |lane| lane.remove(tasks, horizon));
+    }
+
+    /// Who is before a task: all that came earlier. It looks at every stretch of every lane.
+    #[must_use]
+    pub fn line(&self, task: TaskId, shape: ShapeId) -> Line {
+        let Some(arrival) = self.lanes.get(&shape).and_then(|lane| lane.arrival_of(task)) else {
+            return Line::default();
+        };
+        let before = self.lanes.values().map(|lane| lane.before(arrival)).sum();
+        let first = self.order.first_key_value().filter(|(earliest, _)| **earliest < arrival);
+        Line { before, first: first.and_then(|(_, shape)| self.lanes.get(shape)?.first_task()) }
     }
 
     /// How many are waiting.

@@ -63,6 +63,7 @@ impl Answerer {
             }
             Request::Output { task, attempt, read } => self.output(task, attempt, read).await,
             Request::Nodes => Response::Nodes(self.nodes().await),
+            Request::Explain(task) => self.explain(task).await,
             Request::Settings => Response::Settings(self.side.settings().to_vec()),
         }
     }
@@ -155,6 +156,19 @@ impl Answerer {
         match self.ask(|reply| SchedulerMessage::Row { task, reply }).await {
             Ok(Some(raw)) => match off_loop(move || rows::detail(&side, &raw)).await {
                 Some(Ok(detail)) => Response::Task(Box::new(detail)),
+                Some(Err(why)) => Response::Refused(why.to_string().into()),
+                None => not_now("the request was dropped"),
+            },
+            Ok(None) => Response::NotFound(Target::Task(task)),
+            Err(busy) => busy,
+        }
+    }
+
+    async fn explain(&self, task: TaskId) -> Response {
+        let side = Arc::clone(&self.side);
+        match self.ask(|reply| SchedulerMessage::Explain { task, reply }).await {
+            Ok(Some(raw)) => match off_loop(move || rows::explained(&side, raw)).await {
+                Some(Ok(told)) => Response::Explanation(Box::new(told)),
                 Some(Err(why)) => Response::Refused(why.to_string().into()),
                 None => not_now("the request was dropped"),
             },

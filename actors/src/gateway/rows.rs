@@ -5,10 +5,12 @@ use policy::graph::TaskState;
 use policy::task::{TaskOutcome, TaskSpec, Usage};
 use policy::time::Timestamp;
 
-use crate::scheduler::{NamedAt, RawRow};
+use crate::scheduler::{NamedAt, RawExplanation, RawRow};
 use crate::side::Side;
 use crate::story::{self, ItemRecord, StoryError};
-use crate::wire::client::{AttemptRow, Found, PAGE_LIMIT, StateName, TaskDetail, TaskRow};
+use crate::wire::client::{
+    AttemptRow, Blocker, Explanation, Found, PAGE_LIMIT, StateName, TaskDetail, TaskRow,
+};
 
 /// Rows of a list, in its order.
 pub(super) fn all(side: &Side, raw: &[RawRow]) -> Result<Vec<TaskRow>, StoryError> {
@@ -31,6 +33,25 @@ pub(super) fn detail(side: &Side, raw: &RawRow) -> Result<TaskDetail, StoryError
         submitted: told.item.at,
         attempts: told.attempts,
         events: told.records,
+    })
+}
+
+/// What a task waits for, with the names of what it depends on.
+pub(super) fn explained(side: &Side, raw: RawExplanation) -> Result<Explanation, StoryError> {
+    let mut blocked_by = Vec::with_capacity(raw.blocked_by.len());
+    for (tasks, item) in &raw.blocked_by {
+        let name = story::read_item(&side.archive, *item)?.item.spec.name.as_ref().into();
+        blocked_by.push(Blocker { task: tasks.first, tasks: tasks.count, name });
+    }
+    Ok(Explanation {
+        row: Told::read(side, &raw.row)?.row(&raw.row),
+        verdict: raw.verdict,
+        blocked_by,
+        hindrances: raw.hindrances,
+        holdings: raw.holdings,
+        ahead: raw.ahead,
+        usual: raw.usual,
+        estimate: raw.estimate,
     })
 }
 

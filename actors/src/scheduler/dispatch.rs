@@ -250,10 +250,12 @@ impl SchedulerActor {
         }
         let mut picked = std::mem::take(&mut self.dispatch.picked);
         picked.sort_by_key(|(priority, taken)| (std::cmp::Reverse(*priority), taken.arrival));
-        let mut back = Vec::new();
+        let (mut back, now) = (Vec::new(), self.now());
         for (priority, taken) in picked {
             self.dispatch.unqueued(taken.shape, priority, 1);
-            if !self.place(taken) {
+            if self.place(taken) {
+                self.history.started(now, priority);
+            } else {
                 back.push((priority, taken));
             }
         }
@@ -295,8 +297,8 @@ impl SchedulerActor {
             return true;
         }
         if let Some(seat) = self.seat(taken.task) {
-            let (node, arrival) = (self.dispatch.nodes[place].id.clone(), taken.arrival);
-            self.note_placed(taken.task, Placed { node, arrival, tenant: demand.tenant });
+            let (node, arrival, since) = (self.dispatch.nodes[place].id.clone(), taken.arrival, self.now());
+            self.note_placed(taken.task, Placed { node, arrival, tenant: demand.tenant, since });
             let Demand { resources: need, kind, .. } = demand;
             self.dispatch.take(place, Reservation { seat, need, kind });
             self.dispatch.is_stale = true;

@@ -9,6 +9,7 @@ use policy::breaker::{Change, Key, Recorded};
 use policy::demand::Demand;
 use policy::event::{Event, NodeEvent, Record, SchedulerEvent};
 use policy::graph::{Effects, LiveGrant, Recovered, Replay};
+use policy::history::History;
 use policy::id::{Epoch, NodeId, Token};
 use policy::placement::Shapes;
 use policy::queue::Arrival;
@@ -45,6 +46,7 @@ impl SchedulerActor {
             names: BTreeMap::new(),
             dispatch: Dispatch::default(),
             guard: Guard::new(&side.limits()),
+            history: History::default(),
             next_arrival: Arrival(1),
             placed: FxHashMap::default(),
             backing_off: BinaryHeap::new(),
@@ -78,8 +80,8 @@ impl SchedulerActor {
             else {
                 continue;
             };
-            let (node, arrival) = (grant.node.clone(), Arrival::default());
-            self.note_placed(grant.task, Placed { node, arrival, tenant });
+            let (node, arrival, since) = (grant.node.clone(), Arrival::default(), self.now());
+            self.note_placed(grant.task, Placed { node, arrival, tenant, since });
             if grant.cancel_asked {
                 cancelled.push(grant.task);
             }

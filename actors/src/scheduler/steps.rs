@@ -22,17 +22,26 @@ impl SchedulerActor {
             Step::Noted => self.graphs.noted(task, mark),
             Step::RetryAsked => self.graphs.retry(task, mark, &mut effects),
             Step::Over { next: Next::Finish(outcome), .. } => {
-                self.note_gone(task);
+                self.left_node(task);
                 self.graphs.ended(task, TaskState::from(&outcome), mark, &mut effects);
             }
             Step::Over { next: Next::RetryAfter(wait), .. } => {
-                self.note_gone(task);
+                self.left_node(task);
                 if self.graphs.backs_off(task, mark, &mut effects) {
                     self.backing_off.push(Reverse((self.now() + wait, task)));
                 }
             }
         }
         self.carry_out(effects);
+    }
+
+    /// Its attempt is over, and another length to estimate by.
+    fn left_node(&mut self, task: TaskId) {
+        if let Some(placed) = self.note_gone(task)
+            && let Some(entry) = self.graphs.entry(task)
+        {
+            self.history.took(entry.shape, self.now().since(placed.since));
+        }
     }
 
     /// Does what a change has led to.
@@ -148,7 +157,12 @@ impl SchedulerActor {
         let (now, limits) = (self.side.clock.wall(), self.side.limits());
         while let Some(graph) = self.graphs.overdue(&limits.retention, now) {
             let Some(shapes) = self.graphs.forget(graph) else { return };
-            shapes.into_iter().for_each(|shape| self.shapes.release(shape));
+            for shape in shapes {
+                self.shapes.release(shape);
+                if self.shapes.demand(shape).is_none() {
+                    self.history.forget(shape);
+                }
+            }
             self.names.remove(&graph);
         }
     }

@@ -3,6 +3,7 @@
 //! Every question is one request with one answer; following (events, output, the end of a graph) is done
 //! by asking again from where the last answer ended, so a client that stalls holds nothing here.
 
+mod explain;
 mod rows;
 mod settings;
 
@@ -15,6 +16,7 @@ use policy::submission::Submission;
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use crate::wire::client::explain::{BLOCKERS_LIMIT, Blocker, Explanation, HOLDINGS_LIMIT};
 pub use crate::wire::client::rows::{
     AttemptRow, EventFilter, EventsPage, Found, GraphRow, NodeHealth, NodeRow, PressureRow, Status,
     TaskCounts, TaskDetail, TaskRow,
@@ -86,6 +88,8 @@ pub enum Request {
     Nodes,
     /// Which settings hold?
     Settings,
+    /// What does this task wait for?
+    Explain(TaskId),
 }
 
 /// Rows in one answer.
@@ -139,6 +143,8 @@ pub enum Response {
     Nodes(Vec<NodeRow>),
     /// To `Settings`: in the order of the file.
     Settings(Vec<SettingRow>),
+    /// To `Explain`.
+    Explanation(Box<Explanation>),
     /// To anything that names what is not there.
     NotFound(Target),
     /// To anything that cannot be done to what it names, with the reason.

@@ -43,6 +43,25 @@ impl Lane {
         self.front().map(|run| run.arrival)
     }
 
+    /// The first task.
+    pub(super) fn first_task(&self) -> Option<TaskId> {
+        self.front().map(|run| run.tasks.first)
+    }
+
+    /// When a task came; `None` where it is not here.
+    pub(super) fn arrival_of(&self, task: TaskId) -> Option<Arrival> {
+        let back = self.returned.iter().find(|(_, returned)| **returned == task).map(|(arrival, _)| *arrival);
+        let run = || self.runs.iter().find(|run| run.tasks.contains(task));
+        back.or_else(|| run().map(|run| run.arrival.after(task.0 - run.tasks.first.0)))
+    }
+
+    /// How many places are before one; those that have been left count until they come to the front.
+    pub(super) fn before(&self, arrival: Arrival) -> u64 {
+        let back = self.returned.range(..arrival).count() as u64;
+        let earlier = self.runs.iter().take_while(|run| run.arrival < arrival);
+        back + earlier.map(|run| u64::from(run.tasks.count).min(arrival.0 - run.arrival.0)).sum::<u64>()
+    }
+
     pub(super) fn push(&mut self, tasks: TaskRange, arrival: Arrival) {
         self.len += u64::from(tasks.count);
         append(&mut self.runs, Run { tasks, arrival });

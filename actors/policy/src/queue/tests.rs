@@ -176,3 +176,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn who_is_before_a_task_is_who_came_earlier_whatever_it_needs() {
+    let mut queue = Queue::new();
+    queue.push(TaskRange { first: TaskId(1), count: 3 }, ShapeId(0), Arrival(1));
+    queue.push(TaskRange { first: TaskId(10), count: 2 }, ShapeId(1), Arrival(4));
+    assert_eq!(queue.line(TaskId(11), ShapeId(1)), Line { before: 4, first: Some(TaskId(1)) });
+    assert_eq!(queue.line(TaskId(1), ShapeId(0)), Line::default());
+    let first = queue.pop(|_| true).unwrap();
+    assert_eq!(queue.line(TaskId(3), ShapeId(0)), Line { before: 1, first: Some(TaskId(2)) });
+    queue.put_back(first);
+    assert_eq!(queue.line(TaskId(2), ShapeId(0)), Line { before: 1, first: Some(TaskId(1)) });
+    assert_eq!(queue.line(TaskId(99), ShapeId(0)), Line::default(), "nobody is before one that is not here");
+}

@@ -1,0 +1,128 @@
+//! What a task waits for: asks every gate that would be asked, then its queue who is before it.
+
+use policy::event::LogPosition;
+use policy::explain::{self, Ahead, Holding, Verdict};
+use policy::graph::{EntryView, TaskState};
+use policy::hindrance::Hindrance;
+use policy::id::{TaskId, TaskRange};
+use policy::placement::Reason;
+use policy::time::Moment;
+use supervision::Reply;
+
+use crate::queue::{Line, QueueMessage};
+use crate::scheduler::{RawRow, SchedulerActor};
+use crate::wire::client::{BLOCKERS_LIMIT, HOLDINGS_LIMIT};
+
+/// What the scheduler knows of a task's waiting; its queue adds who is before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawExplanation {
+    /// The task.
+    pub row: RawRow,
+    /// In one word.
+    pub verdict: Verdict,
+    /// What it depends on and is not over.
+    pub blocked_by: Vec<(TaskRange, LogPosition)>,
+    /// What refuses it.
+    pub hindrances: Vec<Hindrance>,
+    /// Who holds what it needs.
+    pub holdings: Vec<Holding>,
+    /// Who is before it.
+    pub ahead: Option<Ahead>,
+    /// How long tasks that ask alike take as a rule.
+    pub usual: Option<std::time::Duration>,
+    /// When it should start.
+    pub estimate: Option<explain::Estimate>,
+}
+
+impl SchedulerActor {
+    pub(super) fn explain(&mut self, task: TaskId, reply: Reply<Option<RawExplanation>>) {
+        let (Some(row), Some(entry)) = (self.row(task), self.graphs.entry(task)) else {
+            return reply.send(None);
+        };
+        let mut told = RawExplanation {
+            row,
+            verdict: self.verdict(&entry),
+            blocked_by: self.blockers(task),
+            hindrances: Vec::new(),
+            holdings: Vec::new(),
+            ahead: None,
+            usual: self.history.usual(entry.shape),
+            estimate: None,
+        };
+        if entry.state != TaskState::Ready {
+            return reply.send(Some(told));
+        }
+        told.hindrances = self.hindrances(&entry);
+        told.holdings = self.holdings(&told.hindrances);
+        let (now, priority) = (self.now(), entry.priority);
+        // One pace for all that are before it: each of them is one more start to wait for.
+        let per_start = self.history.until_started(now, priority, 1_000_000).map(|long| long / 1_000_000);
+        let finish = move |line: Line| {
+            let ahead = Ahead { tasks: line.before, first: line.first };
+            let at_pace =
+                per_start.map(|one| one.saturating_mul(u32::try_from(line.before).unwrap_or(u32::MAX)));
+            told.verdict = explain::of_ready(&told.hindrances, &ahead);
+            told.estimate = explain::estimate(&ahead, at_pace, &told.holdings);
+            told.ahead = Some(ahead);
+            reply.send(Some(told));
+        };
+        let EntryView { task, shape, .. } = entry;
+        self.side.queue(priority).tell(QueueMessage::Locate { task, shape, found: finish.into() });
+    }
+
+    /// What it depends on and is not over, with the records of their items.
+    fn blockers(&self, task: TaskId) -> Vec<(TaskRange, LogPosition)> {
+        let open = self.graphs.blocked_by(task, BLOCKERS_LIMIT).into_iter();
+        open.filter_map(|tasks| Some((tasks, self.graphs.entry(tasks.first)?.spec_position))).collect()
+    }
+
+    /// Of a task that is not ready: what its state says.
+    fn verdict(&self, entry: &EntryView) -> Verdict {
+        match entry.state {
+            TaskState::Waiting => Verdict::WaitsForOthers,
+            TaskState::Ready => Verdict::NotNow,
+            TaskState::BackingOff => {
+                let due = self.backing_off.iter().find(|waiting| waiting.0.1 == entry.task);
+                let wait = due.map_or_else(std::time::Duration::default, |due| due.0.0.since(self.now()));
+                Verdict::ParkedUntil(self.side.clock.wall() + wait)
+            }
+            TaskState::Active => Verdict::Active,
+            TaskState::Succeeded | TaskState::Failed | TaskState::Cancelled | TaskState::Skipped => {
+                Verdict::Ended
+            }
+        }
+    }
+
+    /// Everything that refuses tasks of a demand now, each as its gate says it.
+    pub(super) fn hindrances(&self, entry: &EntryView) -> Vec<Hindrance> {
+        let Some(demand) = self.shapes.demand(entry.shape) else { return Vec::new() };
+        self.held_back(entry.shape).into_iter().chain(self.dispatch.no_node(demand)).collect()
+    }
+
+    /// The attempts on nodes that would take the task if they had room, those that should end first before others.
+    fn holdings(&self, hindrances: &[Hindrance]) -> Vec<Holding> {
+        let full = hindrances.iter().flat_map(|hindrance| match hindrance {
+            Hindrance::NoNode { nodes, .. } => nodes.as_slice(),
+            _ => &[],
+        });
+        let full: Vec<_> =
+            full.filter(|(_, reason)| matches!(reason, Reason::Short(_))).map(|(node, _)| node).collect();
+        if full.is_empty() {
+            return Vec::new();
+        }
+        let now = self.now();
+        let held = self.placed.iter().filter(|(_, placed)| full.contains(&&placed.node));
+        let mut holdings: Vec<_> = held.map(|(task, placed)| self.holding(*task, placed, now)).collect();
+        holdings.sort_by_key(|holding| (holding.free_in.is_none(), holding.free_in, holding.task));
+        holdings.truncate(HOLDINGS_LIMIT);
+        holdings
+    }
+
+    fn holding(&self, task: TaskId, placed: &super::Placed, now: Moment) -> Holding {
+        let held_for = now.since(placed.since);
+        let shape = self.graphs.entry(task).map(|entry| entry.shape);
+        let usual = shape.and_then(|shape| self.history.usual(shape));
+        let free_in = usual.map(|usual| usual.saturating_sub(held_for));
+        Holding { task, node: placed.node.clone(), held_for, free_in }
+    }
+}

@@ -1,0 +1,47 @@
+//! What a task waits for, as told to people.
+
+use std::time::Duration;
+
+use policy::explain::{Ahead, Estimate, Holding, Verdict};
+use policy::hindrance::Hindrance;
+use policy::id::TaskId;
+use serde::{Deserialize, Serialize};
+
+use crate::wire::client::TaskRow;
+
+/// Everything that keeps a task from running, or that nothing does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The task.
+    pub row: TaskRow,
+    /// In one word.
+    pub verdict: Verdict,
+    /// Tasks it depends on that are not over, the first [`BLOCKERS_LIMIT`].
+    pub blocked_by: Vec<Blocker>,
+    /// What refuses it now.
+    pub hindrances: Vec<Hindrance>,
+    /// Who holds what it needs, the first [`HOLDINGS_LIMIT`].
+    pub holdings: Vec<Holding>,
+    /// Who is before it, where it is in a queue.
+    pub ahead: Option<Ahead>,
+    /// How long tasks that ask alike take as a rule; `None` where none has ended yet.
+    pub usual: Option<Duration>,
+    /// When it should start; `None` where nothing like it has run lately.
+    pub estimate: Option<Estimate>,
+}
+
+/// Dependencies that one explanation names: what a person reads.
+pub const BLOCKERS_LIMIT: usize = 16;
+/// Holders that one explanation names: what a person reads.
+pub const HOLDINGS_LIMIT: usize = 8;
+
+/// A task that must be over before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blocker {
+    /// The first that is meant.
+    pub task: TaskId,
+    /// How many, with consecutive ids.
+    pub tasks: u32,
+    /// Its name, without an index.
+    pub name: Box<str>,
+}

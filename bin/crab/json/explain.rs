@@ -1,0 +1,101 @@
+//! What `explain --json` writes.
+
+use actors::wire::client;
+use policy::explain::Verdict;
+use policy::hindrance::Hindrance;
+use serde::Serialize;
+
+use super::{Task, VERSION};
+use crate::cli::text::rfc3339;
+
+/// What a task waits for.
+#[derive(Debug, Serialize)]
+pub(crate) struct Explanation {
+    v: u32,
+    task: Task,
+    /// `ended`, `active`, `waits-for-others`, `never-fits`, `parked-until`, `not-now` or `runs-next`.
+    verdict: &'static str,
+    parked_until: Option<String>,
+    blocked_by: Vec<Blocker>,
+    hindrances: Vec<Obstacle>,
+    holdings: Vec<Holding>,
+    ahead_tasks: Option<u64>,
+    ahead_first: Option<String>,
+    usual_s: Option<f64>,
+    start_in_s: Option<f64>,
+    estimated_by: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Blocker {
+    task: String,
+    tasks: u32,
+    name: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Obstacle {
+    kind: &'static str,
+    text: String,
+    until: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Holding {
+    task: String,
+    node: String,
+    held_s: f64,
+    free_in_s: Option<f64>,
+}
+
+impl From<&client::Explanation> for Explanation {
+    fn from(told: &client::Explanation) -> Self {
+        let (verdict, parked_until) = match told.verdict {
+            Verdict::Ended => ("ended", None),
+            Verdict::Active => ("active", None),
+            Verdict::WaitsForOthers => ("waits-for-others", None),
+            Verdict::NeverFits => ("never-fits", None),
+            Verdict::ParkedUntil(until) => ("parked-until", Some(rfc3339(until))),
+            Verdict::NotNow => ("not-now", None),
+            Verdict::RunsNext => ("runs-next", None),
+        };
+        let estimate = told.estimate.as_ref();
+        Self {
+            v: VERSION,
+            task: Task::from(&told.row),
+            verdict,
+            parked_until,
+            blocked_by: told.blocked_by.iter().map(Blocker::from).collect(),
+            hindrances: told.hindrances.iter().map(Obstacle::from).collect(),
+            holdings: told.holdings.iter().map(Holding::from).collect(),
+            ahead_tasks: told.ahead.as_ref().map(|ahead| ahead.tasks),
+            ahead_first: told.ahead.as_ref().and_then(|ahead| Some(ahead.first?.to_string())),
+            usual_s: told.usual.map(|usual| usual.as_secs_f64()),
+            start_in_s: estimate.map(|estimate| estimate.start_in.as_secs_f64()),
+            estimated_by: estimate.map(|estimate| estimate.by.to_string()),
+        }
+    }
+}
+
+impl From<&client::Blocker> for Blocker {
+    fn from(blocker: &client::Blocker) -> Self {
+        Self { task: blocker.task.to_string(), tasks: blocker.tasks, name: blocker.name.to_string() }
+    }
+}
+
+impl From<&Hindrance> for Obstacle {
+    fn from(hindrance: &Hindrance) -> Self {
+        Self { kind: hindrance.into(), text: hindrance.to_string(), until: hindrance.until().map(rfc3339) }
+    }
+}
+
+impl From<&policy::explain::Holding> for Holding {
+    fn from(holding: &policy::explain::Holding) -> Self {
+        Self {
+            task: holding.task.to_string(),
+            node: holding.node.to_string(),
+            held_s: holding.held_for.as_secs_f64(),
+            free_in_s: holding.free_in.map(|free_in| free_in.as_secs_f64()),
+        }
+    }
+}
