@@ -18,8 +18,19 @@ fn fields(object: &Value, wanted: &[&str]) {
 const GRAPH: &[&str] = &["v", "graph", "name", "submitted", "ended", "duration_s", "tasks"];
 const TASK: &[&str] =
     &["v", "task", "graph", "name", "state", "priority", "tenant", "attempts", "node", "since", "outcome"];
-const NODE: &[&str] =
-    &["v", "node", "health", "capacity", "allocated", "running", "staged", "heard", "labels", "version"];
+const NODE: &[&str] = &[
+    "v",
+    "node",
+    "health",
+    "capacity",
+    "allocated",
+    "running",
+    "staged",
+    "heard",
+    "labels",
+    "breakers",
+    "version",
+];
 
 #[test]
 fn every_command_writes_the_json_that_is_documented() {
@@ -43,6 +54,7 @@ fn every_command_writes_the_json_that_is_documented() {
         "tasks",
         "queued",
         "awake",
+        "pressure",
         "warnings",
         "nodes",
     ];

@@ -1,3 +1,5 @@
+//! Locks, rates, pools and amounts against what nobody may ever hold twice.
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
