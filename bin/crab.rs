@@ -16,6 +16,7 @@ mod cli {
     pub(crate) mod list;
     pub(crate) mod logs;
     pub(crate) mod nodes;
+    pub(crate) mod resume;
     pub(crate) mod run;
     pub(crate) mod screen;
     pub(crate) mod session;
@@ -40,7 +41,7 @@ use cli::args::{Cli, Command};
 use cli::exit::Exit;
 use cli::screen::Screen;
 use cli::session::{self, Session};
-use cli::{cancel, config, events, explain, list, logs, nodes, run, show, status, submit, wait};
+use cli::{cancel, config, events, explain, list, logs, nodes, resume, run, show, status, submit, wait};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -104,6 +105,7 @@ async fn dispatch(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Command::Wait(wait) => wait::run(&session.connect()?, screen, wait).await,
         Command::Cancel(cancel) => cancel::cancel(&session.connect()?, screen, cancel).await,
         Command::Retry(retry) => cancel::retry(&session.connect()?, screen, retry).await,
+        Command::Resume(resume) => resume::run(&session.connect()?, screen, resume).await,
         Command::Status(status) => status::run(&session.connect()?, screen, status).await,
         Command::List(list) => list::run(&session.connect()?, screen, list).await,
         Command::Show(show) => show::run(&session.connect()?, screen, show).await,

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
+use policy::budget::Raise;
 use policy::id::{AttemptNumber, GraphId, TaskId};
 use policy::submission::Submission;
 use tokio::sync::Mutex;
@@ -161,6 +162,15 @@ impl Client {
     /// Among others [`ClientError::NotFound`], and [`ClientError::Refused`] where it has not ended.
     pub async fn retry(&self, target: Target) -> Result<u64, ClientError> {
         expect!(self.call(&Request::Retry(target)).await?, Response::RetryAsked { tasks } => tasks)
+    }
+
+    /// Lets a graph go on whose budget was used up, with these amounts in place of what it had; tells how many tasks
+    /// are ready to be started by that.
+    ///
+    /// # Errors
+    /// Among others [`ClientError::NotFound`], and [`ClientError::Refused`] where the new budget is used up, too.
+    pub async fn resume(&self, graph: GraphId, raise: Raise) -> Result<u64, ClientError> {
+        expect!(self.call(&Request::Resume { graph, raise }).await?, Response::Resumed { tasks } => tasks)
     }
 
     /// How everything is.

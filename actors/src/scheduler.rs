@@ -8,6 +8,7 @@
 //! **Invariant.** Nothing is acknowledged before its record is on disk; no task is sent to a node before all
 //! it depends on has succeeded.
 
+mod budget;
 mod dispatch;
 mod explain;
 mod guard;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::breaker::{Key, Seen};
+use policy::budget::Raise;
 use policy::event::LogPosition;
 use policy::graph::{Closed, Counts, Effects, Graphs, Mark, TaskState};
 use policy::history::History;
@@ -78,6 +80,15 @@ pub enum SchedulerMessage {
         step: Step,
         /// Its record.
         mark: Mark,
+    },
+    /// Somebody says that a graph is to go on.
+    Resume {
+        /// Which.
+        graph: GraphId,
+        /// What it may use up from now on.
+        raise: Raise,
+        /// Answered once that is on disk.
+        reply: Reply<Response>,
     },
     /// A queue's answer to what it was asked for.
     Picked {
@@ -264,6 +275,7 @@ impl Actor for SchedulerActor {
             SchedulerMessage::Admit { submission, digest, reply } => self.admit(&submission, digest, reply),
             SchedulerMessage::Cancel { target, reply } => self.cancel(target, reply),
             SchedulerMessage::Retry { target, reply } => self.retry(target, reply),
+            SchedulerMessage::Resume { graph, raise, reply } => self.resume(graph, &raise, reply),
             SchedulerMessage::Stepped { task, step, mark } => self.stepped(task, step, mark),
             SchedulerMessage::Picked { priority, taken } => self.picked(priority, taken),
             SchedulerMessage::NodeChanged { node, room, reservations, tripped } => {

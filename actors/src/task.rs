@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use policy::breaker::Verdict;
+use policy::budget::{self, Charge};
 use policy::event::{Event, Next, TaskEvent};
 use policy::graph::Mark;
 use policy::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
@@ -53,6 +54,11 @@ pub enum Purpose {
     Skip(TaskId),
     /// Somebody asks for another try.
     Retry,
+    /// Its graph has no retry left for it.
+    GiveUp {
+        /// How many the graph has in all.
+        budget: u64,
+    },
 }
 
 /// Everything a task needs to start.
@@ -128,6 +134,7 @@ impl TaskActor {
             Purpose::Cancel => self.cancel(Acknowledge::nobody(), me),
             Purpose::Skip(because) => self.skip(because, me),
             Purpose::Retry => self.retry(me),
+            Purpose::GiveUp { budget } => self.give_up(budget, me),
         }
     }
 
@@ -240,6 +247,16 @@ impl TaskActor {
         me.stop();
     }
 
+    fn give_up(&mut self, budget: u64, me: &Me<TaskMessage>) {
+        if let Ok(event) = self.story.life.out_of_retries(budget) {
+            let appended = self.append(|_| event.clone());
+            if let TaskEvent::Finished(outcome) = event {
+                self.tell_scheduler(Step::over(Next::Finish(outcome)), appended);
+            }
+        }
+        me.stop();
+    }
+
     fn retry(&mut self, me: &Me<TaskMessage>) {
         if let Ok(event) = self.story.life.retry() {
             let appended = self.append(|_| event.clone());
@@ -261,8 +278,10 @@ impl TaskActor {
         let appended = self.append(|_| event.clone());
         let at = Token::numbered(self.args.side.epoch(), appended.number);
         let closing = Closing { verdict, at, kind: self.item.item.spec.kind.clone() };
-        let TaskEvent::AttemptEnded { next, report, .. } = event else { return };
-        self.tell_scheduler(Step::Over { next, report }, appended);
+        let TaskEvent::AttemptEnded { next, report, outcome, usage, .. } = event else { return };
+        let charge = Charge::of(&usage, report.as_deref());
+        let is_retry = budget::is_retry(&next, &outcome, report.as_deref());
+        self.tell_scheduler(Step::Over { next, report, charge, is_retry }, appended);
         if let Some(node) = self.node().cloned() {
             let closed = NodeMessage::AttemptClosed { token, closing };
             self.args.side.log.when_durable(appended.number, move || node.tell(closed));
@@ -293,7 +312,7 @@ impl TaskActor {
     fn node(&self) -> Option<&Address<NodeMessage>> {
         match &self.args.purpose {
             Purpose::Grant { node, .. } | Purpose::Resume { node } => Some(node),
-            Purpose::Cancel | Purpose::Skip(_) | Purpose::Retry => None,
+            Purpose::Cancel | Purpose::Skip(_) | Purpose::Retry | Purpose::GiveUp { .. } => None,
         }
     }
 

@@ -3,6 +3,7 @@
 use actors::client::{Client, Seen};
 use actors::wire::client::{EventFilter, Target};
 use policy::breaker::Change;
+use policy::budget::OnReached;
 use policy::event::{Event, GraphEvent, Next, NodeEvent, Record, SchedulerEvent, TaskEvent};
 
 use crate::cli::args::Events;
@@ -81,6 +82,11 @@ fn of_graph(event: &GraphEvent) -> String {
             None => format!("has the task {}", item.spec.name),
         },
         GraphEvent::CancelAsked => "is to be cancelled".to_owned(),
+        GraphEvent::BudgetReached { reached, follows } => match follows {
+            OnReached::Pause => format!("is paused: {reached}"),
+            OnReached::Cancel => format!("is cancelled: {reached}"),
+        },
+        GraphEvent::Resumed { .. } => "goes on".to_owned(),
     }
 }
 

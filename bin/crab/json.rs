@@ -4,6 +4,7 @@
 //! Ids are texts as they are shown (`t12`, `g12`), times RFC 3339 in UTC, lengths of time seconds, amounts
 //! whole numbers of the unit in the name. What is not there is `null`, never left out.
 
+mod budget;
 mod event;
 mod explain;
 mod report;
@@ -19,6 +20,7 @@ use serde::Serialize;
 
 use crate::cli::text::rfc3339;
 
+use self::budget::Budget;
 pub(crate) use event::Event;
 pub(crate) use explain::Explanation;
 pub(crate) use setting::{Checked, Setting};
@@ -87,6 +89,8 @@ pub(crate) struct Graph {
     ended: Option<String>,
     duration_s: Option<f64>,
     tasks: Counts,
+    /// `null` where nothing is limited.
+    budget: Option<Budget>,
 }
 
 impl From<&GraphRow> for Graph {
@@ -99,6 +103,7 @@ impl From<&GraphRow> for Graph {
             ended: row.ended.map(rfc3339),
             duration_s: row.ended.map(|ended| ended.since(row.submitted).as_secs_f64()),
             tasks: Counts::from(&row.tasks),
+            budget: row.budget.as_deref().map(Budget::from),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! `crab status`: everything, one graph, or one task, on one screen.
 
+use std::time::Duration;
+
 use actors::client::Client;
 use actors::clock::Clock;
-use actors::wire::client::{Status, TaskFilter, TaskRow};
+use actors::wire::client::{BudgetRow, Status, TaskFilter, TaskRow};
 use actors::wire::client::{Target, TaskCounts};
+use policy::budget::OnReached;
 use policy::id::{GraphId, TaskId};
 use policy::pressure::Mode;
 use policy::time::Timestamp;
@@ -89,6 +92,9 @@ async fn graph(
     }
     screen.line(wait::graph_line(screen, &row))?;
     screen.line(format_args!("tasks   {}", counts(&row.tasks)))?;
+    if let Some(budget) = &row.budget {
+        screen.line(format_args!("budget  {}", budget_text(budget)))?;
+    }
     if !tasks.is_empty() {
         screen.line(format_args!("\n{}", table(&tasks, Clock::system().wall())))?;
     }
@@ -96,6 +102,28 @@ async fn graph(
         screen.note(format_args!("{} more; see --limit and --state", row.tasks.total() - tasks.len() as u64));
     }
     Ok(())
+}
+
+/// `3 of 10 attempts, 2m of 1h; paused: 10 of 10 attempts are used`.
+fn budget_text(row: &BudgetRow) -> String {
+    let BudgetRow { budget, spent, reached } = row;
+    let time = |used: Duration, limit: Duration, what: &str| {
+        (!limit.is_zero()).then(|| format!("{} of {}{what}", text::length(used), text::length(limit)))
+    };
+    let count = |used: u64, limit: u64, what: &str| (limit > 0).then(|| format!("{used} of {limit} {what}"));
+    let parts = [
+        time(spent.wall, budget.wall, ""),
+        time(spent.cpu, budget.cpu, " of processor time"),
+        count(spent.attempts, budget.attempts, "attempts"),
+        count(spent.cost, budget.cost, "units of cost"),
+        count(spent.retries, budget.retries, "retries"),
+    ];
+    let used = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    match (reached, budget.on_reached) {
+        (None, _) => used,
+        (Some(reached), OnReached::Pause) => format!("{used}; paused: {reached}"),
+        (Some(reached), OnReached::Cancel) => format!("{used}; cancelled: {reached}"),
+    }
 }
 
 async fn task(client: &Client, screen: &mut Screen, task: TaskId) -> anyhow::Result<()> {

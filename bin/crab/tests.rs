@@ -158,6 +158,7 @@ impl Script {
                 submitted: Timestamp(0),
                 ended: (graph.0 == 1).then_some(Timestamp(2_000_000)),
                 tasks: self.counts,
+                budget: None,
             }),
             Request::Output { task, .. } => {
                 let part = |stream, bytes: &[u8]| OutputPart {

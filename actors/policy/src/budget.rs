@@ -4,11 +4,18 @@
 //! refused and not counted. What only shows at the end (time, cost) is counted at the end, whatever it comes to:
 //! it was used. An amount of 0 is no limit.
 
+mod ledger;
+
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
+pub use crate::budget::ledger::{Ledger, Start};
+
+use crate::event::Next;
+use crate::task::{AttemptOutcome, TaskReport, Usage};
 
 /// How much may be used up; 0 for no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -93,6 +100,52 @@ pub struct Charge {
     pub cpu: Duration,
     /// The units of cost it reported.
     pub cost: u64,
+}
+
+/// Amounts of a budget that somebody says anew; the others stay as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Raise {
+    /// Of [`Budget::wall`].
+    pub wall: Option<Duration>,
+    /// Of [`Budget::cpu`].
+    pub cpu: Option<Duration>,
+    /// Of [`Budget::attempts`].
+    pub attempts: Option<u64>,
+    /// Of [`Budget::cost`].
+    pub cost: Option<u64>,
+    /// Of [`Budget::retries`].
+    pub retries: Option<u64>,
+}
+
+impl Raise {
+    /// The budget with these amounts.
+    #[must_use]
+    pub fn of(&self, budget: &Budget) -> Budget {
+        Budget {
+            wall: self.wall.unwrap_or(budget.wall),
+            cpu: self.cpu.unwrap_or(budget.cpu),
+            attempts: self.attempts.unwrap_or(budget.attempts),
+            cost: self.cost.unwrap_or(budget.cost),
+            retries: self.retries.unwrap_or(budget.retries),
+            on_reached: budget.on_reached,
+        }
+    }
+}
+
+impl Charge {
+    /// What an attempt has used, and reported.
+    #[must_use]
+    pub fn of(usage: &Usage, report: Option<&TaskReport>) -> Self {
+        Self { wall: usage.wall, cpu: usage.cpu, cost: report.map_or(0, |report| report.cost) }
+    }
+}
+
+/// Whether what follows an attempt is a retry in the sense of a budget: for a failure of the task's own, not for a
+/// lost machine or a rate that has refused it.
+#[must_use]
+pub fn is_retry(next: &Next, outcome: &AttemptOutcome, report: Option<&TaskReport>) -> bool {
+    let refused = report.is_some_and(|report| report.parked_for().is_some());
+    matches!(next, Next::RetryAfter(_)) && !outcome.is_loss() && !refused
 }
 
 /// A budget does not cover what is asked for.

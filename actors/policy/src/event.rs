@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 use crate::breaker;
+use crate::budget::{Budget, OnReached, Reached};
 use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, Token};
 use crate::pressure::ModeChange;
 use crate::resources::Resources;
@@ -62,6 +63,18 @@ pub enum GraphEvent {
     ItemAdmitted(Item),
     /// Somebody asked to cancel all of it.
     CancelAsked,
+    /// It has used up its budget.
+    BudgetReached {
+        /// What of it.
+        reached: Reached,
+        /// What follows.
+        follows: OnReached,
+    },
+    /// Somebody said to go on, under this budget.
+    Resumed {
+        /// All of it.
+        budget: Budget,
+    },
 }
 
 /// The graph as a whole.
@@ -77,6 +90,8 @@ pub struct GraphHead {
     pub tasks: u64,
     /// The digest of the submission, to tell a repeated submission from another one under the same key.
     pub digest: [u8; 16],
+    /// What it may use up.
+    pub budget: Budget,
 }
 
 /// What a submitter calls a submission, so that sending it twice does no harm.

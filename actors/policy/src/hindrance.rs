@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
+use crate::budget::Reached;
 use crate::id::NodeId;
 use crate::placement::Reason;
 use crate::pressure::Mode;
@@ -23,6 +24,8 @@ pub enum Hindrance {
         /// Why not, for each node that is up.
         nodes: Vec<(NodeId, Reason)>,
     },
+    /// Its graph has used up its budget and is paused.
+    Budget(Reached),
     /// Its tenant has as many running as it may.
     Quota(OverQuota),
     /// So much waits that fewer run at once, and that many do.
@@ -40,7 +43,7 @@ impl Hindrance {
     pub fn is_for_ever(&self) -> bool {
         match self {
             Self::NoNode { never, .. } => *never,
-            Self::Quota(_) | Self::Pressure { .. } => false,
+            Self::Budget(_) | Self::Quota(_) | Self::Pressure { .. } => false,
         }
     }
 
@@ -48,7 +51,7 @@ impl Hindrance {
     #[must_use]
     pub fn until(&self) -> Option<Timestamp> {
         match self {
-            Self::NoNode { .. } | Self::Quota(_) | Self::Pressure { .. } => None,
+            Self::NoNode { .. } | Self::Budget(_) | Self::Quota(_) | Self::Pressure { .. } => None,
         }
     }
 }
@@ -70,6 +73,7 @@ impl fmt::Display for Hindrance {
                     more => write!(f, "; and {more} more"),
                 }
             }
+            Self::Budget(reached) => write!(f, "its graph is paused: {reached}"),
             Self::Quota(over) => over.fmt(f),
             Self::Pressure { mode, running } => {
                 write!(f, "the queue is under {mode} pressure: {running} run, as many as may")

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Budget;
 use crate::event::{GraphHead, Item, SubmissionKey};
 
 /// A graph as handed in, before admission.
@@ -15,13 +16,15 @@ pub struct Submission {
     pub name: Arc<str>,
     /// Its tasks and arrays.
     pub items: Vec<Item>,
+    /// What it may use up.
+    pub budget: Budget,
 }
 
 impl Submission {
     /// A graph of these items.
     #[must_use]
     pub fn new(key: SubmissionKey, name: impl Into<Arc<str>>, items: Vec<Item>) -> Self {
-        Self { key, name: name.into(), items }
+        Self { key, name: name.into(), items, budget: Budget::default() }
     }
 
     /// How many tasks it makes; the largest number where they are more than can be counted.
@@ -39,6 +42,7 @@ impl Submission {
             items: u32::try_from(self.items.len()).unwrap_or(u32::MAX),
             tasks: self.tasks(),
             digest,
+            budget: self.budget,
         }
     }
 }

@@ -24,6 +24,7 @@ fn write(log: &Log, graph: u64, argument_bytes: usize) -> Vec<LogPosition> {
         items: 1,
         tasks: 1,
         digest: [0; 16],
+        budget: policy::budget::Budget::default(),
     };
     let id = GraphId(graph);
     let admitted = log.append(&Event::Graph(id, GraphEvent::Admitted(head)), 0, 0);

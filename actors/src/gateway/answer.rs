@@ -45,6 +45,9 @@ impl Answerer {
                 self.schedule(|reply| SchedulerMessage::Cancel { target, reply }).await
             }
             Request::Retry(target) => self.schedule(|reply| SchedulerMessage::Retry { target, reply }).await,
+            Request::Resume { graph, raise } => {
+                self.schedule(|reply| SchedulerMessage::Resume { graph, raise, reply }).await
+            }
             Request::Status => self.status().await,
             Request::Graphs { before, limit } => {
                 self.schedule(|reply| SchedulerMessage::Graphs {

@@ -261,6 +261,10 @@ impl SchedulerActor {
         }
         self.dispatch.send_batches();
         self.return_to_queues(back);
+        // Until all of it is known: what is taken out of the queues must not be what this round has taken.
+        self.dispatch.awaited = 1;
+        self.settle_budgets();
+        self.dispatch.awaited = 0;
         self.leave_queues();
     }
 
@@ -292,7 +296,12 @@ impl SchedulerActor {
             return false;
         }
         let Some(place) = self.dispatch.node_for(&demand) else { return false };
+        if !self.budget_covers(taken.task) {
+            self.dispatch.dropped.push(taken.task);
+            return true;
+        }
         if !self.graphs.activate(taken.task, &mut no_effects()) {
+            self.budget_release(taken.task);
             self.dispatch.dropped.push(taken.task);
             return true;
         }
@@ -317,6 +326,9 @@ impl SchedulerActor {
     }
 
     fn put_back(&mut self, task: TaskId, arrival: Arrival) {
+        if self.is_held(task) {
+            return;
+        }
         if let Some(EntryView { shape, priority, .. }) = self.graphs.entry(task) {
             self.dispatch.queued(shape, priority, 1);
             self.side.queue(priority).tell(QueueMessage::PutBack(Taken { task, shape, arrival }));
@@ -326,6 +338,7 @@ impl SchedulerActor {
     /// Tasks that a node has sent back, or whose actors gave up before anything was granted.
     pub(super) fn returned(&mut self, tasks: Vec<TaskId>) {
         for task in tasks {
+            self.budget_release(task);
             let arrival = self.note_gone(task).map_or_else(Arrival::default, |placed| placed.arrival);
             let (at, mut effects) = (self.side.clock.wall(), no_effects());
             if self.graphs.put_back(task, at, &mut effects) {

@@ -5,16 +5,17 @@
 
 use std::sync::Arc;
 
+use policy::budget::{Ledger, OnReached, Reached};
 use policy::demand::Demand;
 use policy::event::{Event, SchedulerEvent};
 use policy::hindrance::Hindrance;
-use policy::id::TaskId;
+use policy::id::{GraphId, TaskId};
 use policy::placement::ShapeId;
 use policy::pressure::{Drain, Mode, Pressure};
 use policy::submission::Submission;
 use policy::task::Priority;
 use policy::tenant::{Quotas, Running};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::config::Limits;
 use crate::scheduler::{Placed, SchedulerActor};
@@ -29,16 +30,25 @@ pub(super) struct Guard {
     depth: u64,
     taken_in: u64,
     running: Running,
+    /// What graphs may use up, and have.
+    pub(super) ledger: Ledger,
+    /// Budgets that were found to be used up, and what follows.
+    pub(super) due: Vec<(GraphId, Reached, OnReached)>,
+    /// Graphs that are paused: nothing of them is in a queue.
+    pub(super) held: FxHashSet<GraphId>,
 }
 
 impl Guard {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits, ledger: Ledger) -> Self {
         Self {
             pressure: Pressure::new(limits.pressure),
             drain: Drain::default(),
             depth: 0,
             taken_in: 0,
             running: Running::default(),
+            ledger,
+            due: Vec::new(),
+            held: FxHashSet::default(),
         }
     }
 
@@ -136,8 +146,11 @@ impl SchedulerActor {
         Some(placed)
     }
 
-    /// Why tasks of this shape are not started, whatever the nodes say.
-    pub(super) fn held_back(&self, shape: ShapeId) -> Option<Hindrance> {
+    /// Why a task of this shape is not started, whatever the nodes say.
+    pub(super) fn held_back(&self, graph: GraphId, shape: ShapeId) -> Option<Hindrance> {
+        if let Some(reached) = self.guard.ledger.reached(graph) {
+            return Some(Hindrance::Budget(reached));
+        }
         let demand = self.shapes.demand(shape)?;
         if let Err(over) = self.guard.running.places(&demand.tenant, &self.side.limits().quotas) {
             return Some(Hindrance::Quota(over));

@@ -39,6 +39,7 @@ impl SchedulerActor {
             return reply.send(Response::Refused(malformed.to_string().into()));
         }
         self.names.insert(graph, Arc::clone(&head.name));
+        self.guard.ledger.open(graph, head.budget);
         self.carry_out(effects);
         let answer = Response::Submitted(Submitted { graph, tasks: head.tasks, repeated: false });
         self.when_written(reply, answer);
@@ -124,12 +125,17 @@ impl SchedulerActor {
             return reply.send(Response::NotFound(Target::Graph(graph)));
         };
         let unended = view.counts.total() - view.counts.ended();
+        self.end_graph(graph);
+        self.when_written(reply, Response::CancelAsked { tasks: unended });
+    }
+
+    /// Cancels all of a graph.
+    pub(super) fn end_graph(&mut self, graph: GraphId) {
         let mut effects = no_effects();
         if self.graphs.cancel_graph(graph, self.side.clock.wall(), &mut effects) {
             self.side.log.append(&Event::Graph(graph, GraphEvent::CancelAsked), 0, graph.0);
             self.carry_out(effects);
         }
-        self.when_written(reply, Response::CancelAsked { tasks: unended });
     }
 
     pub(super) fn retry(&mut self, target: Target, reply: Reply<Response>) {

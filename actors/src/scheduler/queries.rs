@@ -112,7 +112,7 @@ impl SchedulerActor {
         let is_ready = entry.state == TaskState::Ready;
         let demand = self.shapes.demand(entry.shape).filter(|_| is_ready);
         let no_node = || demand.and_then(|demand| self.dispatch.no_node(demand));
-        let hindrance = self.held_back(entry.shape).filter(|_| is_ready).or_else(no_node);
+        let hindrance = self.held_back(entry.graph, entry.shape).filter(|_| is_ready).or_else(no_node);
         let waits_for = hindrance.map(|hindrance| hindrance.to_string().into());
         Some(RawRow { dependencies, waits_for, ..Self::raw(&entry) })
     }
@@ -146,6 +146,7 @@ impl SchedulerActor {
             submitted: view.admitted_at,
             ended: view.finished_at,
             tasks: counts(&view.counts),
+            budget: self.budget_row(view.graph),
         }
     }
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::breaker::{Change, Key, Recorded};
+use policy::budget::Ledger;
 use policy::demand::Demand;
 use policy::event::{Event, NodeEvent, Record, SchedulerEvent};
 use policy::graph::{Effects, LiveGrant, Recovered, Replay};
 use policy::history::History;
-use policy::id::{Epoch, NodeId, Token};
+use policy::id::{Epoch, NodeId, TaskId, Token};
 use policy::placement::Shapes;
 use policy::queue::Arrival;
 use policy::time::Timestamp;
@@ -22,11 +23,12 @@ use crate::scheduler::dispatch::Dispatch;
 use crate::scheduler::guard::Guard;
 use crate::scheduler::{Placed, SchedulerActor, SchedulerMessage};
 use crate::side::Side;
+use crate::task::Purpose;
 
 impl SchedulerActor {
     /// Reads the log, begins a new epoch, fills the queues, and wakes what may still run.
     pub(super) fn recover(side: Arc<Side>, me: &Me<SchedulerMessage>) -> Result<Self, ActorError> {
-        let Replayed { recovered, last_epoch, breakers } = replay(&side)?;
+        let Replayed { recovered, last_epoch, breakers, ledger } = replay(&side)?;
         let epoch = Epoch(last_epoch + 1);
         side.set_epoch(epoch);
         side.nodes.forget_all();
@@ -45,7 +47,7 @@ impl SchedulerActor {
             shapes,
             names: BTreeMap::new(),
             dispatch: Dispatch::default(),
-            guard: Guard::new(&side.limits()),
+            guard: Guard::new(&side.limits(), ledger),
             history: History::default(),
             next_arrival: Arrival(1),
             placed: FxHashMap::default(),
@@ -57,6 +59,7 @@ impl SchedulerActor {
             waiters: FxHashMap::default(),
             side,
         };
+        let out_of_retries = scheduler.settle_retries();
         let (now, wall) = (scheduler.now(), scheduler.side.clock.wall());
         for waiting in backing_off {
             scheduler.backing_off.push(Reverse((now + waiting.due.since(wall), waiting.task)));
@@ -64,6 +67,7 @@ impl SchedulerActor {
         scheduler.carry_out(Effects { ready, closed, ..Effects::default() });
         scheduler.restore_breakers(breakers);
         scheduler.restore(live);
+        scheduler.restore_budgets(out_of_retries);
         scheduler.after_message(me);
         Ok(scheduler)
     }
@@ -100,6 +104,22 @@ impl SchedulerActor {
 }
 
 impl SchedulerActor {
+    /// Takes the retries of those that wait for one. The tasks for which none is left.
+    fn settle_retries(&mut self) -> Vec<(TaskId, u64)> {
+        let graphs = &self.graphs;
+        self.guard.ledger.settle(|task| graphs.entry(task).map(|entry| entry.graph))
+    }
+
+    /// Goes on where budgets were used up.
+    fn restore_budgets(&mut self, out_of_retries: Vec<(TaskId, u64)>) {
+        for (task, budget) in out_of_retries {
+            self.wake(task, Purpose::GiveUp { budget });
+        }
+        for (graph, follows) in self.guard.ledger.all_reached() {
+            self.follow_budget(graph, follows);
+        }
+    }
+
     /// Tells the nodes how their breakers stood; what time has done to them since they see themselves.
     fn restore_breakers(&mut self, breakers: BTreeMap<(NodeId, Key), (Change, Token, Timestamp)>) {
         let wall = self.side.clock.wall();
@@ -122,11 +142,13 @@ struct Replayed {
     last_epoch: u32,
     /// The last change of each breaker.
     breakers: BTreeMap<(NodeId, Key), (Change, Token, Timestamp)>,
+    /// What graphs may use up, and have.
+    ledger: Ledger,
 }
 
 fn replay(side: &Side) -> Result<Replayed, ActorError> {
     let (mut replay, mut last_epoch, mut failed) = (Replay::new(Shapes::new(side.limits().shapes)), 0, None);
-    let mut breakers = BTreeMap::new();
+    let (mut breakers, mut ledger) = (BTreeMap::new(), Ledger::default());
     side.log.settle()?;
     let replayed = side.archive.replay(&mut |position, record: Record| {
         if let Event::Scheduler(SchedulerEvent::Started { epoch, .. }) = &record.event {
@@ -139,10 +161,11 @@ fn replay(side: &Side) -> Result<Replayed, ActorError> {
         if let Err(malformed) = replay.apply(position, &record) {
             failed.get_or_insert(malformed);
         }
+        ledger.replay(&record.event, |task| replay.graph_of(task));
     })?;
     tracing::debug!(kept = replayed.kept, rebuilt = replayed.rebuilt, "read snapshots and log");
     match failed {
         Some(malformed) => Err(Box::new(malformed)),
-        None => Ok(Replayed { recovered: replay.finish(), last_epoch, breakers }),
+        None => Ok(Replayed { recovered: replay.finish(), last_epoch, breakers, ledger }),
     }
 }

@@ -18,21 +18,28 @@ impl SchedulerActor {
     pub(super) fn stepped(&mut self, task: TaskId, step: Step, mark: Mark) {
         let mut effects = no_effects();
         match step {
-            Step::Granted(attempt) => self.graphs.granted(task, attempt, mark, &mut effects),
+            Step::Granted(attempt) => {
+                self.budget_granted(task);
+                self.graphs.granted(task, attempt, mark, &mut effects);
+            }
             Step::Noted => self.graphs.noted(task, mark),
             Step::RetryAsked => self.graphs.retry(task, mark, &mut effects),
-            Step::Over { next: Next::Finish(outcome), .. } => {
+            Step::Over { next: Next::Finish(outcome), charge, .. } => {
                 self.left_node(task);
+                self.budget_charge(task, &charge);
                 self.graphs.ended(task, TaskState::from(&outcome), mark, &mut effects);
             }
-            Step::Over { next: Next::RetryAfter(wait), .. } => {
+            Step::Over { next: Next::RetryAfter(wait), charge, is_retry, .. } => {
                 self.left_node(task);
-                if self.graphs.backs_off(task, mark, &mut effects) {
+                self.budget_charge(task, &charge);
+                let waits = self.graphs.backs_off(task, mark, &mut effects);
+                if waits && (!is_retry || self.budget_retry(task)) {
                     self.backing_off.push(Reverse((self.now() + wait, task)));
                 }
             }
         }
         self.carry_out(effects);
+        self.settle_budgets();
     }
 
     /// Its attempt is over, and another length to estimate by.
@@ -51,6 +58,9 @@ impl SchedulerActor {
             self.close(closed);
         }
         for Ready { tasks, priority, shape } in ready {
+            if self.is_held(tasks.first) {
+                continue;
+            }
             self.dispatch.queued(shape, priority, u64::from(tasks.count));
             let arrival = self.next_arrival;
             self.next_arrival = arrival.after(u64::from(tasks.count));
@@ -67,7 +77,7 @@ impl SchedulerActor {
 
     /// Ended by consequence: out of the queue at once, its record in its turn.
     fn close(&mut self, closed: Closed) {
-        if closed.was == TaskState::Ready {
+        if closed.was == TaskState::Ready && !self.is_held(closed.tasks.first) {
             self.leave_queue(closed);
         }
         self.closing.push_back(closed);
@@ -164,6 +174,8 @@ impl SchedulerActor {
                 }
             }
             self.names.remove(&graph);
+            self.guard.ledger.close(graph);
+            self.guard.held.remove(&graph);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use policy::budget::Charge;
 use policy::event::{LogPosition, Next};
 use policy::graph::EntryView;
 use policy::id::{AttemptNumber, GraphId, TaskId, Token};
@@ -86,6 +87,10 @@ pub enum Step {
         next: Next,
         /// What the attempt said of itself, if it did.
         report: Option<Box<TaskReport>>,
+        /// What it has used.
+        charge: Charge,
+        /// Whether what follows is a retry after a failure of the task's own.
+        is_retry: bool,
     },
     /// It is to be tried again.
     RetryAsked,
@@ -97,7 +102,7 @@ impl Step {
     /// Over, without a word of its own.
     #[must_use]
     pub fn over(next: Next) -> Self {
-        Self::Over { next, report: None }
+        Self::Over { next, report: None, charge: Charge::default(), is_retry: false }
     }
 }
 

@@ -1,7 +1,9 @@
 //! From what a file says to what is submitted: names into places, defaults filled in, paths made whole.
 
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
+use policy::budget::{Budget, OnReached};
 use policy::event::Item;
 use policy::resources::Resources;
 use policy::submission::Submission;
@@ -96,7 +98,7 @@ pub(super) fn build(file: &File, context: &Context) -> Built {
         });
     }
     let name = file.name.as_ref().map_or(&*context.name, |name| &name.value.0);
-    let submission = Submission::new(context.key, name, items);
+    let submission = Submission { budget: budget(file), ..Submission::new(context.key, name, items) };
     let lines = tasks.iter().map(|(_, task)| ItemLines::of(task, defaults)).collect();
     Built { submission, lines, faults }
 }
@@ -244,6 +246,20 @@ fn retry_policy(retry: &Retry) -> RetryPolicy {
         timeouts: value(&retry.timeouts).map_or(usual.timeouts, |timeouts| timeouts.0),
         spawn_failures: value(&retry.spawn_failures).map_or(usual.spawn_failures, |again| again.0),
         losses: value(&retry.losses).map_or(usual.losses, |losses| losses.0),
+    }
+}
+
+/// What the graph may use up.
+fn budget(file: &File) -> Budget {
+    let retries = value(&file.retry_budget).map_or(0, |retries| retries.0);
+    let Some(table) = value(&file.budget) else { return Budget { retries, ..Budget::default() } };
+    Budget {
+        wall: value(&table.time).map_or(Duration::ZERO, |time| time.0),
+        cpu: value(&table.cpu_time).map_or(Duration::ZERO, |time| time.0),
+        attempts: value(&table.attempts).map_or(0, |attempts| attempts.0),
+        cost: value(&table.cost).map_or(0, |cost| cost.0),
+        retries,
+        on_reached: value(&table.on_reached).map_or_else(OnReached::default, |follows| follows.0),
     }
 }
 

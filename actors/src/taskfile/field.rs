@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use policy::budget::OnReached;
 use policy::event::ArraySpec;
 use policy::task::Priority;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -18,6 +19,8 @@ use super::tree::{Node, Value};
 const ATTEMPT_LIMIT: u64 = 1000;
 /// The most tasks of an array that may be asked to run at once: more than any fleet does.
 const PARALLEL_LIMIT: u64 = 1_000_000;
+/// The largest amount of a budget: more than anybody counts.
+const UNITS_LIMIT: u64 = 1_000_000_000_000;
 /// The largest factor between two waits.
 const FACTOR_LIMIT_PERCENT: u64 = 100_000;
 
@@ -116,6 +119,19 @@ values! {
     Truth(bool) { "type": "boolean" } = |node, reader| match node.value {
         Value::Boolean(value) => Some(value),
         _ => reader.wrong(node, "must be true or false"),
+    };
+    /// Retries of a whole graph.
+    RetryBudget(u64) { "type": "integer", "minimum": 1, "maximum": 1_000_000_000_000_u64 } = |node, reader| {
+        whole(node, reader, 1, UNITS_LIMIT)
+    };
+    /// Amounts of a budget.
+    Units(u64) { "type": "integer", "minimum": 1, "maximum": 1_000_000_000_000_u64 } = |node, reader| {
+        whole(node, reader, 1, UNITS_LIMIT)
+    };
+    /// What follows when a budget is reached.
+    Follows(OnReached) { "enum": ["pause", "cancel"] } = |node, reader| match &node.value {
+        Value::Text(text) if text.parse::<OnReached>().is_ok() => text.parse().ok(),
+        _ => reader.wrong(node, "must be pause or cancel"),
     };
     /// How often a task may be lost.
     Losses(u32) { "type": "integer", "minimum": 0, "maximum": 1000 } = |node, reader| {

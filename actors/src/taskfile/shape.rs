@@ -3,8 +3,8 @@
 //! The comments here are what an editor shows when it reads the published schema.
 
 use super::field::{
-    Amounts, Array, Attempts, Cpus, Environment, ExitCodes, Factor, Length, Losses, Memory, Names, Retries,
-    SignalNumbers, Slots, Text, Truth, Urgency, Words,
+    Amounts, Array, Attempts, Cpus, Environment, ExitCodes, Factor, Follows, Length, Losses, Memory, Names,
+    Retries, RetryBudget, SignalNumbers, Slots, Text, Truth, Units, Urgency, Words,
 };
 use super::reader::{At, Fields, Reader, fields};
 use super::tasks::Tasks;
@@ -19,6 +19,10 @@ fields! {
         "name" name: Text,
         /// Values for every task that does not give its own.
         "defaults" defaults: Common,
+        /// How many attempts may follow failures, over all tasks. Default: no limit but those of the tasks.
+        "retry_budget" retry_budget: RetryBudget,
+        /// What all tasks together may use up. Default: no limit.
+        "budget" budget: BudgetTable,
         /// The tasks by name. At least one.
         "task" tasks: Tasks,
     }
@@ -91,6 +95,22 @@ fields! {
         "spawn_failures" spawn_failures: Truth,
         /// How often it may be lost with its machine, which is not counted as an attempt. Default: 10.
         "losses" losses: Losses,
+    }
+}
+
+fields! {
+    /// What all tasks of the graph together may use up; what is not said has no limit.
+    struct BudgetTable {
+        /// Time of all attempts together, such as "8h".
+        "time" time: Length,
+        /// Processor time of all attempts together.
+        "cpu_time" cpu_time: Length,
+        /// Attempts.
+        "attempts" attempts: Units,
+        /// Units of cost that attempts report.
+        "cost" cost: Units,
+        /// What follows when one is reached: pause (until `crab resume`) or cancel. Default: pause.
+        "on_reached" on_reached: Follows,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use policy::budget::{Budget, OnReached};
 use policy::event::ArraySpec;
 use policy::task::{Priority, RetryPolicy, Signals};
 use proptest::prelude::*;
@@ -287,6 +288,17 @@ fn paths_and_names_come_from_the_file() {
     let submission = read_file(&file, "ann".into(), SubmissionKey(1)).unwrap();
     assert_eq!(&*submission.name, "nightly");
     assert_eq!(submission.items[0].spec.directory, Some(path_text(&directory.path().join("sub"))));
+}
+
+#[test]
+fn what_a_graph_may_use_up_is_said_once_for_all_its_tasks() {
+    let submission = read(
+        "retry_budget = 20\n[budget]\ntime = \"8h\"\nattempts = 100\ncost = 5\non_reached = \"cancel\"\n[task.a]\nshell = \"x\"",
+    );
+    let (wall, on_reached) = (Duration::from_hours(8), OnReached::Cancel);
+    let expected = Budget { wall, attempts: 100, cost: 5, retries: 20, on_reached, ..Budget::default() };
+    assert_eq!(submission.budget, expected);
+    assert!(read("[task.a]\nshell = \"x\"").budget.is_unlimited());
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::admission::Rejection;
+use policy::budget::Raise;
 use policy::id::{AttemptNumber, GraphId, TaskId};
 use policy::submission::Submission;
 use policy::time::Timestamp;
@@ -18,8 +19,8 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::wire::client::explain::{BLOCKERS_LIMIT, Blocker, Explanation, HOLDINGS_LIMIT};
 pub use crate::wire::client::rows::{
-    AttemptRow, EventFilter, EventsPage, Found, GraphRow, NodeHealth, NodeRow, PressureRow, Status,
-    TaskCounts, TaskDetail, TaskRow,
+    AttemptRow, BudgetRow, EventFilter, EventsPage, Found, GraphRow, NodeHealth, NodeRow, PressureRow,
+    Status, TaskCounts, TaskDetail, TaskRow,
 };
 pub use crate::wire::client::settings::{Origin, SettingRow};
 use crate::wire::fleet::{OutputPiece, OutputRead, OutputRefusal};
@@ -90,6 +91,13 @@ pub enum Request {
     Settings,
     /// What does this task wait for?
     Explain(TaskId),
+    /// Let a graph go on whose budget was used up, under a larger one.
+    Resume {
+        /// Which.
+        graph: GraphId,
+        /// What it may use up from now on.
+        raise: Raise,
+    },
 }
 
 /// Rows in one answer.
@@ -149,6 +157,11 @@ pub enum Response {
     NotFound(Target),
     /// To anything that cannot be done to what it names, with the reason.
     Refused(Box<str>),
+    /// To `Resume`: safely on disk.
+    Resumed {
+        /// How many tasks are ready to be started by that.
+        tasks: u64,
+    },
 }
 
 /// What a request is about.

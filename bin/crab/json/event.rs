@@ -1,9 +1,11 @@
 //! Events.
 
 use policy::breaker::Change;
+use policy::budget::OnReached;
 use policy::event::{Event as Happened, GraphEvent, Next, NodeEvent, Record, SchedulerEvent, TaskEvent};
 use serde::Serialize;
 
+use super::budget::Reached;
 use super::report::Reported;
 use super::task::Used;
 use super::{Amounts, Outcome, VERSION};
@@ -53,6 +55,8 @@ struct Details {
     kind: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mode: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget: Option<Reached>,
     #[serde(skip_serializing_if = "Option::is_none")]
     wait_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,6 +124,15 @@ fn of_graph(event: &GraphEvent) -> (&'static str, Details) {
             ("graph.item-admitted", details)
         }
         GraphEvent::CancelAsked => ("graph.cancel-asked", none),
+        GraphEvent::BudgetReached { reached, follows } => {
+            let budget = Some(Reached::from(reached));
+            let event = match follows {
+                OnReached::Pause => "graph.paused",
+                OnReached::Cancel => "graph.budget-reached",
+            };
+            (event, Details { budget, ..none })
+        }
+        GraphEvent::Resumed { .. } => ("graph.resumed", none),
     }
 }
 

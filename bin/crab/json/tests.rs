@@ -55,8 +55,14 @@ fn a_submission() {
 #[test]
 fn a_graph() {
     let tasks = TaskCounts { succeeded: 2, failed: 1, ..TaskCounts::default() };
-    let row =
-        GraphRow { graph: GraphId(12), name: "build".into(), submitted: at(0), ended: Some(at(90)), tasks };
+    let row = GraphRow {
+        graph: GraphId(12),
+        name: "build".into(),
+        submitted: at(0),
+        ended: Some(at(90)),
+        tasks,
+        budget: None,
+    };
     assert_eq!(
         json(&Graph::from(&row)),
         concat!(

@@ -32,6 +32,7 @@ pub(super) fn head(items: &[Item]) -> GraphHead {
         items: u32::try_from(items.len()).unwrap(),
         tasks: items.iter().map(Item::tasks).sum(),
         digest: [1; 16],
+        budget: crate::budget::Budget::default(),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::graph::Graphs;
 use crate::graph::build::{Builder, ItemShape, Malformed, Opening};
 use crate::graph::effects::{Closed, ClosedBy, Effects, Mark, Ready};
 use crate::graph::state::TaskState;
+use crate::graph::table::Graph;
 use crate::id::{AttemptNumber, GraphId, NodeId, NodeSession, TaskId, Token};
 use crate::placement::Shapes;
 use crate::task::TaskOutcome;
@@ -115,6 +116,12 @@ impl Replay {
         Ok(())
     }
 
+    /// The graph of a task, as far as the records go.
+    #[must_use]
+    pub fn graph_of(&self, task: TaskId) -> Option<GraphId> {
+        self.graphs.find(task).map(|(graph, _)| graph.id)
+    }
+
     /// All records have been given.
     #[must_use]
     pub fn finish(self) -> Recovered {
@@ -164,6 +171,7 @@ impl Replay {
             GraphEvent::CancelAsked => {
                 self.graphs.cancel_graph(graph, at, &mut self.effects);
             }
+            GraphEvent::BudgetReached { .. } | GraphEvent::Resumed { .. } => {}
         }
         if self.building.get(&graph).is_some_and(Builder::is_full)
             && let Some(builder) = self.building.remove(&graph)
@@ -240,14 +248,16 @@ impl Graphs {
     #[must_use]
     pub fn ready(&self) -> Vec<Ready> {
         let mut all = Effects::default();
-        for graph in self.graphs.values().filter(|graph| graph.counts.of(TaskState::Ready) > 0) {
-            for item in graph.items.iter().filter(|item| item.out > 0) {
-                for (tasks, _) in
-                    graph.stretches(item.first, item.count).filter(|one| one.1 == TaskState::Ready)
-                {
-                    all.push_ready(Ready { tasks, priority: item.priority, shape: item.shape });
-                }
-            }
+        self.graphs.values().for_each(|graph| graph.push_all_ready(&mut all));
+        all.ready
+    }
+
+    /// All that is ready of one graph, in the order of submission.
+    #[must_use]
+    pub fn ready_of(&self, graph: GraphId) -> Vec<Ready> {
+        let mut all = Effects::default();
+        if let Some(graph) = self.graph(graph) {
+            graph.push_all_ready(&mut all);
         }
         all.ready
     }
@@ -272,6 +282,19 @@ impl Graphs {
             }
         }
         all.closed
+    }
+}
+
+impl Graph {
+    fn push_all_ready(&self, all: &mut Effects) {
+        if self.counts.of(TaskState::Ready) == 0 {
+            return;
+        }
+        for item in self.items.iter().filter(|item| item.out > 0) {
+            for (tasks, _) in self.stretches(item.first, item.count).filter(|one| one.1 == TaskState::Ready) {
+                all.push_ready(Ready { tasks, priority: item.priority, shape: item.shape });
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use policy::breaker::{Key, Seen};
+use policy::budget::{Budget, Reached, Spent};
 use policy::event::{LogPosition, Record};
 use policy::id::{AttemptNumber, GraphId, NodeId, TaskId, Token};
 use policy::pressure::Mode;
@@ -99,6 +100,19 @@ pub struct GraphRow {
     pub ended: Option<Timestamp>,
     /// Its tasks by state.
     pub tasks: TaskCounts,
+    /// What it may use up, if that is limited.
+    pub budget: Option<Box<BudgetRow>>,
+}
+
+/// What a graph may use up, and has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetRow {
+    /// What it may.
+    pub budget: Budget,
+    /// What it has.
+    pub spent: Spent,
+    /// What was used up, so that the graph was paused or cancelled.
+    pub reached: Option<Reached>,
 }
 
 /// A task in a list.

@@ -1,0 +1,61 @@
+//! What graphs may use up.
+
+use actors::wire::client::BudgetRow;
+use policy::budget::{Reached as UsedUp, Spent as Used};
+use serde::Serialize;
+
+/// What a graph may use up, and has. An amount of 0 is no limit.
+#[derive(Debug, Serialize)]
+pub(crate) struct Budget {
+    limit: Amounts,
+    used: Amounts,
+    /// `pause` or `cancel`.
+    on_reached: String,
+    reached: Option<Reached>,
+}
+
+/// Amounts of a budget.
+#[derive(Debug, Serialize)]
+struct Amounts {
+    time_s: f64,
+    cpu_time_s: f64,
+    attempts: u64,
+    cost: u64,
+    retries: u64,
+}
+
+/// What of a budget is used up. Times are in milliseconds.
+#[derive(Debug, Serialize)]
+pub(crate) struct Reached {
+    /// `wall`, `cpu`, `attempts`, `cost` or `retries`.
+    meter: &'static str,
+    used: u64,
+    limit: u64,
+}
+
+impl From<&UsedUp> for Reached {
+    fn from(reached: &UsedUp) -> Self {
+        Self { meter: reached.meter.into(), used: reached.used, limit: reached.limit }
+    }
+}
+
+impl From<&Used> for Amounts {
+    fn from(spent: &Used) -> Self {
+        let Used { wall, cpu, attempts, cost, retries } = *spent;
+        Self { time_s: wall.as_secs_f64(), cpu_time_s: cpu.as_secs_f64(), attempts, cost, retries }
+    }
+}
+
+impl From<&BudgetRow> for Budget {
+    fn from(row: &BudgetRow) -> Self {
+        let limit = &row.budget;
+        let (wall, cpu, attempts) = (limit.wall, limit.cpu, limit.attempts);
+        let limit = Used { wall, cpu, attempts, cost: limit.cost, retries: limit.retries };
+        Self {
+            limit: Amounts::from(&limit),
+            used: Amounts::from(&row.spent),
+            on_reached: row.budget.on_reached.to_string(),
+            reached: row.reached.as_ref().map(Reached::from),
+        }
+    }
+}
