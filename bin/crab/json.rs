@@ -239,6 +239,8 @@ struct Pressure {
     /// Tasks and arrays that have not ended.
     depth: u64,
     limit: u64,
+    /// Submissions that were told to come back since the scheduler started.
+    shed: u64,
 }
 
 /// Tasks in the queues by priority.
@@ -268,6 +270,7 @@ impl From<&Status> for Overview {
                 mode: status.pressure.mode.into(),
                 depth: status.pressure.depth,
                 limit: status.pressure.limit,
+                shed: status.pressure.shed,
             },
             warnings: status.warnings.iter().map(ToString::to_string).collect(),
             nodes: status.nodes.iter().map(Node::from).collect(),

@@ -109,6 +109,8 @@ fn under_pressure_low_work_is_told_to_come_back_and_less_runs_at_once() {
         }
         other => panic!("{other:?}"),
     }
+    let shed = place.run(&["status", "--json"]).expect(0).json()[0]["pressure"]["shed"].clone();
+    assert_eq!(shed, 1, "each that is sent away is counted");
     place
         .ask(|client| async move { client.submit(submission(2, Priority::Normal)).await })
         .expect("taken in");

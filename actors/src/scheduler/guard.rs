@@ -30,6 +30,8 @@ pub(super) struct Guard {
     depth: u64,
     taken_in: u64,
     running: Running,
+    /// Submissions that were told to come back.
+    shed: u64,
     /// What graphs may use up, and have.
     pub(super) ledger: Ledger,
     /// Budgets that were found to be used up, and what follows.
@@ -46,6 +48,7 @@ impl Guard {
             depth: 0,
             taken_in: 0,
             running: Running::default(),
+            shed: 0,
             ledger,
             due: Vec::new(),
             held: FxHashSet::default(),
@@ -54,7 +57,7 @@ impl Guard {
 
     pub(super) fn row(&self) -> PressureRow {
         let (depth, limit) = self.pressure.depth();
-        PressureRow { mode: self.pressure.mode(), depth, limit }
+        PressureRow { mode: self.pressure.mode(), depth, limit, shed: self.shed }
     }
 
     /// How many more of a demand may be started as far as its tenant goes, up to `most`.
@@ -86,8 +89,17 @@ impl SchedulerActor {
         }
     }
 
-    /// Whether a submission is taken in now.
+    /// Whether a submission is taken in now. Each that is not is counted.
     pub(super) fn check_guard(&mut self, submission: &Submission) -> Result<(), Response> {
+        let checked = self.admits(submission);
+        match &checked {
+            Ok(()) => self.guard.taken_in += submission.items.len() as u64,
+            Err(_) => self.guard.shed += 1,
+        }
+        checked
+    }
+
+    fn admits(&self, submission: &Submission) -> Result<(), Response> {
         let new = submission.items.len() as u64;
         let priorities = submission.items.iter().map(|item| item.spec.priority);
         let lowest = priorities.min().unwrap_or(Priority::Normal);
@@ -106,7 +118,6 @@ impl SchedulerActor {
                 return busy(over.to_string(), excess.min(waiting), &self.guard.drain);
             }
         }
-        self.guard.taken_in += new;
         Ok(())
     }
 

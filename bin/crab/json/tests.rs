@@ -200,7 +200,7 @@ fn everything() {
         nodes: vec![node],
         awake: 2,
         warnings: vec!["the disk is nearly full".into()],
-        pressure: PressureRow { mode: Mode::High, depth: 900, limit: 1000 },
+        pressure: PressureRow { mode: Mode::High, depth: 900, limit: 1000, shed: 3 },
     };
     assert_eq!(
         json(&Overview::from(&status)),
@@ -208,7 +208,7 @@ fn everything() {
             r#"{"v":1,"name":"mac1","version":"0.1.0","started":"2026-01-01T00:00:00Z","epoch":2,"last_event":99,"#,
             r#""graphs":1,"tasks":{"total":4,"waiting":0,"ready":4,"backing_off":0,"active":0,"succeeded":0,"#,
             r#""failed":0,"cancelled":0,"skipped":0},"queued":{"low":1,"normal":3,"high":0,"critical":0},"awake":2,"#,
-            r#""pressure":{"mode":"high","depth":900,"limit":1000},"#,
+            r#""pressure":{"mode":"high","depth":900,"limit":1000,"shed":3},"#,
             r#""warnings":["the disk is nearly full"],"nodes":[{"v":1,"node":"mac1","health":"up","capacity":"#,
             r#"{"cpu_millis":1500,"memory_bytes":1024,"gpu":0,"named":{"license":1}},"allocated":{"cpu_millis":500,"#,
             r#""memory_bytes":0,"gpu":0,"named":{}},"running":1,"staged":0,"heard":"2026-01-01T00:00:05Z","#,

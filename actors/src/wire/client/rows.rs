@@ -44,6 +44,8 @@ pub struct PressureRow {
     pub depth: u64,
     /// How many there may be.
     pub limit: u64,
+    /// Submissions that were told to come back since the scheduler started.
+    pub shed: u64,
 }
 
 /// Tasks by state.
