@@ -111,8 +111,8 @@ const FLOOD: (u64, usize) = (25, 3);
 
 /// More than can run, at all priorities, all of one shape: who is served shows in the order of the grants.
 fn crowd(rng: &mut Rng) -> Submission {
-    let of_priority = PRIORITIES.into_iter().flat_map(|priority| [priority; FLOOD.1]);
-    let items = of_priority.map(|priority| {
+    // In turns, so that arrays of one priority are not one stretch of tasks.
+    let items = (0..FLOOD.1).flat_map(|_| PRIORITIES).map(|priority| {
         let argv =
             Program { length: rng.u64(20..200), fails: 0, obeys_after: Some(0), is_missing: false }.argv();
         let array = Some(ArraySpec { first: 0, count: FLOOD.0, parallel_limit: None });

@@ -45,10 +45,16 @@ pub(super) enum Fault {
         length: u64,
     },
     LinkBreaks(usize),
-    /// Everything on the way is late.
+    /// Everything on the way is late, in either direction or both.
     Stall {
         node: usize,
+        ways: (bool, bool),
         length: u64,
+    },
+    /// What the worker is told comes late, and then nothing gets through for longer than leases last.
+    Fades {
+        node: usize,
+        late: u64,
     },
     /// A whole machine stands still, but for its clock.
     Sleeps {
@@ -77,7 +83,7 @@ impl Fault {
     fn draw(rng: &mut Rng, nodes: usize) -> Self {
         let node = rng.usize(..nodes);
         let while_long = if rng.bool() { rng.u64(100..3000) } else { rng.u64(3000..30_000) };
-        match rng.u32(..112) {
+        match rng.u32(..116) {
             0..13 => Self::HeadDies { power_too: rng.bool(), restart_after: rng.u64(10..4000) },
             13..16 => Self::HeadDies { power_too: true, restart_after: rng.u64(15_000..25_000) },
             16..20 => Self::DiskFull { length: rng.u64(100..6000) },
@@ -97,7 +103,11 @@ impl Fault {
             86..93 => Self::LinkBreaks(node),
             93..98 => Self::Sleeps { node, length: while_long },
             98..105 => Self::Panics(PANICKING[rng.usize(..PANICKING.len())]),
-            _ => Self::Stall { node, length: while_long.min(12_000) },
+            105..109 => Self::Fades { node, late: rng.u64(3000..8000) },
+            _ => {
+                let ways = [(true, true), (true, false), (false, true)][rng.usize(..3)];
+                Self::Stall { node, ways, length: while_long.min(12_000) }
+            }
         }
     }
 }
@@ -153,7 +163,13 @@ impl World {
             Fault::Reboots { node, down_for } => self.reboot(node, down_for),
             Fault::Cut { node, cut, length } => self.core().cut_link(node, cut, length),
             Fault::LinkBreaks(node) => self.core().break_link(node),
-            Fault::Stall { node, length } => self.core().stall_link(node, length),
+            Fault::Stall { node, ways, length } => self.core().stall_link(node, ways, length),
+            Fault::Fades { node, late } => {
+                let mut core = self.core();
+                core.stall_link(node, (false, true), late);
+                let (after, length) = (core.rng.u64(..3000), core.rng.u64(18_000..30_000));
+                core.plan(after, Event::Fault(Fault::Cut { node, cut: (true, true), length }));
+            }
             Fault::Sleeps { node, length } => self.core().sleep(node, length),
             Fault::Panics(who) => traps::lay(who),
         }

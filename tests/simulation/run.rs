@@ -142,6 +142,7 @@ async fn cut_short(seed: u64, plan: Plan, world: &World, driver: &JoinHandle<()>
     driver.abort();
     traps::remove();
     world.crash_head(true, 0);
+    world.core().disk.kill();
     conclude(seed, plan, world, Vec::new()).await
 }
 

@@ -121,13 +121,14 @@ fn capacities(node: &NodeId, capacity: &Resources, processes: &[&Process], findi
     }
 }
 
-/// No more members of an array run at once than it allows.
+/// No more members of an array run at once than it allows. What stood still for a while is given up
+/// meanwhile, and killed when it wakes: that is for other checks.
 fn parallel_limits(history: &History, index: &Index<'_>, findings: &mut Findings) {
     for (graph, info) in &index.graphs {
         for (item, range) in &info.items {
             let Some(limit) = item.array.and_then(|array| array.parallel_limit) else { continue };
-            let members: Vec<_> =
-                history.processes.iter().filter(|process| range.contains(process.task)).collect();
+            let moved = history.processes.iter().filter(|process| process.frozen.is_empty());
+            let members: Vec<_> = moved.filter(|process| range.contains(process.task)).collect();
             let mut running = 0_i64;
             for (at, starts, process) in moments(&members) {
                 if process.ended == Some(process.started) {
