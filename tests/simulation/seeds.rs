@@ -67,6 +67,9 @@ impl Seeds {
             let Some(violation) = violations.first() else { return };
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
             let describe = found.len() < DESCRIBED;
+            if self.is_loud {
+                println!("--seed {seed}: {violation}");
+            }
             let short = || format!("--seed {seed}: {} violations, {violation}", violations.len());
             found.push(if describe { run.describe(&violations, false) } else { short() });
         });
