@@ -18,17 +18,20 @@ mod support {
     pub(crate) mod bare;
     pub(crate) mod daemon;
     pub(crate) mod instant;
+    pub(crate) mod machines;
     pub(crate) mod peers;
     pub(crate) mod report;
     pub(crate) mod work;
 }
 
 mod chain;
+mod decisions;
 mod dispatch;
 mod growth;
 mod layers;
 mod processes;
 mod recovery;
+mod shapes;
 mod single;
 mod waiting;
 
@@ -39,7 +42,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Question = (&'static str, fn());
 
 /// In the order of the letters in `benches/README.md`.
-const QUESTIONS: [Question; 8] = [
+const QUESTIONS: [Question; 10] = [
     ("processes", processes::ask),
     ("chain", chain::ask),
     ("single", single::ask),
@@ -48,6 +51,8 @@ const QUESTIONS: [Question; 8] = [
     ("recovery", recovery::ask),
     ("growth", growth::ask),
     ("layers", layers::ask),
+    ("decisions", decisions::ask),
+    ("shapes", shapes::ask),
 ];
 
 fn main() {

@@ -1,6 +1,5 @@
 //! What tests of the whole share. Knows no single test.
 
-pub(crate) mod history;
 pub(crate) mod place;
 pub(crate) mod program;
 pub(crate) mod residue;

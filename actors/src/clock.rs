@@ -19,11 +19,16 @@ enum Source {
     /// Follows tokio's clock from a start of our choice.
     Simulated {
         started: tokio::time::Instant,
+        /// How much faster than true time the lease clock runs, in millionths.
+        drift: i32,
     },
 }
 
 /// Where simulated wall time begins: 2026-01-01T00:00:00Z, in microseconds since the Unix epoch.
 const SIMULATED_WALL_START: Timestamp = Timestamp(1_767_225_600_000_000);
+
+/// The parts in which drift is told.
+const MILLION: u32 = 1_000_000;
 
 /// The clock that counts through sleep.
 #[cfg(target_os = "linux")]
@@ -42,7 +47,13 @@ impl Clock {
     /// Both clocks follow tokio's. Must be called within a tokio runtime.
     #[must_use]
     pub fn simulated() -> Self {
-        Self(Source::Simulated { started: tokio::time::Instant::now() })
+        Self::drifting(0)
+    }
+
+    /// A simulated clock whose lease clock runs faster than tokio's by so many millionths, or slower.
+    #[must_use]
+    pub fn drifting(millionths: i32) -> Self {
+        Self(Source::Simulated { started: tokio::time::Instant::now(), drift: millionths })
     }
 
     /// Now, on the lease clock.
@@ -50,7 +61,7 @@ impl Clock {
     pub fn now(&self) -> Moment {
         let since_start = match self.0 {
             Source::System => read(LEASE_CLOCK),
-            Source::Simulated { started } => started.elapsed(),
+            Source::Simulated { started, drift } => drifted(started.elapsed(), drift),
         };
         Moment::default() + since_start
     }
@@ -60,9 +71,15 @@ impl Clock {
     pub fn wall(&self) -> Timestamp {
         match self.0 {
             Source::System => Timestamp::default() + read(ClockId::CLOCK_REALTIME),
-            Source::Simulated { started } => SIMULATED_WALL_START + started.elapsed(),
+            Source::Simulated { started, .. } => SIMULATED_WALL_START + started.elapsed(),
         }
     }
+}
+
+/// What a clock shows that runs faster by so many millionths.
+fn drifted(elapsed: Duration, millionths: i32) -> Duration {
+    let part = elapsed / MILLION * millionths.unsigned_abs();
+    if millionths < 0 { elapsed.saturating_sub(part) } else { elapsed + part }
 }
 
 /// # Panics
@@ -91,5 +108,15 @@ mod tests {
         tokio::time::advance(Duration::from_secs(60)).await;
         assert_eq!(clock.now().since(now), Duration::from_secs(60));
         assert_eq!(clock.wall().since(wall), Duration::from_secs(60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drifting_clock_gains_or_loses_and_its_wall_does_not() {
+        let (fast, slow) = (Clock::drifting(500), Clock::drifting(-500));
+        let (now, wall) = ([fast.now(), slow.now()], fast.wall());
+        tokio::time::advance(Duration::from_secs(1000)).await;
+        assert_eq!(fast.now().since(now[0]), Duration::from_millis(1_000_500));
+        assert_eq!(slow.now().since(now[1]), Duration::from_millis(999_500));
+        assert_eq!(fast.wall().since(wall), Duration::from_secs(1000));
     }
 }

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use policy::id::Token;
 use policy::time::Moment;
+use policy::trap;
 use strum::IntoStaticStr;
 use supervision::{Actor, ActorError, Address, Me, Message};
 use tokio::task::JoinHandle;
@@ -108,6 +109,7 @@ impl LeaseActor {
     }
 
     fn due(&mut self, me: &Me<LeaseMessage>) {
+        trap!(Lease);
         let rest = remaining(&self.args);
         if rest.is_zero() {
             self.args.task.tell(TaskMessage::LeaseExpired { token: self.args.token });

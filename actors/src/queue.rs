@@ -14,6 +14,7 @@ use policy::placement::ShapeId;
 pub use policy::queue::Line;
 use policy::queue::{Arrival, Queue, Taken};
 use policy::task::Priority;
+use policy::trap;
 use strum::IntoStaticStr;
 use supervision::{Actor, ActorError, Me, Message};
 
@@ -112,6 +113,7 @@ impl Actor for QueueActor {
     }
 
     fn handle(&mut self, message: QueueMessage, _: &Me<QueueMessage>) -> Result<(), ActorError> {
+        trap!(Queue);
         match message {
             QueueMessage::Push { tasks, shape, arrival } => self.ready.push(tasks, shape, arrival),
             QueueMessage::PutBack(taken) => self.ready.put_back(taken),

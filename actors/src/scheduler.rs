@@ -34,6 +34,7 @@ use policy::queue::{Arrival, Taken};
 use policy::submission::Submission;
 use policy::task::Priority;
 use policy::time::Moment;
+use policy::trap;
 use rustc_hash::FxHashMap;
 use strum::IntoStaticStr;
 use supervision::{Actor, ActorError, Me, Message, Reply};
@@ -271,6 +272,7 @@ impl Actor for SchedulerActor {
     }
 
     fn handle(&mut self, message: SchedulerMessage, me: &Me<SchedulerMessage>) -> Result<(), ActorError> {
+        trap!(Scheduler);
         match message {
             SchedulerMessage::Admit { submission, digest, reply } => self.admit(&submission, digest, reply),
             SchedulerMessage::Cancel { target, reply } => self.cancel(target, reply),

@@ -90,6 +90,14 @@ pub fn records(archive: &Archive, last: LogPosition) -> Result<Vec<(LogPosition,
     Ok(backwards)
 }
 
+/// One record of a story; `None` at position 0, where there is none.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn record(archive: &Archive, position: LogPosition) -> Result<Option<Record>, StoryError> {
+    (position != 0).then(|| read(archive, position)).transpose()
+}
+
 fn read(archive: &Archive, position: LogPosition) -> Result<Record, StoryError> {
     archive.read(position).map_err(|source| StoryError::Unreadable { position, source })
 }

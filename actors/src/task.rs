@@ -16,18 +16,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use policy::breaker::Verdict;
 use policy::budget::{self, Charge};
-use policy::event::{Event, Next, TaskEvent};
+use policy::event::{Event, Next, Record, TaskEvent};
 use policy::graph::Mark;
 use policy::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
 use policy::lifecycle::{AttemptEnd, EndRules};
-use policy::task::{AttemptOutcome, LossReason, TaskOutcome, Usage};
+use policy::task::{AttemptOutcome, LossReason, TaskOutcome, TaskReport, Usage};
+use policy::{planted, trap};
 use supervision::{Actor, ActorError, Address, Me};
 
 use crate::log::Appended;
 use crate::node::{Closing, NodeMessage};
 use crate::scheduler::SchedulerMessage;
 use crate::side::Side;
-use crate::story::{self, ItemRecord, Story};
+use crate::story::{self, ItemRecord, Story, StoryError};
 pub use crate::task::message::{Acknowledge, Seat, Step, TaskMessage};
 use crate::wire::fleet::{Grant, Phase};
 
@@ -108,6 +109,7 @@ impl Actor for TaskActor {
         let again = args.life.started.swap(true, Ordering::Relaxed);
         let mut task = Self { args, item, story };
         if again {
+            task.tell_last()?;
             task.resume(me);
         } else {
             task.begin(me);
@@ -116,6 +118,7 @@ impl Actor for TaskActor {
     }
 
     fn handle(&mut self, message: TaskMessage, me: &Me<TaskMessage>) -> Result<(), ActorError> {
+        trap!(Task);
         match message {
             TaskMessage::Reported { token, phase, order } => self.reported(token, phase, order, me),
             TaskMessage::LeaseExpired { token } => self.lost(token, LossReason::LeaseExpired, me),
@@ -136,6 +139,31 @@ impl TaskActor {
             Purpose::Retry => self.retry(me),
             Purpose::GiveUp { budget } => self.give_up(budget, me),
         }
+    }
+
+    /// Says again what the last record has led to: the life before may have ended between writing and telling.
+    /// Who has heard it sees that by the record's position.
+    fn tell_last(&self) -> Result<(), StoryError> {
+        let position = self.args.life.last.load(Ordering::Relaxed);
+        let last = story::record(&self.args.side.archive, position)?;
+        let Some(Record { number, at, event: Event::Task { sequence, event, .. }, .. }) = last else {
+            return Ok(());
+        };
+        let step = match event {
+            TaskEvent::Granted { attempt, .. } => Step::Granted(attempt),
+            TaskEvent::AttemptEnded { token, outcome, usage, next, report, .. } => {
+                self.close_attempt(token, Verdict::from(&outcome), number);
+                ended(next, &outcome, &usage, report)
+            }
+            TaskEvent::Finished(outcome) => Step::over(Next::Finish(outcome)),
+            TaskEvent::RetryAsked => Step::RetryAsked,
+            TaskEvent::Started { .. } | TaskEvent::CancelAsked | TaskEvent::ReportIgnored { .. } => {
+                Step::Noted
+            }
+        };
+        let (task, mark) = (self.args.seat.task, Mark { position, sequence, at });
+        self.args.side.scheduler.tell(SchedulerMessage::Stepped { task, step, mark });
+        Ok(())
     }
 
     /// Goes on after a restart: with the attempt, if it holds one.
@@ -173,6 +201,9 @@ impl TaskActor {
         self.tell_scheduler(Step::Granted(attempt), appended);
         let grant = self.grant_under(Token::numbered(epoch, appended.number), attempt);
         let (node, address) = (node.clone(), me.address().clone());
+        if planted!(GrantBeforePersist) {
+            return node.tell(NodeMessage::Granted { grant, task: address });
+        }
         self.args.side.log.when_durable(appended.number, move || {
             node.tell(NodeMessage::Granted { grant, task: address });
         });
@@ -192,6 +223,7 @@ impl TaskActor {
             Phase::Running { pid } => {
                 if let Ok(event) = self.story.life.started(token, pid, order) {
                     let appended = self.append(|_| event.clone());
+                    trap!(TaskWrote);
                     self.tell_scheduler(Step::Noted, appended);
                 }
             }
@@ -276,17 +308,21 @@ impl TaskActor {
         let verdict = Verdict::from(&end.outcome);
         let Ok(event) = self.story.life.attempt_ended(end, rules) else { return };
         let appended = self.append(|_| event.clone());
-        let at = Token::numbered(self.args.side.epoch(), appended.number);
-        let closing = Closing { verdict, at, kind: self.item.item.spec.kind.clone() };
+        trap!(TaskWrote);
         let TaskEvent::AttemptEnded { next, report, outcome, usage, .. } = event else { return };
-        let charge = Charge::of(&usage, report.as_deref());
-        let is_retry = budget::is_retry(&next, &outcome, report.as_deref());
-        self.tell_scheduler(Step::Over { next, report, charge, is_retry }, appended);
-        if let Some(node) = self.node().cloned() {
-            let closed = NodeMessage::AttemptClosed { token, closing };
-            self.args.side.log.when_durable(appended.number, move || node.tell(closed));
-        }
+        self.tell_scheduler(ended(next, &outcome, &usage, report), appended);
+        self.close_attempt(token, verdict, appended.number);
         me.stop();
+    }
+
+    /// The node may forget the attempt once the record with this number is on disk.
+    fn close_attempt(&self, token: Token, verdict: Verdict, number: u64) {
+        if let Some(node) = self.node().cloned() {
+            let at = Token::numbered(self.args.side.epoch(), number);
+            let closing = Closing { verdict, at, kind: self.item.item.spec.kind.clone() };
+            let closed = NodeMessage::AttemptClosed { token, closing };
+            self.args.side.log.when_durable(number, move || node.tell(closed));
+        }
     }
 
     /// What cannot be understood in a report is an event of its own, and nothing more.
@@ -324,7 +360,7 @@ impl TaskActor {
 
     /// Logs what has happened and takes note of it.
     fn append(&mut self, event: impl Fn(u64) -> TaskEvent) -> Appended {
-        self.story.sequence += 1;
+        self.story.sequence += u32::from(!planted!(SequenceStands));
         let (task, sequence) = (self.args.seat.task, self.story.sequence);
         let previous = self.args.life.last.load(Ordering::Relaxed);
         let cause = if self.story.number == 0 { self.item.number } else { self.story.number };
@@ -346,4 +382,11 @@ impl TaskActor {
 fn jitter_of(token: Token) -> u32 {
     let mixed = token.0.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
     u32::try_from(mixed % 1001).unwrap_or(0)
+}
+
+/// What the end of an attempt means to the scheduler.
+fn ended(next: Next, outcome: &AttemptOutcome, usage: &Usage, report: Option<Box<TaskReport>>) -> Step {
+    let charge = Charge::of(usage, report.as_deref());
+    let is_retry = budget::is_retry(&next, outcome, report.as_deref());
+    Step::Over { next, report, charge, is_retry }
 }

@@ -8,7 +8,7 @@ use actors::side::Side;
 use actors::wire::client::{Response, Target};
 use fastrand::Rng;
 use policy::event::{ArraySpec, Item, SubmissionKey};
-use policy::id::TaskId;
+use policy::id::{GraphId, TaskId};
 use policy::resources::Resources;
 use policy::submission::Submission;
 use policy::task::{Priority, RetryPolicy, TaskSpec};
@@ -16,7 +16,7 @@ use supervision::Reply;
 
 use super::program::Program;
 use super::world::World;
-use crate::support::history::{Answer, Asked, Operation};
+use crate::history::{Answer, Asked, Operation};
 
 /// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -83,14 +83,7 @@ pub(super) async fn client(world: World, mut rng: Rng, number: u64, at: u64) {
     let submission = submission(&mut rng, number);
     let digest = [u8::try_from(number % 251).expect("below 251"); 16];
     let asked = Asked::Submit { key: submission.key, digest };
-    let graph = loop {
-        let submission = Box::new(submission.clone());
-        let ask = |reply| SchedulerMessage::Admit { submission, digest, reply };
-        match insist(&world, asked, ask).await {
-            Answer::Submitted { graph, .. } => break graph,
-            _ => tokio::time::sleep(Duration::from_millis(rng.u64(50..3000))).await,
-        }
-    };
+    let graph = submit(&world, &mut rng, &submission, digest).await;
     let tasks: u64 = submission.tasks();
     let again = rng.u32(..4) == 0;
     let cancels = rng.u32(..5) == 0;
@@ -110,6 +103,49 @@ pub(super) async fn client(world: World, mut rng: Rng, number: u64, at: u64) {
         tokio::time::sleep(Duration::from_millis(rng.u64(..40_000))).await;
         let target = Target::Graph(graph);
         insist(&world, Asked::Retry(target), |reply| SchedulerMessage::Retry { target, reply }).await;
+    }
+}
+
+/// Tasks in each array of the flood, and arrays of each priority.
+const FLOOD: (u64, usize) = (25, 3);
+
+/// More than can run, at all priorities, all of one shape: who is served shows in the order of the grants.
+fn crowd(rng: &mut Rng) -> Submission {
+    // In turns, so that arrays of one priority are not one stretch of tasks.
+    let items = (0..FLOOD.1).flat_map(|_| PRIORITIES).map(|priority| {
+        let argv =
+            Program { length: rng.u64(20..200), fails: 0, obeys_after: Some(0), is_missing: false }.argv();
+        let array = Some(ArraySpec { first: 0, count: FLOOD.0, parallel_limit: None });
+        let spec = TaskSpec {
+            argv,
+            priority,
+            tenant: "crowd".into(),
+            resources: Resources::cpus(500),
+            ..spec(rng, "crowd".into())
+        };
+        Item { spec: Arc::new(TaskSpec { timeout: None, ..spec }), dependencies: Vec::new(), array }
+    });
+    let items = items.collect();
+    Submission { key: SubmissionKey(u128::from(rng.u64(..))), name: "crowd".into(), items }
+}
+
+/// Submits the crowd, in the middle of everything.
+pub(super) async fn flood(world: World, mut rng: Rng) {
+    tokio::time::sleep(Duration::from_millis(rng.u64(5000..40_000))).await;
+    let crowd = crowd(&mut rng);
+    submit(&world, &mut rng, &crowd, [255; 16]).await;
+}
+
+/// Insists until it is known to be safe.
+async fn submit(world: &World, rng: &mut Rng, submission: &Submission, digest: [u8; 16]) -> GraphId {
+    let asked = Asked::Submit { key: submission.key, digest };
+    loop {
+        let submission = Box::new(submission.clone());
+        let ask = |reply| SchedulerMessage::Admit { submission, digest, reply };
+        match insist(world, asked, ask).await {
+            Answer::Submitted { graph, .. } => return graph,
+            _ => tokio::time::sleep(Duration::from_millis(rng.u64(50..3000))).await,
+        }
     }
 }
 

@@ -10,13 +10,14 @@ use actors::worker::WorkerMessage;
 use policy::id::{AttemptNumber, TaskId, Token};
 use policy::resources::Resources;
 use policy::task::{AttemptOutcome, LossReason, SpawnFailure, Usage};
+use policy::time::Moment;
 
 use super::program::Program;
 use super::world::{Core, Event, Planted};
-use crate::support::history::Process;
+use crate::history::Process;
 
-/// Milliseconds until a signal that cannot be refused has had its effect, at the most.
-const KILL_TAKES: u64 = 100;
+/// Milliseconds that a host may take to notice that its deadline has passed.
+const NOTICE_TAKES: u64 = 250;
 
 /// The host of a machine.
 pub(super) struct Host {
@@ -24,8 +25,10 @@ pub(super) struct Host {
     /// The connection to the daemon.
     port: Option<u64>,
     ports: u64,
-    /// True time, in milliseconds, after which nothing may run.
-    deadline: Option<u64>,
+    /// On its machine's clock: from then on nothing may run.
+    deadline: Option<Moment>,
+    /// The machine sleeps until then, in milliseconds.
+    sleeps_until: u64,
     attempts: BTreeMap<Token, Attempt>,
     runs: u64,
     /// When the last message arrives that is on its way to the host, to the daemon.
@@ -74,6 +77,7 @@ impl Host {
             port: None,
             ports: 0,
             deadline: None,
+            sleeps_until: 0,
             attempts: BTreeMap::new(),
             runs: 0,
             busy_until: (0, 0),
@@ -151,6 +155,9 @@ impl Core {
         if self.nodes[node].host.port != Some(port) {
             return;
         }
+        if let Some(wakes) = self.sleeping(node) {
+            return self.plan_at(wakes, Event::Command { node, port, told });
+        }
         match told {
             Told::Event(event) => self.tell_worker(node, WorkerMessage::Host(event)),
             Told::Command(command) => self.obey(node, command),
@@ -167,9 +174,12 @@ impl Core {
             Command::Stop { token, why } => self.stop(node, token, why),
             Command::Deadline(moment) => {
                 let left = moment.since(self.nodes[node].clock.now());
-                let at = self.now() + u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-                self.nodes[node].host.deadline = Some(at);
-                self.plan_at(at, Event::HostDeadline { node });
+                let notices = self.rng.u64(1..NOTICE_TAKES);
+                self.nodes[node].host.deadline = Some(moment);
+                self.plan(
+                    u64::try_from(left.as_millis()).unwrap_or(u64::MAX) + notices,
+                    Event::HostDeadline { node },
+                );
             }
             Command::Forget(tokens) => {
                 let host = &mut self.nodes[node].host;
@@ -192,11 +202,12 @@ impl Core {
             return;
         }
         let (now, spawning) = (self.now(), self.rng.u64(0..20));
+        let clock = self.nodes[node].clock.now();
         let forgets = self.nature.planted == Planted::Forgetful && self.happens(500);
         let host = &mut self.nodes[node].host;
         host.runs += 1;
         let run = host.runs;
-        let (late, program) = (host.deadline.is_some_and(|deadline| now >= deadline), Program::of(start));
+        let (late, program) = (host.deadline.is_some_and(|deadline| clock >= deadline), Program::of(start));
         let timeout = start.timeout;
         let attempt = Attempt {
             task: start.task,
@@ -226,6 +237,9 @@ impl Core {
     }
 
     pub(super) fn turn(&mut self, node: usize, (token, run): (Token, u64), turn: Turn) {
+        if let Some(wakes) = self.sleeping(node) {
+            return self.plan_at(wakes, Event::Host { node, token, run, turn });
+        }
         let Some(attempt) = self.nodes[node].host.attempts.get(&token).filter(|one| one.run == run) else {
             return;
         };
@@ -241,7 +255,7 @@ impl Core {
             }
             (HostedPhase::Starting, Turn::TimesOut) => self.stop(node, token, StopReason::Timeout),
             (HostedPhase::Running { .. }, Turn::Kill) => {
-                let takes = self.rng.u64(0..KILL_TAKES);
+                let takes = self.rng.u64(0..self.nature.kill_takes);
                 self.plan(takes, Event::Host { node, token, run, turn: Turn::Dies });
             }
             _ => {}
@@ -275,7 +289,8 @@ impl Core {
         };
         attempt.process = Some(place);
         let (task, need) = (attempt.task, attempt.need.clone());
-        self.processes.push(Process { task, token, node: name, need, started, ended: None });
+        let frozen = Vec::new();
+        self.processes.push(Process { task, token, node: name, need, started, ended: None, frozen });
     }
 
     fn stop(&mut self, node: usize, token: Token, why: StopReason) {
@@ -308,12 +323,36 @@ impl Core {
     }
 
     pub(super) fn host_deadline(&mut self, node: usize) {
-        let passed = self.nodes[node].host.deadline.is_some_and(|deadline| deadline <= self.now());
+        if let Some(wakes) = self.sleeping(node) {
+            return self.plan_at(wakes, Event::HostDeadline { node });
+        }
+        let clock = self.nodes[node].clock.now();
+        let passed = self.nodes[node].host.deadline.is_some_and(|deadline| deadline <= clock);
         if passed && self.nature.planted != Planted::NoDeadline {
             for token in self.nodes[node].host.live() {
                 self.stop(node, token, StopReason::LeaseLost);
             }
         }
+    }
+
+    /// The machine sleeps: its daemon says and hears nothing, its host and its processes stand still, and
+    /// its clock goes on.
+    pub(super) fn sleep(&mut self, node: usize, length: u64) {
+        if self.sleeping(node).is_some() {
+            return;
+        }
+        self.cut_link(node, (true, true), length);
+        self.nodes[node].host.sleeps_until = self.now() + length;
+        let asleep = (self.clock.wall(), self.clock.wall() + Duration::from_millis(length));
+        let host = &self.nodes[node].host;
+        for place in host.live().into_iter().filter_map(|token| host.attempts[&token].process) {
+            self.processes[place].frozen.push(asleep);
+        }
+    }
+
+    /// Until when the machine sleeps, if it does.
+    fn sleeping(&self, node: usize) -> Option<u64> {
+        Some(self.nodes[node].host.sleeps_until).filter(|until| *until > self.now())
     }
 
     /// The host dies, and its processes with it; what it remembers is on its disk.
@@ -327,7 +366,7 @@ impl Core {
     pub(super) fn host_reboots(&mut self, node: usize) {
         self.end_all(node, LossReason::Rebooted);
         let host = &mut self.nodes[node].host;
-        (host.is_up, host.port, host.deadline) = (false, None, None);
+        (host.is_up, host.port, host.deadline, host.sleeps_until) = (false, None, None, 0);
     }
 
     fn end_all(&mut self, node: usize, reason: LossReason) {

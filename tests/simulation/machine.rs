@@ -28,6 +28,8 @@ pub(super) struct Node {
     pub(super) name: NodeId,
     pub(super) capacity: Resources,
     pub(super) clock: Clock,
+    /// By how many millionths its clock runs fast.
+    drift: i32,
     pub(super) boot: u64,
     /// Of its daemon, whether it lives or not.
     pub(super) life: u64,
@@ -44,11 +46,12 @@ pub(super) struct Daemon {
 }
 
 impl Node {
-    pub(super) fn new(name: &str, capacity: Resources) -> Self {
+    pub(super) fn new(name: &str, capacity: Resources, drift: i32) -> Self {
         Self {
             name: name.into(),
             capacity,
-            clock: Clock::simulated(),
+            clock: Clock::drifting(drift),
+            drift,
             boot: 1,
             life: 0,
             daemon: None,
@@ -227,7 +230,7 @@ impl World {
         let mut core = self.core();
         core.host_reboots(node);
         core.nodes[node].boot += 1;
-        core.nodes[node].clock = Clock::simulated();
+        core.nodes[node].clock = Clock::drifting(core.nodes[node].drift);
         core.plan(down_for, Event::StartHost { node });
         core.plan(down_for, Event::StartDaemon { node });
     }

@@ -45,18 +45,45 @@ pub(super) enum Fault {
         length: u64,
     },
     LinkBreaks(usize),
-    /// Everything on the way is late.
+    /// Everything on the way is late, in either direction or both.
     Stall {
+        node: usize,
+        ways: (bool, bool),
+        length: u64,
+    },
+    /// What the worker is told comes late, and then nothing gets through for longer than leases last.
+    Fades {
+        node: usize,
+        late: u64,
+    },
+    /// A whole machine stands still, but for its clock.
+    Sleeps {
         node: usize,
         length: u64,
     },
+    /// An actor of the scheduler side panics, where traps are compiled in.
+    Panics(Panicking),
 }
+
+/// Who panics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Panicking {
+    Scheduler,
+    Queue,
+    Task,
+    /// A task that has written a record and told nobody.
+    TaskThatWrote,
+    Lease,
+}
+
+const PANICKING: [Panicking; 5] =
+    [Panicking::Scheduler, Panicking::Queue, Panicking::Task, Panicking::TaskThatWrote, Panicking::Lease];
 
 impl Fault {
     fn draw(rng: &mut Rng, nodes: usize) -> Self {
         let node = rng.usize(..nodes);
         let while_long = if rng.bool() { rng.u64(100..3000) } else { rng.u64(3000..30_000) };
-        match rng.u32(..100) {
+        match rng.u32(..116) {
             0..13 => Self::HeadDies { power_too: rng.bool(), restart_after: rng.u64(10..4000) },
             13..16 => Self::HeadDies { power_too: true, restart_after: rng.u64(15_000..25_000) },
             16..20 => Self::DiskFull { length: rng.u64(100..6000) },
@@ -74,7 +101,13 @@ impl Fault {
             74..80 => Self::Cut { node, cut: (true, false), length: while_long },
             80..86 => Self::Cut { node, cut: (false, true), length: while_long },
             86..93 => Self::LinkBreaks(node),
-            _ => Self::Stall { node, length: while_long.min(12_000) },
+            93..98 => Self::Sleeps { node, length: while_long },
+            98..105 => Self::Panics(PANICKING[rng.usize(..PANICKING.len())]),
+            105..109 => Self::Fades { node, late: rng.u64(3000..8000) },
+            _ => {
+                let ways = [(true, true), (true, false), (false, true)][rng.usize(..3)];
+                Self::Stall { node, ways, length: while_long.min(12_000) }
+            }
         }
     }
 }
@@ -130,12 +163,21 @@ impl World {
             Fault::Reboots { node, down_for } => self.reboot(node, down_for),
             Fault::Cut { node, cut, length } => self.core().cut_link(node, cut, length),
             Fault::LinkBreaks(node) => self.core().break_link(node),
-            Fault::Stall { node, length } => self.core().stall_link(node, length),
+            Fault::Stall { node, ways, length } => self.core().stall_link(node, ways, length),
+            Fault::Fades { node, late } => {
+                let mut core = self.core();
+                core.stall_link(node, (false, true), late);
+                let (after, length) = (core.rng.u64(..3000), core.rng.u64(18_000..30_000));
+                core.plan(after, Event::Fault(Fault::Cut { node, cut: (true, true), length }));
+            }
+            Fault::Sleeps { node, length } => self.core().sleep(node, length),
+            Fault::Panics(who) => traps::lay(who),
         }
     }
 
     /// No more faults: everything is healed and started.
     pub(super) fn calm(&self) {
+        traps::remove();
         let mut core = self.core();
         core.note("calm from here on");
         core.nature.lost = 0;
@@ -150,4 +192,32 @@ impl World {
             core.plan(0, Event::StartDaemon { node });
         }
     }
+}
+
+/// Panics are laid as traps in the code, which are compiled in together with the planted faults.
+#[cfg(feature = "mutants")]
+pub(super) mod traps {
+    use policy::mutant::{self, Trap};
+
+    use super::Panicking;
+
+    pub(in super::super) fn lay(who: Panicking) {
+        mutant::lay(match who {
+            Panicking::Scheduler => Trap::Scheduler,
+            Panicking::Queue => Trap::Queue,
+            Panicking::Task => Trap::Task,
+            Panicking::TaskThatWrote => Trap::TaskWrote,
+            Panicking::Lease => Trap::Lease,
+        });
+    }
+
+    pub(in super::super) fn remove() {
+        mutant::remove_traps();
+    }
+}
+
+#[cfg(not(feature = "mutants"))]
+pub(super) mod traps {
+    pub(in super::super) fn lay(_: super::Panicking) {}
+    pub(in super::super) fn remove() {}
 }

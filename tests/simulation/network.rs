@@ -102,11 +102,12 @@ impl Core {
         }
     }
 
-    /// Makes everything on the way late, as when a peer is stopped for a while.
-    pub(super) fn stall_link(&mut self, node: usize, length: u64) {
-        let until = self.now() + length;
+    /// Makes everything on the way up, down, late, as when a peer is stopped for a while.
+    pub(super) fn stall_link(&mut self, node: usize, (up, down): (bool, bool), length: u64) {
+        let until = |stalls: bool| if stalls { length } else { 0 } + self.now();
+        let (up, down) = (until(up), until(down));
         let busy = &mut self.nodes[node].link.busy_until;
-        *busy = (busy.0.max(until), busy.1.max(until));
+        *busy = (busy.0.max(up), busy.1.max(down));
     }
 }
 

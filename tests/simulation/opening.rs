@@ -5,7 +5,10 @@ use actors::config::Limits;
 use actors::head::Head;
 use actors::log::disk::{Durability, SimulatedDisk};
 use actors::log::{Log, LogLimits, OpenError};
+use policy::admission::AdmissionLimits;
 use policy::lease::LeaseTerms;
+
+use super::world::{Nature, Planted};
 
 /// What a log that cannot be opened is called, in contrast to a disk that fails just then.
 pub(super) const DAMAGED: &str = "damaged: ";
@@ -20,12 +23,12 @@ fn log_limits(lies: bool) -> LogLimits {
 }
 
 /// Starts a scheduler side on the log that is on `disk`.
-pub(super) async fn open_head(disk: &SimulatedDisk, clock: Clock, lies: bool) -> Result<Head, String> {
-    let log = open_log(disk, clock, lies)?;
+pub(super) async fn open_head(disk: &SimulatedDisk, clock: Clock, nature: Nature) -> Result<Head, String> {
+    let log = open_log(disk, clock, nature.planted == Planted::DiskLies)?;
+    let admission = AdmissionLimits { waiting_tasks: nature.waiting_tasks, ..AdmissionLimits::default() };
+    let limits = Limits { admission, ..Limits::default() };
     let head =
-        Head::start_on(log, ("simulated".into(), clock), LeaseTerms::default(), Limits::default(), |_, _| {
-            Vec::new()
-        });
+        Head::start_on(log, ("simulated".into(), clock), LeaseTerms::default(), limits, |_, _| Vec::new());
     head.await.map_err(|error| error.to_string())
 }
 

@@ -14,23 +14,19 @@ fn is_noticed(planted: Planted, promises: &[&str]) -> bool {
     })
 }
 
-#[test]
-fn a_disk_that_lies_is_noticed() {
+pub(super) fn a_disk_that_lies_is_noticed() {
     assert!(is_noticed(Planted::DiskLies, &["I1"]));
 }
 
-#[test]
-fn a_host_that_does_not_enforce_its_deadline_is_noticed() {
+pub(super) fn a_host_that_does_not_enforce_its_deadline_is_noticed() {
     assert!(is_noticed(Planted::NoDeadline, &["I5", "I9"]));
 }
 
-#[test]
-fn a_host_that_forgets_what_it_runs_is_noticed() {
+pub(super) fn a_host_that_forgets_what_it_runs_is_noticed() {
     assert!(is_noticed(Planted::Forgetful, &["I5", "I9"]));
 }
 
-#[test]
-fn every_change_of_a_good_history_is_noticed() {
+pub(super) fn every_change_of_a_good_history_is_noticed() {
     let rich = run(1, Plan::of(1));
     assert_eq!(rich.violations(), []);
     assert_eq!(rich.history.surviving_mutants(), [""; 0]);

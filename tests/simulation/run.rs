@@ -9,13 +9,14 @@ use actors::wire::client::{PAGE_LIMIT, ServerInfo, TaskFilter};
 use fastrand::Rng;
 use policy::id::TaskId;
 use policy::resources::Resources;
+use tokio::task::JoinHandle;
 
-use super::clients::{ask, client};
+use super::clients::{ask, client, flood};
 use super::machine::Node;
-use super::nemesis;
+use super::nemesis::{self, traps};
 use super::opening::open_log;
 use super::world::{Event, Nature, Planted, World};
-use crate::support::history::{History, Violation};
+use crate::history::{History, Violation};
 
 /// Milliseconds during which things go wrong and clients submit.
 const STORM: u64 = 60_000;
@@ -24,6 +25,13 @@ const STORM: u64 = 60_000;
 /// and wait 8 s, some five times in a row and behind others.
 const LIVENESS: u64 = 1_200_000;
 
+/// By how many millionths a clock runs fast or slow at the most: half of what leases allow for.
+const DRIFT: i32 = 500;
+
+/// Milliseconds that killing may take on a bad day: with what noticing takes, less than the margin before
+/// the lease's end and the second that the scheduler side's grace has for it.
+const SLOW_KILL: u64 = 1700;
+
 /// What is drawn for a seed before anything happens.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
@@ -31,6 +39,10 @@ pub(super) struct Plan {
     graphs: u64,
     /// Milliseconds between two faults on average; `None` for none at all.
     faults: Option<u64>,
+    /// Whether faults stop and everything must end; otherwise they go on to the last moment.
+    ends: bool,
+    /// Whether more comes at once than can run, at all priorities.
+    flood: bool,
     nature: Nature,
 }
 
@@ -39,11 +51,17 @@ impl Plan {
     pub(super) fn of(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let bad_links = rng.u32(..3) == 0;
+        let (ends, flood) = (rng.u32(..6) > 0, rng.u32(..6) == 0);
         Self {
             nodes: rng.usize(1..5),
             graphs: rng.u64(2..12),
-            faults: (rng.u32(..10) > 0).then(|| rng.u64(1000..10_000)),
+            faults: (!ends || rng.u32(..10) > 0).then(|| rng.u64(1000..10_000)),
+            ends,
+            flood,
             nature: Nature {
+                kill_takes: if rng.u32(..4) == 0 { SLOW_KILL } else { 100 },
+                drift: rng.i32(-DRIFT..=DRIFT),
+                waiting_tasks: if rng.u32(..4) == 0 && !flood { rng.u64(5..60) } else { 2_000_000 },
                 delay: [0, 3, 50, 400][rng.usize(..4)],
                 lost: if bad_links { rng.u32(..500) } else { 0 },
                 doubled: if bad_links { rng.u32(..1000) } else { 0 },
@@ -71,6 +89,7 @@ pub(super) struct Run {
 
 /// Simulates one seed on a runtime of its own.
 pub(super) fn run(seed: u64, plan: Plan) -> Run {
+    traps::remove();
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
     runtime.block_on(simulate(seed, plan))
@@ -85,7 +104,8 @@ async fn simulate(seed: u64, plan: Plan) -> Run {
             let cpus = if number == 0 { 4 } else { rng.u64(1..5) };
             let (cpu_millis, memory_bytes) = (cpus * 1000, (2 * cpus) << 30);
             let capacity = Resources { cpu_millis, memory_bytes, gpu_slots: 1, ..Resources::default() };
-            core.nodes.push(Node::new(&format!("n{number}"), capacity));
+            let drift = rng.i32(-DRIFT..=DRIFT);
+            core.nodes.push(Node::new(&format!("n{number}"), capacity, drift));
             let begins = rng.u64(..2000);
             core.plan(begins, Event::StartDaemon { node: number });
         }
@@ -100,10 +120,14 @@ async fn simulate(seed: u64, plan: Plan) -> Run {
             tokio::spawn(client(world.clone(), rng.fork(), number, at))
         })
         .collect();
+    let crowd = plan.flood.then(|| tokio::spawn(flood(world.clone(), rng.fork())));
     let driver = tokio::spawn(world.clone().drive());
     tokio::time::sleep(Duration::from_millis(STORM)).await;
+    if !plan.ends {
+        return cut_short(seed, plan, &world, &driver).await;
+    }
     world.calm();
-    for client in clients {
+    for client in clients.into_iter().chain(crowd) {
         client.await.expect("clients do not panic");
     }
     let rows = come_to_rest(&world).await;
@@ -111,6 +135,15 @@ async fn simulate(seed: u64, plan: Plan) -> Run {
     tokio::time::sleep(Duration::from_secs(15)).await;
     driver.abort();
     conclude(seed, plan, &world, rows).await
+}
+
+/// The power goes in the middle of everything, and nothing is healed: safety alone is looked at.
+async fn cut_short(seed: u64, plan: Plan, world: &World, driver: &JoinHandle<()>) -> Run {
+    driver.abort();
+    traps::remove();
+    world.crash_head(true, 0);
+    world.core().disk.kill();
+    conclude(seed, plan, world, Vec::new()).await
 }
 
 /// Waits until everything has ended, or far too long.
@@ -170,7 +203,8 @@ async fn conclude(seed: u64, plan: Plan, world: &World, rows: Vec<RawRow>) -> Ru
     if let Some(head) = head {
         head.stop().await;
     }
-    let mut history = History { rows, ..History::default() };
+    let bound = plan.nature.waiting_tasks;
+    let mut history = History { rows, has_ended: plan.ends, bound, ..History::default() };
     let mut core = world.core();
     match open_log(&disk, clock, false) {
         Ok(log) => {
@@ -193,15 +227,23 @@ impl Run {
         broken.chain(self.history.violations()).collect()
     }
 
+    /// A number that is the same for two runs only where all of their histories is the same.
+    pub(super) fn digest(&self) -> u64 {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let History { records, operations, processes, rows, .. } = &self.history;
+        let mut hasher = DefaultHasher::new();
+        format!("{:?}", (records, operations, processes, rows)).hash(&mut hasher);
+        hasher.finish()
+    }
+
     /// For the person who has to find out why.
-    pub(super) fn describe(&self, violations: &[Violation]) -> String {
+    pub(super) fn describe(&self, violations: &[Violation], all: bool) -> String {
         let Self { seed, plan, history, notes, .. } = self;
-        let mut text = format!("CRAB_SEED={seed} ({plan:?}): {} violations\n", violations.len());
+        let mut text = format!("--seed {seed} ({plan:?}): {} violations\n", violations.len());
         let records = history.records.len().saturating_sub(60);
         let mut line = |what: &dyn std::fmt::Display| writeln!(text, "{what}").expect("a string takes it");
         violations.iter().take(12).for_each(|violation| line(violation));
         notes.iter().for_each(|note| line(note));
-        let all = std::env::var_os("CRAB_SEED").is_some();
         for (_, record) in history.records.iter().skip(if all { 0 } else { records }) {
             let at = record.at.0 % 10_000_000_000;
             line(&format_args!("{:>5} @{at} {:?}", record.number, record.event));

@@ -23,7 +23,7 @@ use super::host::{Told, Turn};
 use super::machine::Node;
 use super::nemesis::Fault;
 use super::opening::{DAMAGED, open_head};
-use crate::support::history::{Operation, Process};
+use crate::history::{Operation, Process};
 
 /// Between two looks whether the scheduler side still lives, as a service manager takes them.
 const WATCH_EVERY: u64 = 500;
@@ -109,6 +109,12 @@ pub(super) struct Nature {
     pub(super) lost: u32,
     /// Of ten thousand messages so many come twice.
     pub(super) doubled: u32,
+    /// Milliseconds until a signal that cannot be refused has had its effect, at the most.
+    pub(super) kill_takes: u64,
+    /// By how many millionths the scheduler side's clock runs fast.
+    pub(super) drift: i32,
+    /// How many tasks may wait.
+    pub(super) waiting_tasks: u64,
     /// A planted fault of the world itself, which the checks must notice.
     pub(super) planted: Planted,
 }
@@ -215,7 +221,7 @@ impl World {
         let core = Core {
             rng,
             nature,
-            clock: Clock::simulated(),
+            clock: Clock::drifting(nature.drift),
             started: Instant::now(),
             queue: BinaryHeap::new(),
             planned: 0,
@@ -303,12 +309,11 @@ impl World {
         if core.head.is_some() || std::mem::replace(&mut core.head_starts, true) {
             return;
         }
-        let (disk, clock, life) = (core.disk.clone(), core.clock, core.head_life);
-        let lies = core.nature.planted == Planted::DiskLies;
+        let (disk, clock, life, nature) = (core.disk.clone(), core.clock, core.head_life, core.nature);
         drop(core);
         let world = self.clone();
         tokio::spawn(async move {
-            let started = open_head(&disk, clock, lies).await;
+            let started = open_head(&disk, clock, nature).await;
             world.head_started(life, started);
         });
     }

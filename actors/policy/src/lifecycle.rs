@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Next, TaskEvent};
 use crate::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
+use crate::planted;
 use crate::retry::{self, Tally};
 use crate::task::{AttemptOutcome, Death, RetryPolicy, TaskOutcome, TaskReport, Usage};
 
@@ -159,14 +160,14 @@ impl Life {
     pub fn attempt_ended(&self, ended: AttemptEnd, rules: EndRules<'_>) -> Result<TaskEvent, Refusal> {
         self.current(ended.token)?;
         let AttemptEnd { token, outcome, usage, order, report } = ended;
-        let next = if self.cancel_asked {
+        let next = if self.cancel_asked && !planted!(CancelIsRetried) {
             Next::Finish(TaskOutcome::Cancelled)
         } else if let Some(wait) = self.refused_for(&outcome, report.as_deref()) {
             Next::RetryAfter(wait)
         } else if let Some(deaths) = self.poisoned(&outcome, rules.poison_after) {
             Next::Finish(TaskOutcome::Poisoned(deaths))
         } else {
-            let loss = outcome.is_loss();
+            let loss = outcome.is_loss() && !planted!(LossIsFailure);
             let (failures, losses) = (self.failures + u32::from(!loss), self.losses + u32::from(loss));
             retry::next(rules.retry, &outcome, Tally { failures, losses }, rules.jitter_per_mille)
         };
@@ -287,7 +288,7 @@ impl Life {
             _ if self.refused_for(outcome, report).is_some() => self.throttled += 1,
             outcome if outcome.is_loss() => self.losses += 1,
             outcome if outcome.is_success() => {}
-            _ => self.failures += 1,
+            _ => self.failures += 1 + u32::from(planted!(FailuresCountTwice)),
         }
         self.last_end = Some(outcome.clone());
         self.state = match next {

@@ -12,6 +12,7 @@
 use serde::{Deserialize, Serialize};
 use strum::VariantArray;
 
+use crate::planted;
 use crate::task::Priority;
 
 /// A round: what all shares add up to.
@@ -91,6 +92,13 @@ impl TimeSlice {
     #[must_use]
     pub fn choose(&self, backlog: &Backlog) -> Option<Priority> {
         let waiting = Priority::VARIANTS.iter().copied().filter(|priority| backlog[*priority as usize]);
+        if planted!(StrictPriority) {
+            return waiting.max();
+        }
+        if planted!(PriorityInverted) {
+            return waiting
+                .min_by_key(|priority| self.credit[*priority as usize] + self.shares[*priority as usize]);
+        }
         waiting.max_by_key(|priority| self.credit[*priority as usize] + self.shares[*priority as usize])
     }
 

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use policy::event::LogPosition;
+use policy::planted;
 
 use crate::clock::Clock;
 use crate::log::LogLimits;
@@ -248,7 +249,7 @@ fn sweep(last: &Candidate) -> Result<Sweep, OpenError> {
                 let Some(group_start) = group_start else {
                     return Err(last.damaged(body, "it does not begin with a group"));
                 };
-                if is_last {
+                if is_last && !(planted!(LastBatchLost) && end == last.end()) {
                     sweep = Sweep { next_number: number, group_start, good_end: end };
                 }
             }

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use policy::id::{NodeSession, TaskId, Token};
 use policy::node::{Pace, Room};
+use policy::planted;
 use policy::resources::Resources;
 use policy::slots::Slots;
 use policy::task::LossReason;
@@ -125,6 +126,11 @@ impl Attempts {
         self.awake.insert(task, address);
     }
 
+    /// The attempt of a task, whatever its token.
+    pub(super) fn current(&self, task: TaskId) -> Option<Token> {
+        self.active.iter().find(|(_, active)| active.task == task).map(|(token, _)| *token)
+    }
+
     pub(super) fn awake(&self, task: TaskId) -> Option<&Address<TaskMessage>> {
         self.awake.get(&task)
     }
@@ -235,7 +241,9 @@ impl Attempts {
         let Some(active) = self.active.get_mut(&token) else {
             let known = self.closed_set.contains(&token);
             let orders = if seen == Seen::Ended { &mut self.forget } else { &mut self.stop };
-            orders.push(token);
+            if !planted!(StrayRunsOn) {
+                orders.push(token);
+            }
             return known;
         };
         active.seen = active.seen.max(seen);
@@ -273,6 +281,10 @@ impl Attempts {
             match (held.contains(&token), active.seen) {
                 (_, seen) if active.stop_asked && seen < Seen::Running => self.stop.push(token),
                 (true, Seen::Running) if active.stop_asked => self.stop.push(token),
+                (false, Seen::Nothing | Seen::Staged) if planted!(EdgeTriggeredGrants) => {}
+                (false, Seen::Nothing | Seen::Staged) if planted!(RequeueUnreported) => {
+                    lost(token, active, LossReason::Unknown);
+                }
                 (false, Seen::Nothing | Seen::Staged) => self.run.push(token),
                 (false, Seen::Running) => lost(token, active, LossReason::Unknown),
                 (true, _) | (false, Seen::Ended) => {}

@@ -13,6 +13,7 @@ use policy::graph::{Effects, LiveGrant, Recovered, Replay};
 use policy::history::History;
 use policy::id::{Epoch, NodeId, TaskId, Token};
 use policy::placement::Shapes;
+use policy::planted;
 use policy::queue::Arrival;
 use policy::time::Timestamp;
 use rustc_hash::FxHashMap;
@@ -30,7 +31,7 @@ impl SchedulerActor {
     pub(super) fn recover(side: Arc<Side>, me: &Me<SchedulerMessage>) -> Result<Self, ActorError> {
         let Replayed { recovered, last_epoch, breakers, ledger } = replay(&side)?;
         let epoch = Epoch(last_epoch + 1);
-        side.set_epoch(epoch);
+        side.set_epoch(if planted!(TokensBeginAgain) { Epoch(1) } else { epoch });
         side.nodes.forget_all();
         let version = env!("CARGO_PKG_VERSION").into();
         side.log.append(&Event::Scheduler(SchedulerEvent::Started { epoch: epoch.0, version }), 0, 0);
@@ -66,7 +67,9 @@ impl SchedulerActor {
         }
         scheduler.carry_out(Effects { ready, closed, ..Effects::default() });
         scheduler.restore_breakers(breakers);
-        scheduler.restore(live);
+        if !planted!(ForgetLeases) {
+            scheduler.restore(live);
+        }
         scheduler.restore_budgets(out_of_retries);
         scheduler.after_message(me);
         Ok(scheduler)

@@ -2,6 +2,7 @@
 
 use policy::id::{Epoch, NodeSession, TaskId, Token};
 use policy::lease::{LeaseTerms, WorkerLease};
+use policy::planted;
 use policy::task::{AttemptOutcome, LossReason, Usage};
 use policy::time::Moment;
 use supervision::Me;
@@ -61,7 +62,7 @@ impl Worker {
             tracing::warn!(%sent, "an answer to a heartbeat that was not sent yet");
             return;
         }
-        self.lease.heard(sent);
+        self.lease.heard(if planted!(LeaseFromAnswer) { self.args.clock.now() } else { sent });
         self.send_deadline();
         self.start_ready(me);
     }

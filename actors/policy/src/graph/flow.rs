@@ -10,6 +10,7 @@ use crate::graph::effects::{Closed, ClosedBy, Ready};
 use crate::graph::item::Rest;
 use crate::graph::state::TaskState;
 use crate::graph::table::{Graph, Out};
+use crate::planted;
 
 impl Graph {
     /// Makes ready what can start at once. Once, when the graph is new.
@@ -89,6 +90,9 @@ impl Graph {
 
     /// A first member of an item has ended badly: all that depends on it, near or far, is skipped.
     pub(super) fn skip_dependents(&mut self, number: usize, out: &mut Out<'_>) {
+        if planted!(FailureForgotten) {
+            return;
+        }
         let cause = self.items[number].cause;
         let by = ClosedBy::Skip(self.task(cause));
         let mut visit = vec![number];

@@ -18,6 +18,7 @@ use crate::graph::state::TaskState;
 use crate::graph::table::Graph;
 use crate::id::{AttemptNumber, GraphId, NodeId, NodeSession, TaskId, Token};
 use crate::placement::Shapes;
+use crate::planted;
 use crate::task::TaskOutcome;
 use crate::time::Timestamp;
 
@@ -168,6 +169,7 @@ impl Replay {
                     self.unknown += 1;
                 }
             }
+            GraphEvent::CancelAsked if planted!(CancelForgotten) => {}
             GraphEvent::CancelAsked => {
                 self.graphs.cancel_graph(graph, at, &mut self.effects);
             }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::id::{TaskId, TaskRange};
+use crate::planted;
 use crate::queue::Arrival;
 use crate::queue::removed::Removed;
 
@@ -64,6 +65,9 @@ impl Lane {
 
     pub(super) fn push(&mut self, tasks: TaskRange, arrival: Arrival) {
         self.len += u64::from(tasks.count);
+        if planted!(LastInFirstOut) {
+            return self.runs.push_front(Run { tasks, arrival });
+        }
         append(&mut self.runs, Run { tasks, arrival });
     }
 

@@ -3,10 +3,12 @@
 //! One linear pass per promise, named as in the design (I1, I2, …). Knows neither the simulation nor the
 //! programs that made the history: whoever can fill in a [`History`] can have it checked.
 
+mod bounds;
 mod clients;
 mod index;
 mod log;
 mod mutants;
+mod order;
 mod table;
 mod truth;
 
@@ -35,6 +37,10 @@ pub(crate) struct History {
     pub(crate) nodes: BTreeMap<NodeId, Resources>,
     /// What the scheduler said of every task at the very end.
     pub(crate) rows: Vec<RawRow>,
+    /// Whether it has come to rest: faults are over, and there was time for everything to end.
+    pub(crate) has_ended: bool,
+    /// How many tasks might wait.
+    pub(crate) bound: u64,
 }
 
 /// A request of a client.
@@ -76,6 +82,8 @@ pub(crate) struct Process {
     pub(crate) started: Timestamp,
     /// `None` while it runs.
     pub(crate) ended: Option<Timestamp>,
+    /// While it stood still with its machine.
+    pub(crate) frozen: Vec<(Timestamp, Timestamp)>,
 }
 
 /// A promise that was not kept.
@@ -107,23 +115,18 @@ impl Findings {
 }
 
 impl History {
-    /// Every promise that this history breaks; empty where all are kept. For a history that has come to
-    /// rest: faults are over, and there was time for everything to end.
+    /// Every promise that this history breaks; empty where all are kept.
     pub(crate) fn violations(&self) -> Vec<Violation> {
         let index = Index::new(self);
         let mut findings = Findings::default();
         log::check(self, &index, &mut findings);
         truth::check(self, &index, &mut findings);
         clients::check(self, &index, &mut findings);
-        table::check(self, &index, &mut findings);
+        order::check(self, &index, &mut findings);
+        bounds::check(self, &index, &mut findings);
+        if self.has_ended {
+            table::check(self, &index, &mut findings);
+        }
         findings.0
-    }
-
-    /// A number that is the same for two histories only where all of them is the same.
-    pub(crate) fn digest(&self) -> u64 {
-        use std::hash::{DefaultHasher, Hash, Hasher};
-        let mut hasher = DefaultHasher::new();
-        format!("{:?}", (&self.records, &self.operations, &self.processes)).hash(&mut hasher);
-        hasher.finish()
     }
 }

@@ -41,7 +41,8 @@ fn grants(history: &History, findings: &mut Findings) {
     }
 }
 
-/// Two attempts of one task never run at once.
+/// Two attempts of one task never run at once, but for moments; standing still with a machine that sleeps
+/// is not running.
 fn exclusion(history: &History, findings: &mut Findings) {
     let mut of_task: BTreeMap<TaskId, Vec<&Process>> = BTreeMap::new();
     for process in &history.processes {
@@ -49,17 +50,28 @@ fn exclusion(history: &History, findings: &mut Findings) {
     }
     for (task, mut processes) in of_task {
         processes.sort_by_key(|process| process.started);
-        let mut running: Option<&Process> = None;
-        for process in processes {
-            if let Some(before) = running {
-                let apart = before.ended.is_some_and(|ended| ended <= process.started + OVERLAP);
-                findings
-                    .expect("I5", apart, || format!("{task} ran twice at once: {before:?} and {process:?}"));
+        for (place, one) in processes.iter().enumerate() {
+            let later = processes[place + 1..].iter();
+            for other in later.take_while(|other| one.ended.is_none_or(|ended| other.started < ended)) {
+                findings.expect("I5", together(one, other) <= OVERLAP, || {
+                    format!("{task} ran twice at once: {one:?} and {other:?}")
+                });
             }
-            let last = |process: &&Process| process.ended.unwrap_or(Timestamp(u64::MAX));
-            running = running.into_iter().chain([process]).max_by_key(last);
         }
     }
+}
+
+/// How long both ran.
+fn together(one: &Process, other: &Process) -> Duration {
+    const NEVER: Timestamp = Timestamp(u64::MAX);
+    let from = one.started.max(other.started);
+    let to = one.ended.unwrap_or(NEVER).min(other.ended.unwrap_or(NEVER));
+    let stood = one
+        .frozen
+        .iter()
+        .chain(&other.frozen)
+        .map(|(since, until)| (*until).min(to).since((*since).max(from)));
+    to.since(from).saturating_sub(stood.sum())
 }
 
 /// What has ended on record has truly ended, and nothing is left in the end.
@@ -72,10 +84,13 @@ fn zombies(history: &History, findings: &mut Findings) {
             continue;
         };
         let Some(process) = running.get(token) else { continue };
-        let gone = process.ended.is_some_and(|ended| ended <= record.at + OVERLAP);
+        let asleep = process.frozen.iter().find(|(since, until)| *since <= record.at && record.at < *until);
+        let from = asleep.map_or(record.at, |(_, wakes)| *wakes);
+        let gone = process.ended.is_some_and(|ended| ended <= from + OVERLAP);
         findings.expect("I9", gone, || format!("record {}: the process lives: {process:?}", record.number));
     }
-    for process in history.processes.iter().filter(|process| process.ended.is_none()) {
+    let left = history.processes.iter().filter(|process| history.has_ended && process.ended.is_none());
+    for process in left {
         findings.expect("I9", false, || format!("left behind: {process:?}"));
     }
 }
@@ -106,13 +121,14 @@ fn capacities(node: &NodeId, capacity: &Resources, processes: &[&Process], findi
     }
 }
 
-/// No more members of an array run at once than it allows.
+/// No more members of an array run at once than it allows. What stood still for a while is given up
+/// meanwhile, and killed when it wakes: that is for other checks.
 fn parallel_limits(history: &History, index: &Index<'_>, findings: &mut Findings) {
     for (graph, info) in &index.graphs {
         for (item, range) in &info.items {
             let Some(limit) = item.array.and_then(|array| array.parallel_limit) else { continue };
-            let members: Vec<_> =
-                history.processes.iter().filter(|process| range.contains(process.task)).collect();
+            let moved = history.processes.iter().filter(|process| process.frozen.is_empty());
+            let members: Vec<_> = moved.filter(|process| range.contains(process.task)).collect();
             let mut running = 0_i64;
             for (at, starts, process) in moments(&members) {
                 if process.ended == Some(process.started) {

@@ -18,6 +18,9 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
         if let (Asked::Cancel(target), Answer::Done { at }) = (operation.asked, operation.answer) {
             for task in tasks_of(target, index) {
                 cancel(&facts, (task, target), (operation.invoked, at), findings);
+                if history.has_ended {
+                    stopped(&facts, task, (operation.invoked, at), findings);
+                }
             }
         }
     }
@@ -101,19 +104,15 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// After a cancellation is acknowledged nothing is granted any more, and what had not ended ends by it;
-/// another try, asked for later, forgives it.
+/// After a cancellation is acknowledged nothing is granted any more; another try, asked for later, forgives
+/// it.
 fn cancel(
     facts: &Facts<'_>,
     (task, target): (TaskId, Target),
     (invoked, at): (Timestamp, Timestamp),
     findings: &mut Findings,
 ) {
-    if facts.retries.get(&task).is_some_and(|retried| *retried >= invoked) {
-        return;
-    }
-    let ends = facts.ends.get(&task).map_or(&[][..], Vec::as_slice);
-    if ends.iter().any(|(ended, _)| *ended <= at) {
+    if !counts(facts, task, (invoked, at)) {
         return;
     }
     let recorded = facts.asked.get(&task).is_some_and(|asked| *asked <= at)
@@ -127,7 +126,21 @@ fn cancel(
             later.map(|record| record.at)
         )
     });
-    let last = ends.last().map(|(_, outcome)| *outcome);
+}
+
+/// Whether nobody asked for another try since, and it had not ended before.
+fn counts(facts: &Facts<'_>, task: TaskId, (invoked, at): (Timestamp, Timestamp)) -> bool {
+    let forgiven = facts.retries.get(&task).is_some_and(|retried| *retried >= invoked);
+    let ends = facts.ends.get(&task).map_or(&[][..], Vec::as_slice);
+    !forgiven && !ends.iter().any(|(ended, _)| *ended <= at)
+}
+
+/// What was cancelled comes to that end.
+fn stopped(facts: &Facts<'_>, task: TaskId, when: (Timestamp, Timestamp), findings: &mut Findings) {
+    if !counts(facts, task, when) {
+        return;
+    }
+    let last = facts.ends.get(&task).and_then(|ends| ends.last()).map(|(_, outcome)| *outcome);
     let stopped = matches!(last, Some(TaskOutcome::Cancelled | TaskOutcome::Skipped(_)));
-    findings.expect("I13", stopped, || format!("{task}, cancelled at {at:?}, came to {last:?}"));
+    findings.expect("I13", stopped, || format!("{task}, cancelled at {:?}, came to {last:?}", when.1));
 }

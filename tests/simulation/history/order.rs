@@ -1,0 +1,129 @@
+//! Who came first, against who should have: I8.
+//!
+//! Looked at are tasks whose readiness the records show without the scheduler's word: no dependencies, no
+//! limit of an array, no attempt yet. Slices and order hold within one reign: a new one begins anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use policy::event::{Event, GraphEvent, SchedulerEvent, TaskEvent};
+use policy::id::{TaskId, TaskRange};
+use policy::resources::Resources;
+use policy::task::Priority;
+
+use super::index::Index;
+use super::{Findings, History};
+
+/// By priority: the part of all starts that each has while all wait, in percent.
+const SHARES: [u64; 4] = [5, 15, 30, 50];
+
+/// Starts by which a priority may be away from its share: a round is placed whole, the most urgent first,
+/// and what a node has no room for after all is counted again.
+const SLICE_SLACK: u64 = 24;
+
+/// How many younger equals may start before a task: those of the same round, on other nodes.
+const OVERTAKEN_LIMIT: usize = 24;
+
+/// What makes tasks equals: of them the first that came is the first to start.
+type Kind = (Priority, Resources, Box<str>);
+
+#[derive(Default)]
+struct Pass {
+    kinds: Vec<(Kind, BTreeSet<TaskId>)>,
+    kind_of: BTreeMap<TaskId, usize>,
+    /// How many younger equals have started before a task that waits.
+    overtaken: BTreeMap<TaskId, usize>,
+    /// Starts by priority since all four wait.
+    started: [u64; 4],
+}
+
+pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Findings) {
+    let mut pass = Pass::default();
+    let mut admitted = BTreeMap::new();
+    for (_, record) in &history.records {
+        match &record.event {
+            Event::Graph(graph, GraphEvent::ItemAdmitted(_)) => {
+                let place = admitted.entry(*graph).and_modify(|place| *place += 1).or_insert(0_usize);
+                if let Some((item, range)) = index.graphs[graph].items.get(*place) {
+                    let is_free = item.dependencies.is_empty();
+                    if is_free && item.array.is_none_or(|array| array.parallel_limit.is_none()) {
+                        let spec = &item.spec;
+                        let tenant = spec.tenant.to_string().into();
+                        pass.admit((spec.priority, spec.resources.clone(), tenant), *range);
+                    }
+                }
+            }
+            Event::Graph(graph, GraphEvent::CancelAsked) => {
+                let items = index.graphs.get(graph).map_or(&[][..], |info| info.items.as_slice());
+                items.iter().flat_map(|(_, range)| range.iter()).for_each(|task| pass.leave(task));
+            }
+            Event::Task { task, event: TaskEvent::Granted { .. }, .. } => {
+                let priority = index.item_of(*task).map(|item| item.spec.priority);
+                pass.granted(*task, priority.unwrap_or_default(), findings);
+                pass.leave(*task);
+            }
+            Event::Task { task, .. } => pass.leave(*task),
+            Event::Scheduler(SchedulerEvent::Started { .. }) => pass.new_reign(),
+            _ => {}
+        }
+    }
+}
+
+impl Pass {
+    fn admit(&mut self, kind: Kind, tasks: TaskRange) {
+        let known = self.kinds.iter().position(|(known, _)| *known == kind);
+        let place = known.unwrap_or(self.kinds.len());
+        if known.is_none() {
+            self.kinds.push((kind, BTreeSet::new()));
+        }
+        for task in tasks.iter() {
+            self.kinds[place].1.insert(task);
+            self.kind_of.insert(task, place);
+        }
+    }
+
+    fn leave(&mut self, task: TaskId) {
+        if let Some(place) = self.kind_of.remove(&task) {
+            self.kinds[place].1.remove(&task);
+            self.overtaken.remove(&task);
+        }
+    }
+
+    fn new_reign(&mut self) {
+        self.overtaken.clear();
+        self.started = [0; 4];
+    }
+
+    fn granted(&mut self, task: TaskId, priority: Priority, findings: &mut Findings) {
+        if let Some(place) = self.kind_of.get(&task) {
+            for elder in self.kinds[*place].1.range(..task) {
+                let overtaken = self.overtaken.entry(*elder).or_default();
+                *overtaken += 1;
+                findings.expect("I8", *overtaken <= OVERTAKEN_LIMIT, || {
+                    format!("{elder} was overtaken by {overtaken} that came later, the last {task}")
+                });
+            }
+        }
+        if !self.all_wait() {
+            self.started = [0; 4];
+            return;
+        }
+        self.started[priority as usize] += 1;
+        let all: u64 = self.started.iter().sum();
+        for (started, share) in self.started.iter().zip(SHARES) {
+            findings.expect("I8", started.abs_diff(all * share / 100) <= SLICE_SLACK, || {
+                format!("of {all} starts by priority {:?}, while all wait", self.started)
+            });
+        }
+    }
+
+    /// Whether there is a need of which tasks of all priorities wait.
+    fn all_wait(&self) -> bool {
+        let waiting = |priority: Priority| {
+            self.kinds.iter().filter(move |(kind, tasks)| kind.0 == priority && !tasks.is_empty())
+        };
+        waiting(Priority::Low).any(|(low, _)| {
+            let same = |priority| waiting(priority).any(|(other, _)| other.1 == low.1);
+            [Priority::Normal, Priority::High, Priority::Critical].into_iter().all(same)
+        })
+    }
+}

@@ -1,0 +1,96 @@
+//! Faults planted in the real code: each must be found by the promise it breaks, within so many seeds.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use policy::mutant::{self, Mutant};
+use strum::VariantArray;
+
+use super::run::{Plan, run};
+
+/// Seeds within which every fault must be found.
+const SEEDS: u64 = 2000;
+
+/// The promises of which one is broken first where the fault shows as what it is.
+fn breaks(mutant: Mutant) -> &'static [&'static str] {
+    match mutant {
+        Mutant::AckBeforePersist | Mutant::LastBatchLost => &["I1", "I3", "I12"],
+        Mutant::GrantBeforePersist => &["I3"],
+        Mutant::NoFence => &["I4", "I9", "I5"],
+        Mutant::NoSchedulerGrace | Mutant::LeaseEndsEarly => &["I5", "I9"],
+        Mutant::NoHostDeadline | Mutant::LeaseFromAnswer => &["I5", "I9"],
+        Mutant::NoDedupe => &["I2"],
+        Mutant::ForgetLeases | Mutant::EdgeTriggeredGrants | Mutant::StaleSession => &["I7"],
+        Mutant::RequeueUnreported | Mutant::StrayRunsOn => &["I5", "I9"],
+        Mutant::FailureReleases => &["I10"],
+        Mutant::FailureForgotten => &["I7"],
+        Mutant::TokensBeginAgain => &["I3"],
+        Mutant::CancelForgotten => &["I13"],
+        Mutant::FailuresCountTwice | Mutant::LossIsFailure | Mutant::NoBackoff => &["I14"],
+        Mutant::CancelIsRetried => &["I13", "I14"],
+        Mutant::OverCommit | Mutant::ParallelLimitIgnored => &["I6"],
+        Mutant::CapacityLeaks => &["I7"],
+        Mutant::PriorityInverted | Mutant::StrictPriority | Mutant::LastInFirstOut => &["I8"],
+        Mutant::SequenceStands => &["I11"],
+        Mutant::NoBound => &["I18"],
+    }
+}
+
+/// What became of one.
+struct Hunted {
+    mutant: Mutant,
+    /// The seeds it took, and what the last one showed.
+    found: Option<(u64, String)>,
+}
+
+/// Hunts those that are named, or all, each through at most `seeds`; says how long each lived.
+pub(super) fn hunt(words: &[&str], seeds: Option<u64>) -> ExitCode {
+    std::panic::set_hook(Box::new(|_| {}));
+    let seeds = seeds.unwrap_or(SEEDS);
+    let names: Vec<&&str> =
+        words.iter().filter(|word| word.starts_with(|c: char| c.is_ascii_uppercase())).collect();
+    let name_of = |mutant: &Mutant| <&'static str>::from(*mutant);
+    let wanted: Vec<Mutant> = Mutant::VARIANTS
+        .iter()
+        .copied()
+        .filter(|mutant| names.is_empty() || names.iter().any(|name| **name == name_of(mutant)))
+        .collect();
+    let (next, lived) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(mutant) = wanted.get(next.fetch_add(1, Ordering::Relaxed)).copied() {
+                    let Hunted { mutant, found } = search(mutant, seeds);
+                    match found {
+                        Some((took, shows)) => println!("| `{}` | {took} | {shows} |", name_of(&mutant)),
+                        None => lived.lock().unwrap_or_else(PoisonError::into_inner).push(name_of(&mutant)),
+                    }
+                }
+            });
+        }
+    });
+    let lived = lived.into_inner().unwrap_or_else(PoisonError::into_inner);
+    println!(
+        "{} of {} found within {seeds} seeds; alive: {lived:?}",
+        wanted.len() - lived.len(),
+        wanted.len()
+    );
+    if lived.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn search(mutant: Mutant, seeds: u64) -> Hunted {
+    mutant::turn_on(mutant);
+    let found = (1..=seeds).find_map(|seed| Some((seed, shows(mutant, seed)?)));
+    mutant::turn_off();
+    Hunted { mutant, found }
+}
+
+/// What a seed shows of the fault, if anything.
+fn shows(mutant: Mutant, seed: u64) -> Option<String> {
+    let violations = catch_unwind(AssertUnwindSafe(|| run(seed, Plan::of(seed)).violations()));
+    let Ok(violations) = violations else { return Some("panics".to_owned()) };
+    let first = violations.iter().find(|violation| breaks(mutant).contains(&violation.promise))?;
+    Some(first.to_string())
+}

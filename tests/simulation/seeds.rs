@@ -1,0 +1,120 @@
+//! Many seeds on all cores, and a watchdog in real time: a seed that hangs says which it is.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use actors::clock::Clock;
+
+use super::run::{Plan, run};
+
+/// How long one seed may take in real time; it takes less than a second, on a busy machine some.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Between two looks of the watchdog, and two words of a loud run.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// How many complaints are described whole; of the others the seed and the first violation.
+const DESCRIBED: usize = 1;
+
+/// A range of seeds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seeds {
+    first: u64,
+    count: u64,
+    is_loud: bool,
+}
+
+/// Who runs what since when.
+#[derive(Debug, Default)]
+struct Running(Mutex<BTreeMap<u64, Instant>>);
+
+impl Running {
+    fn begin(&self, seed: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(seed, Instant::now());
+    }
+
+    fn end(&self, seed: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&seed);
+    }
+
+    fn hanging(&self) -> Option<u64> {
+        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        running.iter().find(|(_, since)| since.elapsed() > PATIENCE).map(|(seed, _)| *seed)
+    }
+}
+
+impl Seeds {
+    /// Seeds that nobody has seen, unless it is said where they begin.
+    pub(super) fn fresh(first: Option<u64>, count: u64) -> Self {
+        let first = first.unwrap_or_else(|| Clock::system().wall().0);
+        Self { first, count, is_loud: false }
+    }
+
+    /// Says how far it is.
+    pub(super) fn loudly(self) -> Self {
+        Self { is_loud: true, ..self }
+    }
+
+    /// What is wrong with these seeds; empty where nothing is.
+    pub(super) fn complaints(self) -> String {
+        let found = Mutex::new(Vec::new());
+        self.each(|seed| {
+            let run = run(seed, Plan::of(seed));
+            let violations = run.violations();
+            let Some(violation) = violations.first() else { return };
+            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+            let describe = found.len() < DESCRIBED;
+            if self.is_loud {
+                println!("--seed {seed}: {violation}");
+            }
+            let short = || format!("--seed {seed}: {} violations, {violation}", violations.len());
+            found.push(if describe { run.describe(&violations, false) } else { short() });
+        });
+        found.into_inner().unwrap_or_else(PoisonError::into_inner).join("\n")
+    }
+
+    /// Does this for each, on all cores, under the watchdog.
+    fn each(self, act: impl Fn(u64) + Sync) {
+        let (next, running) = (AtomicU64::new(self.first), Running::default());
+        let end = self.first.saturating_add(self.count);
+        let (over, done) = mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            let (next, running, act) = (&next, &running, &act);
+            scope.spawn(move || self.watch(next, running, &done));
+            for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+                let over = over.clone();
+                scope.spawn(move || {
+                    let _over = over;
+                    loop {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= end {
+                            return;
+                        }
+                        running.begin(seed);
+                        act(seed);
+                        running.end(seed);
+                    }
+                });
+            }
+            drop(over);
+        });
+    }
+
+    /// Ends the program where a seed hangs: its thread would never come back.
+    fn watch(self, next: &AtomicU64, running: &Running, done: &mpsc::Receiver<()>) {
+        let began = Instant::now();
+        while done.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+            if let Some(seed) = running.hanging() {
+                eprintln!("--seed {seed} hangs: no end after {PATIENCE:?} of real time");
+                std::process::exit(101);
+            }
+            if self.is_loud {
+                let begun = next.load(Ordering::Relaxed).saturating_sub(self.first);
+                println!("{begun} of {} seeds begun after {:?}", self.count, began.elapsed());
+            }
+        }
+    }
+}
