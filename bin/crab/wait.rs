@@ -34,10 +34,15 @@ pub(crate) async fn graph(
     limit: Option<Duration>,
 ) -> anyhow::Result<Exit> {
     let row = client.wait(graph, limit).await?;
+    tell(screen, &row)
+}
+
+/// Says how a graph is.
+pub(crate) fn tell(screen: &mut Screen, row: &GraphRow) -> anyhow::Result<Exit> {
     if screen.json {
-        screen.object(&json::Graph::from(&row))?;
+        screen.object(&json::Graph::from(row))?;
     } else if !screen.quiet {
-        screen.line(graph_line(screen, &row))?;
+        screen.line(graph_line(screen, row))?;
     }
     Ok(match row.ended {
         None => Exit::CONDITION,

@@ -65,6 +65,7 @@ impl Answerer {
             Request::Nodes => Response::Nodes(self.nodes().await),
             Request::Explain(task) => self.explain(task).await,
             Request::Settings => Response::Settings(self.side.settings().to_vec()),
+            Request::Run { submission, wait, report } => self.run(submission, wait, report).await,
         }
     }
 
@@ -76,7 +77,7 @@ impl Answerer {
 
 /// Submitting, and what the scheduler answers by itself.
 impl Answerer {
-    async fn submit(&self, submission: Box<Submission>) -> Response {
+    pub(super) async fn submit(&self, submission: Box<Submission>) -> Response {
         let limits = self.side.limits();
         let check = move || {
             admission::check_within(&submission, &limits.admission)?;
@@ -105,7 +106,7 @@ impl Answerer {
         answer.map_err(|why| not_now(&format!("the scheduler does not answer: {why}")))
     }
 
-    async fn graph(&self, graph: policy::id::GraphId, wait: Duration) -> Response {
+    pub(super) async fn graph(&self, graph: policy::id::GraphId, wait: Duration) -> Response {
         let ended = self.side.scheduler.ask(wait, |reply| SchedulerMessage::AwaitGraph { graph, reply });
         if !wait.is_zero()
             && let Ok(answer) = ended.await
@@ -188,7 +189,12 @@ impl Answerer {
         }
     }
 
-    async fn output(&self, task: TaskId, attempt: Option<AttemptNumber>, read: OutputRead) -> Response {
+    pub(super) async fn output(
+        &self,
+        task: TaskId,
+        attempt: Option<AttemptNumber>,
+        read: OutputRead,
+    ) -> Response {
         let raw = match self.ask(|reply| SchedulerMessage::Row { task, reply }).await {
             Ok(Some(raw)) => raw,
             Ok(None) => return Response::NotFound(Target::Task(task)),
@@ -296,7 +302,7 @@ impl Answerer {
 
 /// Which records a follower wants.
 #[derive(Debug, Clone)]
-enum Wanted {
+pub(super) enum Wanted {
     All,
     /// Of tasks with these ids, and of the graph that begins with the first.
     Tasks(Range<u64>),
@@ -314,7 +320,7 @@ impl Wanted {
 }
 
 /// The next page of records after a number, of those that are wanted.
-fn page(log: &Log, after: u64, wanted: &Wanted, limit: usize) -> Result<EventsPage, ReadError> {
+pub(super) fn page(log: &Log, after: u64, wanted: &Wanted, limit: usize) -> Result<EventsPage, ReadError> {
     let (mut records, mut next_after, mut scanned, mut bytes) = (Vec::new(), after, 0, 0);
     let mut lost_before = 0;
     while records.len() < limit && scanned < EVENTS_SCAN_LIMIT && bytes < EVENTS_BYTES_LIMIT {
@@ -347,6 +353,6 @@ fn not_now(reason: &str) -> Response {
 }
 
 /// Runs what reads the disk or computes for long where it holds up nobody; `None` where it panicked.
-async fn off_loop<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Option<R> {
+pub(super) async fn off_loop<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Option<R> {
     tokio::task::spawn_blocking(work).await.ok()
 }

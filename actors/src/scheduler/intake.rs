@@ -46,8 +46,7 @@ impl SchedulerActor {
 
     fn admit_again(&self, graph: GraphId, same: bool, reply: Reply<Response>) {
         if !same {
-            let text = format!("the key was used for another submission, {graph}: choose another key");
-            return reply.send(Response::Refused(text.into()));
+            return reply.send(Response::Conflict { graph });
         }
         let tasks = self.graphs.view(graph).map_or(0, |view| u64::from(view.tasks));
         self.when_written(reply, Response::Submitted(Submitted { graph, tasks, repeated: true }));

@@ -192,7 +192,7 @@ pub enum EventFilter {
 }
 
 /// Some events.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct EventsPage {
     /// The records, in order.
     pub records: Vec<Record>,
