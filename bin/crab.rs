@@ -12,6 +12,7 @@ mod cli {
     pub(crate) mod args;
     pub(crate) mod cancel;
     pub(crate) mod config;
+    pub(crate) mod doubt;
     pub(crate) mod events;
     pub(crate) mod exit;
     pub(crate) mod explain;

@@ -87,6 +87,8 @@ pub(crate) struct Graph {
     ended: Option<String>,
     duration_s: Option<f64>,
     tasks: Counts,
+    /// Of the ready ones, as things are.
+    unschedulable: u64,
 }
 
 impl From<&GraphRow> for Graph {
@@ -99,6 +101,7 @@ impl From<&GraphRow> for Graph {
             ended: row.ended.map(rfc3339),
             duration_s: row.ended.map(|ended| ended.since(row.submitted).as_secs_f64()),
             tasks: Counts::from(&row.tasks),
+            unschedulable: row.unschedulable,
         }
     }
 }

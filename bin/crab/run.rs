@@ -1,7 +1,6 @@
 //! `crab run`: submits, shows how it goes, and ends as the work did.
 
 mod command;
-mod doubt;
 mod interrupt;
 mod live;
 mod plan;
@@ -17,12 +16,12 @@ use policy::submission::Submission;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::cli::args::Run;
+use crate::cli::doubt::Doubt;
 use crate::cli::exit::Exit;
 use crate::cli::screen::Screen;
 use crate::cli::session::{self, Opened, Session};
 use crate::cli::submit::BUSY_PATIENCE;
 use crate::cli::{json, text, work};
-use doubt::Doubt;
 use interrupt::{Interrupts, Told};
 use plan::Plan;
 use progress::Progress;
@@ -174,7 +173,7 @@ async fn follow(
                 Seen::Record(record) => view.event(screen, progress, &record)?,
                 Seen::Gap { .. } => progress.correct(&client.graph(graph).await?.tasks),
             },
-            why = doubt.next(client, graph) => view.note(screen, &why),
+            why = doubt.next(client, Target::Graph(graph)) => view.note(screen, &why),
             _ = redraw.tick(), if view.is_live() => view.redraw(progress),
         }
     }

@@ -167,6 +167,7 @@ impl Script {
                 submitted: Timestamp(0),
                 ended: (graph.0 == 1).then_some(Timestamp(2_000_000)),
                 tasks: self.counts,
+                unschedulable: 0,
             }),
             Request::Output { task, .. } => {
                 let part = |stream, bytes: &[u8]| OutputPart {

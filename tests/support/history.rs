@@ -9,6 +9,7 @@ mod log;
 mod mutants;
 mod table;
 mod truth;
+mod unschedulable;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -116,6 +117,7 @@ impl History {
         truth::check(self, &index, &mut findings);
         clients::check(self, &index, &mut findings);
         table::check(self, &index, &mut findings);
+        unschedulable::check(self, &index, &mut findings);
         findings.0
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 use crate::breaker;
-use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, Token};
+use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, TaskRange, Token};
 use crate::pressure::ModeChange;
 use crate::resources::Resources;
 use crate::task::{AttemptOutcome, TaskOutcome, TaskReport, TaskSpec, Usage};
@@ -62,6 +62,18 @@ pub enum GraphEvent {
     ItemAdmitted(Item),
     /// Somebody asked to cancel all of it.
     CancelAsked,
+    /// Some of its tasks are ready, and no node of those there are can ever run them. Told once for each reason.
+    Unschedulable {
+        /// Which.
+        tasks: TaskRange,
+        /// Why not.
+        reason: Arc<str>,
+    },
+    /// A node is there now that can run what was unschedulable.
+    Schedulable {
+        /// Which, as they were told before.
+        tasks: TaskRange,
+    },
 }
 
 /// The graph as a whole.

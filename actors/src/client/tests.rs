@@ -113,6 +113,7 @@ fn graph_row(graph: u64, ended: bool) -> GraphRow {
         submitted: Timestamp(1),
         ended: ended.then_some(Timestamp(2)),
         tasks: TaskCounts::default(),
+        unschedulable: 0,
     }
 }
 

@@ -59,6 +59,8 @@ struct Details {
     warnings: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<Reported>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 impl From<&Record> for Event {
@@ -86,6 +88,10 @@ impl Event {
         match happened {
             Happened::Graph(graph, event) => {
                 self.graph = Some(graph.to_string());
+                if let GraphEvent::Unschedulable { tasks, .. } | GraphEvent::Schedulable { tasks } = event {
+                    // The first of them; `tasks` says how many.
+                    self.task = Some(tasks.first.to_string());
+                }
                 (self.event, self.details) = of_graph(event);
             }
             Happened::Task { task, event, .. } => {
@@ -120,6 +126,13 @@ fn of_graph(event: &GraphEvent) -> (&'static str, Details) {
             ("graph.item-admitted", details)
         }
         GraphEvent::CancelAsked => ("graph.cancel-asked", none),
+        GraphEvent::Unschedulable { tasks, reason } => {
+            let (tasks, reason) = (Some(u64::from(tasks.count)), Some(reason.to_string()));
+            ("task.unschedulable", Details { tasks, reason, ..none })
+        }
+        GraphEvent::Schedulable { tasks } => {
+            ("task.schedulable", Details { tasks: Some(u64::from(tasks.count)), ..none })
+        }
     }
 }
 

@@ -55,14 +55,20 @@ fn a_submission() {
 #[test]
 fn a_graph() {
     let tasks = TaskCounts { succeeded: 2, failed: 1, ..TaskCounts::default() };
-    let row =
-        GraphRow { graph: GraphId(12), name: "build".into(), submitted: at(0), ended: Some(at(90)), tasks };
+    let row = GraphRow {
+        graph: GraphId(12),
+        name: "build".into(),
+        submitted: at(0),
+        ended: Some(at(90)),
+        tasks,
+        unschedulable: 0,
+    };
     assert_eq!(
         json(&Graph::from(&row)),
         concat!(
             r#"{"v":1,"graph":"g12","name":"build","submitted":"2026-01-01T00:00:00Z","#,
             r#""ended":"2026-01-01T00:01:30Z","duration_s":90.0,"tasks":{"total":3,"waiting":0,"ready":0,"#,
-            r#""backing_off":0,"active":0,"succeeded":2,"failed":1,"cancelled":0,"skipped":0}}"#
+            r#""backing_off":0,"active":0,"succeeded":2,"failed":1,"cancelled":0,"skipped":0},"unschedulable":0}"#
         )
     );
 }

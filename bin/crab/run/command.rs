@@ -7,8 +7,8 @@ use policy::event::{Event, Next, Record, TaskEvent};
 use policy::id::{AttemptNumber, TaskId};
 use policy::task::TaskOutcome;
 
-use super::doubt::Doubt;
 use super::interrupt::{Interrupts, Told};
+use crate::cli::doubt::Doubt;
 use crate::cli::exit::Exit;
 use crate::cli::json;
 use crate::cli::logs::Printer;
@@ -42,7 +42,7 @@ pub(super) async fn run(
                 }
             }
             outcome = &mut work => break outcome?,
-            why = doubt.next(client, graph) => screen.note(format_args!("crab: {why}")),
+            why = doubt.next(client, Target::Graph(graph)) => screen.note(format_args!("crab: {why}")),
         }
     };
     if screen.json {

@@ -3,7 +3,7 @@
 
 use policy::event::{Event, GraphEvent, Next, Record, SchedulerEvent, TaskEvent};
 use policy::graph::TaskState;
-use policy::id::{GraphId, TaskId, Token};
+use policy::id::{GraphId, TaskId, TaskRange, Token};
 use policy::task::TaskOutcome;
 use policy::time::Timestamp;
 
@@ -107,6 +107,21 @@ const MUTANTS: &[Mutant] = &[
             |place| matches!(&history.records[*place].1.event, Event::Task { event, .. } if is_end(event)),
         );
         history.records.truncate(last.expect("something succeeds"));
+    }),
+    ("a task waits in vain and is not told", "I7", |history| {
+        for (_, record) in &mut history.records {
+            if let Event::Graph(_, event @ GraphEvent::Unschedulable { .. }) = &mut record.event {
+                let GraphEvent::Unschedulable { tasks, .. } = event else { unreachable!("matched above") };
+                *event = GraphEvent::Schedulable { tasks: TaskRange { count: 0, ..*tasks } };
+            }
+        }
+    }),
+    ("a task is told the same twice", "I7", |history| {
+        let told = |(_, record): &(u64, Record)| {
+            matches!(&record.event, Event::Graph(_, GraphEvent::Unschedulable { .. }))
+        };
+        let place = history.records.iter().position(told).expect("something waits in vain");
+        repeat(history, place);
     }),
     ("a process outlives its task", "I9", |history| history.processes[0].ended = None),
     ("a grant before the dependency is done", "I10", |history| {

@@ -99,6 +99,8 @@ pub struct GraphRow {
     pub ended: Option<Timestamp>,
     /// Its tasks by state.
     pub tasks: TaskCounts,
+    /// How many of the ready ones no node can ever run, as things are.
+    pub unschedulable: u64,
 }
 
 /// A task in a list.
