@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::admission;
-use policy::event::{Event, Record, TaskEvent};
+use policy::event::{Event, GraphEvent, Record, TaskEvent};
 use policy::id::{AttemptNumber, NodeId, TaskId, Token};
 use policy::submission::Submission;
 use supervision::Reply;
 
 use crate::gateway::rows;
 use crate::log::{Log, ReadError};
+use crate::memory;
 use crate::node::NodeMessage;
 use crate::scheduler::{RawRow, SchedulerMessage};
 use crate::side::Side;
@@ -79,13 +80,19 @@ impl Answerer {
 impl Answerer {
     pub(super) async fn submit(&self, submission: Box<Submission>) -> Response {
         let limits = self.side.limits();
+        let is_large = submission.items.len() >= memory::LARGE_ITEMS;
         let check = move || {
             admission::check_within(&submission, &limits.admission)?;
             Ok((digest(&submission), submission))
         };
         match off_loop(check).await {
             Some(Ok((digest, submission))) => {
-                self.schedule(|reply| SchedulerMessage::Admit { submission, digest, reply }).await
+                let answer =
+                    self.schedule(|reply| SchedulerMessage::Admit { submission, digest, reply }).await;
+                if is_large {
+                    off_loop(memory::give_back).await;
+                }
+                answer
             }
             Some(Err(rejection)) => Response::Rejected(rejection),
             None => not_now("the request was dropped"),
@@ -313,6 +320,10 @@ impl Wanted {
         match (self, &record.event) {
             (Self::All, _) => true,
             (Self::Tasks(ids), Event::Task { task, .. }) => ids.contains(&task.0),
+            (
+                Self::Tasks(ids),
+                Event::Graph(_, GraphEvent::Unschedulable { tasks, .. } | GraphEvent::Schedulable { tasks }),
+            ) => tasks.first.0 < ids.end && ids.start < tasks.end().0,
             (Self::Tasks(ids), Event::Graph(graph, _)) => ids.start == graph.0,
             (Self::Tasks(_), Event::Node(..) | Event::Scheduler(_)) => false,
         }
@@ -342,9 +353,9 @@ pub(super) fn page(log: &Log, after: u64, wanted: &Wanted, limit: usize) -> Resu
 }
 
 fn digest(submission: &Submission) -> [u8; 16] {
-    let mut digest = [0; 16];
-    let hash = blake3::hash(&codec::encode(&(&submission.name, &submission.items)));
-    digest.copy_from_slice(&hash.as_bytes()[..16]);
+    let (mut digest, mut hasher) = ([0; 16], blake3::Hasher::new());
+    codec::encode_to(&(&submission.name, &submission.items), &mut hasher);
+    digest.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
     digest
 }
 
