@@ -110,7 +110,7 @@ async fn dispatch(session: &Session, command: Command, screen: &mut Screen) -> a
         Command::Explain(show) => explain::run(&session.connect()?, screen, show).await,
         Command::Logs(logs) => Box::pin(logs::run(&session.connect()?, screen, logs)).await,
         Command::Events(events) => events::run(&session.connect()?, screen, events).await,
-        Command::Config(config) => config::run(&session, screen, config).await,
+        Command::Config(config) => config::run(session, screen, config).await,
         Command::Nodes => nodes::run(&session.connect()?, screen).await,
         Command::Run(_) | Command::Schema | Command::Completions { .. } => Ok(Exit::SUCCESS),
     }

@@ -61,7 +61,11 @@ fn stages_shards_and_a_summary_come_to_the_same_embedded_and_on_a_fleet() {
     let here = results(&alone.run(&["run", "--json", &file(&alone, "here")]).expect(0).json());
     let there = results(&fleet.scheduler.run(&["run", "--json", &file(&alone, "there")]).expect(0).json());
     assert_eq!(here.len(), 4 + 8 + 2);
-    assert_eq!(here["0"], ("succeeded 0 null".to_owned(), 2, 0), "the first try of the first stage fails");
+    assert_eq!(
+        here["0"],
+        ("\"succeeded\" 0 null".to_owned(), 2, 0),
+        "the first try of the first stage fails"
+    );
     assert_eq!(here, there);
     assert_eq!(fleet.scheduler.run(&["logs", "summary"]).expect(0).text().trim(), "8");
     fleet.nothing_runs();

@@ -30,7 +30,10 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
         graphs: BTreeMap::new(),
     };
     for (_, record) in &history.records {
-        pass.expect_told(record, findings);
+        // Until a reign begins there was nobody who could have told.
+        if !matches!(record.event, Event::Scheduler(SchedulerEvent::Started { .. })) {
+            pass.expect_told(record, findings);
+        }
         pass.hear(record, &too_large, findings);
     }
 }
@@ -98,7 +101,9 @@ impl Pass {
                 self.up.clear();
                 self.quiet_since = record.at;
             }
-            Event::Graph(_, GraphEvent::ItemAdmitted(_)) | Event::Task { .. } => {}
+            Event::Graph(_, GraphEvent::ItemAdmitted(_))
+            | Event::Task { .. }
+            | Event::Scheduler(SchedulerEvent::Pressure(_)) => {}
         }
     }
 
@@ -110,7 +115,7 @@ impl Pass {
             NodeEvent::Suspected | NodeEvent::Lost { .. } | NodeEvent::Left { .. } => {
                 self.up.remove(node);
             }
-            NodeEvent::StaleReport { .. } => return,
+            NodeEvent::StaleReport { .. } | NodeEvent::Breaker { .. } => return,
         }
         self.quiet_since = at;
     }
