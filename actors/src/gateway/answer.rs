@@ -38,6 +38,7 @@ pub(super) struct Answerer {
 }
 
 impl Answerer {
+    #[expect(clippy::cognitive_complexity, reason = "one arm for each request")]
     pub(super) async fn answer(self: &Arc<Self>, request: Request) -> Response {
         match request {
             Request::Hello => Response::Hello(self.server()),
