@@ -3,12 +3,16 @@
 //! Each command has a file; what they share is the [`cli::session`] that finds a scheduler, the [`cli::screen`] that
 //! everything is written to, and the [`cli::json`] views, whose field names are a promise. What scheduling
 //! means is known by the other side alone.
+//!
+//! It lives for milliseconds, so it starts with as little as it can: the system's allocator, since another
+//! one costs more to set up than it gains, one thread, and more of them only where the work runs here.
 
 #[path = "crab"]
 mod cli {
     pub(crate) mod args;
     pub(crate) mod cancel;
     pub(crate) mod config;
+    pub(crate) mod doubt;
     pub(crate) mod events;
     pub(crate) mod exit;
     pub(crate) mod explain;
@@ -17,6 +21,7 @@ mod cli {
     pub(crate) mod logs;
     pub(crate) mod nodes;
     pub(crate) mod resume;
+    pub(crate) mod own_directory;
     pub(crate) mod run;
     pub(crate) mod screen;
     pub(crate) mod session;
@@ -42,9 +47,6 @@ use cli::exit::Exit;
 use cli::screen::Screen;
 use cli::session::{self, Session};
 use cli::{cancel, config, events, explain, list, logs, nodes, resume, run, show, status, submit, wait};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     if let Some(directory) = actors::process::host::asked_for(std::env::args_os()) {
@@ -90,18 +92,16 @@ fn start(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         }
         _ => {}
     }
-    let runtime = session::runtime(&cli.command)?;
-    let done = runtime.block_on(dispatch(cli, screen));
-    // A read that blocks, such as the resolver's, must not hold up the end.
-    runtime.shutdown_background();
-    done
-}
-
-async fn dispatch(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
     let session = Session::new(&cli.global);
     match cli.command {
-        Command::Run(run) => Box::pin(run::run(&session, screen, run)).await,
-        Command::Submit(submit) => Box::pin(submit::run(&session, screen, submit)).await,
+        Command::Run(run) => run::run(&session, screen, run),
+        other => session::on_one_thread(dispatch(&session, other, screen)),
+    }
+}
+
+async fn dispatch(session: &Session, command: Command, screen: &mut Screen) -> anyhow::Result<Exit> {
+    match command {
+        Command::Submit(submit) => Box::pin(submit::run(session, screen, submit)).await,
         Command::Wait(wait) => wait::run(&session.connect()?, screen, wait).await,
         Command::Cancel(cancel) => cancel::cancel(&session.connect()?, screen, cancel).await,
         Command::Retry(retry) => cancel::retry(&session.connect()?, screen, retry).await,
@@ -112,8 +112,8 @@ async fn dispatch(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Command::Explain(show) => explain::run(&session.connect()?, screen, show).await,
         Command::Logs(logs) => Box::pin(logs::run(&session.connect()?, screen, logs)).await,
         Command::Events(events) => events::run(&session.connect()?, screen, events).await,
-        Command::Config(config) => config::run(&session, screen, config).await,
+        Command::Config(config) => config::run(session, screen, config).await,
         Command::Nodes => nodes::run(&session.connect()?, screen).await,
-        Command::Schema | Command::Completions { .. } => Ok(Exit::SUCCESS),
+        Command::Run(_) | Command::Schema | Command::Completions { .. } => Ok(Exit::SUCCESS),
     }
 }

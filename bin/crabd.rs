@@ -6,6 +6,7 @@
 #[path = "crabd"]
 mod crabd {
     pub(crate) mod lock;
+    pub(crate) mod memory;
     pub(crate) mod settings;
     pub(crate) mod sides;
     pub(crate) mod signals;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     if let Some(directory) = actors::process::host::asked_for(std::env::args_os()) {
         return ended(actors::process::host::main(&directory).map_err(Into::into));
     }
+    actors::memory::give_back_by(crabd::memory::give_back);
     let args = Args::parse();
     let filter = EnvFilter::try_from_env("CRAB_LOG").unwrap_or_else(|_| EnvFilter::new(USUAL_LOG));
     let with_colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();

@@ -84,6 +84,17 @@ impl Archive {
         }
     }
 
+    /// The record at `position` and those right behind it that are `wanted`, as far as they stand in the log
+    /// and within `max_bytes`; empty where it is not there, or cannot be read: then [`Archive::read`] tells.
+    pub fn read_ahead(
+        &self,
+        position: LogPosition,
+        max_bytes: usize,
+        wanted: impl Fn(&Record) -> bool,
+    ) -> Vec<(LogPosition, Record)> {
+        self.log.records_behind(position, max_bytes, wanted).unwrap_or_default()
+    }
+
     fn kept(&self, position: LogPosition) -> Option<Record> {
         let store = self.shared()?;
         let mut bytes = Vec::new();

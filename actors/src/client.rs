@@ -34,7 +34,7 @@ pub use watch::{Seen, Watch};
 
 use crate::clock::Clock;
 use crate::wire::client::{
-    EventFilter, EventsPage, Explanation, Found, GraphRow, NodeRow, PAGE_LIMIT, Request, Response,
+    EventFilter, EventsPage, Explanation, Found, GraphRow, NodeRow, PAGE_LIMIT, Ran, Request, Response,
     ServerInfo, SettingRow, Status, Submitted, Target, TaskDetail, TaskFilter, TaskRow, WAIT_LIMIT,
 };
 use crate::wire::fleet::{OutputPiece, OutputRead};
@@ -136,10 +136,43 @@ impl Client {
         submission: Submission,
         patience: Duration,
     ) -> Result<Submitted, ClientError> {
-        let started = Instant::now();
         let request = Request::Submit(Box::new(submission));
+        self.patiently(
+            patience,
+            async || expect!(self.call(&request).await?, Response::Submitted(submitted) => submitted),
+        )
+        .await
+    }
+
+    /// As [`Client::submit_patiently`], and tells how it is when it has ended, or after `wait`, which is at most
+    /// [`WAIT_LIMIT`]; with a `report` also what has happened and was written until then. For what takes
+    /// milliseconds: all of it is one exchange.
+    ///
+    /// # Errors
+    /// As [`Client::submit`].
+    pub async fn run_patiently(
+        &self,
+        submission: Submission,
+        (wait, report): (Duration, bool),
+        patience: Duration,
+    ) -> Result<Ran, ClientError> {
+        let request = Request::Run { submission: Box::new(submission), wait, report };
+        self.patiently(
+            patience,
+            async || expect!(self.call_within(&request, wait).await?, Response::Ran(ran) => *ran),
+        )
+        .await
+    }
+
+    /// Asks again for `patience` where the scheduler is busy.
+    async fn patiently<R>(
+        &self,
+        patience: Duration,
+        ask: impl AsyncFn() -> Result<R, ClientError>,
+    ) -> Result<R, ClientError> {
+        let started = Instant::now();
         loop {
-            match expect!(self.call(&request).await?, Response::Submitted(submitted) => submitted) {
+            match ask().await {
                 Err(ClientError::Busy { retry_after, .. }) if started.elapsed() + retry_after < patience => {
                     tokio::time::sleep(retry_after).await;
                 }
@@ -291,6 +324,12 @@ impl Client {
         Watch::new(self.clone(), after, filter)
     }
 
+    /// As [`Client::events`], after a page that is there already, which is handed out first.
+    #[must_use]
+    pub fn events_after(&self, page: EventsPage, filter: EventFilter) -> Watch {
+        Watch::resumed(self.clone(), page, filter)
+    }
+
     /// One page of events; waits up to `wait` (at most [`WAIT_LIMIT`]) where there are none yet.
     ///
     /// # Errors
@@ -341,6 +380,7 @@ fn refusal(response: Response) -> ClientError {
         Response::Rejected(rejection) => ClientError::Rejected(rejection),
         Response::NotFound(target) => ClientError::NotFound(target),
         Response::Refused(reason) => ClientError::Refused(reason),
+        Response::Conflict { graph } => ClientError::Conflict { graph },
         other => ClientError::Protocol(
             format!("an answer to another question: {other:?}").chars().take(200).collect(),
         ),

@@ -12,6 +12,7 @@
 
 mod answer;
 mod rows;
+mod run;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

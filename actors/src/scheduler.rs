@@ -16,6 +16,7 @@ mod intake;
 mod queries;
 mod recovery;
 mod steps;
+mod survey;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -43,6 +44,7 @@ use crate::archive::Known;
 use crate::scheduler::dispatch::Dispatch;
 pub use crate::scheduler::explain::RawExplanation;
 use crate::scheduler::guard::Guard;
+use crate::scheduler::survey::Survey;
 use crate::side::Side;
 use crate::task::{Acknowledge, Seat, Step};
 use crate::wire::client::{Response, ServerInfo, Status, Target, TaskFilter};
@@ -125,6 +127,8 @@ pub enum SchedulerMessage {
     BackoffDue,
     /// There is more of a long work to do.
     Continue,
+    /// Timer: look whether something waits that no node can run.
+    Survey,
     /// How is everything?
     Status {
         /// Who answers.
@@ -209,6 +213,8 @@ pub struct RawRow {
     pub dependencies: Vec<LogPosition>,
     /// Why it is ready and does not run, where one task alone was asked for.
     pub waits_for: Option<Box<str>>,
+    /// Where the record is that says that no node can ever run it, where one task alone was asked for.
+    pub unschedulable: Option<LogPosition>,
 }
 
 /// Where a name stands in the log.
@@ -248,6 +254,7 @@ pub struct SchedulerActor {
     dispatch: Dispatch,
     guard: Guard,
     history: History,
+    survey: Survey,
     /// The next place in the order of arrival, over all queues.
     next_arrival: Arrival,
     /// Where active tasks were sent.
@@ -288,6 +295,7 @@ impl Actor for SchedulerActor {
             SchedulerMessage::NotAwake { task, acknowledge } => self.not_awake(task, acknowledge),
             SchedulerMessage::BackoffDue => self.backoff_due(),
             SchedulerMessage::Continue => self.go_on(),
+            SchedulerMessage::Survey => self.look_around(),
             SchedulerMessage::Status { server, reply } => reply.send(Box::new(self.status(server))),
             SchedulerMessage::Graphs { before, limit, reply } => reply.send(self.list_graphs(before, limit)),
             SchedulerMessage::Graph { graph, reply } => reply.send(self.graph(graph)),
@@ -311,6 +319,7 @@ impl SchedulerActor {
         self.observe_pressure();
         self.start_round();
         self.arm_backoff(me);
+        self.arm_survey(me);
         let has_more = !self.closing.is_empty() || !self.reviving.is_empty();
         if has_more && !self.continuing {
             self.continuing = true;

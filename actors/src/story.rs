@@ -21,6 +21,9 @@ const RECORDS_LIMIT: usize = 10_000;
 /// many different ones in hand at a time.
 const SPECS_LIMIT: usize = 1024;
 
+/// Bytes of the log that are read at once where items are asked for in their order: some fifty of them.
+const AHEAD_BYTES: usize = 16 * 1024;
+
 /// Why a story cannot be told.
 #[derive(Debug, thiserror::Error)]
 pub enum StoryError {
@@ -123,6 +126,8 @@ pub struct Items(Mutex<Kept>);
 struct Kept {
     items: FxHashMap<LogPosition, ItemRecord>,
     order: VecDeque<LogPosition>,
+    /// Where the last item was that was not kept.
+    last_missed: LogPosition,
 }
 
 impl Items {
@@ -134,9 +139,24 @@ impl Items {
         if let Some(kept) = self.kept().items.get(&position) {
             return Ok(kept.clone());
         }
+        if self.is_in_order(position) {
+            let ahead = archive.read_ahead(position, AHEAD_BYTES, |record| is_item(&record.event));
+            let ahead = ahead.into_iter().filter_map(|(at, record)| Some((at, item_of(record)?)));
+            ahead.for_each(|(at, item)| self.keep(at, item));
+            if let Some(kept) = self.kept().items.get(&position) {
+                return Ok(kept.clone());
+            }
+        }
         let item = read_item(archive, position)?;
         self.keep(position, item.clone());
         Ok(item)
+    }
+
+    /// Whether items are asked for in the order in which they stand in the log, as when tasks that were
+    /// submitted together are granted one after the other.
+    fn is_in_order(&self, position: LogPosition) -> bool {
+        let last = std::mem::replace(&mut self.kept().last_missed, position);
+        last < position && position - last <= 2 * AHEAD_BYTES as LogPosition
     }
 
     fn keep(&self, position: LogPosition, item: ItemRecord) {
@@ -161,13 +181,15 @@ impl Items {
 /// # Errors
 /// When there is no such record.
 pub fn read_item(archive: &Archive, position: LogPosition) -> Result<ItemRecord, StoryError> {
-    let Record { number, correlation, at, event, .. } = read(archive, position)?;
-    match event {
-        Event::Graph(_, GraphEvent::ItemAdmitted(item)) => {
-            Ok(ItemRecord { item: Arc::new(item), number, correlation, at })
-        }
-        Event::Graph(..) | Event::Task { .. } | Event::Node(..) | Event::Scheduler(_) => {
-            Err(StoryError::Unexpected(position))
-        }
-    }
+    item_of(read(archive, position)?).ok_or(StoryError::Unexpected(position))
+}
+
+fn item_of(record: Record) -> Option<ItemRecord> {
+    let Record { number, correlation, at, event, .. } = record;
+    let Event::Graph(_, GraphEvent::ItemAdmitted(item)) = event else { return None };
+    Some(ItemRecord { item: Arc::new(item), number, correlation, at })
+}
+
+fn is_item(event: &Event) -> bool {
+    matches!(event, Event::Graph(_, GraphEvent::ItemAdmitted(_)))
 }

@@ -115,6 +115,7 @@ pub fn parse(text: &str, file: &Path, context: &Context) -> Result<Submission, F
         }
     }
     faults.sort_by_key(|fault| fault.line);
+    say_once(&mut faults);
     let more = faults.len().saturating_sub(FAULT_LIMIT) as u64;
     faults.truncate(FAULT_LIMIT);
     Err(FileRefused { file: file.to_owned(), faults, more })
@@ -138,6 +139,21 @@ fn read_shape(
     let rejected = rejected.iter().map(|problem| admission_fault(problem, &built.submission, &built.lines));
     faults.extend(without_repeats(rejected.collect(), faults));
     Some(built.submission)
+}
+
+/// Leaves out what was said of the same line already, as a reader of nested brackets says for each of them.
+fn say_once(faults: &mut Vec<Fault>) {
+    let mut said: Vec<Fault> = Vec::new();
+    faults.retain(|fault| {
+        if said.first().is_some_and(|first| first.line != fault.line) {
+            said.clear();
+        }
+        let is_new = !said.contains(fault);
+        if is_new && said.len() < FAULT_LIMIT {
+            said.push(fault.clone());
+        }
+        is_new
+    });
 }
 
 /// Leaves out what is said of a field that something was said of already: what stands there now is not

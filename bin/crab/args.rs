@@ -29,7 +29,8 @@ Examples:
   crab status --json                     everything as JSON, with stable field names
 
 Exit codes: 0 success, 1 failure, 2 usage or a refused file, 3 the condition was not met (wait --timeout),
-4 not found, 6 unreachable, 7 rejected by admission. `crab run` exits with 125 where scheduling itself failed.";
+4 not found, 5 the key belongs to another submission, 6 unreachable, 7 rejected by admission, 75 the scheduler stays
+busy: try again later. `crab run` exits with 125 where scheduling itself failed.";
 
 /// What every command understands.
 #[derive(Debug, Clone, Args)]

@@ -5,6 +5,7 @@ use actors::wire::client::{EventFilter, Target};
 use policy::breaker::Change;
 use policy::budget::OnReached;
 use policy::event::{Event, GraphEvent, Next, NodeEvent, Record, SchedulerEvent, TaskEvent};
+use policy::id::{TaskId, TaskRange};
 
 use crate::cli::args::Events;
 use crate::cli::exit::Exit;
@@ -87,6 +88,16 @@ fn of_graph(event: &GraphEvent) -> String {
             OnReached::Cancel => format!("is cancelled: {reached}"),
         },
         GraphEvent::Resumed { .. } => "goes on".to_owned(),
+        GraphEvent::Unschedulable { tasks, reason } => format!("cannot run {}: {reason}", which(*tasks)),
+        GraphEvent::Schedulable { tasks } => format!("can run {} now", which(*tasks)),
+    }
+}
+
+/// `t12`, `t12 to t40`.
+fn which(tasks: TaskRange) -> String {
+    match tasks.count {
+        1 => tasks.first.to_string(),
+        _ => format!("{} to {}", tasks.first, TaskId(tasks.end().0.saturating_sub(1))),
     }
 }
 

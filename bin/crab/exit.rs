@@ -16,8 +16,11 @@ impl Exit {
     pub(crate) const USAGE: Self = Self(2);
     pub(crate) const CONDITION: Self = Self(3);
     pub(crate) const NOT_FOUND: Self = Self(4);
+    pub(crate) const CONFLICT: Self = Self(5);
     pub(crate) const UNREACHABLE: Self = Self(6);
     pub(crate) const REJECTED: Self = Self(7);
+    /// As of `sysexits.h`: later it may work.
+    pub(crate) const BUSY: Self = Self(75);
     pub(crate) const TIMED_OUT: Self = Self(124);
     /// Of `run`: not the tasks failed but what should have run them.
     pub(crate) const RUN_TROUBLE: Self = Self(125);
@@ -38,6 +41,8 @@ impl Exit {
             Some(ClientError::Rejected(_)) if of_run => Self::USAGE,
             Some(ClientError::Rejected(_)) => Self::REJECTED,
             Some(ClientError::NotFound(_)) if !of_run => Self::NOT_FOUND,
+            Some(ClientError::Conflict { .. }) if !of_run => Self::CONFLICT,
+            Some(ClientError::Busy { .. }) if !of_run => Self::BUSY,
             Some(ClientError::Unreachable { .. } | ClientError::NoAnswer { .. }) if !of_run => {
                 Self::UNREACHABLE
             }

@@ -91,6 +91,8 @@ pub(crate) struct Graph {
     tasks: Counts,
     /// `null` where nothing is limited.
     budget: Option<Budget>,
+    /// Of the ready ones, as things are.
+    unschedulable: u64,
 }
 
 impl From<&GraphRow> for Graph {
@@ -104,6 +106,7 @@ impl From<&GraphRow> for Graph {
             duration_s: row.ended.map(|ended| ended.since(row.submitted).as_secs_f64()),
             tasks: Counts::from(&row.tasks),
             budget: row.budget.as_deref().map(Budget::from),
+            unschedulable: row.unschedulable,
         }
     }
 }

@@ -1,7 +1,6 @@
 //! `crab run`: submits, shows how it goes, and ends as the work did.
 
 mod command;
-mod doubt;
 mod interrupt;
 mod live;
 mod plan;
@@ -11,19 +10,18 @@ mod view;
 
 use std::time::Duration;
 
-use actors::client::{Client, Seen};
-use actors::wire::client::{EventFilter, GraphRow, Target};
-use policy::id::GraphId;
+use actors::client::{Client, ClientError, Seen};
+use actors::wire::client::{EventFilter, GraphRow, Ran, Target};
 use policy::submission::Submission;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::cli::args::Run;
+use crate::cli::doubt::Doubt;
 use crate::cli::exit::Exit;
 use crate::cli::screen::Screen;
-use crate::cli::session::{Opened, Session};
+use crate::cli::session::{self, Opened, Session};
 use crate::cli::submit::BUSY_PATIENCE;
 use crate::cli::{json, text, work};
-use doubt::Doubt;
 use interrupt::{Interrupts, Told};
 use plan::Plan;
 use progress::Progress;
@@ -32,70 +30,97 @@ use view::View;
 /// Redraws of the live view: often enough to look alive, seldom enough to cost nothing.
 const REDRAW: Duration = Duration::from_millis(200);
 
-pub(crate) async fn run(session: &Session, screen: &mut Screen, args: Run) -> anyhow::Result<Exit> {
+/// How long a first answer is waited for: what is over by then takes one exchange, and what goes on is
+/// followed from then on.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+
+/// On the daemon where there is one, and else on a scheduler in this process.
+pub(crate) fn run(session: &Session, screen: &mut Screen, args: Run) -> anyhow::Result<Exit> {
     let one_command = is_one_command(&args);
     // A wrong file is refused before anything is started for it.
     let submission = work::submission(args.work)?;
+    let by_daemon = session::on_one_thread(async {
+        let interrupts = Interrupts::new()?;
+        let opened = Opened::daemon(session.connect()?);
+        match start(&opened, screen, submission.clone()).await {
+            Ok(running) => {
+                let follow = (one_command, Plan::of(&submission), interrupts);
+                follow_to_the_end(&opened, screen, running, follow).await.map(Some)
+            }
+            Err(error) if session.is_alone(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    })?;
+    match by_daemon {
+        Some(exit) => Ok(exit),
+        None => session::on_all_threads(embedded(screen, submission, one_command)),
+    }
+}
+
+async fn embedded(screen: &mut Screen, submission: Submission, one_command: bool) -> anyhow::Result<Exit> {
     // Before anything is started that an interruption must take down again.
     let interrupts = Interrupts::new()?;
-    let opened = session.open().await?;
-    let done = submit_and_follow(&opened, screen, submission, (one_command, interrupts)).await;
+    let opened = Opened::embedded().await?;
+    let done = run_on(&opened, screen, submission, (one_command, interrupts)).await;
     opened.stop().await;
     done
 }
 
+/// On a scheduler that is there already.
+async fn run_on(
+    opened: &Opened,
+    screen: &mut Screen,
+    submission: Submission,
+    (one_command, interrupts): (bool, Interrupts),
+) -> anyhow::Result<Exit> {
+    let plan = Plan::of(&submission);
+    let running = start(opened, screen, submission).await?;
+    follow_to_the_end(opened, screen, running, (one_command, plan, interrupts)).await
+}
+
 /// As [`run`], on a scheduler that is there already.
 #[cfg(test)]
-pub(crate) async fn run_on(opened: &Opened, screen: &mut Screen, args: Run) -> anyhow::Result<Exit> {
+pub(crate) async fn run_scripted(opened: &Opened, screen: &mut Screen, args: Run) -> anyhow::Result<Exit> {
     let one_command = is_one_command(&args);
     let interrupts = Interrupts::new()?;
-    submit_and_follow(opened, screen, work::submission(args.work)?, (one_command, interrupts)).await
+    run_on(opened, screen, work::submission(args.work)?, (one_command, interrupts)).await
 }
 
 fn is_one_command(args: &Run) -> bool {
     args.work.file.is_none() && args.work.task.array.is_none()
 }
 
-async fn submit_and_follow(
+async fn follow_to_the_end(
     opened: &Opened,
     screen: &mut Screen,
-    submission: Submission,
-    (one_command, interrupts): (bool, Interrupts),
+    running: Ran,
+    (one_command, plan, interrupts): (bool, Plan, Interrupts),
 ) -> anyhow::Result<Exit> {
     if one_command {
-        Box::pin(command::run(opened, screen, submission, interrupts)).await
+        Box::pin(command::run(opened, screen, running, interrupts)).await
     } else {
-        Box::pin(graph(opened, screen, submission, interrupts)).await
+        Box::pin(graph(opened, screen, (running, plan), interrupts)).await
     }
 }
 
-/// A graph that runs, and where its events begin.
-struct Running {
-    graph: GraphId,
-    first_event: u64,
-}
-
-async fn start(opened: &Opened, screen: &mut Screen, submission: Submission) -> anyhow::Result<Running> {
-    let submitted = opened.client.submit_patiently(submission, BUSY_PATIENCE).await?;
-    if submitted.repeated {
-        screen.note(format_args!("submitted before under this key: {}", submitted.graph));
+/// Submits it, and tells how far it has come meanwhile.
+async fn start(opened: &Opened, screen: &mut Screen, submission: Submission) -> Result<Ran, ClientError> {
+    let ran = opened.client.run_patiently(submission, (FIRST_WAIT, true), BUSY_PATIENCE).await?;
+    if ran.submitted.repeated {
+        screen.note(format_args!("submitted before under this key: {}", ran.submitted.graph));
     }
-    // What is new has no events before now.
-    let first_event = if submitted.repeated { 0 } else { opened.last_event };
-    Ok(Running { graph: submitted.graph, first_event })
+    Ok(ran)
 }
 
 async fn graph(
     opened: &Opened,
     screen: &mut Screen,
-    submission: Submission,
+    (running, plan): (Ran, Plan),
     mut interrupts: Interrupts,
 ) -> anyhow::Result<Exit> {
-    let plan = Plan::of(&submission);
-    let running = start(opened, screen, submission).await?;
-    let mut progress = Progress::new(running.graph, plan);
+    let mut progress = Progress::new(running.submitted.graph, plan);
     let mut view = View::new(screen, &opened.client, &progress);
-    let row = follow(opened, (screen, &mut view), (&mut progress, &running), &mut interrupts).await?;
+    let row = follow(opened, (screen, &mut view), (&mut progress, running), &mut interrupts).await?;
     view.clear();
     let Some(row) = row else { return Ok(Exit::INTERRUPTED) };
     if screen.json {
@@ -114,17 +139,18 @@ async fn graph(
 async fn follow(
     opened: &Opened,
     (screen, view): (&mut Screen, &mut View),
-    (progress, running): (&mut Progress, &Running),
+    (progress, running): (&mut Progress, Ran),
     interrupts: &mut Interrupts,
 ) -> anyhow::Result<Option<GraphRow>> {
     let client: &Client = &opened.client;
-    let mut watch = client.events(running.first_event, EventFilter::Graph(running.graph));
+    let graph = running.submitted.graph;
+    let mut watch = client.events_after(running.events, EventFilter::Graph(graph));
     let mut redraw = interval(REDRAW);
     redraw.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut doubt = Doubt::new();
     loop {
         if progress.seems_ended() {
-            let row = client.wait(running.graph, Some(Duration::ZERO)).await?;
+            let row = client.wait(graph, Some(Duration::ZERO)).await?;
             progress.correct(&row.tasks);
             if row.ended.is_some() {
                 return Ok(Some(row));
@@ -135,7 +161,7 @@ async fn follow(
             told = interrupts.next() => {
                 view.note(screen, &told.text());
                 match told {
-                    Told::Cancel => interrupts.cancel(client, Target::Graph(running.graph)),
+                    Told::Cancel => interrupts.cancel(client, Target::Graph(graph)),
                     Told::Kill => {
                         opened.kill();
                         return Ok(None);
@@ -145,9 +171,9 @@ async fn follow(
             }
             seen = watch.next() => match seen? {
                 Seen::Record(record) => view.event(screen, progress, &record)?,
-                Seen::Gap { .. } => progress.correct(&client.graph(running.graph).await?.tasks),
+                Seen::Gap { .. } => progress.correct(&client.graph(graph).await?.tasks),
             },
-            why = doubt.next(client, running.graph) => view.note(screen, &why),
+            why = doubt.next(client, Target::Graph(graph)) => view.note(screen, &why),
             _ = redraw.tick(), if view.is_live() => view.redraw(progress),
         }
     }

@@ -1,6 +1,5 @@
 //! Finds the scheduler that a command is for.
 
-use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use actors::client::transport::{BoxFuture, TransportError};
@@ -10,8 +9,9 @@ use actors::process::port::HostProgram;
 use anyhow::Context;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::cli::args::{Command, Global};
+use crate::cli::args::Global;
 use crate::cli::exit::Usage;
+use crate::cli::own_directory::OwnDirectory;
 
 /// Where the user wants to go.
 #[derive(Debug, Clone)]
@@ -34,18 +34,10 @@ impl Session {
         }
     }
 
-    /// The daemon where there is one, and else a scheduler in this process.
-    pub(crate) async fn open(&self) -> anyhow::Result<Opened> {
-        let client = self.connect()?;
-        match client.hello().await {
-            Ok(server) => Ok(Opened::daemon(client, server.durable)),
-            Err(ClientError::Unreachable { why: TransportError::NotThere { .. }, .. })
-                if self.address.is_none() =>
-            {
-                embedded().await
-            }
-            Err(error) => Err(error.into()),
-        }
+    /// Whether an error says that there is no daemon, and none was named: then the work can be done here.
+    pub(crate) fn is_alone(&self, error: &ClientError) -> bool {
+        let nobody = matches!(error, ClientError::Unreachable { why: TransportError::NotThere { .. }, .. });
+        nobody && self.address.is_none()
     }
 
     fn endpoint(&self) -> anyhow::Result<Endpoint> {
@@ -65,8 +57,6 @@ impl Session {
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) client: Client,
-    /// The number of the last event so far.
-    pub(crate) last_event: u64,
     embedded: Option<Box<dyn Embedded>>,
 }
 
@@ -80,8 +70,18 @@ pub(crate) trait Embedded: std::fmt::Debug + Send + Sync {
 
 impl Opened {
     /// A daemon's client.
-    pub(crate) fn daemon(client: Client, last_event: u64) -> Self {
-        Self { client, last_event, embedded: None }
+    pub(crate) fn daemon(client: Client) -> Self {
+        Self { client, embedded: None }
+    }
+
+    /// A scheduler and a worker of this process, which end with [`Opened::stop`].
+    pub(crate) async fn embedded() -> anyhow::Result<Self> {
+        let directory = OwnDirectory::create().context("making a directory for this run")?;
+        let program = HostProgram::new(std::env::current_exe().context("finding this program")?);
+        let run = actors::embedded::Embedded::start(directory.path(), program).await?;
+        let client = Client::in_process(run.service(), Clock::system());
+        let embedded = Box::new(Run { run, _directory: directory });
+        Ok(Self { client, embedded: Some(embedded) })
     }
 
     /// Stops what was started for this command alone.
@@ -99,22 +99,21 @@ impl Opened {
     }
 }
 
-/// One thread is enough to ask; whoever may run the work as well gets more.
-pub(crate) fn runtime(command: &Command) -> std::io::Result<Runtime> {
-    match command {
-        Command::Run(_) => Builder::new_multi_thread().enable_all().build(),
-        _ => Builder::new_current_thread().enable_all().build(),
-    }
+/// Runs to its end what only asks: one thread is enough for that.
+pub(crate) fn on_one_thread<R>(work: impl Future<Output = anyhow::Result<R>>) -> anyhow::Result<R> {
+    finish(Builder::new_current_thread().enable_all().build()?, work)
 }
 
-/// Starts a scheduler and a worker in this process.
-async fn embedded() -> anyhow::Result<Opened> {
-    let directory = OwnDirectory::create().context("making a directory for this run")?;
-    let program = HostProgram::new(std::env::current_exe().context("finding this program")?);
-    let run = actors::embedded::Embedded::start(directory.path(), program).await?;
-    let client = Client::in_process(run.service(), Clock::system());
-    let embedded = Box::new(Run { run, _directory: directory });
-    Ok(Opened { client, last_event: 0, embedded: Some(embedded) })
+/// Runs to its end what schedules and runs tasks itself.
+pub(crate) fn on_all_threads<R>(work: impl Future<Output = anyhow::Result<R>>) -> anyhow::Result<R> {
+    finish(Builder::new_multi_thread().enable_all().build()?, work)
+}
+
+fn finish<R>(runtime: Runtime, work: impl Future<Output = anyhow::Result<R>>) -> anyhow::Result<R> {
+    let done = runtime.block_on(work);
+    // A read that blocks, such as the resolver's, must not hold up the end.
+    runtime.shutdown_background();
+    done
 }
 
 /// Both sides, and the directory that is theirs alone.
@@ -133,29 +132,5 @@ impl Embedded for Run {
 
     fn kill(&self) {
         self.run.kill();
-    }
-}
-
-/// A directory of this user's alone, removed when dropped. In the directory for temporary files, whose
-/// path is short enough for a socket in it.
-#[derive(Debug)]
-struct OwnDirectory(PathBuf);
-
-impl OwnDirectory {
-    fn create() -> std::io::Result<Self> {
-        let started = Clock::system().wall().0;
-        let path = std::env::temp_dir().join(format!("crab-{}-{started}", std::process::id()));
-        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Self(path))
-    }
-
-    fn path(&self) -> &std::path::Path {
-        &self.0
-    }
-}
-
-impl Drop for OwnDirectory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -7,7 +7,9 @@ use actors::client::Client;
 use actors::client::service::Service;
 use actors::client::transport::BoxFuture;
 use actors::clock::Clock;
-use actors::wire::client::{EventsPage, Found, GraphRow, Request, Response, Submitted, Target, TaskCounts};
+use actors::wire::client::{
+    EventsPage, Found, GraphRow, Ran, Request, Response, Submitted, Target, TaskCounts,
+};
 use actors::wire::fleet::{OutputPart, OutputPiece, Stream};
 use clap::{CommandFactory, Parser};
 use policy::event::{ArraySpec, Event, Next, Record, TaskEvent};
@@ -17,7 +19,7 @@ use policy::time::Timestamp;
 
 use crate::cli::args::{Cli, Command};
 use crate::cli::exit::Exit;
-use crate::cli::run::run_on;
+use crate::cli::run::run_scripted;
 use crate::cli::screen::Screen;
 use crate::cli::session::Opened;
 use crate::cli::{target, wait, work};
@@ -134,9 +136,16 @@ struct Script {
 impl Script {
     fn answer(&self, request: &Request) -> Response {
         match request {
-            Request::Submit(submission) => {
+            Request::Run { submission, .. } => {
                 let tasks = submission.items.iter().map(policy::event::Item::tasks).sum();
-                Response::Submitted(Submitted { graph: GraphId(1), tasks, repeated: false })
+                let submitted = Submitted { graph: GraphId(1), tasks, repeated: false };
+                let Response::Graph(row) =
+                    self.answer(&Request::Graph { graph: GraphId(1), wait: Duration::ZERO })
+                else {
+                    unreachable!()
+                };
+                let (events, output) = (EventsPage::default(), None);
+                Response::Ran(Box::new(Ran { submitted, row, events, output }))
             }
             Request::Events { after, .. } => {
                 let numbered = (1..).zip(&self.events).skip(usize::try_from(*after).unwrap());
@@ -159,6 +168,7 @@ impl Script {
                 ended: (graph.0 == 1).then_some(Timestamp(2_000_000)),
                 tasks: self.counts,
                 budget: None,
+                unschedulable: 0,
             }),
             Request::Output { task, .. } => {
                 let part = |stream, bytes: &[u8]| OutputPart {
@@ -192,7 +202,7 @@ impl Service for Script {
 
 fn scripted(events: Vec<Event>, counts: TaskCounts) -> Opened {
     let script = Script { events, counts, asked: Mutex::default() };
-    Opened::daemon(Client::in_process(Arc::new(script), Clock::system()), 0)
+    Opened::daemon(Client::in_process(Arc::new(script), Clock::system()))
 }
 
 fn task(task: u64, event: TaskEvent) -> Event {
@@ -229,7 +239,7 @@ fn attempt(id: u64, outcome: &AttemptOutcome) -> [Event; 3] {
 async fn run(opened: &Opened, line: &[&str]) -> (Exit, String, String) {
     let Ok(Command::Run(args)) = parse(line) else { panic!("{line:?}") };
     let (mut screen, [out, err]) = Screen::remembering(false);
-    let exit = run_on(opened, &mut screen, args).await.unwrap();
+    let exit = run_scripted(opened, &mut screen, args).await.unwrap();
     let text = |memory: &Mutex<Vec<u8>>| String::from_utf8(memory.lock().unwrap().clone()).unwrap();
     (exit, text(&out), text(&err))
 }

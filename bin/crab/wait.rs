@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use actors::client::Client;
+use actors::client::{Client, ClientError};
 use actors::wire::client::{GraphRow, StateName, Target, TaskRow};
 use policy::id::{GraphId, TaskId};
 use tokio::time::Instant;
 
 use crate::cli::args::Wait;
+use crate::cli::doubt::Doubt;
 use crate::cli::exit::Exit;
 use crate::cli::screen::{Color, Screen};
 use crate::cli::{json, target, text};
@@ -33,11 +34,33 @@ pub(crate) async fn graph(
     graph: GraphId,
     limit: Option<Duration>,
 ) -> anyhow::Result<Exit> {
-    let row = client.wait(graph, limit).await?;
+    let row = doubting(client, screen, Target::Graph(graph), client.wait(graph, limit)).await?;
+    tell(screen, &row)
+}
+
+/// Waits, and says meanwhile why nothing happens where nothing does.
+async fn doubting<R>(
+    client: &Client,
+    screen: &mut Screen,
+    target: Target,
+    end: impl Future<Output = Result<R, ClientError>>,
+) -> Result<R, ClientError> {
+    let (mut end, mut doubt) = (Box::pin(end), Doubt::new());
+    loop {
+        tokio::select! {
+            biased;
+            ended = &mut end => return ended,
+            why = doubt.next(client, target) => screen.note(format_args!("crab: {why}")),
+        }
+    }
+}
+
+/// Says how a graph is.
+pub(crate) fn tell(screen: &mut Screen, row: &GraphRow) -> anyhow::Result<Exit> {
     if screen.json {
-        screen.object(&json::Graph::from(&row))?;
+        screen.object(&json::Graph::from(row))?;
     } else if !screen.quiet {
-        screen.line(graph_line(screen, &row))?;
+        screen.line(graph_line(screen, row))?;
     }
     Ok(match row.ended {
         None => Exit::CONDITION,
@@ -52,7 +75,7 @@ async fn task(
     task: TaskId,
     limit: Option<Duration>,
 ) -> anyhow::Result<Exit> {
-    let row = client.wait_task(task, limit).await?.row;
+    let row = doubting(client, screen, Target::Task(task), client.wait_task(task, limit)).await?.row;
     if screen.json {
         screen.object(&json::Task::from(&row))?;
     } else if !screen.quiet {
@@ -76,7 +99,11 @@ pub(crate) fn graph_line(screen: &Screen, row: &GraphRow) -> String {
     let name = text::harmless(&row.name);
     let Some(ended) = row.ended else {
         let (done, all) = (tasks.ended(), tasks.total());
-        return format!("{} {name}: {done} of {all} tasks have ended", row.graph);
+        let nowhere = match row.unschedulable {
+            0 => String::new(),
+            some => format!(", {some} can be run by no node there is"),
+        };
+        return format!("{} {name}: {done} of {all} tasks have ended{nowhere}", row.graph);
     };
     let took = text::length(ended.since(row.submitted));
     if tasks.succeeded == tasks.total() {

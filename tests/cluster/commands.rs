@@ -15,7 +15,7 @@ fn fields(object: &Value, wanted: &[&str]) {
     assert_eq!(object["v"], 1);
 }
 
-const GRAPH: &[&str] = &["v", "graph", "name", "submitted", "ended", "duration_s", "tasks"];
+const GRAPH: &[&str] = &["v", "graph", "name", "submitted", "ended", "duration_s", "tasks", "unschedulable"];
 const TASK: &[&str] =
     &["v", "task", "graph", "name", "state", "priority", "tenant", "attempts", "node", "since", "outcome"];
 const NODE: &[&str] = &[

@@ -173,7 +173,7 @@ fn the_same_key_is_the_same_submission_also_after_a_restart() {
     let second = submit(&["--", "true"]).expect(0).json().remove(0);
     assert_eq!((&first["graph"], &first["repeated"]), (&second["graph"], &false.into()));
     assert_eq!(second["repeated"], true);
-    submit(&["--", "false"]).expect(1).says(&["the key was used for another submission, g1"]);
+    submit(&["--", "false"]).expect(5).says(&["the key was used for another submission, g1"]);
     daemon.kill();
     let _daemon = place.single("1");
     assert_eq!(submit(&["--", "true"]).expect(0).json()[0]["graph"], first["graph"]);

@@ -160,3 +160,36 @@ fn a_task_that_is_larger_than_every_node_does_not_wait_in_silence() {
     let status = place.run(&["status", "--json"]).expect(0).json();
     assert_eq!(status[0]["warnings"], serde_json::json!([]));
 }
+
+#[test]
+fn what_no_node_can_run_is_told_once_and_runs_when_a_node_comes_that_can() {
+    let place = Place::new();
+    let daemon = place.single("2");
+    place.run(&["submit", "--cpus", "64", "--array", "1-3", "--", "true"]).expect(0);
+    let told = || -> Vec<serde_json::Value> {
+        let events = place.run(&["events", "--json", "g1"]).expect(0).json();
+        events.into_iter().filter(|event| event["event"] == "task.unschedulable").collect()
+    };
+    until_true("it is told", SOON, || !told().is_empty());
+    assert!(told()[0]["reason"].as_str().is_some_and(|why| why.contains("too small")), "{:?}", told());
+    assert_eq!((&told()[0]["task"], &told()[0]["tasks"]), (&"t1".into(), &3.into()));
+    let shown = place.show("t2");
+    assert!(
+        shown["events"]
+            .as_array()
+            .is_some_and(|events| events.iter().any(|one| one["event"] == "task.unschedulable"))
+    );
+    let waited = place.run(&["wait", "--timeout", "10ms", "--json", "g1"]).expect(3).json();
+    assert_eq!(waited[0]["unschedulable"], 3);
+    let waits = Running::start(&mut place.crab(&["wait", "t3"]));
+    until_true("waiting says why", SOON, || {
+        waits.err().contains("t3 true[3] waits: no node is large enough")
+    });
+    assert!(daemon.stop().success());
+
+    let daemon = place.single("64");
+    waits.end().expect(0);
+    place.run(&["wait", "g1"]).expect(0);
+    assert_eq!(told().len(), 1, "once, also after a restart");
+    assert!(daemon.stop().success());
+}

@@ -59,6 +59,16 @@ fn spec(rng: &mut Rng, name: String) -> TaskSpec {
     }
 }
 
+/// Milliseconds after which somebody notices that a task waits in vain, and cancels it.
+const NOTICED: std::ops::Range<u64> = 5_000..40_000;
+
+/// A task that no node can ever run.
+fn too_large(rng: &mut Rng, number: u64) -> Item {
+    let mut spec = spec(rng, format!("g{number}-large"));
+    spec.resources.cpu_millis = 64_000;
+    Item::new(Arc::new(spec))
+}
+
 /// A graph of a few tasks and arrays.
 fn submission(rng: &mut Rng, number: u64) -> Submission {
     let count = rng.usize(1..9);
@@ -73,7 +83,10 @@ fn submission(rng: &mut Rng, number: u64) -> Submission {
         let spec = Arc::new(spec(rng, format!("g{number}-{place}")));
         Item { dependencies, array, ..Item::new(spec) }
     });
-    let items = items.collect();
+    let mut items: Vec<Item> = items.collect();
+    if rng.u32(..5) == 0 {
+        items.push(too_large(rng, number));
+    }
     Submission::new(SubmissionKey(u128::from(rng.u64(..))), format!("graph {number}"), items)
 }
 
@@ -84,6 +97,10 @@ pub(super) async fn client(world: World, mut rng: Rng, number: u64, at: u64) {
     let digest = [u8::try_from(number % 251).expect("below 251"); 16];
     let asked = Asked::Submit { key: submission.key, digest };
     let graph = submit(&world, &mut rng, &submission, digest).await;
+    if submission.items.last().is_some_and(|item| item.spec.resources.cpu_millis > CPU_MILLIS) {
+        // Another try of all would have it wait again.
+        return give_up_on_the_last(&world, &mut rng, TaskId(graph.0 + submission.tasks() - 1)).await;
+    }
     let tasks: u64 = submission.tasks();
     let again = rng.u32(..4) == 0;
     let cancels = rng.u32(..5) == 0;
@@ -136,7 +153,7 @@ pub(super) async fn flood(world: World, mut rng: Rng) {
     submit(&world, &mut rng, &crowd, [255; 16]).await;
 }
 
-/// Insists until it is known to be safe.
+/// Submits it, again and again where it does not know.
 async fn submit(world: &World, rng: &mut Rng, submission: &Submission, digest: [u8; 16]) -> GraphId {
     let asked = Asked::Submit { key: submission.key, digest };
     loop {
@@ -146,6 +163,16 @@ async fn submit(world: &World, rng: &mut Rng, submission: &Submission, digest: [
             Answer::Submitted { graph, .. } => return graph,
             _ => tokio::time::sleep(Duration::from_millis(rng.u64(50..3000))).await,
         }
+    }
+}
+
+/// Notices after a while that a task waits in vain, and insists that it is cancelled.
+async fn give_up_on_the_last(world: &World, rng: &mut Rng, task: TaskId) {
+    tokio::time::sleep(Duration::from_millis(rng.u64(NOTICED))).await;
+    let target = Target::Task(task);
+    let ask = |reply| SchedulerMessage::Cancel { target, reply };
+    while !matches!(insist(world, Asked::Cancel(target), ask).await, Answer::Done { .. }) {
+        tokio::time::sleep(Duration::from_millis(rng.u64(50..3000))).await;
     }
 }
 

@@ -11,6 +11,7 @@ mod mutants;
 mod order;
 mod table;
 mod truth;
+mod unschedulable;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -127,6 +128,7 @@ impl History {
         if self.has_ended {
             table::check(self, &index, &mut findings);
         }
+        unschedulable::check(self, &index, &mut findings);
         findings.0
     }
 }

@@ -8,7 +8,7 @@ use strum::IntoStaticStr;
 
 use crate::breaker;
 use crate::budget::{Budget, OnReached, Reached};
-use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, Token};
+use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, TaskRange, Token};
 use crate::pressure::ModeChange;
 use crate::resources::Resources;
 use crate::task::{AttemptOutcome, TaskOutcome, TaskReport, TaskSpec, Usage};
@@ -74,6 +74,18 @@ pub enum GraphEvent {
     Resumed {
         /// All of it.
         budget: Budget,
+    },
+    /// Some of its tasks are ready, and no node of those there are can ever run them. Told once for each reason.
+    Unschedulable {
+        /// Which.
+        tasks: TaskRange,
+        /// Why not.
+        reason: Arc<str>,
+    },
+    /// A node is there now that can run what was unschedulable.
+    Schedulable {
+        /// Which, as they were told before.
+        tasks: TaskRange,
     },
 }
 

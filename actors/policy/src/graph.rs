@@ -15,6 +15,7 @@ mod pages;
 mod replay;
 mod retention;
 mod state;
+mod stranded;
 mod table;
 mod tasks;
 mod totals;
@@ -34,6 +35,7 @@ pub use crate::graph::effects::{Closed, ClosedBy, Effects, Mark, Ready};
 pub use crate::graph::replay::{BackingOff, LiveGrant, Recovered, Replay};
 pub use crate::graph::retention::Retention;
 pub use crate::graph::state::{Counts, TaskState};
+pub use crate::graph::stranded::{Changes, Stranded, Stuck, Told};
 pub use crate::graph::tasks::{Cancelled, RetryRefused};
 pub use crate::graph::views::{EntryView, GraphView, TaskPage};
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use policy::admission::Rejection;
+use policy::id::GraphId;
 
 use super::transport::TransportError;
 use crate::wire::client::Target;
@@ -46,6 +47,12 @@ pub enum ClientError {
     /// It cannot be done.
     #[error("{0}")]
     Refused(Box<str>),
+    /// The key belongs to another submission; nothing happened.
+    #[error("the key was used for another submission, {graph}: choose another key")]
+    Conflict {
+        /// That one.
+        graph: GraphId,
+    },
     /// There is no output to read.
     #[error(transparent)]
     NoOutput(OutputRefusal),

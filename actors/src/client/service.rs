@@ -40,7 +40,13 @@ impl FrameService {
 
     /// Answers a frame. `peer` is the connection it came on, by any number that is not used twice.
     pub async fn answer(&self, peer: u64, frame: &[u8]) -> Vec<u8> {
-        match self.request(peer, frame) {
+        let request = match self.request(peer, frame) {
+            Ok(Taken::Large(bytes)) => decode_aside(bytes).await.map(Some),
+            Ok(Taken::Whole(request)) => Ok(Some(*request)),
+            Ok(Taken::Part) => Ok(None),
+            Err(refusal) => Err(refusal),
+        };
+        match request {
             Ok(Some(request)) => {
                 let response = codec::encode(&self.service.handle(request).await);
                 if response.len() < FRAME_LIMIT_BYTES {
@@ -59,19 +65,48 @@ impl FrameService {
         self.assembler().forget(peer);
     }
 
-    fn request(&self, peer: u64, frame: &[u8]) -> Result<Option<Request>, ChunkRefusal> {
-        let decoded = match Frame::read(frame)? {
-            Frame::Whole(bytes) => codec::decode(bytes, FRAME_LIMIT_BYTES),
-            Frame::Part(part) => match self.assembler().take(peer, part, self.clock.now())? {
-                Some(bytes) => codec::decode(&bytes, MESSAGE_LIMIT_BYTES),
-                None => return Ok(None),
+    fn request(&self, peer: u64, frame: &[u8]) -> Result<Taken, ChunkRefusal> {
+        match Frame::read(frame)? {
+            Frame::Whole(bytes) => match codec::decode(bytes, FRAME_LIMIT_BYTES) {
+                Ok(request) => Ok(Taken::Whole(Box::new(request))),
+                Err(_) => Err(ChunkRefusal::Malformed),
             },
-        };
-        decoded.map(Some).map_err(|_| ChunkRefusal::Malformed)
+            Frame::Part(part) => {
+                let whole = self.assembler().take(peer, part, self.clock.now())?;
+                Ok(whole.map_or(Taken::Part, Taken::Large))
+            }
+        }
     }
 
     fn assembler(&self) -> MutexGuard<'_, Assembler> {
         self.assembler.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a frame has brought.
+enum Taken {
+    /// A request.
+    Whole(Box<Request>),
+    /// The last part of a large one.
+    Large(Vec<u8>),
+    /// A part, not the last.
+    Part,
+}
+
+/// Decodes what came in parts on a thread of its own, which takes its place in the allocator with it when it
+/// ends: so the pages of a large request are free for the system as soon as the request is gone.
+async fn decode_aside(bytes: Vec<u8>) -> Result<Request, ChunkRefusal> {
+    let (done, is_done) = tokio::sync::oneshot::channel();
+    let decode = move || {
+        let decoded = codec::decode(&bytes, MESSAGE_LIMIT_BYTES);
+        drop(bytes);
+        let _ = done.send(decoded.map_err(|_| ChunkRefusal::Malformed));
+    };
+    let thread = std::thread::Builder::new().name("decode".to_owned()).spawn(decode);
+    match (thread, is_done.await) {
+        (Ok(_), Ok(decoded)) => decoded,
+        // No thread to be had, as where memory is short: not now.
+        (Err(_), _) | (_, Err(_)) => Err(ChunkRefusal::Full { limit: MESSAGE_LIMIT_BYTES as u64 }),
     }
 }
 

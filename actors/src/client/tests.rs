@@ -114,6 +114,7 @@ fn graph_row(graph: u64, ended: bool) -> GraphRow {
         ended: ended.then_some(Timestamp(2)),
         tasks: TaskCounts::default(),
         budget: None,
+        unschedulable: 0,
     }
 }
 

@@ -6,7 +6,7 @@ use policy::event::Record;
 
 use super::wait::Patience;
 use super::{Client, ClientError};
-use crate::wire::client::{EventFilter, WAIT_LIMIT};
+use crate::wire::client::{EventFilter, EventsPage, WAIT_LIMIT};
 
 /// Events as they happen. Ask with [`Watch::next`]; keep [`Watch::position`] to go on later from there.
 #[derive(Debug)]
@@ -37,6 +37,13 @@ impl Watch {
     pub(super) fn new(client: Client, after: u64, filter: EventFilter) -> Self {
         let (waiting, patience) = (VecDeque::new(), Patience::default());
         Self { client, filter, position: after, fetched: after, waiting, patience }
+    }
+
+    /// Goes on after a page that is there already, which is handed out first.
+    pub(super) fn resumed(client: Client, page: EventsPage, filter: EventFilter) -> Self {
+        let mut watch = Self::new(client, 0, filter);
+        watch.accept(page);
+        watch
     }
 
     /// The number of the last event that was handed out: a new watch after it goes on with the next.
@@ -84,20 +91,24 @@ impl Watch {
         Some(seen)
     }
 
+    fn accept(&mut self, page: EventsPage) {
+        if page.lost_before > self.fetched + 1 {
+            self.waiting.push_back(Seen::Gap { resumes_at: page.lost_before });
+        }
+        // What is known already is left out, should an answer begin too early.
+        let known = self.fetched;
+        let records = page.records.into_iter().filter(|record| record.number > known);
+        self.waiting.extend(records.map(Seen::Record));
+        self.fetched = self.fetched.max(page.next_after);
+    }
+
     /// Asks for more once, and again for as long as nobody answers.
     async fn fetch(&mut self, wait: std::time::Duration) -> Result<(), ClientError> {
         loop {
             match self.client.events_page(self.fetched, self.filter, wait).await {
                 Ok(page) => {
                     self.patience.renew();
-                    if page.lost_before > self.fetched + 1 {
-                        self.waiting.push_back(Seen::Gap { resumes_at: page.lost_before });
-                    }
-                    // What is known already is left out, should an answer begin too early.
-                    let known = self.fetched;
-                    let records = page.records.into_iter().filter(|record| record.number > known);
-                    self.waiting.extend(records.map(Seen::Record));
-                    self.fetched = self.fetched.max(page.next_after);
+                    self.accept(page);
                     return Ok(());
                 }
                 Err(error) => self.patience.endure(&self.client, error).await?,

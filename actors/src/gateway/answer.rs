@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use policy::admission;
 use policy::budget::Raise;
-use policy::event::{Event, Record, TaskEvent};
+use policy::event::{Event, GraphEvent, Record, TaskEvent};
 use policy::id::{AttemptNumber, GraphId, NodeId, TaskId, Token};
 use policy::submission::Submission;
 use supervision::Reply;
 
 use crate::gateway::rows;
 use crate::log::{Log, ReadError};
+use crate::memory;
 use crate::node::NodeMessage;
 use crate::scheduler::{RawRow, SchedulerMessage};
 use crate::side::Side;
@@ -38,7 +39,7 @@ pub(super) struct Answerer {
 }
 
 impl Answerer {
-    #[expect(clippy::cognitive_complexity, reason = "one line for each request there is")]
+    #[expect(clippy::cognitive_complexity, reason = "one arm for each request")]
     pub(super) async fn answer(self: &Arc<Self>, request: Request) -> Response {
         match request {
             Request::Hello => Response::Hello(self.server()),
@@ -59,6 +60,7 @@ impl Answerer {
             Request::Output { task, attempt, read } => self.output(task, attempt, read).await,
             Request::Nodes => Response::Nodes(self.nodes().await),
             Request::Explain(task) => self.explain(task).await,
+            Request::Run { submission, wait, report } => self.run(submission, wait, report).await,
         }
     }
 
@@ -70,15 +72,21 @@ impl Answerer {
 
 /// Submitting, and what the scheduler answers by itself.
 impl Answerer {
-    async fn submit(&self, submission: Box<Submission>) -> Response {
+    pub(super) async fn submit(&self, submission: Box<Submission>) -> Response {
         let limits = self.side.limits();
+        let is_large = submission.items.len() >= memory::LARGE_ITEMS;
         let check = move || {
             admission::check_within(&submission, &limits.admission)?;
             Ok((digest(&submission), submission))
         };
         match off_loop(check).await {
             Some(Ok((digest, submission))) => {
-                self.schedule(|reply| SchedulerMessage::Admit { submission, digest, reply }).await
+                let answer =
+                    self.schedule(|reply| SchedulerMessage::Admit { submission, digest, reply }).await;
+                if is_large {
+                    off_loop(memory::give_back).await;
+                }
+                answer
             }
             Some(Err(rejection)) => Response::Rejected(rejection),
             None => not_now("the request was dropped"),
@@ -115,7 +123,7 @@ impl Answerer {
         answer.map_err(|why| not_now(&format!("the scheduler does not answer: {why}")))
     }
 
-    async fn graph(&self, graph: GraphId, wait: Duration) -> Response {
+    pub(super) async fn graph(&self, graph: GraphId, wait: Duration) -> Response {
         let ended = self.side.scheduler.ask(wait, |reply| SchedulerMessage::AwaitGraph { graph, reply });
         if !wait.is_zero()
             && let Ok(answer) = ended.await
@@ -198,7 +206,12 @@ impl Answerer {
         }
     }
 
-    async fn output(&self, task: TaskId, attempt: Option<AttemptNumber>, read: OutputRead) -> Response {
+    pub(super) async fn output(
+        &self,
+        task: TaskId,
+        attempt: Option<AttemptNumber>,
+        read: OutputRead,
+    ) -> Response {
         let raw = match self.ask(|reply| SchedulerMessage::Row { task, reply }).await {
             Ok(Some(raw)) => raw,
             Ok(None) => return Response::NotFound(Target::Task(task)),
@@ -306,7 +319,7 @@ impl Answerer {
 
 /// Which records a follower wants.
 #[derive(Debug, Clone)]
-enum Wanted {
+pub(super) enum Wanted {
     All,
     /// Of tasks with these ids, and of the graph that begins with the first.
     Tasks(Range<u64>),
@@ -317,6 +330,10 @@ impl Wanted {
         match (self, &record.event) {
             (Self::All, _) => true,
             (Self::Tasks(ids), Event::Task { task, .. }) => ids.contains(&task.0),
+            (
+                Self::Tasks(ids),
+                Event::Graph(_, GraphEvent::Unschedulable { tasks, .. } | GraphEvent::Schedulable { tasks }),
+            ) => tasks.first.0 < ids.end && ids.start < tasks.end().0,
             (Self::Tasks(ids), Event::Graph(graph, _)) => ids.start == graph.0,
             (Self::Tasks(_), Event::Node(..) | Event::Scheduler(_)) => false,
         }
@@ -324,7 +341,7 @@ impl Wanted {
 }
 
 /// The next page of records after a number, of those that are wanted.
-fn page(log: &Log, after: u64, wanted: &Wanted, limit: usize) -> Result<EventsPage, ReadError> {
+pub(super) fn page(log: &Log, after: u64, wanted: &Wanted, limit: usize) -> Result<EventsPage, ReadError> {
     let (mut records, mut next_after, mut scanned, mut bytes) = (Vec::new(), after, 0, 0);
     let mut lost_before = 0;
     while records.len() < limit && scanned < EVENTS_SCAN_LIMIT && bytes < EVENTS_BYTES_LIMIT {
@@ -346,9 +363,9 @@ fn page(log: &Log, after: u64, wanted: &Wanted, limit: usize) -> Result<EventsPa
 }
 
 fn digest(submission: &Submission) -> [u8; 16] {
-    let mut digest = [0; 16];
-    let hash = blake3::hash(&codec::encode(&(&submission.name, &submission.items)));
-    digest.copy_from_slice(&hash.as_bytes()[..16]);
+    let (mut digest, mut hasher) = ([0; 16], blake3::Hasher::new());
+    codec::encode_to(&(&submission.name, &submission.items), &mut hasher);
+    digest.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
     digest
 }
 
@@ -357,6 +374,6 @@ fn not_now(reason: &str) -> Response {
 }
 
 /// Runs what reads the disk or computes for long where it holds up nobody; `None` where it panicked.
-async fn off_loop<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Option<R> {
+pub(super) async fn off_loop<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Option<R> {
     tokio::task::spawn_blocking(work).await.ok()
 }

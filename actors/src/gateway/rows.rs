@@ -92,6 +92,11 @@ impl Told {
             }
         }
         told.records = records;
+        if let Some(position) = raw.unschedulable {
+            let source = |source| StoryError::Unreadable { position, source };
+            told.records.push((position, side.archive.read(position).map_err(source)?));
+            told.records.sort_by_key(|(_, record)| record.number);
+        }
         Ok(told)
     }
 

@@ -33,6 +33,12 @@ impl Batch {
         self.entries.push(Entry { end: self.bytes.len(), cause, correlation });
     }
 
+    /// Bytes of the events.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// How many events.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -78,6 +78,40 @@ impl Log {
         shared.segment_at(position)?.record_at(shared, position)
     }
 
+    /// The durable record at `position` and those behind it in its segment, as far as `max_bytes` go and
+    /// `wanted` takes them; empty where there is none of them. Read at once, for who will ask for them soon.
+    ///
+    /// # Errors
+    /// No record begins there, it was removed, or it cannot be read.
+    pub fn records_behind(
+        &self,
+        position: LogPosition,
+        max_bytes: usize,
+        wanted: impl Fn(&Record) -> bool,
+    ) -> Result<Vec<(LogPosition, Record)>, ReadError> {
+        let shared = self.shared();
+        let mut records = Vec::new();
+        if position >= shared.durable_end() {
+            return Ok(records);
+        }
+        let segment = shared.segment_at(position)?;
+        let mut frames = segment.frames(position).with_stride(max_bytes);
+        while let Some(frame) = frames.next().map_err(|fault| segment.read_error(shared, fault))? {
+            if frame.end() > position + max_bytes as u64 {
+                break;
+            }
+            if frame.kind == Kind::Group {
+                continue;
+            }
+            let record = frame_record(&frame)?;
+            if !wanted(&record) {
+                break;
+            }
+            records.push((frame.position, record));
+        }
+        Ok(records)
+    }
+
     /// Durable records with their positions, from the one with `number` on: at most `max_records` of them,
     /// and no more once they take `max_bytes` on the disk, but at least one where there is one.
     ///

@@ -143,6 +143,10 @@ impl Dispatch {
         }
     }
 
+    pub(super) fn has_queued(&self) -> bool {
+        !self.queued.is_empty()
+    }
+
     pub(super) fn queued_by_priority(&self) -> [u64; 4] {
         self.queued_of
     }

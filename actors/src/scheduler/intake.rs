@@ -48,8 +48,7 @@ impl SchedulerActor {
 
     fn admit_again(&self, graph: GraphId, same: bool, reply: Reply<Response>) {
         if !same {
-            let text = format!("the key was used for another submission, {graph}: choose another key");
-            return reply.send(Response::Refused(text.into()));
+            return reply.send(Response::Conflict { graph });
         }
         let tasks = self.graphs.view(graph).map_or(0, |view| u64::from(view.tasks));
         self.when_written(reply, Response::Submitted(Submitted { graph, tasks, repeated: true }));
@@ -84,14 +83,19 @@ impl SchedulerActor {
         Ok(shapes)
     }
 
-    /// Writes the graph as one batch.
+    /// Writes the graph, a large one in pieces, so that it is not in memory once more as a whole. One that is
+    /// not whole after a crash was never acknowledged and is passed over by the replay.
     fn write(&self, graph: GraphId, head: &GraphHead, items: &[Item]) -> Vec<Appended> {
-        let mut batch = Batch::new();
+        let (mut batch, mut appended) = (Batch::new(), Vec::with_capacity(items.len() + 1));
         batch.push(&Event::Graph(graph, GraphEvent::Admitted(head.clone())), 0, 0);
         for item in items {
+            if batch.size() > PIECE_BYTES {
+                appended.extend(self.side.log.append_batch(&std::mem::take(&mut batch)));
+            }
             batch.push(&Event::Graph(graph, GraphEvent::ItemAdmitted(item.clone())), 0, graph.0);
         }
-        self.side.log.append_batch(&batch)
+        appended.extend(self.side.log.append_batch(&batch));
+        appended
     }
 
     pub(super) fn cancel(&mut self, target: Target, reply: Reply<Response>) {
@@ -180,6 +184,9 @@ impl SchedulerActor {
         self.side.log.when_durable(self.side.log.last(), move || reply.send(answer));
     }
 }
+
+/// Bytes of a graph that are written at once: thousands of small tasks.
+const PIECE_BYTES: usize = 1024 * 1024;
 
 /// Tasks looked at in one go.
 const PAGE: usize = 1000;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use policy::event::{Event, GraphEvent};
 use policy::graph::{EntryView, GraphView, TaskState};
-use policy::id::{GraphId, NodeId, TaskId};
+use policy::id::{GraphId, NodeId, TaskId, TaskRange};
 use policy::node::Room;
 use supervision::{Address, Reply};
 
@@ -114,11 +114,13 @@ impl SchedulerActor {
         let no_node = || demand.and_then(|demand| self.dispatch.no_node(demand));
         let hindrance = self.held_back(entry.graph, entry.shape).filter(|_| is_ready).or_else(no_node);
         let waits_for = hindrance.map(|hindrance| hindrance.to_string().into());
-        Some(RawRow { dependencies, waits_for, ..Self::raw(&entry) })
+        let unschedulable = self.survey.told.of(task).filter(|_| is_ready).map(|told| told.position);
+        Some(RawRow { dependencies, waits_for, unschedulable, ..Self::raw(&entry) })
     }
 
     fn raw(entry: &EntryView) -> RawRow {
-        RawRow { seat: Seat::from(entry), state: entry.state, dependencies: Vec::new(), waits_for: None }
+        let (seat, state) = (Seat::from(entry), entry.state);
+        RawRow { seat, state, dependencies: Vec::new(), waits_for: None, unschedulable: None }
     }
 
     pub(super) fn known(&self) -> Known {
@@ -140,6 +142,7 @@ impl SchedulerActor {
     }
 
     fn graph_row(&mut self, view: &GraphView) -> GraphRow {
+        let all = TaskRange { first: view.graph.first_task(), count: view.tasks };
         GraphRow {
             graph: view.graph,
             name: self.name(view),
@@ -147,6 +150,7 @@ impl SchedulerActor {
             ended: view.finished_at,
             tasks: counts(&view.counts),
             budget: self.budget_row(view.graph),
+            unschedulable: self.survey.told.count(all).min(view.counts.of(TaskState::Ready)),
         }
     }
 

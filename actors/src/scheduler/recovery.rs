@@ -22,6 +22,7 @@ use supervision::{ActorError, Me};
 use crate::node::{NodeMessage, Restored};
 use crate::scheduler::dispatch::Dispatch;
 use crate::scheduler::guard::Guard;
+use crate::scheduler::survey::Survey;
 use crate::scheduler::{Placed, SchedulerActor, SchedulerMessage};
 use crate::side::Side;
 use crate::task::Purpose;
@@ -35,7 +36,7 @@ impl SchedulerActor {
         side.nodes.forget_all();
         let version = env!("CARGO_PKG_VERSION").into();
         side.log.append(&Event::Scheduler(SchedulerEvent::Started { epoch: epoch.0, version }), 0, 0);
-        let Recovered { graphs, shapes, ready, live, backing_off, closed, unknown } = recovered;
+        let Recovered { graphs, shapes, ready, live, backing_off, closed, stranded, unknown } = recovered;
         tracing::info!(
             epoch = epoch.0,
             graphs = graphs.len(),
@@ -50,6 +51,7 @@ impl SchedulerActor {
             dispatch: Dispatch::default(),
             guard: Guard::new(&side.limits(), ledger),
             history: History::default(),
+            survey: Survey::after(stranded),
             next_arrival: Arrival(1),
             placed: FxHashMap::default(),
             backing_off: BinaryHeap::new(),

@@ -243,6 +243,13 @@ fn syntax_errors_are_listed_by_line() {
 }
 
 #[test]
+fn what_is_wrong_many_times_on_one_line_is_said_once() {
+    let refused = faults(&format!("[task.a]\ncommand = {}\n", "[".repeat(2000)));
+    assert!(refused.lines().count() < 5, "{refused}");
+    assert!(refused.starts_with("build.toml:2: "), "{refused}");
+}
+
+#[test]
 fn what_is_not_shown_of_many_faults_is_counted() {
     let mut text = String::new();
     for index in 0..FAULT_LIMIT + 5 {

@@ -98,6 +98,16 @@ pub enum Request {
         /// What it may use up from now on.
         raise: Raise,
     },
+    /// As `Submit`, and tell how it went: answers when the graph has ended, or when `wait` is over. What takes
+    /// milliseconds is over with one exchange.
+    Run {
+        /// What to run.
+        submission: Box<Submission>,
+        /// How long to wait for its end, up to [`WAIT_LIMIT`].
+        wait: Duration,
+        /// Whether its events so far and the output of a single task are wanted as well.
+        report: bool,
+    },
 }
 
 /// Rows in one answer.
@@ -162,6 +172,13 @@ pub enum Response {
         /// How many tasks are ready to be started by that.
         tasks: u64,
     },
+    /// To `Run`: safely on disk, and how it is.
+    Ran(Box<Ran>),
+    /// To `Submit`: the key belongs to another submission.
+    Conflict {
+        /// That one.
+        graph: GraphId,
+    },
 }
 
 /// What a request is about.
@@ -198,6 +215,23 @@ pub struct Submitted {
     /// Whether the key was known and nothing new was made.
     pub repeated: bool,
 }
+
+/// A submission that is safely on disk, and how far it has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ran {
+    /// What was submitted.
+    pub submitted: Submitted,
+    /// How it is.
+    pub row: GraphRow,
+    /// What has happened to it so far, where that was asked for; go on from here.
+    pub events: EventsPage,
+    /// All that a graph of one task has written in its only attempt, where that was asked for, is over, and
+    /// is no more than [`RAN_OUTPUT_LIMIT_BYTES`].
+    pub output: Option<OutputPiece>,
+}
+
+/// Bytes of output that travel with the answer to `Run`: a screen or two of text.
+pub const RAN_OUTPUT_LIMIT_BYTES: u32 = 64 * 1024;
 
 /// Which tasks to list.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

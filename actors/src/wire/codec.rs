@@ -62,9 +62,17 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
 ///
 /// # Panics
 /// As [`encode`].
-#[expect(clippy::expect_used, reason = "memory takes every byte; only a type that cannot be written fails")]
 pub fn encode_into<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) {
-    bincode::serde::encode_into_std_write(value, bytes, config::standard())
+    encode_to(value, bytes);
+}
+
+/// Writes the bytes of `value` to what takes every byte, as memory and digests do.
+///
+/// # Panics
+/// As [`encode`], and where a byte is not taken.
+#[expect(clippy::expect_used, reason = "every byte is taken; only a type that cannot be written fails")]
+pub fn encode_to<T: Serialize + ?Sized>(value: &T, taker: &mut impl std::io::Write) {
+    bincode::serde::encode_into_std_write(value, taker, config::standard())
         .expect("values of ours can be written down");
 }
 

@@ -63,6 +63,8 @@ struct Details {
     warnings: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<Reported>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 impl From<&Record> for Event {
@@ -90,6 +92,10 @@ impl Event {
         match happened {
             Happened::Graph(graph, event) => {
                 self.graph = Some(graph.to_string());
+                if let GraphEvent::Unschedulable { tasks, .. } | GraphEvent::Schedulable { tasks } = event {
+                    // The first of them; `tasks` says how many.
+                    self.task = Some(tasks.first.to_string());
+                }
                 (self.event, self.details) = of_graph(event);
             }
             Happened::Task { task, event, .. } => {
@@ -133,6 +139,13 @@ fn of_graph(event: &GraphEvent) -> (&'static str, Details) {
             (event, Details { budget, ..none })
         }
         GraphEvent::Resumed { .. } => ("graph.resumed", none),
+        GraphEvent::Unschedulable { tasks, reason } => {
+            let (tasks, reason) = (Some(u64::from(tasks.count)), Some(reason.to_string()));
+            ("task.unschedulable", Details { tasks, reason, ..none })
+        }
+        GraphEvent::Schedulable { tasks } => {
+            ("task.schedulable", Details { tasks: Some(u64::from(tasks.count)), ..none })
+        }
     }
 }
 

@@ -62,13 +62,14 @@ fn a_graph() {
         ended: Some(at(90)),
         tasks,
         budget: None,
+        unschedulable: 0,
     };
     assert_eq!(
         json(&Graph::from(&row)),
         concat!(
             r#"{"v":1,"graph":"g12","name":"build","submitted":"2026-01-01T00:00:00Z","#,
             r#""ended":"2026-01-01T00:01:30Z","duration_s":90.0,"tasks":{"total":3,"waiting":0,"ready":0,"#,
-            r#""backing_off":0,"active":0,"succeeded":2,"failed":1,"cancelled":0,"skipped":0}}"#
+            r#""backing_off":0,"active":0,"succeeded":2,"failed":1,"cancelled":0,"skipped":0},"unschedulable":0}"#
         )
     );
 }

@@ -1,16 +1,14 @@
 //! `crab run -- CMD`: the command's output passes through, and its exit code becomes ours.
 
 use actors::client::{Client, ClientError, Seen};
-use actors::wire::client::{EventFilter, Target};
+use actors::wire::client::{EventFilter, Ran, Target};
 use actors::wire::fleet::OutputRefusal;
 use policy::event::{Event, Next, Record, TaskEvent};
 use policy::id::{AttemptNumber, TaskId};
-use policy::submission::Submission;
 use policy::task::TaskOutcome;
 
-use super::doubt::Doubt;
 use super::interrupt::{Interrupts, Told};
-use super::{Running, start};
+use crate::cli::doubt::Doubt;
 use crate::cli::exit::Exit;
 use crate::cli::json;
 use crate::cli::logs::Printer;
@@ -21,13 +19,13 @@ use crate::cli::text;
 pub(super) async fn run(
     opened: &Opened,
     screen: &mut Screen,
-    submission: Submission,
+    running: Ran,
     mut interrupts: Interrupts,
 ) -> anyhow::Result<Exit> {
-    let running = start(opened, screen, submission).await?;
-    let task = running.graph.first_task();
+    let graph = running.submitted.graph;
+    let task = graph.first_task();
     let client = &opened.client;
-    let mut work = Box::pin(to_the_end(client, screen.clone(), &running));
+    let mut work = Box::pin(to_the_end(client, screen.clone(), running));
     let mut doubt = Doubt::new();
     let outcome = loop {
         tokio::select! {
@@ -44,11 +42,11 @@ pub(super) async fn run(
                 }
             }
             outcome = &mut work => break outcome?,
-            why = doubt.next(client, running.graph) => screen.note(format_args!("crab: {why}")),
+            why = doubt.next(client, Target::Graph(graph)) => screen.note(format_args!("crab: {why}")),
         }
     };
     if screen.json {
-        screen.object(&json::Graph::from(&client.graph(running.graph).await?))?;
+        screen.object(&json::Graph::from(&client.graph(graph).await?))?;
     } else if !matches!(outcome, TaskOutcome::Succeeded) {
         let what = format!("{task} {}", text::harmless(&outcome.to_string()));
         screen.note(screen.painted(Color::Red, "crab: ", &what));
@@ -57,9 +55,10 @@ pub(super) async fn run(
 }
 
 /// Passes on what each attempt writes until the task has ended.
-async fn to_the_end(client: &Client, mut screen: Screen, running: &Running) -> anyhow::Result<TaskOutcome> {
-    let task = running.graph.first_task();
-    let mut watch = client.events(running.first_event, EventFilter::Task(task));
+async fn to_the_end(client: &Client, mut screen: Screen, running: Ran) -> anyhow::Result<TaskOutcome> {
+    let task = running.submitted.graph.first_task();
+    let mut written = running.output;
+    let mut watch = client.events_after(running.events, EventFilter::Task(task));
     let mut printer = Printer::passing(task);
     let mut attempt = AttemptNumber(1);
     loop {
@@ -75,9 +74,10 @@ async fn to_the_end(client: &Client, mut screen: Screen, running: &Running) -> a
         }
         match happened(&record) {
             Happened::Granted(number) => attempt = number,
-            Happened::Started if !screen.json => {
-                pass_on(client, &mut screen, &mut printer, (task, attempt)).await?
-            }
+            Happened::Started if !screen.json => match written.take() {
+                Some(whole) => printer.piece(&mut screen, attempt, &whole)?,
+                None => pass_on(client, &mut screen, &mut printer, (task, attempt)).await?,
+            },
             Happened::Ended(outcome) => return Ok(outcome),
             Happened::Retrying(why) => screen.note(format_args!("crab: {task} {why}")),
             Happened::Started | Happened::Other => {}

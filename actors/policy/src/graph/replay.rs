@@ -6,6 +6,7 @@
 //! them; the end is the same.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
@@ -15,6 +16,7 @@ use crate::graph::Graphs;
 use crate::graph::build::{Builder, ItemShape, Malformed, Opening};
 use crate::graph::effects::{Closed, ClosedBy, Effects, Mark, Ready};
 use crate::graph::state::TaskState;
+use crate::graph::stranded::{Stranded, Told};
 use crate::graph::table::Graph;
 use crate::id::{AttemptNumber, GraphId, NodeId, NodeSession, TaskId, Token};
 use crate::placement::Shapes;
@@ -30,6 +32,7 @@ pub struct Replay {
     building: BTreeMap<GraphId, Builder>,
     live: FxHashMap<TaskId, LiveGrant>,
     backing_off: FxHashMap<TaskId, Timestamp>,
+    stranded: Stranded,
     effects: Effects,
     unknown: u64,
 }
@@ -79,6 +82,8 @@ pub struct Recovered {
     pub backing_off: Vec<BackingOff>,
     /// Ends without a record of their own: write them. What they `was` is not known any more.
     pub closed: Vec<Closed>,
+    /// Ready tasks that were told that no node can run them.
+    pub stranded: Stranded,
     /// Records of tasks of which nothing is known: their graph's records are no longer kept.
     pub unknown: u64,
 }
@@ -93,6 +98,7 @@ impl Replay {
             building: BTreeMap::new(),
             live: FxHashMap::default(),
             backing_off: FxHashMap::default(),
+            stranded: Stranded::default(),
             effects: Effects::default(),
             unknown: 0,
         }
@@ -125,7 +131,8 @@ impl Replay {
 
     /// All records have been given.
     #[must_use]
-    pub fn finish(self) -> Recovered {
+    pub fn finish(mut self) -> Recovered {
+        self.stranded.retain(|tasks| self.graphs.any_ready(tasks));
         let mut live: Vec<_> = self.live.into_values().collect();
         live.sort_unstable_by_key(|grant| grant.task);
         for grant in &mut live {
@@ -147,6 +154,7 @@ impl Replay {
             shapes: self.shapes,
             live,
             backing_off,
+            stranded: self.stranded,
             unknown: self.unknown,
         }
     }
@@ -174,6 +182,11 @@ impl Replay {
                 self.graphs.cancel_graph(graph, at, &mut self.effects);
             }
             GraphEvent::BudgetReached { .. } | GraphEvent::Resumed { .. } => {}
+            GraphEvent::Unschedulable { tasks, reason } => {
+                let reason = Arc::clone(reason);
+                self.stranded.tell(Told { graph, tasks: *tasks, reason, position });
+            }
+            GraphEvent::Schedulable { tasks } => self.stranded.take_back(*tasks),
         }
         if self.building.get(&graph).is_some_and(Builder::is_full)
             && let Some(builder) = self.building.remove(&graph)

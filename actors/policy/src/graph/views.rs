@@ -79,6 +79,13 @@ impl Graphs {
         self.find(task).map(|(graph, offset)| graph.entry(offset))
     }
 
+    /// Whether one of these tasks, which are of one graph, is ready.
+    #[must_use]
+    pub fn any_ready(&self, tasks: TaskRange) -> bool {
+        let page = self.tasks(tasks.first, Some(TaskState::Ready), 1);
+        page.tasks.first().is_some_and(|entry| tasks.contains(entry.task))
+    }
+
     /// What is known of a graph.
     #[must_use]
     pub fn view(&self, graph: GraphId) -> Option<GraphView> {

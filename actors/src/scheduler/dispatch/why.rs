@@ -1,8 +1,11 @@
 //! Why tasks wait: by the same gates that decide, so that what is told is what is done.
 
+use std::sync::Arc;
+
 use policy::demand::Demand;
 use policy::hindrance::Hindrance;
-use policy::placement::{self, Candidate, Shapes};
+use policy::placement::{self, Candidate, ShapeId, Shapes};
+use rustc_hash::FxHashMap;
 
 use super::{Dispatch, Node};
 
@@ -40,5 +43,18 @@ impl Dispatch {
             in_vain.then(|| format!("{tasks} {noun} in vain: {hindrance}").into())
         });
         told.take(WARNINGS_LIMIT).collect()
+    }
+
+    /// What is queued that no node can ever run, by shape: why not, and how many tasks. `None` while there is
+    /// no node.
+    pub(in crate::scheduler) fn misfits(
+        &self,
+        shapes: &Shapes,
+    ) -> Option<FxHashMap<ShapeId, (Arc<str>, u64)>> {
+        self.nodes.iter().any(|node| node.room.is_some()).then(|| {
+            let never = |shape: &ShapeId| self.no_node(shapes.demand(*shape)?).filter(Hindrance::is_for_ever);
+            let told = self.queued.iter().filter_map(|(shape, counts)| Some((shape, counts, never(shape)?)));
+            told.map(|(shape, counts, why)| (*shape, (why.to_string().into(), counts.iter().sum()))).collect()
+        })
     }
 }

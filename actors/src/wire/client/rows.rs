@@ -102,6 +102,8 @@ pub struct GraphRow {
     pub ended: Option<Timestamp>,
     /// Its tasks by state.
     pub tasks: TaskCounts,
+    /// How many of the ready ones no node can ever run, as things are.
+    pub unschedulable: u64,
     /// What it may use up, if that is limited.
     pub budget: Option<Box<BudgetRow>>,
 }
@@ -208,7 +210,7 @@ pub enum EventFilter {
 }
 
 /// Some events.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct EventsPage {
     /// The records, in order.
     pub records: Vec<Record>,

@@ -1,0 +1,122 @@
+//! What no node can ever run is told so in time, once for each reason: the rest of I7.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use policy::event::{Event, GraphEvent, NodeEvent, Record, SchedulerEvent, TaskEvent};
+use policy::id::{GraphId, NodeId, TaskId};
+use policy::time::Timestamp;
+
+use super::index::Index;
+use super::{Findings, History};
+
+/// How long something may wait in vain without being told.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// A task that is larger than every node there will ever be, and waits for nothing else.
+#[derive(Debug, Default)]
+struct Waiting {
+    since: Timestamp,
+    told: Option<String>,
+}
+
+pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Findings) {
+    let too_large: BTreeSet<TaskId> =
+        index.tasks().filter(|task| is_too_large(history, index, *task)).collect();
+    let mut pass = Pass {
+        up: BTreeSet::new(),
+        quiet_since: Timestamp(0),
+        waiting: BTreeMap::new(),
+        graphs: BTreeMap::new(),
+    };
+    for (_, record) in &history.records {
+        // Until a reign begins there was nobody who could have told.
+        if !matches!(record.event, Event::Scheduler(SchedulerEvent::Started { .. })) {
+            pass.expect_told(record, findings);
+        }
+        pass.hear(record, &too_large, findings);
+    }
+}
+
+fn is_too_large(history: &History, index: &Index<'_>, task: TaskId) -> bool {
+    let Some(item) = index.item_of(task) else { return false };
+    let fits = |capacity| policy::resources::Resources::covers(capacity, &item.spec.resources);
+    item.dependencies.is_empty() && !history.nodes.values().any(fits)
+}
+
+struct Pass {
+    up: BTreeSet<NodeId>,
+    /// When the fleet has changed last.
+    quiet_since: Timestamp,
+    waiting: BTreeMap<TaskId, Waiting>,
+    /// Where the tasks of each graph end.
+    graphs: BTreeMap<GraphId, TaskId>,
+}
+
+impl Pass {
+    fn expect_told(&self, record: &Record, findings: &mut Findings) {
+        for (task, waiting) in &self.waiting {
+            let since = waiting.since.max(self.quiet_since);
+            let in_vain = !self.up.is_empty() && record.at.since(since) > WITHIN;
+            findings.expect("I7", !in_vain || waiting.told.is_some(), || {
+                format!("record {}: {task} waits in vain since {since:?} and was not told", record.number)
+            });
+        }
+    }
+
+    fn hear(&mut self, record: &Record, too_large: &BTreeSet<TaskId>, findings: &mut Findings) {
+        match &record.event {
+            Event::Graph(graph, GraphEvent::Admitted(head)) => {
+                let end = TaskId(graph.0 + head.tasks);
+                self.graphs.insert(*graph, end);
+                for task in too_large.range(graph.first_task()..end) {
+                    self.waiting.insert(*task, Waiting { since: record.at, told: None });
+                }
+            }
+            Event::Graph(_, GraphEvent::Unschedulable { tasks, reason }) => {
+                for (_, waiting) in self.waiting.range_mut(tasks.first..tasks.end()) {
+                    let repeated = waiting.told.as_deref() == Some(&**reason);
+                    findings.expect("I7", !repeated, || {
+                        format!("record {}: told twice: {reason}", record.number)
+                    });
+                    waiting.told = Some(reason.to_string());
+                }
+            }
+            Event::Graph(_, GraphEvent::Schedulable { tasks }) => {
+                for (_, waiting) in self.waiting.range_mut(tasks.first..tasks.end()) {
+                    (waiting.since, waiting.told) = (record.at, None);
+                }
+            }
+            // Cancelled whole: its tasks follow in their turn.
+            Event::Graph(graph, GraphEvent::CancelAsked) => {
+                let tasks: Vec<_> = self.waiting.range(graph.first_task()..).map(|(task, _)| *task).collect();
+                let of_graph = |task: &TaskId| self.graphs.get(graph).is_some_and(|end| task < end);
+                tasks.iter().filter(|task| of_graph(task)).for_each(|task| drop(self.waiting.remove(task)));
+            }
+            Event::Task { task, event: TaskEvent::Finished(_) | TaskEvent::CancelAsked, .. } => {
+                self.waiting.remove(task);
+            }
+            Event::Node(node, event) => self.node(node, event, record.at),
+            Event::Scheduler(SchedulerEvent::Started { .. } | SchedulerEvent::Stopped) => {
+                self.up.clear();
+                self.quiet_since = record.at;
+            }
+            Event::Graph(_, GraphEvent::ItemAdmitted(_))
+            | Event::Task { .. }
+            | Event::Scheduler(SchedulerEvent::Pressure(_)) => {}
+        }
+    }
+
+    fn node(&mut self, node: &NodeId, event: &NodeEvent, at: Timestamp) {
+        match event {
+            NodeEvent::Joined { .. } | NodeEvent::Recovered => {
+                self.up.insert(node.clone());
+            }
+            NodeEvent::Suspected | NodeEvent::Lost { .. } | NodeEvent::Left { .. } => {
+                self.up.remove(node);
+            }
+            NodeEvent::StaleReport { .. } | NodeEvent::Breaker { .. } => return,
+        }
+        self.quiet_since = at;
+    }
+}
