@@ -14,6 +14,7 @@ mod opening;
 mod planted;
 mod program;
 mod run;
+mod staging;
 mod world;
 
 use std::sync::Mutex;
