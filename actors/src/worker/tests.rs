@@ -323,7 +323,7 @@ async fn after_a_break_the_host_is_told_again_what_it_missed() {
     assert!(machine.commands().await.is_empty());
     machine.reports().await;
     machine.host(HostReport::Inventory { attempts: Vec::new(), last: true });
-    assert_eq!(machine.starts().await, [3, 2], "the third for the first time, the second again");
+    assert_eq!(machine.starts().await, [2, 3], "the second is said again, before the third");
     assert_eq!(machine.reports().await, [(1, over(AttemptOutcome::Lost(LossReason::HostDied)))]);
 }
 
