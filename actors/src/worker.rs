@@ -29,7 +29,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::id::{Epoch, Incarnation, NodeId, NodeSession, TaskId, Token};
+use policy::id::{Epoch, Incarnation, NodeId, NodeSession, Token};
 use policy::lease::{LeaseTerms, WorkerLease};
 use policy::resources::Resources;
 use policy::task::{AttemptOutcome, LossReason, Usage};

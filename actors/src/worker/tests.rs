@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
-use policy::id::{AttemptNumber, GraphId};
+use policy::id::{AttemptNumber, GraphId, TaskId};
 use policy::task::TaskSpec;
 use policy::time::Moment;
 use supervision::dynamic::Options;
@@ -13,7 +13,7 @@ use supervision::{Running, SupervisorArgs};
 
 use super::*;
 use crate::process::protocol::{HostReport, HostedPhase};
-use crate::wire::fleet::{OutputFrom, OutputRead};
+use crate::wire::fleet::{Grant, OutputFrom, OutputRead};
 
 pub(crate) fn grant(token: u64, cpu_millis: u64) -> Grant {
     Grant {
