@@ -92,7 +92,7 @@ impl Gate {
         &mut self,
         capacity: Resources,
         running: impl Iterator<Item = (Token, Resources)>,
-    ) -> Vec<Box<Job>> {
+    ) -> Vec<Job> {
         let slots = self.slots.get_or_insert_with(|| {
             let mut slots = Slots::new(capacity.clone());
             let back = self.back.iter().map(Back::record).filter(|record| record.end.is_none());
@@ -108,7 +108,7 @@ impl Gate {
             slots
         });
         let evicted = slots.set_capacity(capacity);
-        evicted.into_iter().filter_map(|token| self.staged.remove(&token)).collect()
+        evicted.into_iter().filter_map(|token| self.staged.remove(&token).map(|job| *job)).collect()
     }
 
     /// Nothing is begun from that moment on.
