@@ -16,6 +16,7 @@
 
 mod support {
     pub(crate) mod bare;
+    pub(crate) mod costs;
     pub(crate) mod daemon;
     pub(crate) mod instant;
     pub(crate) mod machines;

@@ -20,6 +20,7 @@ pub(crate) fn ask() {
 fn of(program: &Path) {
     let daemon = Daemon::with_two_slots();
     let count = report::size(10_000, 500) / ROUNDS;
+    let before = daemon.costs();
     let (mut limits, mut arrays, mut separates) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         limits.push(report::per_second(count, bare::spawn_and_wait(program, count, 2)));
@@ -36,5 +37,9 @@ fn of(program: &Path) {
             (report::quantile(&ratios, 0.0), report::median(&ratios), report::quantile(&ratios, 1.0));
         report::row(how, &format!("{rate:.0}/s"), &format!("{middle:.0} % of bare ({low:.0} to {high:.0})"));
     }
+    let after = daemon.costs();
+    let both = 2 * ROUNDS * count;
+    report::row("processor time of crabd, for each", &after.daemon.each(before.daemon, both), "");
+    report::row("processor time of the process host, for each", &after.host.each(before.host, both), "");
     peers::two_at_a_time(program, count, report::median(&arrays));
 }

@@ -244,7 +244,7 @@ impl Client {
     /// How a graph is when it has ended, or after `wait`, which is at most [`WAIT_LIMIT`].
     async fn graph_within(&self, graph: GraphId, wait: Duration) -> Result<GraphRow, ClientError> {
         let request = Request::Graph { graph, wait };
-        expect!(self.call_within(&request, wait).await?, Response::Graph(row) => row)
+        expect!(self.call_within(&request, wait).await?, Response::Graph(row) => *row)
     }
 
     /// Tasks by id, at most `limit`, fetched page by page.

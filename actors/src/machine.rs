@@ -146,7 +146,8 @@ impl Machine {
 
     /// Kills every process of every task now, without grace.
     pub fn kill(&self) {
-        self.port.command(Command::Deadline(self.clock.now()));
+        let now = self.clock.now();
+        self.port.command(Command::Lease { start_until: now, kill_at: now });
     }
 
     /// Stops its actors. Tasks go on in the host, for the next daemon on the same directory, as long as the

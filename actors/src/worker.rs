@@ -1,13 +1,14 @@
 //! The worker: the actor on a machine that runs what the scheduler side grants.
 //!
-//! **Role.** Holds every attempt of this machine, starts what is granted as resources permit, reports until
-//! told to forget. **Decides with** `policy::slots`, `policy::lease`. **Parent** the machine side; its
-//! sibling `processes` (dynamic) holds an [`attempt`] actor for each that runs, and is restarted with it.
+//! **Role.** Holds every attempt of this machine, hands what is granted to the host, which starts it as
+//! resources permit, reports until told to forget. **Decides with** `policy::lease`. **Parent** the machine
+//! side; its sibling `processes` (dynamic) holds an [`attempt`] actor for each that runs, and is restarted
+//! with it. One that has ended before anybody heard that it ran needs none.
 //! **Hears** the scheduler side, the link, the host's port, attempts, itself. **Tells** the scheduler side
 //! through an outlet, attempts, the host.
 //! **On crash** nothing happens to any process: the next worker asks the host what there is and registers.
-//! **Invariant.** Nothing is started without resources and the right to run it; every attempt held is
-//! reported until it is forgotten.
+//! **Invariant.** The host knows the capacity and the lease before it is given anything to start; every
+//! attempt held is reported until it is forgotten.
 //!
 //! A stop of the worker leaves everything running in the host, for the daemon that comes after an upgrade;
 //! [`WorkerMessage::Drain`] is for a machine that is taken out of service.
@@ -15,6 +16,7 @@
 pub mod attempt;
 pub mod capacity;
 pub mod environment;
+mod held;
 mod hosting;
 mod orders;
 pub mod output;
@@ -22,15 +24,14 @@ pub mod report;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::id::{Epoch, Incarnation, NodeId, NodeSession, TaskId, Token};
+use policy::id::{Epoch, Incarnation, NodeId, NodeSession, Token};
 use policy::lease::{LeaseTerms, WorkerLease};
 use policy::resources::Resources;
-use policy::slots::Slots;
 use policy::task::{AttemptOutcome, LossReason, Usage};
 use supervision::{Actor, ActorError, Address, Dynamic, Me, Message, Reply};
 
@@ -41,10 +42,11 @@ use crate::output::spool::OutputLimits;
 use crate::process::port::{HostEvent, HostPort};
 use crate::process::protocol::{Command, HostDirectory, Hosted, StopReason};
 use crate::wire::fleet::{
-    FromWorker, Grant, Held, OutputPiece, OutputRefusal, Phase, Registration, Report, ToWorker,
+    FromWorker, Held, OutputPiece, OutputRefusal, Phase, Registration, Report, ToWorker,
 };
 use attempt::{AttemptActor, AttemptMessage};
 use environment::BaseEnvironment;
+use held::HeldAttempt;
 use output::Reading;
 
 /// Between two looks for output that is too old or too much.
@@ -61,7 +63,7 @@ pub enum WorkerMessage {
     Scheduler(ToWorker),
     /// The port to the host speaks.
     Host(HostEvent),
-    /// An attempt is further than it was.
+    /// An attempt knows more than the host says.
     AttemptChanged {
         /// Which.
         token: Token,
@@ -141,20 +143,11 @@ impl fmt::Debug for WorkerArgs {
     }
 }
 
-/// An attempt on this machine.
-struct HeldAttempt {
-    task: TaskId,
-    phase: Phase,
-    /// Until it is started.
-    grant: Option<Grant>,
-    /// From its start to its end.
-    attempt: Option<Address<AttemptMessage>>,
-}
-
 /// See the module docs.
 pub struct Worker {
     args: WorkerArgs,
-    slots: Slots,
+    /// What the host is to be told to start, in order.
+    granted: VecDeque<Token>,
     held: BTreeMap<Token, HeldAttempt>,
     lease: WorkerLease,
     terms: LeaseTerms,
@@ -188,8 +181,8 @@ impl Actor for Worker {
         me.after(terms.heartbeat, WorkerMessage::HeartbeatDue);
         me.after(RETENTION_EVERY, WorkerMessage::RetentionDue);
         Ok(Self {
-            slots: Slots::new(args.capacity.clone()),
             args,
+            granted: VecDeque::new(),
             held: BTreeMap::new(),
             lease: WorkerLease::new(terms),
             terms,
@@ -213,7 +206,7 @@ impl Actor for Worker {
             WorkerMessage::Host(event) => self.host_said(event, me),
             WorkerMessage::AttemptChanged { token, phase } => self.attempt_changed(token, phase, me),
             WorkerMessage::Drain { within, done } => self.drain(within, done, me),
-            WorkerMessage::DrainOverdue => self.stop_all(StopReason::Evict),
+            WorkerMessage::DrainOverdue => self.stop_all(StopReason::Evict, me),
             WorkerMessage::HeartbeatDue => self.heartbeat_due(me),
             WorkerMessage::ReportsDue => self.reports_due(),
             WorkerMessage::OutputLooked { reading, piece } => self.output_looked(reading, piece, me),
@@ -262,18 +255,16 @@ impl Worker {
             return;
         }
         held.phase = phase.clone();
-        let report = Report { token, task: held.task, phase };
-        if let Phase::Ended { outcome, usage, .. } = &report.phase {
+        if phase != Phase::Staged {
             held.grant = None;
-            if let Some(follower) = held.attempt.take().filter(Address::is_bound) {
-                let (outcome, usage) = (outcome.clone(), *usage);
-                follower.tell(AttemptMessage::Ended { outcome, usage });
-            }
-            self.slots.end(token);
         }
-        // Told in this order: an end before the start of what waited for it.
+        let report = Report { token, task: held.task, phase };
+        if matches!(report.phase, Phase::Ended { .. })
+            && let Some(follower) = held.attempt.take().filter(Address::is_bound)
+        {
+            follower.tell(AttemptMessage::Ended);
+        }
         self.report(report, me);
-        self.start_ready(me);
     }
 
     fn report(&mut self, report: Report, me: &Me<WorkerMessage>) {
@@ -304,12 +295,13 @@ impl Worker {
 
     /// The right to start these is gone and the scheduler grants them elsewhere; the host kills the others.
     fn lose_staged(&mut self, me: &Me<WorkerMessage>) {
-        let waits = |held: &HeldAttempt| held.phase == Phase::Staged && held.attempt.is_none();
-        let staged: Vec<Token> =
-            self.held.iter().filter(|(_, held)| waits(held)).map(|(token, _)| *token).collect();
-        staged
-            .into_iter()
-            .for_each(|token| self.ended(token, AttemptOutcome::Lost(LossReason::LeaseLost), me));
+        for token in self.tokens(HeldAttempt::waits_here) {
+            self.ended(token, AttemptOutcome::Lost(LossReason::LeaseLost), me);
+        }
+    }
+
+    fn tokens(&self, wanted: impl Fn(&HeldAttempt) -> bool) -> Vec<Token> {
+        self.held.iter().filter(|(_, held)| wanted(held)).map(|(token, _)| *token).collect()
     }
 
     fn heartbeat(&mut self) {
@@ -330,19 +322,22 @@ impl Worker {
 
     fn drain(&mut self, within: Option<Duration>, done: Reply<()>, me: &Me<WorkerMessage>) {
         self.drain.get_or_insert_default().push(done);
-        let waits = |held: &HeldAttempt| held.phase == Phase::Staged && held.attempt.is_none();
-        let staged: Vec<Token> =
-            self.held.iter().filter(|(_, held)| waits(held)).map(|(token, _)| *token).collect();
-        staged.into_iter().for_each(|token| self.ended(token, AttemptOutcome::Lost(LossReason::Evicted), me));
+        for token in self.tokens(HeldAttempt::waits_here) {
+            self.ended(token, AttemptOutcome::Lost(LossReason::Evicted), me);
+        }
+        let hosted = self.tokens(HeldAttempt::waits_in_host);
+        if !hosted.is_empty() {
+            self.args.port.command(Command::Recall(hosted));
+        }
         if let Some(within) = within {
             me.after(within, WorkerMessage::DrainOverdue);
         }
         self.finish_drain();
     }
 
-    fn stop_all(&self, why: StopReason) {
-        for attempt in self.held.values().filter_map(|held| held.attempt.as_ref()) {
-            attempt.tell(AttemptMessage::Stop(why));
+    fn stop_all(&mut self, why: StopReason, me: &Me<WorkerMessage>) {
+        for token in self.tokens(|held| held.attempt.is_some() || held.waits_in_host()) {
+            self.stop(token, why, me);
         }
     }
 
@@ -360,9 +355,7 @@ impl Worker {
     }
 
     fn retention_due(&self, me: &Me<WorkerMessage>) {
-        let is_over = |held: &HeldAttempt| matches!(held.phase, Phase::Ended { .. });
-        let running: Vec<Token> =
-            self.held.iter().filter(|(_, held)| !is_over(held)).map(|(token, _)| *token).collect();
+        let running = self.tokens(|held| !matches!(held.phase, Phase::Ended { .. }));
         let (directory, retention) = (self.args.directory.output(), self.args.retention);
         let now = self.args.clock.wall();
         me.run_blocking(move || {

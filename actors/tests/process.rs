@@ -19,6 +19,8 @@ mod lives;
 mod output;
 #[path = "process/rate.rs"]
 mod rate;
+#[path = "process/staging.rs"]
+mod staging;
 
 #[path = "process/worker.rs"]
 mod worker;
@@ -46,7 +48,8 @@ fn main() -> ExitCode {
 
 /// The part of the usual test harness that people and nextest use.
 fn run(options: &[&str]) -> ExitCode {
-    let tests: Vec<Test> = [ends::TESTS, output::TESTS, escapes::TESTS, lives::TESTS, worker::TESTS].concat();
+    let tests: Vec<Test> =
+        [ends::TESTS, output::TESTS, escapes::TESTS, lives::TESTS, staging::TESTS, worker::TESTS].concat();
     let ignored_too = options.contains(&"--include-ignored");
     let only_ignored = options.contains(&"--ignored");
     let mut chosen = if only_ignored { Vec::new() } else { tests };

@@ -10,6 +10,8 @@ use actors::client::{COOKIE_NAME, Client, Endpoint};
 use policy::submission::Submission;
 use tempfile::TempDir;
 
+use super::costs::Costs;
+
 /// How long a start may take.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -87,6 +89,11 @@ impl Daemon {
         let output = Command::new("ps").args(["-o", "rss=", "-p", &pid]).output().expect("ps runs");
         let kib: f64 = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number");
         kib * 1024.0 / 1e6
+    }
+
+    /// What it and its process host have taken so far.
+    pub(crate) fn costs(&self) -> Costs {
+        Costs::of(self.child.id(), self.directory.path())
     }
 
     /// The command line, speaking to this daemon.

@@ -21,7 +21,7 @@ pub(crate) fn title(question: &str, goal: &str) {
 
 /// A line of it.
 pub(crate) fn row(what: &str, figure: &str, beside: &str) {
-    println!("   {what:<44} {figure:>18}   {beside}");
+    println!("   {what:<44} {figure:>24}   {beside}");
 }
 
 /// Milliseconds.

@@ -145,7 +145,7 @@ impl Script {
                     unreachable!()
                 };
                 let (events, output) = (EventsPage::default(), None);
-                Response::Ran(Box::new(Ran { submitted, row, events, output }))
+                Response::Ran(Box::new(Ran { submitted, row: *row, events, output }))
             }
             Request::Events { after, .. } => {
                 let numbered = (1..).zip(&self.events).skip(usize::try_from(*after).unwrap());
@@ -161,7 +161,7 @@ impl Script {
                 let next_after = records.last().map_or(*after, |record| record.number);
                 Response::Events(EventsPage { records, next_after, lost_before: 0 })
             }
-            Request::Graph { graph, .. } => Response::Graph(GraphRow {
+            Request::Graph { graph, .. } => Response::Graph(Box::new(GraphRow {
                 graph: *graph,
                 name: "g".into(),
                 submitted: Timestamp(0),
@@ -169,7 +169,7 @@ impl Script {
                 tasks: self.counts,
                 budget: None,
                 unschedulable: 0,
-            }),
+            })),
             Request::Output { task, .. } => {
                 let part = |stream, bytes: &[u8]| OutputPart {
                     at: Timestamp(0),

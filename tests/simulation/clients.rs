@@ -143,7 +143,7 @@ fn crowd(rng: &mut Rng) -> Submission {
         Item { spec: Arc::new(TaskSpec { timeout: None, ..spec }), dependencies: Vec::new(), array }
     });
     let items = items.collect();
-    Submission { key: SubmissionKey(u128::from(rng.u64(..))), name: "crowd".into(), items }
+    Submission::new(SubmissionKey(u128::from(rng.u64(..))), "crowd", items)
 }
 
 /// Submits the crowd, in the middle of everything.

@@ -1,5 +1,5 @@
 //! A process host as the real one is: it enforces deadlines and timeouts by itself, survives its daemon,
-//! remembers every end until told to forget. Its processes do what their arguments say, in true time.
+//! stages what has no room yet, remembers every end until told to forget. Its processes do what their arguments say, in true time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use actors::process::protocol::{Command, HostReport, Hosted, HostedPhase, Start,
 use actors::worker::WorkerMessage;
 use policy::id::{AttemptNumber, TaskId, Token};
 use policy::resources::Resources;
+use policy::slots::Slots;
 use policy::task::{AttemptOutcome, LossReason, SpawnFailure, Usage};
 use policy::time::Moment;
 
@@ -26,28 +27,33 @@ pub(super) struct Host {
     port: Option<u64>,
     ports: u64,
     /// On its machine's clock: from then on nothing may run.
-    deadline: Option<Moment>,
+    pub(super) deadline: Option<Moment>,
+    /// On its machine's clock: from then on nothing may be started.
+    pub(super) start_until: Option<Moment>,
     /// The machine sleeps until then, in milliseconds.
     sleeps_until: u64,
-    attempts: BTreeMap<Token, Attempt>,
+    /// `None` until its worker has said what there is.
+    pub(super) slots: Option<Slots>,
+    pub(super) attempts: BTreeMap<Token, Attempt>,
     runs: u64,
     /// When the last message arrives that is on its way to the host, to the daemon.
     busy_until: (u64, u64),
 }
 
-struct Attempt {
+pub(super) struct Attempt {
     task: TaskId,
     attempt: AttemptNumber,
-    need: Resources,
+    pub(super) need: Resources,
     grace: Duration,
+    pub(super) timeout: Option<Duration>,
     program: Program,
-    phase: HostedPhase,
+    pub(super) phase: HostedPhase,
     stop: Option<(StopReason, u64)>,
     /// Its place among all processes that ever ran.
     process: Option<usize>,
     /// Tells what is due for it from what was due for an earlier one.
-    run: u64,
-    began: u64,
+    pub(super) run: u64,
+    pub(super) began: u64,
 }
 
 /// What a daemon and its host say to each other.
@@ -78,6 +84,8 @@ impl Host {
             ports: 0,
             deadline: None,
             sleeps_until: 0,
+            start_until: None,
+            slots: None,
             attempts: BTreeMap::new(),
             runs: 0,
             busy_until: (0, 0),
@@ -97,6 +105,10 @@ impl Host {
             phase: one.phase.clone(),
         };
         HostReport::Inventory { attempts: self.attempts.iter().map(hosted).collect(), last: true }
+    }
+
+    pub(super) fn is_staged(&self, token: Token) -> bool {
+        self.attempts.get(&token).is_some_and(|one| one.phase == HostedPhase::Staged)
     }
 
     fn live(&self) -> Vec<Token> {
@@ -172,15 +184,19 @@ impl Core {
             Command::Hello { .. } | Command::Retire => {}
             Command::Start(start) => self.start(node, &start),
             Command::Stop { token, why } => self.stop(node, token, why),
-            Command::Deadline(moment) => {
-                let left = moment.since(self.nodes[node].clock.now());
+            Command::Lease { start_until, kill_at } => {
+                let left = kill_at.since(self.nodes[node].clock.now());
                 let notices = self.rng.u64(1..NOTICE_TAKES);
-                self.nodes[node].host.deadline = Some(moment);
+                let host = &mut self.nodes[node].host;
+                (host.start_until, host.deadline) = (Some(start_until), Some(kill_at));
                 self.plan(
                     u64::try_from(left.as_millis()).unwrap_or(u64::MAX) + notices,
                     Event::HostDeadline { node },
                 );
+                self.begin_staged(node);
             }
+            Command::Capacity(capacity) => self.set_capacity(node, capacity),
+            Command::Recall(tokens) => self.recall(node, tokens),
             Command::Forget(tokens) => {
                 let host = &mut self.nodes[node].host;
                 let over = |one: &Attempt| matches!(one.phase, HostedPhase::Ended { .. });
@@ -201,39 +217,32 @@ impl Core {
             }
             return;
         }
-        let (now, spawning) = (self.now(), self.rng.u64(0..20));
-        let clock = self.nodes[node].clock.now();
-        let forgets = self.nature.planted == Planted::Forgetful && self.happens(500);
+        let (now, clock) = (self.now(), self.nodes[node].clock.now());
         let host = &mut self.nodes[node].host;
         host.runs += 1;
-        let run = host.runs;
-        let (late, program) = (host.deadline.is_some_and(|deadline| clock >= deadline), Program::of(start));
-        let timeout = start.timeout;
+        let late = host.deadline.is_some_and(|deadline| clock >= deadline);
         let attempt = Attempt {
             task: start.task,
             attempt: start.attempt,
             need: start.need.clone(),
             grace: start.grace,
-            program,
-            phase: HostedPhase::Starting,
+            timeout: start.timeout,
+            program: Program::of(start),
+            phase: HostedPhase::Staged,
             stop: None,
             process: None,
-            run,
+            run: host.runs,
             began: now,
         };
         host.attempts.insert(token, attempt);
         if late && self.nature.planted != Planted::NoDeadline {
             return self.end(node, token, AttemptOutcome::Lost(LossReason::LeaseLost));
         }
-        self.plan(spawning, Event::Host { node, token, run, turn: Turn::Spawned });
-        if let Some(timeout) = timeout {
-            let after = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-            self.plan(after, Event::Host { node, token, run, turn: Turn::TimesOut });
+        match &mut self.nodes[node].host.slots {
+            Some(slots) => slots.stage(token, start.need.clone()),
+            None => self.begin(node, token),
         }
-        if forgets {
-            self.end(node, token, AttemptOutcome::Lost(LossReason::HostDied));
-            self.run(node, token, run);
-        }
+        self.begin_staged(node);
     }
 
     pub(super) fn turn(&mut self, node: usize, (token, run): (Token, u64), turn: Turn) {
@@ -281,7 +290,7 @@ impl Core {
     }
 
     /// A process truly begins.
-    fn run(&mut self, node: usize, token: Token, run: u64) {
+    pub(super) fn run(&mut self, node: usize, token: Token, run: u64) {
         let (started, place, name) = (self.clock.wall(), self.processes.len(), self.nodes[node].name.clone());
         let Some(attempt) = self.nodes[node].host.attempts.get_mut(&token).filter(|one| one.run == run)
         else {
@@ -295,6 +304,9 @@ impl Core {
 
     fn stop(&mut self, node: usize, token: Token, why: StopReason) {
         let now = self.now();
+        if self.nodes[node].host.is_staged(token) {
+            return self.end(node, token, why.outcome());
+        }
         let Some(attempt) = self.nodes[node].host.attempts.get_mut(&token) else { return };
         let grace = u64::try_from(attempt.grace.as_millis()).unwrap_or(u64::MAX);
         let kill_at = if why == StopReason::LeaseLost { now } else { now + grace };
@@ -311,7 +323,7 @@ impl Core {
         self.plan_at(kill_at, Event::Host { node, token, run, turn: Turn::Kill });
     }
 
-    fn end(&mut self, node: usize, token: Token, outcome: AttemptOutcome) {
+    pub(super) fn end(&mut self, node: usize, token: Token, outcome: AttemptOutcome) {
         let (now, wall) = (self.now(), self.clock.wall());
         let Some(attempt) = self.nodes[node].host.attempts.get_mut(&token) else { return };
         let usage = Usage { wall: Duration::from_millis(now - attempt.began), ..Usage::default() };
@@ -319,7 +331,11 @@ impl Core {
         if let Some(place) = attempt.process {
             self.processes[place].ended = Some(wall);
         }
+        if let Some(slots) = &mut self.nodes[node].host.slots {
+            slots.end(token);
+        }
         self.report(node, HostReport::Ended { token, outcome, usage });
+        self.begin_staged(node);
     }
 
     pub(super) fn host_deadline(&mut self, node: usize) {
@@ -366,11 +382,15 @@ impl Core {
     pub(super) fn host_reboots(&mut self, node: usize) {
         self.end_all(node, LossReason::Rebooted);
         let host = &mut self.nodes[node].host;
-        (host.is_up, host.port, host.deadline, host.sleeps_until) = (false, None, None, 0);
+        (host.is_up, host.port, host.sleeps_until) = (false, None, 0);
+        (host.deadline, host.start_until) = (None, None);
     }
 
     fn end_all(&mut self, node: usize, reason: LossReason) {
-        self.nodes[node].host.port = None;
+        let host = &mut self.nodes[node].host;
+        (host.port, host.slots) = (None, None);
+        // Of what has not been started nothing is on its disk.
+        host.attempts.retain(|_, one| one.phase != HostedPhase::Staged);
         for token in self.nodes[node].host.live() {
             self.end(node, token, AttemptOutcome::Lost(reason));
         }

@@ -38,6 +38,8 @@ mod run;
 #[cfg(test)]
 mod seeds;
 #[cfg(test)]
+mod staging;
+#[cfg(test)]
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -56,6 +58,7 @@ const TESTS: &[Test] = &[
     ("the_same_seed_gives_the_same_history", the_same_seed_gives_the_same_history),
     ("every_change_of_a_good_history_is_noticed", planted::every_change_of_a_good_history_is_noticed),
     ("a_disk_that_lies_is_noticed", planted::a_disk_that_lies_is_noticed),
+    ("what_waits_in_vain_and_is_not_told_is_noticed", planted::what_waits_in_vain_and_is_not_told_is_noticed),
     (
         "a_host_that_does_not_enforce_its_deadline_is_noticed",
         planted::a_host_that_does_not_enforce_its_deadline_is_noticed,

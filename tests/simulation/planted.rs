@@ -32,8 +32,7 @@ pub(super) fn every_change_of_a_good_history_is_noticed() {
     assert_eq!(rich.history.surviving_mutants(), [""; 0]);
 }
 
-#[test]
-fn what_waits_in_vain_and_is_not_told_is_noticed() {
+pub(super) fn what_waits_in_vain_and_is_not_told_is_noticed() {
     let is_noticed = |seed| {
         let silenced = run(seed, Plan::of(seed)).history.silenced();
         silenced.is_some_and(|history| history.violations().iter().any(|one| one.promise == "I7"))

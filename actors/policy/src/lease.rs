@@ -126,10 +126,16 @@ impl WorkerLease {
         self.deadline.map(|deadline| deadline - self.terms.kill_margin)
     }
 
-    /// Whether an attempt may still be started: enough is left to kill it in time.
+    /// Until when attempts may be started: enough is left then to kill them in time. `None` while none may.
+    #[must_use]
+    pub fn start_until(&self) -> Option<Moment> {
+        self.deadline.map(|deadline| deadline - self.terms.kill_margin * 2)
+    }
+
+    /// Whether an attempt may be started now.
     #[must_use]
     pub fn may_start(&self, now: Moment) -> bool {
-        self.deadline.is_some_and(|deadline| now + self.terms.kill_margin * 2 < deadline)
+        self.start_until().is_some_and(|until| now < until)
     }
 
     /// Whether everything must be killed now.

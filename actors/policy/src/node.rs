@@ -10,11 +10,11 @@ use crate::resources::Resources;
 
 /// Attempts longer than this are never staged: the turnaround that staging hides is about a thousandth.
 pub const STAGING_LIMIT_DURATION: Duration = Duration::from_millis(100);
-/// What is staged should keep a slot busy for so long: from an end over two syncs of a busy disk to the next
-/// grant, several times over.
-pub const STAGED_DURATION: Duration = Duration::from_millis(20);
+/// What is staged should keep a slot busy for so long: from an end, told together with others, over two syncs
+/// of a busy disk to the next grant, and again. It is also how long an urgent task may wait behind them.
+pub const STAGED_DURATION: Duration = Duration::from_millis(10);
 /// Staged attempts per slot at the most, however short they are.
-pub const STAGED_PER_SLOT: u32 = 16;
+pub const STAGED_PER_SLOT: u32 = 64;
 /// Staged attempts on one node at the most: what a lost node may delay.
 pub const STAGED_LIMIT: u32 = 256;
 /// Weight of the newest duration in the moving average, as a divisor.
@@ -135,7 +135,7 @@ mod tests {
         let mut pace = Pace::default();
         assert_eq!(pace.staged_limit(2), 0);
         pace.observe(Duration::from_millis(1));
-        assert_eq!(pace.staged_limit(2), 2 * STAGED_PER_SLOT);
+        assert_eq!(pace.staged_limit(2), 2 * 10);
         for _ in 0..3 {
             pace.observe(Duration::from_secs(1));
         }
@@ -150,7 +150,7 @@ mod tests {
             pace.staged_limit(slots)
         };
         assert_eq!(staged(Duration::ZERO, 0), STAGED_PER_SLOT, "none runs at this moment");
-        assert_eq!(staged(Duration::from_millis(5), 3), 12);
+        assert_eq!(staged(Duration::from_millis(5), 3), 6);
         assert_eq!(staged(STAGING_LIMIT_DURATION, 3), 3, "one each hides the turnaround");
         assert_eq!(staged(Duration::ZERO, 1000), STAGED_LIMIT);
     }

@@ -1,7 +1,7 @@
 //! Who of those sent to a node runs, and who waits there for resources.
 //!
-//! Both the worker and its node actor hold one of these and feed it the same facts in the same order: the
-//! worker's decides, the other one mirrors it. An attempt holds resources only while it runs; the staged
+//! Both the process host and the node's actor hold one of these and feed it the same facts in the same
+//! order: the host's decides, the other one mirrors it. An attempt holds resources only while it runs; the staged
 //! ones wait in order of arrival, and one that does not fit holds back those behind it, so that a large one
 //! is not overtaken for ever.
 
@@ -34,6 +34,23 @@ impl Slots {
         if !self.holds(token) {
             self.staged.push_back((token, need));
         }
+    }
+
+    /// There is this much from now on. What runs goes on running; the staged ones that can never fit any more
+    /// are given back, in order.
+    pub fn set_capacity(&mut self, capacity: Resources) -> Vec<Token> {
+        self.capacity = capacity;
+        self.free = self.recount();
+        let fits = |(_, need): &(Token, Resources)| self.capacity.covers(need);
+        let (kept, evicted) = std::mem::take(&mut self.staged).into_iter().partition(fits);
+        self.staged = kept;
+        Vec::from(evicted).into_iter().map(|(token, _)| token).collect()
+    }
+
+    /// Whether [`Self::start_next`] would start one.
+    #[must_use]
+    pub fn next_fits(&self) -> bool {
+        self.staged.front().is_some_and(|(_, need)| self.free.covers(need))
     }
 
     /// Takes resources for the staged attempt that is next, if they are free.
@@ -182,6 +199,22 @@ mod tests {
         assert_eq!(slots.free().cpu_millis, 400);
     }
 
+    #[test]
+    fn a_smaller_capacity_keeps_what_runs_and_gives_back_what_can_never_run() {
+        let mut slots = slots(4);
+        for (token, cores) in [(1, 3), (2, 4), (3, 1)] {
+            slots.stage(Token(token), Resources::cpus(cores * 1000));
+        }
+        assert_eq!(slots.start_next(), Some(Token(1)));
+        assert!(!slots.next_fits());
+        assert_eq!(slots.set_capacity(Resources::cpus(2000)), [Token(2)]);
+        assert!(!slots.next_fits(), "what runs takes more than there is");
+        assert!(slots.end(Token(1)));
+        assert!(slots.next_fits());
+        assert_eq!(slots.start_next(), Some(Token(3)));
+        slots.check();
+    }
+
     proptest! {
         #[test]
         fn nothing_is_ever_over_committed(steps in prop::collection::vec((0u8..3, 0u64..20, 1u64..3000), 0..200)) {
@@ -189,7 +222,10 @@ mod tests {
             for (step, token, need) in steps {
                 match step {
                     0 => slots.stage(Token(token), Resources::cpus(need)),
-                    1 => { slots.start_next(); }
+                    1 => {
+                        let fits = slots.next_fits();
+                        prop_assert_eq!(slots.start_next().is_some(), fits);
+                    }
                     _ => { slots.end(Token(token)); }
                 }
                 slots.check();

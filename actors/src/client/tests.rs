@@ -278,8 +278,8 @@ async fn events_that_are_gone_show_as_a_gap() {
 #[tokio::test(start_paused = true)]
 async fn waiting_goes_on_until_the_graph_ends_or_the_limit_is_over() {
     let (client, script) = script(|request| match request {
-        Request::Graph { graph: GraphId(1), .. } => Response::Graph(graph_row(1, true)),
-        Request::Graph { graph, .. } => Response::Graph(graph_row(graph.0, false)),
+        Request::Graph { graph: GraphId(1), .. } => Response::Graph(Box::new(graph_row(1, true))),
+        Request::Graph { graph, .. } => Response::Graph(Box::new(graph_row(graph.0, false))),
         other => panic!("{other:?}"),
     });
     assert!(client.wait(GraphId(1), None).await.unwrap().ended.is_some());

@@ -19,7 +19,7 @@ impl Answerer {
             refused => return refused,
         };
         let row = match self.graph(submitted.graph, wait.min(WAIT_LIMIT)).await {
-            Response::Graph(row) => row,
+            Response::Graph(row) => *row,
             refused => return refused,
         };
         let mut ran = Ran { submitted, row, events: EventsPage::default(), output: None };

@@ -68,7 +68,7 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::protocol::Command;
+    use crate::process::protocol::{Command, HostId, HostReport};
 
     #[test]
     fn messages_arrive_whole_however_they_are_cut() {
@@ -84,6 +84,21 @@ mod tests {
         }
         assert_eq!(heard.len(), 3);
         assert_eq!(heard[2], Command::Retire);
+    }
+
+    #[test]
+    fn a_greeting_and_a_retirement_are_the_same_in_every_version() {
+        let bytes = |command: &Command| {
+            let mut out = Vec::new();
+            append(&mut out, command).unwrap();
+            out
+        };
+        let hello = Command::Hello { version: 1, host: HostId(7) };
+        assert_eq!(bytes(&hello), [3, 0, 0, 0, 0, 1, 7]);
+        assert_eq!(bytes(&Command::Retire), [1, 0, 0, 0, 6]);
+        let mut told = Vec::new();
+        append(&mut told, &HostReport::Hello { version: 1, pid: 9 }).unwrap();
+        assert_eq!(told, [3, 0, 0, 0, 0, 1, 9]);
     }
 
     #[test]

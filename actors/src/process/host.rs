@@ -1,8 +1,8 @@
 //! The process host: a small program that owns the processes of all attempts on this machine.
 //!
 //! Started by the worker as another life of the same program, detached, it outlives the daemon: a running
-//! task survives a restart or an upgrade. It has one loop: commands, ends of processes, output, time. What
-//! must hold even when the daemon is dead or stopped is enforced here: the lease's end, timeouts, limits of
+//! task survives a restart or an upgrade. It has one loop (commands, ends of processes, output, time) and a
+//! few runners, which start what is staged as soon as there is room. What must hold even when the daemon is dead or stopped is enforced here: the lease's end, timeouts, limits of
 //! output, and that no process outlives its attempt. No runtime and no actors: this must stay small, and
 //! nothing in it may wait but the loop itself.
 //!
@@ -11,12 +11,14 @@
 
 mod attempt;
 mod family;
+mod gate;
 mod journal;
 mod machine;
 mod program;
 mod recovery;
+mod runner;
 mod server;
-mod spawner;
+mod spawn;
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};

@@ -1,8 +1,8 @@
 //! What differs between operating systems, and what only they can tell about processes.
 //!
 //! [`linux`](self) and [`macos`](self) give the same functions: a list of all processes, the mark in a
-//! process's environment, the orphans that fell to this process, the name of this boot. Must not know of
-//! attempts.
+//! process's environment, the end of a child, the orphans that fell to this process, the name of this boot.
+//! Must not know of attempts.
 
 pub mod signals;
 
@@ -12,9 +12,9 @@ mod linux;
 mod macos;
 
 #[cfg(target_os = "linux")]
-pub use linux::{Orphans, START_SLACK, boot_id, cores, mark, memory_bytes, processes, watches_trees};
+pub use linux::{Orphans, START_SLACK, boot_id, cores, mark, memory_bytes, processes, watch, watches_trees};
 #[cfg(target_os = "macos")]
-pub use macos::{Orphans, START_SLACK, boot_id, cores, mark, memory_bytes, processes, watches_trees};
+pub use macos::{Orphans, START_SLACK, boot_id, cores, mark, memory_bytes, processes, watch, watches_trees};
 
 use policy::time::Moment;
 

@@ -190,7 +190,15 @@ impl Link {
                 Some(HostReport::Hello { version: HOST_PROTOCOL, pid }) => {
                     return Ok(Connection { reader, writer, inbox, pid });
                 }
-                Some(_) => return Err(io::Error::other("the host speaks another version")),
+                Some(_) => {
+                    // It has what it was given under its lease, and makes room when that is over.
+                    let mut out = Vec::new();
+                    frame::append(&mut out, &Command::Retire).map_err(io::Error::other)?;
+                    writer.write_all(&out).await?;
+                    return Err(io::Error::other(
+                        "a host of another version is here, and was told to retire",
+                    ));
+                }
                 None => fill(&mut reader, &mut inbox).await?,
             }
         }

@@ -18,7 +18,7 @@ use crate::output::spool::OutputLimits;
 
 /// The version of everything in this module. A host outlives the daemon that started it, so a daemon may
 /// meet a host of an older version.
-pub const HOST_PROTOCOL: u16 = 1;
+pub const HOST_PROTOCOL: u16 = 2;
 
 /// Bytes of the largest command: more than an operating system takes as arguments and environment.
 pub const HOST_FRAME_LIMIT_BYTES: usize = 4 * 1024 * 1024;
@@ -39,7 +39,8 @@ pub enum Command {
         /// What the file `id` of the directory says.
         host: HostId,
     },
-    /// Run this.
+    /// Run this when its turn comes: in the order of the starts, as the capacity permits. Until then it is
+    /// staged here, and an end starts it without anybody being asked.
     Start(Box<Start>),
     /// End this one: politely, and after its grace by force.
     Stop {
@@ -48,14 +49,24 @@ pub enum Command {
         /// Why, which becomes its outcome.
         why: StopReason,
     },
-    /// Kill everything at this moment of the lease clock, unless told a later one before.
-    Deadline(Moment),
+    /// How long attempts may run, on the lease clock, unless told a later one before.
+    Lease {
+        /// From then on nothing is started.
+        start_until: Moment,
+        /// At that moment everything is killed, and what is staged is lost.
+        kill_at: Moment,
+    },
     /// The ends of these are known: forget them.
     Forget(Vec<Token>),
     /// Tell everything you hold.
     Inventory,
-    /// Exit as soon as nothing runs.
+    /// Exit as soon as nothing runs. Stands at this place in every version, so that a host of another one
+    /// can be told as well.
     Retire,
+    /// What may be held by all that runs, for as long as this host lives; until it is told there is no limit.
+    Capacity(Resources),
+    /// Give back those of these that have not been started.
+    Recall(Vec<Token>),
 }
 
 /// Names the directory of a host, for good.
@@ -178,6 +189,8 @@ pub struct Hosted {
 /// How far a hosted attempt is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HostedPhase {
+    /// Waits here for its turn.
+    Staged,
     /// About to start.
     Starting,
     /// Runs, or is being ended.

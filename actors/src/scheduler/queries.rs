@@ -53,7 +53,7 @@ impl SchedulerActor {
 
     pub(super) fn graph(&mut self, graph: GraphId) -> Response {
         match self.graphs.view(graph) {
-            Some(view) => Response::Graph(self.graph_row(&view)),
+            Some(view) => Response::Graph(Box::new(self.graph_row(&view))),
             None => Response::NotFound(Target::Graph(graph)),
         }
     }
@@ -68,7 +68,7 @@ impl SchedulerActor {
                 }
             }
             Some(view) => {
-                let answer = Response::Graph(self.graph_row(&view));
+                let answer = Response::Graph(Box::new(self.graph_row(&view)));
                 self.side.log.when_durable(self.side.log.last(), move || reply.send(answer));
             }
             None => reply.send(Response::NotFound(Target::Graph(graph))),

@@ -146,7 +146,7 @@ pub enum Response {
     /// To `Graphs`.
     Graphs(Vec<GraphRow>),
     /// To `Graph`.
-    Graph(GraphRow),
+    Graph(Box<GraphRow>),
     /// To `Tasks`.
     Tasks(Vec<TaskRow>),
     /// To `Task`.

@@ -1,12 +1,10 @@
-//! The attempt actor: one per attempt that runs on this machine, or is about to.
+//! The attempt actor: one per attempt that runs on this machine.
 //!
-//! **Role.** Sees one attempt through on the host: has it started, has it stopped, and says so again when
-//! the host has been away. **Parent** processes (dynamic, temporary). **Hears** the worker. **Tells** the
-//! worker how far it is, the host what to do.
+//! **Role.** Sees one attempt through on the host: has it stopped, and says so again when the host has been
+//! away. **Parent** processes (dynamic, temporary). **Hears** the worker. **Tells** the host what to do, the
+//! worker that the host has lost it.
 //! **On crash** nothing happens to the process: the worker finds nobody behind the address and starts
-//! another one from what it knows. **Invariant.** It tells the worker one end, and nothing after it.
-//!
-//! What it costs: one start and three messages, about 10 µs of an attempt's millisecond.
+//! another one from what it knows. **Invariant.** What it was asked for first is what the host is told.
 
 use std::sync::Arc;
 
@@ -15,7 +13,7 @@ use policy::task::{AttemptOutcome, LossReason, Usage};
 use supervision::{Actor, ActorError, Address, Me, Message};
 
 use crate::process::port::HostPort;
-use crate::process::protocol::{Command, Start, StopReason};
+use crate::process::protocol::{Command, StopReason};
 use crate::wire::fleet::Phase;
 use crate::worker::WorkerMessage;
 
@@ -24,18 +22,8 @@ use crate::worker::WorkerMessage;
 pub enum AttemptMessage {
     /// End it. Said again, it changes nothing.
     Stop(StopReason),
-    /// The host says that its process runs.
-    Started {
-        /// The process.
-        pid: u32,
-    },
-    /// The host says that it is over.
-    Ended {
-        /// How.
-        outcome: AttemptOutcome,
-        /// What it used.
-        usage: Usage,
-    },
+    /// It is over.
+    Ended,
     /// The host is back and does not hold it.
     Missing,
     /// The host is back and holds it.
@@ -52,8 +40,8 @@ impl Message for AttemptMessage {
 pub struct AttemptArgs {
     /// Its grant.
     pub token: Token,
-    /// What to start; `None` where the host holds it already.
-    pub start: Option<Box<Start>>,
+    /// Why it is to stop, where somebody has asked for that already.
+    pub stop: Option<StopReason>,
     /// The host.
     pub port: Arc<dyn HostPort>,
     /// Whom to tell.
@@ -69,8 +57,6 @@ impl std::fmt::Debug for AttemptArgs {
 /// See the module docs.
 pub struct AttemptActor {
     token: Token,
-    /// Until the host says that it runs.
-    start: Option<Box<Start>>,
     stop: Option<StopReason>,
     port: Arc<dyn HostPort>,
     worker: Address<WorkerMessage>,
@@ -88,17 +74,14 @@ impl Actor for AttemptActor {
     type Args = AttemptArgs;
 
     fn start(args: AttemptArgs, _: &Me<AttemptMessage>) -> Result<Self, ActorError> {
-        let AttemptArgs { token, start, port, worker } = args;
-        let attempt = Self { token, start, stop: None, port, worker };
-        attempt.command_start();
-        Ok(attempt)
+        let AttemptArgs { token, stop, port, worker } = args;
+        Ok(Self { token, stop, port, worker })
     }
 
     fn handle(&mut self, message: AttemptMessage, me: &Me<AttemptMessage>) -> Result<(), ActorError> {
         match message {
             AttemptMessage::Stop(why) => self.stop(why),
-            AttemptMessage::Started { pid } => self.started(pid),
-            AttemptMessage::Ended { outcome, usage } => self.ended(outcome, usage, me),
+            AttemptMessage::Ended => me.stop(),
             AttemptMessage::Missing => self.missing(me),
             AttemptMessage::Present => self.command_stop(),
         }
@@ -112,34 +95,12 @@ impl AttemptActor {
         self.command_stop();
     }
 
-    fn started(&mut self, pid: u32) {
-        self.start = None;
-        self.tell(Phase::Running { pid });
-    }
-
-    fn ended(&mut self, outcome: AttemptOutcome, usage: Usage, me: &Me<AttemptMessage>) {
-        self.tell(Phase::ended(outcome, usage));
-        me.stop();
-    }
-
-    /// Either the command was lost with the connection, or the host's memory with its disk.
-    fn missing(&mut self, me: &Me<AttemptMessage>) {
-        if self.start.is_some() {
-            self.command_start();
-            self.command_stop();
-        } else {
-            self.ended(AttemptOutcome::Lost(LossReason::HostDied), Usage::default(), me);
-        }
-    }
-
-    fn tell(&self, phase: Phase) {
+    /// The host's memory went with its disk.
+    fn missing(&self, me: &Me<AttemptMessage>) {
+        let (outcome, usage) = (AttemptOutcome::Lost(LossReason::HostDied), Usage::default());
+        let phase = Phase::ended(outcome, usage);
         self.worker.tell(WorkerMessage::AttemptChanged { token: self.token, phase });
-    }
-
-    fn command_start(&self) {
-        if let Some(start) = &self.start {
-            self.port.command(Command::Start(start.clone()));
-        }
+        me.stop();
     }
 
     fn command_stop(&self) {

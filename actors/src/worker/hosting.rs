@@ -2,14 +2,15 @@
 
 use policy::id::Token;
 use policy::planted;
-use policy::task::{AttemptOutcome, LossReason, Usage};
+use policy::task::{AttemptOutcome, LossReason};
 use rustc_hash::FxHashSet;
 use supervision::{Address, Me};
 
 use super::attempt::{AttemptArgs, AttemptMessage};
-use super::{HeldAttempt, Worker, WorkerMessage};
+use super::held::HeldAttempt;
+use super::{Worker, WorkerArgs, WorkerMessage};
 use crate::process::port::HostEvent;
-use crate::process::protocol::{Command, HostReport, Hosted, HostedPhase, Start};
+use crate::process::protocol::{Command, HostReport, Hosted, HostedPhase, Start, StopReason};
 use crate::wire::fleet::{Grant, Phase};
 
 impl Worker {
@@ -25,19 +26,30 @@ impl Worker {
             }
             HostEvent::NoHost(reason) => tracing::error!(%reason, "no process host: nothing can run here"),
             HostEvent::Reports(reports) => {
+                let ended = |report: &HostReport| match report {
+                    HostReport::Ended { token, .. } => Some(*token),
+                    _ => None,
+                };
+                let over: FxHashSet<Token> = reports.iter().filter_map(ended).collect();
                 for report in reports {
-                    self.host_reported(report, me);
+                    self.host_reported(report, &over, me);
                 }
             }
         }
     }
 
-    fn host_reported(&mut self, report: HostReport, me: &Me<WorkerMessage>) {
+    /// One report of several, in which the ends of `over` are told.
+    fn host_reported(&mut self, report: HostReport, over: &FxHashSet<Token>, me: &Me<WorkerMessage>) {
         match report {
             HostReport::Hello { .. } => {}
-            HostReport::Started { token, pid } => self.tell_attempt(token, AttemptMessage::Started { pid }),
+            HostReport::Started { token, pid } => {
+                if !over.contains(&token) {
+                    self.follow(token, me);
+                }
+                self.attempt_changed(token, Phase::Running { pid }, me);
+            }
             HostReport::Ended { token, outcome, usage } => {
-                self.tell_attempt(token, AttemptMessage::Ended { outcome, usage });
+                self.attempt_changed(token, Phase::ended(outcome, usage), me);
             }
             HostReport::Inventory { attempts, last } => {
                 self.inventory.extend(attempts);
@@ -53,138 +65,156 @@ impl Worker {
         }
     }
 
+    /// Gives an attempt that runs an actor of its own, unless it has one.
+    fn follow(&mut self, token: Token, me: &Me<WorkerMessage>) {
+        let followed = |held: &HeldAttempt| held.attempt.as_ref().is_some_and(Address::is_bound);
+        let Some(held) = self.held.get(&token).filter(|held| !followed(held)) else { return };
+        let attempt = self.start_attempt(token, held.stop, me);
+        if let Some(held) = self.held.get_mut(&token) {
+            held.attempt = attempt;
+        }
+    }
+
+    /// Makes what is held here and what the host holds the same.
+    fn reconcile(&mut self, hosted: Vec<Hosted>, me: &Me<WorkerMessage>) {
+        // Before anything is said again that depends on it.
+        self.args.port.command(Command::Capacity(self.args.capacity.clone()));
+        self.send_lease();
+        let there: FxHashSet<Token> = hosted.iter().map(|attempt| attempt.token).collect();
+        for token in
+            self.tokens(|held| held.is_hosted).into_iter().rev().filter(|token| !there.contains(token))
+        {
+            self.missing(token, me);
+        }
+        for attempt in hosted {
+            self.present(attempt, me);
+        }
+        self.host_known = true;
+        self.register();
+        self.start_ready();
+    }
+
+    /// The host does not hold what it was told to start: the command was lost, or the host's memory. It has
+    /// written down whatever it had begun.
+    fn missing(&mut self, token: Token, me: &Me<WorkerMessage>) {
+        let Some(held) = self.held.get_mut(&token) else { return };
+        match (&held.attempt, held.stop) {
+            _ if matches!(held.phase, Phase::Ended { .. }) => {}
+            (Some(attempt), _) => attempt.tell(AttemptMessage::Missing),
+            (None, Some(why)) => self.ended(token, why.outcome(), me),
+            (None, None) if held.grant.is_some() => {
+                held.is_hosted = false;
+                self.granted.push_front(token);
+            }
+            (None, None) => self.ended(token, AttemptOutcome::Lost(LossReason::HostDied), me),
+        }
+    }
+
+    /// The host holds this.
+    fn present(&mut self, hosted: Hosted, me: &Me<WorkerMessage>) {
+        let Hosted { token, task, phase, .. } = hosted;
+        let is_new = !self.held.contains_key(&token);
+        let held = self.held.entry(token).or_insert_with(|| HeldAttempt::new(task, Phase::Staged));
+        held.is_hosted = true;
+        let stop = held.stop;
+        let phase = match phase {
+            HostedPhase::Staged => Phase::Staged,
+            HostedPhase::Starting if !is_new => Phase::Staged,
+            // Of an earlier life of this worker, which may have told of it.
+            HostedPhase::Starting => Phase::Running { pid: 0 },
+            HostedPhase::Running { pid } => Phase::Running { pid },
+            HostedPhase::Ended { outcome, usage } => Phase::ended(outcome, usage),
+        };
+        match phase {
+            Phase::Running { .. } => {
+                self.follow(token, me);
+                self.tell_attempt(token, AttemptMessage::Present);
+            }
+            Phase::Staged => {
+                if let Some(why) = stop {
+                    self.args.port.command(Command::Stop { token, why });
+                }
+            }
+            Phase::Ended { .. } => {}
+        }
+        if phase != Phase::Staged {
+            self.attempt_changed(token, phase, me);
+        }
+    }
+
     fn tell_attempt(&self, token: Token, message: AttemptMessage) {
         if let Some(attempt) = self.held.get(&token).and_then(|held| held.attempt.as_ref()) {
             attempt.tell(message);
         }
     }
 
-    /// Makes what is held here and what the host holds the same.
-    fn reconcile(&mut self, hosted: Vec<Hosted>, me: &Me<WorkerMessage>) {
-        let there: FxHashSet<Token> = hosted.iter().map(|attempt| attempt.token).collect();
-        for (token, held) in &self.held {
-            if let Some(attempt) = held.attempt.as_ref().filter(|_| !there.contains(token)) {
-                attempt.tell(AttemptMessage::Missing);
-            }
-        }
-        for attempt in hosted {
-            if !self.held.contains_key(&attempt.token) {
-                self.adopt(&attempt, me);
-            }
-            let told = match attempt.phase {
-                HostedPhase::Starting => AttemptMessage::Present,
-                HostedPhase::Running { pid } => {
-                    self.tell_attempt(attempt.token, AttemptMessage::Started { pid });
-                    AttemptMessage::Present
-                }
-                HostedPhase::Ended { outcome, usage } => AttemptMessage::Ended { outcome, usage },
-            };
-            self.tell_attempt(attempt.token, told);
-        }
-        self.host_known = true;
-        self.send_deadline();
-        self.register();
-        self.start_ready(me);
-    }
-
-    /// Takes over what an earlier life of this worker had started.
-    fn adopt(&mut self, hosted: &Hosted, me: &Me<WorkerMessage>) {
-        let Hosted { token, task, ref need, ref phase, .. } = *hosted;
-        let (attempt, phase) = match phase {
-            HostedPhase::Ended { outcome, usage } => {
-                let report = self.read_report(token);
-                (None, Phase::Ended { outcome: outcome.clone(), usage: *usage, report })
-            }
-            HostedPhase::Starting | HostedPhase::Running { .. } => {
-                let pid = if let HostedPhase::Running { pid } = phase { *pid } else { 0 };
-                if !self.slots.adopt(token, need.clone()) {
-                    tracing::warn!(%token, "an adopted attempt exceeds what is free here");
-                }
-                (self.start_attempt(token, None, me), Phase::Running { pid })
-            }
-        };
-        self.held.insert(token, HeldAttempt { task, phase, grant: None, attempt });
-    }
-
-    /// Starts what is next, as long as there are resources, a host and the right to.
-    pub(super) fn start_ready(&mut self, me: &Me<WorkerMessage>) {
+    /// Hands everything that was granted to the host, as long as there is one and the right to: it starts
+    /// each when its turn comes.
+    pub(super) fn start_ready(&mut self) {
         while self.host_known && self.drain.is_none() && self.lease.may_start(self.args.clock.now()) {
-            let Some(token) = self.slots.start_next() else { return };
-            let Some(grant) = self.held.get_mut(&token).and_then(|held| held.grant.take()) else { continue };
-            let start = Box::new(self.start_of(&grant));
-            let attempt = self.start_attempt(token, Some(start), me);
-            if attempt.is_none() {
-                let outcome = AttemptOutcome::Lost(LossReason::Evicted);
-                self.attempt_changed(token, Phase::ended(outcome, Usage::default()), me);
-            } else if let Some(held) = self.held.get_mut(&token) {
-                held.attempt = attempt;
-            }
+            let Some(token) = self.granted.pop_front() else { return };
+            let Some(held) = self.held.get_mut(&token) else { continue };
+            let Some(grant) = held.grant.as_ref().filter(|_| !held.is_hosted) else { continue };
+            let start = start_of(&self.args, grant);
+            held.is_hosted = true;
+            self.args.port.command(Command::Start(Box::new(start)));
         }
     }
 
-    pub(super) fn start_attempt(
+    fn start_attempt(
         &self,
         token: Token,
-        start: Option<Box<Start>>,
+        stop: Option<StopReason>,
         me: &Me<WorkerMessage>,
     ) -> Option<Address<AttemptMessage>> {
         let address = Address::new("attempt", token.to_string());
         let port = self.args.port.clone();
-        let args = AttemptArgs { token, start, port, worker: me.address().clone() };
+        let args = AttemptArgs { token, stop, port, worker: me.address().clone() };
         match self.args.attempts.start(args, &address) {
             Ok(()) => Some(address),
             Err(refusal) => {
+                // Tried again with the next heartbeat.
                 tracing::error!(%token, %refusal, "an attempt cannot be followed");
                 None
             }
         }
     }
 
-    fn start_of(&self, grant: &Grant) -> Start {
-        let spec = &grant.spec;
-        let home = || self.args.base.get("HOME").cloned().unwrap_or_else(|| "/".into());
-        Start {
-            token: grant.token,
-            task: grant.task,
-            attempt: grant.attempt,
-            need: spec.resources.clone(),
-            argv: spec.argv.clone(),
-            directory: spec.directory.clone().unwrap_or_else(home),
-            environment: self.args.base.with(
-                grant,
-                &self.args.node,
-                &self.args.directory.report(grant.token),
-            ),
-            timeout: grant.timeout(),
-            grace: spec.grace,
-            output: self.args.output,
-        }
-    }
-
     /// The host enforces the lease's end also when this daemon is dead by then.
-    pub(super) fn send_deadline(&self) {
-        if let Some(kill_at) = self.lease.kill_at().filter(|_| !planted!(NoHostDeadline)) {
-            self.args.port.command(Command::Deadline(kill_at));
+    pub(super) fn send_lease(&self) {
+        let lease = self.lease.start_until().zip(self.lease.kill_at());
+        if let Some((start_until, kill_at)) = lease.filter(|_| !planted!(NoHostDeadline)) {
+            self.args.port.command(Command::Lease { start_until, kill_at });
         }
     }
 
     /// Follows again attempts whose actor has died; the host tells how far they are.
     pub(super) fn follow_orphaned(&mut self, me: &Me<WorkerMessage>) {
-        let unfollowed = |held: &HeldAttempt| match (&held.phase, &held.attempt) {
-            (Phase::Staged | Phase::Running { .. }, Some(attempt)) => !attempt.is_bound(),
-            (Phase::Running { .. }, None) => true,
-            (Phase::Staged | Phase::Ended { .. }, _) => false,
+        let unfollowed = |held: &HeldAttempt| {
+            matches!(held.phase, Phase::Running { .. })
+                && !held.attempt.as_ref().is_some_and(Address::is_bound)
         };
-        let tokens: Vec<Token> =
-            self.held.iter().filter(|(_, held)| unfollowed(held)).map(|(token, _)| *token).collect();
-        for token in &tokens {
-            let attempt = self.start_attempt(*token, None, me);
-            if let Some(held) = self.held.get_mut(token) {
-                held.attempt = attempt;
-            }
-        }
+        let tokens = self.tokens(unfollowed);
+        tokens.iter().for_each(|token| self.follow(*token, me));
         if !tokens.is_empty() {
             self.args.port.command(Command::Inventory);
         }
+    }
+}
+
+fn start_of(args: &WorkerArgs, grant: &Grant) -> Start {
+    let spec = &grant.spec;
+    let home = || args.base.get("HOME").cloned().unwrap_or_else(|| "/".into());
+    Start {
+        token: grant.token,
+        task: grant.task,
+        attempt: grant.attempt,
+        need: spec.resources.clone(),
+        argv: spec.argv.clone(),
+        directory: spec.directory.clone().unwrap_or_else(home),
+        environment: args.base.with(grant, &args.node, &args.directory.report(grant.token)),
+        timeout: grant.timeout(),
+        grace: spec.grace,
+        output: args.output,
     }
 }

@@ -8,7 +8,8 @@ use policy::time::Moment;
 use supervision::Me;
 
 use super::attempt::AttemptMessage;
-use super::{HeldAttempt, Worker, WorkerMessage};
+use super::held::HeldAttempt;
+use super::{Worker, WorkerMessage};
 use crate::process::protocol::{Command, StopReason};
 use crate::wire::fleet::{Grant, Phase, Report, ToWorker};
 
@@ -16,7 +17,7 @@ impl Worker {
     pub(super) fn scheduler_said(&mut self, message: ToWorker, me: &Me<WorkerMessage>) {
         match message {
             ToWorker::Welcome { session, epoch, terms } => self.welcome(session, epoch, terms),
-            ToWorker::HeartbeatHeard { session, sent, .. } if self.is_now(session) => self.heard(sent, me),
+            ToWorker::HeartbeatHeard { session, sent, .. } if self.is_now(session) => self.heard(sent),
             ToWorker::Run { session, grants } if self.is_now(session) => self.run(grants, me),
             ToWorker::Stop { session, tokens } if self.is_now(session) => {
                 tokens.into_iter().for_each(|token| self.stop(token, StopReason::Cancel, me));
@@ -57,14 +58,14 @@ impl Worker {
         self.heartbeat();
     }
 
-    fn heard(&mut self, sent: Moment, me: &Me<WorkerMessage>) {
+    fn heard(&mut self, sent: Moment) {
         if sent > self.args.clock.now() {
             tracing::warn!(%sent, "an answer to a heartbeat that was not sent yet");
             return;
         }
         self.lease.heard(if planted!(LeaseFromAnswer) { self.args.clock.now() } else { sent });
-        self.send_deadline();
-        self.start_ready(me);
+        self.send_lease();
+        self.start_ready();
     }
 
     fn run(&mut self, grants: Vec<Grant>, me: &Me<WorkerMessage>) {
@@ -73,21 +74,20 @@ impl Worker {
             if self.held.contains_key(&token) {
                 continue;
             }
-            let need = grant.spec.resources.clone();
-            let possible = self.drain.is_none() && self.slots.capacity().covers(&need);
+            let possible = self.drain.is_none() && self.args.capacity.covers(&grant.spec.resources);
             self.held
-                .insert(token, HeldAttempt { task, phase: Phase::Staged, grant: Some(grant), attempt: None });
+                .insert(token, HeldAttempt { grant: Some(grant), ..HeldAttempt::new(task, Phase::Staged) });
             if possible {
-                self.slots.stage(token, need);
+                self.granted.push_back(token);
             } else {
                 self.ended(token, AttemptOutcome::Lost(LossReason::Evicted), me);
             }
         }
-        self.start_ready(me);
+        self.start_ready();
     }
 
-    fn stop(&mut self, token: Token, why: StopReason, me: &Me<WorkerMessage>) {
-        let Some(held) = self.held.get(&token) else {
+    pub(super) fn stop(&mut self, token: Token, why: StopReason, me: &Me<WorkerMessage>) {
+        let Some(held) = self.held.get_mut(&token) else {
             let outcome = AttemptOutcome::Lost(LossReason::Unknown);
             let phase = Phase::ended(outcome, Usage::default());
             // Nobody here knows its task any more; the token says it all.
@@ -95,6 +95,10 @@ impl Worker {
         };
         match (&held.phase, &held.attempt) {
             (_, Some(attempt)) => attempt.tell(AttemptMessage::Stop(why)),
+            (Phase::Staged, None) if held.is_hosted => {
+                held.stop.get_or_insert(why);
+                self.args.port.command(Command::Stop { token, why });
+            }
             (Phase::Staged | Phase::Running { .. }, None) => self.ended(token, why.outcome(), me),
             (Phase::Ended { .. }, None) => {
                 let report = Report { token, task: held.task, phase: held.phase.clone() };

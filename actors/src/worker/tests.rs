@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
-use policy::id::{AttemptNumber, GraphId};
+use policy::id::{AttemptNumber, GraphId, TaskId};
 use policy::task::TaskSpec;
 use policy::time::Moment;
 use supervision::dynamic::Options;
@@ -13,7 +13,7 @@ use supervision::{Running, SupervisorArgs};
 
 use super::*;
 use crate::process::protocol::{HostReport, HostedPhase};
-use crate::wire::fleet::{OutputFrom, OutputRead};
+use crate::wire::fleet::{Grant, OutputFrom, OutputRead};
 
 pub(crate) fn grant(token: u64, cpu_millis: u64) -> Grant {
     Grant {
@@ -198,17 +198,40 @@ async fn it_registers_only_when_the_host_has_told_what_it_holds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn attempts_start_in_order_as_resources_permit() {
+async fn grants_go_to_the_host_in_order_and_what_it_says_is_reported_in_order() {
     let machine = Machine::ready(Vec::new()).await;
     machine.run(vec![grant(1, 1000), grant(2, 2000), grant(3, 1000)]);
-    assert_eq!(machine.starts().await, [1]);
+    assert_eq!(machine.starts().await, [1, 2, 3], "it starts them as its capacity permits");
     machine.host(HostReport::Started { token: Token(1), pid: 7 });
     machine.end(1);
-    assert_eq!(machine.starts().await, [2]);
     machine.host(HostReport::Started { token: Token(2), pid: 8 });
     let reports = machine.reports().await;
     let running = |pid| Phase::Running { pid };
     assert_eq!(reports, [(1, running(7)), (1, over(AttemptOutcome::Exited(0))), (2, running(8))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_host_knows_capacity_and_lease_before_it_is_given_anything() {
+    let machine = Machine::ready(Vec::new()).await;
+    machine.run(vec![grant(1, 1000)]);
+    machine.commands().await;
+    machine.worker.tell(WorkerMessage::Host(HostEvent::Disconnected));
+    machine.worker.tell(WorkerMessage::Host(HostEvent::Connected { pid: 1 }));
+    machine.host(HostReport::Inventory { attempts: Vec::new(), last: true });
+    let commands = machine.commands().await;
+    let kinds = commands.iter().map(std::mem::discriminant).collect::<Vec<_>>();
+    let (start_until, kill_at) = (Moment(0), Moment(0));
+    let expected = [Command::Capacity(Resources::default()), Command::Lease { start_until, kill_at }];
+    assert_eq!(kinds[..2], expected.map(|command| std::mem::discriminant(&command)), "{commands:?}");
+    assert!(matches!(&commands[2..], [Command::Start(start)] if start.token == Token(1)), "{commands:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_larger_than_the_machine_is_handed_back() {
+    let machine = Machine::ready(Vec::new()).await;
+    machine.run(vec![grant(1, 2001)]);
+    assert_eq!(machine.reports().await, [(1, over(AttemptOutcome::Lost(LossReason::Evicted)))]);
+    assert!(machine.starts().await.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -239,8 +262,8 @@ async fn every_heard_heartbeat_moves_the_hosts_deadline() {
     machine.commands().await;
     let sent = machine.clock.now();
     machine.heard(sent);
-    let kill_at = sent + Duration::from_secs(14);
-    assert_eq!(machine.commands().await, [Command::Deadline(kill_at)]);
+    let (start_until, kill_at) = (sent + Duration::from_secs(13), sent + Duration::from_secs(14));
+    assert_eq!(machine.commands().await, [Command::Lease { start_until, kill_at }]);
     machine.heard(sent + Duration::from_secs(99));
     assert!(machine.commands().await.is_empty(), "an answer from the future counts for nothing");
 }
@@ -262,10 +285,12 @@ async fn an_end_is_told_with_every_heartbeat_until_it_is_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stopping_reaches_what_runs_and_ends_what_waits() {
+async fn stopping_reaches_what_the_host_has_and_ends_what_waits() {
     let machine = Machine::ready(Vec::new()).await;
-    machine.run(vec![grant(1, 2000), grant(2, 2000)]);
+    machine.run(vec![grant(1, 2000)]);
     machine.commands().await;
+    machine.worker.tell(WorkerMessage::Host(HostEvent::Disconnected));
+    machine.run(vec![grant(2, 2000)]);
     let tokens = vec![Token(1), Token(2), Token(9)];
     machine.scheduler(ToWorker::Stop { session: SESSION, tokens });
     assert_eq!(machine.commands().await, [Command::Stop { token: Token(1), why: StopReason::Cancel }]);
@@ -298,7 +323,7 @@ async fn after_a_break_the_host_is_told_again_what_it_missed() {
     assert!(machine.commands().await.is_empty());
     machine.reports().await;
     machine.host(HostReport::Inventory { attempts: Vec::new(), last: true });
-    assert_eq!(machine.starts().await, [2, 3], "the second is said again, the third takes the first's place");
+    assert_eq!(machine.starts().await, [2, 3], "the second is said again, before the third");
     assert_eq!(machine.reports().await, [(1, over(AttemptOutcome::Lost(LossReason::HostDied)))]);
 }
 
@@ -321,24 +346,36 @@ async fn an_attempt_whose_actor_has_died_is_followed_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_earlier_daemon_started_is_adopted_with_its_resources() {
+async fn what_an_earlier_daemon_gave_the_host_is_adopted() {
     let ended = HostedPhase::Ended { outcome: AttemptOutcome::Exited(4), usage: Usage::default() };
-    let machine = Machine::ready(vec![hosted(1, HostedPhase::Running { pid: 5 }), hosted(2, ended)]).await;
-    machine.told().await;
-    machine.run(vec![grant(3, 2000)]);
-    assert!(machine.starts().await.is_empty(), "one core is taken");
+    let running = HostedPhase::Running { pid: 5 };
+    let machine =
+        Machine::ready(vec![hosted(1, running), hosted(2, ended), hosted(3, HostedPhase::Staged)]).await;
+    let told = machine.told().await;
+    let FromWorker::Register(registration) = &told[0] else { panic!("{told:?}") };
+    let phases: Vec<_> = registration.inventory.iter().map(|held| held.phase.clone()).collect();
+    let expected = [Phase::Running { pid: 5 }, over(AttemptOutcome::Exited(4)), Phase::Staged];
+    assert_eq!(phases, expected);
+    machine.run(vec![grant(3, 1000)]);
+    assert!(machine.starts().await.is_empty(), "the host has it already");
     machine.end(1);
-    assert_eq!(machine.starts().await, [3]);
-    assert_eq!(machine.reports().await, [(1, over(AttemptOutcome::Exited(0)))]);
+    machine.host(HostReport::Started { token: Token(3), pid: 6 });
+    let expected = [(1, over(AttemptOutcome::Exited(0))), (3, Phase::Running { pid: 6 })];
+    assert_eq!(machine.reports().await, expected);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_drain_hands_back_what_waits_and_says_goodbye_when_nothing_is_held() {
     let machine = Machine::ready(Vec::new()).await;
     machine.run(vec![grant(1, 2000), grant(2, 2000)]);
+    machine.host(HostReport::Started { token: Token(1), pid: 7 });
     machine.told().await;
+    machine.commands().await;
     let (done, mut drained) = Reply::channel();
     machine.worker.tell(WorkerMessage::Drain { within: Some(Duration::from_secs(1)), done });
+    assert_eq!(machine.commands().await, [Command::Recall(vec![Token(2)])]);
+    let outcome = AttemptOutcome::Lost(LossReason::Evicted);
+    machine.host(HostReport::Ended { token: Token(2), outcome, usage: Usage::default() });
     assert_eq!(machine.reports().await, [(2, over(AttemptOutcome::Lost(LossReason::Evicted)))]);
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(machine.commands().await.contains(&Command::Stop { token: Token(1), why: StopReason::Evict }));

@@ -113,7 +113,7 @@ impl Bed {
     }
 
     pub(crate) fn kill_at(&self, moment: Moment) {
-        self.command(Command::Deadline(moment));
+        self.command(Command::Lease { start_until: moment, kill_at: moment });
     }
 
     /// Waits for a report, whatever came before it.
@@ -153,6 +153,11 @@ impl Bed {
             }
             _ => None,
         })
+    }
+
+    /// How many such reports have been heard and not been thrown away.
+    pub(crate) fn told(&self, wanted: impl Fn(&HostReport) -> bool) -> usize {
+        self.heard.iter().filter(|report| wanted(report)).count()
     }
 
     /// Waits for the next end, whosever.

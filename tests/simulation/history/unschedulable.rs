@@ -101,7 +101,10 @@ impl Pass {
                 self.up.clear();
                 self.quiet_since = record.at;
             }
-            Event::Graph(_, GraphEvent::ItemAdmitted(_))
+            Event::Graph(
+                _,
+                GraphEvent::ItemAdmitted(_) | GraphEvent::BudgetReached { .. } | GraphEvent::Resumed { .. },
+            )
             | Event::Task { .. }
             | Event::Scheduler(SchedulerEvent::Pressure(_)) => {}
         }

@@ -2,8 +2,10 @@
 //!
 //! The only code that signals processes. Must not know of sockets or journals.
 
-use std::io::Read;
-use std::os::fd::{AsFd, BorrowedFd};
+mod burial;
+
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{ChildStderr, ChildStdout};
 use std::time::Duration;
 
@@ -15,23 +17,16 @@ use policy::id::Token;
 use policy::task::{AttemptOutcome, LossReason, Usage};
 use policy::time::{Moment, Timestamp};
 
+use burial::Burial;
+
 use super::family::{Known, Root, Sight};
 use super::journal::Remembered;
-use super::spawner::Spawned;
+use super::spawn::Spawned;
 use crate::output::spool::SpoolWriter;
-use crate::process::os::signals::Reaped;
+use crate::process::os::signals::{self, Reaped};
 use crate::process::protocol::StopReason;
 use crate::wire::fleet::Stream;
 
-/// Looks at all processes that must find nothing more before an attempt is over: between two, whatever was
-/// being started during the first has come to be.
-const CLEAN_LOOKS: u8 = 2;
-/// Between two looks, at first; doubled up to [`LOOK_PAUSE_LIMIT`].
-const LOOK_PAUSE: Duration = Duration::from_millis(2);
-/// The longest pause between two looks.
-const LOOK_PAUSE_LIMIT: Duration = Duration::from_millis(250);
-/// From the first look to saying that something cannot be killed.
-const UNKILLABLE_AFTER: Duration = Duration::from_secs(10);
 /// Reads of one stream in one turn of the loop: a noisy task must not keep the host from the others.
 const READS_PER_TURN: u32 = 4;
 /// Bytes of one stream read after the end: what a pipe can hold at most, where somebody raised its size.
@@ -45,6 +40,8 @@ pub(super) struct Attempt {
     timeout: Option<Duration>,
     phase: Phase,
     stop: Option<Stopping>,
+    /// Can be read from when the process has ended.
+    end: Option<OwnedFd>,
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
     pub(super) spool: Option<SpoolWriter>,
@@ -54,21 +51,12 @@ pub(super) struct Attempt {
 /// How far it is.
 #[derive(Debug)]
 enum Phase {
-    /// The process is being started.
+    /// Its turn comes, or its process is being started.
     Starting,
     /// The process runs.
     Running { pid: i32 },
     /// The process has ended; what else it started is looked for and killed.
     Burying { outcome: AttemptOutcome, usage: Usage, burial: Burial },
-}
-
-#[derive(Debug)]
-struct Burial {
-    since: Moment,
-    clean: u8,
-    pause: Duration,
-    next_look: Moment,
-    reported: bool,
 }
 
 #[derive(Debug)]
@@ -103,6 +91,7 @@ impl Attempt {
             timeout,
             phase: Phase::Starting,
             stop: None,
+            end: None,
             stdout: None,
             stderr: None,
             spool: Some(spool),
@@ -120,6 +109,7 @@ impl Attempt {
             timeout: None,
             phase: Phase::Burying { outcome, usage, burial: Burial::new(now) },
             stop: None,
+            end: None,
             stdout: None,
             stderr: None,
             spool: None,
@@ -128,14 +118,32 @@ impl Attempt {
     }
 
     /// The process runs.
-    pub(super) fn spawned(&mut self, spawned: Spawned, now: Moment) {
+    pub(super) fn spawned(&mut self, spawned: Spawned) {
         self.record.pid = Some(spawned.pid);
         self.phase = Phase::Running { pid: spawned.pid };
+        self.end = Some(spawned.end);
         self.stdout = Some(spawned.stdout);
         self.stderr = Some(spawned.stderr);
-        if let Some(Stopping { why, .. }) = self.stop.take() {
-            self.stop(why, now);
+    }
+
+    /// What shows that the process has ended, as long as it runs.
+    pub(super) fn end(&self) -> Option<BorrowedFd<'_>> {
+        self.end.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Takes note of the end of its process, if that has ended.
+    pub(super) fn reap(&mut self, now: Moment) {
+        if let Phase::Running { pid } = self.phase
+            && let Some(reaped) = signals::reap(pid)
+        {
+            self.end = None;
+            self.reaped(&reaped, now);
         }
+    }
+
+    /// Whether its process has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.phase, Phase::Burying { .. })
     }
 
     /// Begins to end it, or hastens the end.
@@ -158,7 +166,7 @@ impl Attempt {
     }
 
     /// The process has ended.
-    pub(super) fn reaped(&mut self, reaped: &Reaped, now: Moment) {
+    fn reaped(&mut self, reaped: &Reaped, now: Moment) {
         let outcome = match (&self.stop, reaped.status) {
             (Some(stop), _) => stop.why.outcome(),
             (None, WaitStatus::Signaled(_, signal, _)) => AttemptOutcome::Signalled(signal as i32),
@@ -234,9 +242,7 @@ impl Attempt {
         let group = self.record.pid;
         let Phase::Burying { burial, .. } = &mut self.phase else { return Look::Again };
         if family.is_empty() {
-            burial.clean += 1;
-            burial.next_look = now;
-            return if burial.clean >= CLEAN_LOOKS { Look::Clean } else { Look::Again };
+            return if burial.found_nothing(now) { Look::Clean } else { Look::Again };
         }
         burial.again(now);
         if has_grace && family.iter().any(|known| Some(known.group) == group) {
@@ -246,9 +252,7 @@ impl Attempt {
         for known in &family {
             let _ = kill(Pid::from_raw(known.pid), Signal::SIGKILL);
         }
-        let too_long = !burial.reported && now.since(burial.since) >= UNKILLABLE_AFTER;
-        let look = if too_long {
-            burial.reported = true;
+        let look = if burial.takes_too_long(now) {
             Look::Unkillable(family.iter().filter_map(|known| u32::try_from(known.pid).ok()).collect())
         } else {
             Look::Again
@@ -264,7 +268,7 @@ impl Attempt {
 
     /// By what its processes are found.
     pub(super) fn root(&self) -> Root {
-        Root { token: self.record.token, leader: self.record.pid, since: self.record.at }
+        Root::of(&self.record)
     }
 
     /// Something has changed: looks at once.
@@ -290,8 +294,9 @@ impl Attempt {
         }
     }
 
-    /// Nothing of it is left: reads what the pipes still hold and closes the spool.
-    pub(super) fn finish(mut self, at: Timestamp, buffer: &mut [u8]) -> Remembered {
+    /// Nothing of it is left: reads what the pipes still hold and closes the spool, with what has kept that
+    /// from being written.
+    pub(super) fn finish(mut self, at: Timestamp, buffer: &mut [u8]) -> (Remembered, Option<io::Error>) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let mut drained = 0;
             while drained < DRAIN_LIMIT_BYTES {
@@ -308,12 +313,14 @@ impl Attempt {
                 (AttemptOutcome::Lost(LossReason::HostDied), Usage::default())
             }
         };
+        let mut trouble = None;
         if let Some(spool) = &mut self.spool {
             spool.finish(at);
             (end.1.stdout_bytes, end.1.stderr_bytes) = spool.seen();
+            trouble = spool.take_trouble();
         }
         self.record.end = Some(end);
-        self.record
+        (self.record, trouble)
     }
 
     /// Bytes read; 0 where there is nothing now, or never again.
@@ -330,10 +337,7 @@ impl Attempt {
                 read
             }
             Some(Err(error))
-                if matches!(
-                    error.kind(),
-                    std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted
-                ) =>
+                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) =>
             {
                 0
             }
@@ -361,18 +365,6 @@ impl Attempt {
     pub(super) fn pipes(&self) -> impl Iterator<Item = (Stream, BorrowedFd<'_>)> {
         let stdout = self.stdout.iter().map(|pipe| (Stream::Stdout, pipe.as_fd()));
         stdout.chain(self.stderr.iter().map(|pipe| (Stream::Stderr, pipe.as_fd())))
-    }
-}
-
-impl Burial {
-    fn new(now: Moment) -> Self {
-        Self { since: now, clean: 0, pause: LOOK_PAUSE, next_look: now, reported: false }
-    }
-
-    fn again(&mut self, now: Moment) {
-        self.clean = 0;
-        self.next_look = now + self.pause;
-        self.pause = (self.pause * 2).min(LOOK_PAUSE_LIMIT);
     }
 }
 

@@ -8,6 +8,7 @@ use policy::id::Token;
 use policy::time::Moment;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::journal::Remembered;
 use crate::process::os::{Process, START_SLACK};
 
 /// What is known of one attempt's processes.
@@ -80,6 +81,11 @@ impl Sight {
 }
 
 impl Root {
+    /// Of the attempt that this is remembered of.
+    pub(super) fn of(record: &Remembered) -> Self {
+        Self { token: record.token, leader: record.pid, since: record.at }
+    }
+
     fn has_in_group(&self, process: &Process) -> bool {
         self.leader == Some(process.group) && self.may_have_started(process)
     }

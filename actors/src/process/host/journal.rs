@@ -127,9 +127,15 @@ impl Journal {
 }
 
 impl Remembered {
+    /// What is written before it is started.
+    pub(super) fn starting(&self) -> Entry {
+        let Self { token, task, attempt, ref need, at, .. } = *self;
+        Entry::Starting { token, task, attempt, need: need.clone(), at }
+    }
+
     fn entries(&self) -> Vec<Entry> {
-        let Self { token, task, attempt, ref need, at, pid, ref end } = *self;
-        let starting = Entry::Starting { token, task, attempt, need: need.clone(), at };
+        let Self { token, pid, ref end, .. } = *self;
+        let starting = self.starting();
         let running = pid.map(|pid| Entry::Running { token, pid });
         let ended = end.clone().map(|(outcome, usage)| Entry::Ended { token, outcome, usage });
         [Some(starting), running, ended].into_iter().flatten().collect()

@@ -1,9 +1,14 @@
 //! Linux: `/proc`, and the child subreaper.
 
+#![expect(unsafe_code, reason = "pidfd_open has no safe interface")]
+
 use std::fs::{self, File};
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::unistd::{SysconfVar, getpid, sysconf};
 use policy::time::Moment;
 
@@ -52,6 +57,18 @@ impl Orphans {
         let text = std::str::from_utf8(&text[..length]).ok()?;
         Some(text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect())
     }
+}
+
+/// Something that can be read from as soon as the child `pid` has ended.
+///
+/// # Errors
+/// What the kernel says; before 5.3 it knows no such thing.
+pub fn watch(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: a number goes in, and a descriptor of our own or an error comes out.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: it was opened just now, closed on exec, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Every process of this machine.

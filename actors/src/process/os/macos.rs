@@ -6,10 +6,14 @@
 #![expect(unsafe_code, reason = "libproc and sysctl have no safe interface")]
 
 use std::ffi::CStr;
+use std::io;
 use std::mem::{MaybeUninit, size_of};
+use std::os::fd::OwnedFd;
 use std::ptr;
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue};
 use policy::time::{Moment, Timestamp};
 
 use super::{Process, value_in};
@@ -41,6 +45,22 @@ impl Orphans {
     #[must_use]
     pub fn list(&self) -> Option<Vec<i32>> {
         None
+    }
+}
+
+/// Something that can be read from as soon as the child `pid` has ended.
+///
+/// # Errors
+/// What the kernel says.
+pub fn watch(pid: i32) -> io::Result<OwnedFd> {
+    let queue = Kqueue::new()?;
+    let ident = usize::try_from(pid).map_err(io::Error::other)?;
+    let (filter, flags) = (EventFilter::EVFILT_PROC, EvFlags::EV_ADD | EvFlags::EV_ONESHOT);
+    let exit = KEvent::new(ident, filter, flags, FilterFlag::NOTE_EXIT, 0, 0);
+    match queue.kevent(&[exit], &mut [], Some(libc::timespec { tv_sec: 0, tv_nsec: 0 })) {
+        // It has ended already; the end of a pipe without a writer can be read from for ever.
+        Err(Errno::ESRCH) => Ok(io::pipe()?.0.into()),
+        outcome => outcome.map(|_| queue.into()).map_err(Into::into),
     }
 }
 

@@ -6,13 +6,11 @@
 use policy::id::Token;
 use policy::task::{AttemptOutcome, Usage};
 use policy::time::Moment;
-use rustc_hash::FxHashSet;
 
 use super::Machine;
-use crate::output::spool::SpoolWriter;
 use crate::process::host::attempt::{Attempt, Look};
 use crate::process::host::family::{Root, Sight};
-use crate::process::host::journal::{Entry, Remembered};
+use crate::process::host::journal::Remembered;
 use crate::process::os as system;
 use crate::process::protocol::{HostReport, MARK_VARIABLE};
 
@@ -50,6 +48,7 @@ impl Machine {
     }
 
     fn look(&mut self, looking: &[Token], orphans: Vec<i32>, now: Moment) {
+        // After the orphans were listed: whoever has started one of them is among these.
         let roots = self.roots();
         let sight = self.sight(&roots, orphans);
         for token in looking {
@@ -62,8 +61,11 @@ impl Machine {
         }
     }
 
+    /// By what the processes of all attempts that have begun are found, whoever has them.
     pub(super) fn roots(&self) -> Vec<Root> {
-        self.attempts.values().map(Attempt::root).collect()
+        let gate = self.runners.gate();
+        let elsewhere = gate.away().chain(gate.back()).filter(|record| record.end.is_none());
+        self.attempts.values().map(Attempt::root).chain(elsewhere.map(Root::of)).collect()
     }
 
     /// Looks at all processes, and notes whose the orphans are.
@@ -74,30 +76,27 @@ impl Machine {
         self.claimed = orphans
             .iter()
             .filter_map(|orphan| Some((*orphan, mark(*orphan)?)))
-            .filter(|(_, token)| self.attempts.contains_key(token))
+            .filter(|(_, token)| roots.iter().any(|root| root.token == *token))
             .collect();
-        let leaders: FxHashSet<i32> = self.leaders.keys().copied().collect();
-        let orphans = orphans.into_iter().filter(|orphan| !leaders.contains(orphan));
         Sight::new(system::processes(), orphans, since, mark)
     }
 
     fn finish(&mut self, token: Token) {
-        let Some(mut attempt) = self.attempts.remove(&token) else { return };
-        let trouble = attempt.spool.as_mut().and_then(SpoolWriter::take_trouble);
+        let Some(attempt) = self.attempts.remove(&token) else { return };
+        let (record, trouble) = attempt.finish(self.clock.wall(), &mut self.buffer);
         self.trouble("writing output", trouble);
-        let record = attempt.finish(self.clock.wall(), &mut self.buffer);
         self.ended(record);
     }
 
     pub(super) fn end_unstarted(&mut self, mut record: Remembered, outcome: AttemptOutcome) {
+        // An end without a beginning would not be remembered.
+        self.runners.gate().journal.append(&record.starting());
         record.end = Some((outcome, Usage::default()));
         self.ended(record);
     }
 
-    pub(super) fn ended(&mut self, record: Remembered) {
-        if let Some((outcome, usage)) = record.end.clone() {
-            self.journal.append(&Entry::Ended { token: record.token, outcome, usage });
-        }
+    fn ended(&mut self, record: Remembered) {
+        self.runners.gate().end(&record);
         self.reports.extend(ended_report(&record));
         self.ended.insert(record.token, record);
     }

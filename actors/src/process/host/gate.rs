@@ -1,0 +1,273 @@
+//! Whose turn it is to start, and what has come back from those who start.
+//!
+//! Shared by the host's loop and its [runners](super::runner), under one lock: the loop stages, a runner begins
+//! whatever fits and gives back what has become of it. So an end starts the next attempt on the same thread,
+//! and nobody is asked in between. **Invariant:** nothing is begun before it is in the journal, beyond the
+//! capacity, or later than the lease allows; an attempt is staged, away with a runner, back, or the loop's.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::time::Duration;
+
+use policy::id::Token;
+use policy::resources::Resources;
+use policy::slots::Slots;
+use policy::task::{AttemptOutcome, LossReason, Usage};
+use policy::time::Moment;
+use rustc_hash::FxHashMap;
+
+use super::attempt::Attempt;
+use super::journal::{Entry, Journal, Remembered};
+use crate::process::protocol::Start;
+
+/// How long what has come back may wait for company while other attempts are begun, before the loop is
+/// woken for it: some processes of the shortest kind, and nothing to anybody who waits for an end.
+const COMPANY: Duration = Duration::from_millis(2);
+
+/// An attempt whose turn has not come.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) start: Start,
+    pub(super) attempt: Attempt,
+}
+
+/// What has become of an attempt that was begun.
+#[derive(Debug)]
+pub(super) enum Back {
+    /// It runs on, or something of it is left.
+    Running(Box<Attempt>),
+    /// It is over, and the journal has its end.
+    Over(Box<Remembered>),
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(super) struct Gate {
+    pub(super) journal: Journal,
+    /// `None` while nobody has said how much there is.
+    slots: Option<Slots>,
+    start_until: Option<Moment>,
+    staged: FxHashMap<Token, Box<Job>>,
+    /// The staged ones in order, while there are no slots.
+    order: VecDeque<Token>,
+    away: BTreeMap<Token, Remembered>,
+    back: Vec<Back>,
+    /// Since when the oldest of those waits.
+    back_since: Option<Moment>,
+    is_told: bool,
+    troubles: Vec<io::Error>,
+    /// Runners that have nothing to do.
+    pub(super) idle: usize,
+}
+
+impl Back {
+    pub(super) fn record(&self) -> &Remembered {
+        match self {
+            Self::Running(attempt) => &attempt.record,
+            Self::Over(record) => record,
+        }
+    }
+}
+
+/// What the loop does with it.
+impl Gate {
+    pub(super) fn new(journal: Journal) -> Self {
+        Self {
+            journal,
+            slots: None,
+            start_until: None,
+            staged: FxHashMap::default(),
+            order: VecDeque::new(),
+            away: BTreeMap::new(),
+            back: Vec::new(),
+            back_since: None,
+            is_told: false,
+            troubles: Vec::new(),
+            idle: 0,
+        }
+    }
+
+    /// There is this much. What can never run is given back; `running` is what the loop knows to run.
+    pub(super) fn set_capacity(
+        &mut self,
+        capacity: Resources,
+        running: impl Iterator<Item = (Token, Resources)>,
+    ) -> Vec<Job> {
+        let slots = self.slots.get_or_insert_with(|| {
+            let mut slots = Slots::new(capacity.clone());
+            let back = self.back.iter().map(Back::record).filter(|record| record.end.is_none());
+            let gone = self.away.values().chain(back).map(|record| (record.token, record.need.clone()));
+            for (token, need) in running.chain(gone) {
+                slots.adopt(token, need);
+            }
+            for token in self.order.drain(..) {
+                if let Some(job) = self.staged.get(&token) {
+                    slots.stage(token, job.start.need.clone());
+                }
+            }
+            slots
+        });
+        let evicted = slots.set_capacity(capacity);
+        evicted.into_iter().filter_map(|token| self.staged.remove(&token).map(|job| *job)).collect()
+    }
+
+    /// Nothing is begun from that moment on.
+    pub(super) fn set_start_until(&mut self, moment: Moment) {
+        self.start_until = Some(moment);
+    }
+
+    /// Queues an attempt; `Err` where it needs more than there is.
+    pub(super) fn stage(&mut self, job: Box<Job>) -> Result<(), Box<Job>> {
+        let token = job.start.token;
+        match &mut self.slots {
+            Some(slots) if !slots.capacity().covers(&job.start.need) => return Err(job),
+            Some(slots) => slots.stage(token, job.start.need.clone()),
+            None => self.order.push_back(token),
+        }
+        self.staged.insert(token, job);
+        Ok(())
+    }
+
+    /// Takes back an attempt whose turn has not come.
+    pub(super) fn unstage(&mut self, token: Token) -> Option<Box<Job>> {
+        let job = self.staged.remove(&token)?;
+        match &mut self.slots {
+            Some(slots) => {
+                slots.end(token);
+            }
+            None => self.order.retain(|staged| *staged != token),
+        }
+        Some(job)
+    }
+
+    /// Every attempt whose turn has not come, in order of token.
+    pub(super) fn staged(&self) -> Vec<&Job> {
+        let mut staged: Vec<&Job> = self.staged.values().map(Box::as_ref).collect();
+        staged.sort_unstable_by_key(|job| job.start.token);
+        staged
+    }
+
+    /// Every attempt that is with a runner.
+    pub(super) fn away(&self) -> impl Iterator<Item = &Remembered> {
+        self.away.values()
+    }
+
+    /// Every attempt that has come back.
+    pub(super) fn back(&self) -> impl Iterator<Item = &Remembered> {
+        self.back.iter().map(Back::record)
+    }
+
+    pub(super) fn is_away(&self, token: Token) -> bool {
+        self.away.contains_key(&token)
+    }
+
+    /// Whether an attempt is staged, away or back.
+    pub(super) fn holds(&self, token: Token) -> bool {
+        self.staged.contains_key(&token)
+            || self.is_away(token)
+            || self.back.iter().any(|back| back.record().token == token)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.staged.is_empty() && self.away.is_empty() && self.back.is_empty()
+    }
+
+    /// Everything that has come back, in the order in which it did.
+    pub(super) fn take_back(&mut self) -> Vec<Back> {
+        (self.back_since, self.is_told) = (None, false);
+        std::mem::take(&mut self.back)
+    }
+
+    pub(super) fn take_troubles(&mut self) -> Vec<io::Error> {
+        std::mem::take(&mut self.troubles)
+    }
+
+    /// An attempt is over: recorded, and its resources are free.
+    pub(super) fn end(&mut self, record: &Remembered) {
+        let token = record.token;
+        if let Some((outcome, usage)) = record.end.clone() {
+            self.journal.append(&Entry::Ended { token, outcome, usage });
+        }
+        self.away.remove(&token);
+        if let Some(slots) = &mut self.slots {
+            slots.end(token);
+        }
+    }
+}
+
+/// What a runner does with it.
+impl Gate {
+    /// Whether [`Self::begin`] would give one.
+    pub(super) fn can_begin(&self, now: Moment) -> bool {
+        let next = self.slots.as_ref().map_or(!self.order.is_empty(), Slots::next_fits);
+        next && self.start_until.is_none_or(|until| now < until)
+    }
+
+    /// The next attempt, which holds its resources from now on and is in the journal.
+    pub(super) fn begin(&mut self, now: Moment) -> Option<Box<Job>> {
+        while self.can_begin(now) {
+            let token = match &mut self.slots {
+                Some(slots) => slots.start_next()?,
+                None => self.order.pop_front()?,
+            };
+            let mut job = self.staged.remove(&token)?;
+            job.attempt.record.at = now;
+            self.journal.append(&job.attempt.record.starting());
+            match self.journal.flush() {
+                Ok(()) => {
+                    self.away.insert(token, job.attempt.record.clone());
+                    return Some(job);
+                }
+                Err(error) => self.unrecorded(job.attempt.record, error, now),
+            }
+        }
+        None
+    }
+
+    /// What cannot be recorded is not started.
+    fn unrecorded(&mut self, mut record: Remembered, error: io::Error, now: Moment) {
+        record.end = Some((AttemptOutcome::Lost(LossReason::Evicted), Usage::default()));
+        self.end(&record);
+        self.trouble(error);
+        self.give(Back::Over(Box::new(record)), now);
+    }
+
+    /// The process of an attempt runs.
+    pub(super) fn runs(&mut self, token: Token, pid: i32) {
+        if let Some(record) = self.away.get_mut(&token) {
+            record.pid = Some(pid);
+        }
+        self.journal.append(&Entry::Running { token, pid });
+        if let Err(error) = self.journal.flush() {
+            self.trouble(error);
+        }
+    }
+
+    /// An attempt goes to the loop, once that is woken.
+    pub(super) fn give_back(&mut self, back: Back, now: Moment) {
+        match &back {
+            Back::Running(attempt) => {
+                self.away.remove(&attempt.record.token);
+            }
+            Back::Over(record) => self.end(record),
+        }
+        self.give(back, now);
+    }
+
+    fn give(&mut self, back: Back, now: Moment) {
+        self.back_since.get_or_insert(now);
+        self.back.push(back);
+    }
+
+    /// Whether the loop is to be woken now: at once if nothing is `begun` that would soon bring more. Says yes
+    /// once.
+    pub(super) fn must_tell(&mut self, begun: bool, now: Moment) -> bool {
+        let Some(since) = self.back_since else { return false };
+        let is_due = !begun || now.since(since) >= COMPANY;
+        is_due && !std::mem::replace(&mut self.is_told, true)
+    }
+
+    pub(super) fn trouble(&mut self, error: io::Error) {
+        self.troubles.push(error);
+    }
+}

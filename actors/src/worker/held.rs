@@ -1,0 +1,38 @@
+//! What the worker knows of one attempt.
+
+use policy::id::TaskId;
+use supervision::Address;
+
+use super::attempt::AttemptMessage;
+use crate::process::protocol::StopReason;
+use crate::wire::fleet::{Grant, Phase};
+
+/// An attempt on this machine.
+pub(super) struct HeldAttempt {
+    pub(super) task: TaskId,
+    pub(super) phase: Phase,
+    /// Until the host says that it runs.
+    pub(super) grant: Option<Grant>,
+    /// Whether the host was told to start it.
+    pub(super) is_hosted: bool,
+    /// Why it is to stop; the actor knows that where there is one.
+    pub(super) stop: Option<StopReason>,
+    /// While it runs.
+    pub(super) attempt: Option<Address<AttemptMessage>>,
+}
+
+impl HeldAttempt {
+    pub(super) fn new(task: TaskId, phase: Phase) -> Self {
+        Self { task, phase, grant: None, is_hosted: false, stop: None, attempt: None }
+    }
+
+    /// Waits for a host, or for the right to be given to it.
+    pub(super) fn waits_here(&self) -> bool {
+        self.phase == Phase::Staged && !self.is_hosted
+    }
+
+    /// Waits in the host for its turn, or has had it and nobody has heard of that.
+    pub(super) fn waits_in_host(&self) -> bool {
+        self.phase == Phase::Staged && self.is_hosted
+    }
+}

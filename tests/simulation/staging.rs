@@ -1,0 +1,66 @@
+//! What waits in a simulated host for its turn, as in the real one.
+
+use actors::process::protocol::{HostedPhase, StopReason};
+use policy::id::Token;
+use policy::resources::Resources;
+use policy::slots::Slots;
+use policy::task::{AttemptOutcome, LossReason};
+
+use super::host::Turn;
+use super::world::{Core, Event, Planted};
+
+impl Core {
+    pub(super) fn recall(&mut self, node: usize, tokens: Vec<Token>) {
+        for token in tokens {
+            if self.nodes[node].host.is_staged(token) {
+                self.end(node, token, StopReason::Evict.outcome());
+            }
+        }
+    }
+
+    pub(super) fn set_capacity(&mut self, node: usize, capacity: Resources) {
+        let host = &mut self.nodes[node].host;
+        let slots = host.slots.get_or_insert_with(|| {
+            let mut slots = Slots::new(capacity.clone());
+            for (token, one) in &host.attempts {
+                if matches!(one.phase, HostedPhase::Starting | HostedPhase::Running { .. }) {
+                    slots.adopt(*token, one.need.clone());
+                }
+            }
+            slots
+        });
+        let evicted = slots.set_capacity(capacity);
+        evicted.into_iter().for_each(|token| self.end(node, token, StopReason::Evict.outcome()));
+        self.begin_staged(node);
+    }
+
+    /// Starts what is staged, as far as there is room and the lease allows.
+    pub(super) fn begin_staged(&mut self, node: usize) {
+        loop {
+            let now = self.nodes[node].clock.now();
+            let host = &mut self.nodes[node].host;
+            if host.start_until.is_some_and(|until| now >= until) {
+                return;
+            }
+            let Some(token) = host.slots.as_mut().and_then(Slots::start_next) else { return };
+            self.begin(node, token);
+        }
+    }
+
+    pub(super) fn begin(&mut self, node: usize, token: Token) {
+        let (now, spawning) = (self.now(), self.rng.u64(0..20));
+        let forgets = self.nature.planted == Planted::Forgetful && self.happens(500);
+        let Some(attempt) = self.nodes[node].host.attempts.get_mut(&token) else { return };
+        (attempt.phase, attempt.began) = (HostedPhase::Starting, now);
+        let (run, timeout) = (attempt.run, attempt.timeout);
+        self.plan(spawning, Event::Host { node, token, run, turn: Turn::Spawned });
+        if let Some(timeout) = timeout {
+            let after = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+            self.plan(after, Event::Host { node, token, run, turn: Turn::TimesOut });
+        }
+        if forgets {
+            self.end(node, token, AttemptOutcome::Lost(LossReason::HostDied));
+            self.run(node, token, run);
+        }
+    }
+}
