@@ -97,6 +97,7 @@ fn start(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
     done
 }
 
+#[expect(clippy::cognitive_complexity, reason = "one line for each command there is")]
 async fn dispatch(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
     let session = Session::new(&cli.global);
     match cli.command {

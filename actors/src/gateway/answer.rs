@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::admission;
+use policy::budget::Raise;
 use policy::event::{Event, Record, TaskEvent};
-use policy::id::{AttemptNumber, NodeId, TaskId, Token};
+use policy::id::{AttemptNumber, GraphId, NodeId, TaskId, Token};
 use policy::submission::Submission;
 use supervision::Reply;
 
@@ -37,26 +38,17 @@ pub(super) struct Answerer {
 }
 
 impl Answerer {
+    #[expect(clippy::cognitive_complexity, reason = "one line for each request there is")]
     pub(super) async fn answer(self: &Arc<Self>, request: Request) -> Response {
         match request {
             Request::Hello => Response::Hello(self.server()),
+            Request::Settings => Response::Settings(self.side.settings().to_vec()),
             Request::Submit(submission) => self.submit(submission).await,
-            Request::Cancel(target) => {
-                self.schedule(|reply| SchedulerMessage::Cancel { target, reply }).await
-            }
-            Request::Retry(target) => self.schedule(|reply| SchedulerMessage::Retry { target, reply }).await,
-            Request::Resume { graph, raise } => {
-                self.schedule(|reply| SchedulerMessage::Resume { graph, raise, reply }).await
-            }
+            Request::Cancel(target) => self.cancel(target).await,
+            Request::Retry(target) => self.retry(target).await,
+            Request::Resume { graph, raise } => self.resume(graph, raise).await,
             Request::Status => self.status().await,
-            Request::Graphs { before, limit } => {
-                self.schedule(|reply| SchedulerMessage::Graphs {
-                    before,
-                    limit: limit.min(PAGE_LIMIT),
-                    reply,
-                })
-                .await
-            }
+            Request::Graphs { before, limit } => self.graphs(before, limit.min(PAGE_LIMIT)).await,
             Request::Graph { graph, wait } => self.graph(graph, wait.min(WAIT_LIMIT)).await,
             Request::Tasks { filter, after, limit } => self.tasks(filter, after, limit.min(PAGE_LIMIT)).await,
             Request::Task(task) => self.task(task).await,
@@ -67,7 +59,6 @@ impl Answerer {
             Request::Output { task, attempt, read } => self.output(task, attempt, read).await,
             Request::Nodes => Response::Nodes(self.nodes().await),
             Request::Explain(task) => self.explain(task).await,
-            Request::Settings => Response::Settings(self.side.settings().to_vec()),
         }
     }
 
@@ -94,6 +85,22 @@ impl Answerer {
         }
     }
 
+    async fn cancel(&self, target: Target) -> Response {
+        self.schedule(|reply| SchedulerMessage::Cancel { target, reply }).await
+    }
+
+    async fn retry(&self, target: Target) -> Response {
+        self.schedule(|reply| SchedulerMessage::Retry { target, reply }).await
+    }
+
+    async fn resume(&self, graph: GraphId, raise: Raise) -> Response {
+        self.schedule(|reply| SchedulerMessage::Resume { graph, raise, reply }).await
+    }
+
+    async fn graphs(&self, before: Option<GraphId>, limit: u32) -> Response {
+        self.schedule(|reply| SchedulerMessage::Graphs { before, limit, reply }).await
+    }
+
     /// Asks the scheduler what it can answer alone.
     async fn schedule(&self, question: impl FnOnce(Reply<Response>) -> SchedulerMessage) -> Response {
         self.ask(question).await.unwrap_or_else(|busy| busy)
@@ -108,7 +115,7 @@ impl Answerer {
         answer.map_err(|why| not_now(&format!("the scheduler does not answer: {why}")))
     }
 
-    async fn graph(&self, graph: policy::id::GraphId, wait: Duration) -> Response {
+    async fn graph(&self, graph: GraphId, wait: Duration) -> Response {
         let ended = self.side.scheduler.ask(wait, |reply| SchedulerMessage::AwaitGraph { graph, reply });
         if !wait.is_zero()
             && let Ok(answer) = ended.await
