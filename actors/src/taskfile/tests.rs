@@ -108,7 +108,10 @@ fn json_says_the_same() {
 /// Each wrong file, and the one thing that is said of it after `build.toml:`.
 const WRONG: &[(&str, &str)] = &[
     ("", " there is no task; the smallest file is: [task.hello] command = [\"echo\", \"hello\"]"),
-    ("x = 1\n[task.a]\nshell = \"true\"", "1: x: no such field; there are $schema, name, defaults, task"),
+    (
+        "x = 1\n[task.a]\nshell = \"true\"",
+        "1: x: no such field; there are $schema, name, defaults, retry_budget, budget, task",
+    ),
     ("nmae = 1\n[task.a]\nshell = \"true\"", "1: nmae: no such field; did you mean \"name\"?"),
     (
         "[task.a]\nshell = \"true\"\ntimeuot = 1",

@@ -69,7 +69,8 @@ fn a_graph() {
         concat!(
             r#"{"v":1,"graph":"g12","name":"build","submitted":"2026-01-01T00:00:00Z","#,
             r#""ended":"2026-01-01T00:01:30Z","duration_s":90.0,"tasks":{"total":3,"waiting":0,"ready":0,"#,
-            r#""backing_off":0,"active":0,"succeeded":2,"failed":1,"cancelled":0,"skipped":0},"unschedulable":0}"#
+            r#""backing_off":0,"active":0,"succeeded":2,"failed":1,"cancelled":0,"skipped":0},"budget":null,"#,
+            r#""unschedulable":0}"#
         )
     );
 }
