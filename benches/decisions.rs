@@ -10,10 +10,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use policy::demand::Demand;
 use policy::event::Item;
 use policy::id::{TaskId, TaskRange};
 use policy::placement::{ShapeId, place};
-use policy::queue::{Arrival, Queue};
+use policy::queue::{Arrival, Pick, Queue};
+use policy::resources::Resources;
 use policy::submission::Submission;
 use policy::task::TaskSpec;
 
@@ -127,12 +129,17 @@ fn queue() {
     let shape = |number: usize| ShapeId((number % SHAPES as usize) as u32);
     let mut queue = Queue::new();
     let start = Instant::now();
-    (0..count).for_each(|number| queue.push(tasks(number), shape(number), Arrival(1 + number as u64)));
+    let demand = Demand::resources(Resources::cpus(1000));
+    (0..count).for_each(|number| {
+        queue.push(tasks(number), shape(number), &demand, Arrival(1 + number as u64));
+    });
     let pushed = start.elapsed();
     let bytes = queue.bytes();
+    let fitting: Vec<_> = (0..SHAPES as usize).map(shape).collect();
+    let one = Pick { want: 1, fitting: fitting.into(), ..Pick::default() };
     let start = Instant::now();
     for _ in 0..count {
-        let taken = queue.pop(|_| true).expect("a million wait");
+        let taken = queue.pick(&one).pop().expect("a million wait");
         queue.put_back(taken);
     }
     let returned = start.elapsed();
@@ -140,7 +147,7 @@ fn queue() {
     (0..count).step_by(10).for_each(|number| queue.remove(tasks(number), shape(number)));
     let removed = start.elapsed();
     let start = Instant::now();
-    while queue.pop(|_| true).is_some() {}
+    while !queue.pick(&one).is_empty() {}
     let taken = start.elapsed();
     let [map_pushed, map_returned, map_removed, map_taken] = ordered_map(count);
     line(&format!("queue: push {count}"), count, pushed, ("ordered map", map_pushed));

@@ -6,6 +6,7 @@ mod commands;
 mod damage;
 mod equal;
 mod explain;
+mod fairness;
 mod fleet;
 mod guard;
 mod history;

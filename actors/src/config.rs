@@ -10,15 +10,19 @@ pub mod daemon;
 pub mod lease;
 pub mod limits;
 mod origin;
+pub mod scheduler;
 pub mod section;
 pub mod tenants;
 pub mod worker;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use policy::ageing::AgeingRefused;
 use policy::lease::{BadTerms, LeaseTerms};
 use policy::pressure::PressureRefused;
+use policy::time_slice::{SharesRefused, TimeSlice};
 use serde::Deserialize;
 
 pub use crate::config::limits::Limits;
@@ -29,6 +33,7 @@ use crate::config::daemon::DaemonConfig;
 use crate::config::lease::LeaseConfig;
 use crate::config::limits::LimitsConfig;
 use crate::config::origin::Lines;
+use crate::config::scheduler::{SchedulerConfig, Scheduling};
 use crate::config::section::{Section, Setting};
 use crate::config::tenants::TenantConfig;
 use crate::config::worker::WorkerConfig;
@@ -48,6 +53,8 @@ pub struct Config {
     pub lease: LeaseConfig,
     /// How much the scheduler side takes on. Reloaded on SIGHUP.
     pub limits: LimitsConfig,
+    /// In which order tasks are started. Reloaded on SIGHUP.
+    pub scheduler: SchedulerConfig,
     /// What this machine has for tasks.
     pub worker: WorkerConfig,
     /// How much may wait. Reloaded on SIGHUP.
@@ -62,7 +69,7 @@ pub struct Config {
 }
 
 /// The sections that a running daemon takes over; the others hold from its next start.
-pub const RELOADED: [&str; 4] = ["limits", "backpressure", "breaker", "tenants"];
+pub const RELOADED: [&str; 5] = ["limits", "scheduler", "tenants", "backpressure", "breaker"];
 
 /// What holds once a running daemon has read its file again: of the sections in [`RELOADED`] what the file says now,
 /// of the others what held before. And the keys whose new value waits for a restart.
@@ -111,6 +118,12 @@ pub enum ConfigError {
     /// The thresholds do not go together.
     #[error("backpressure: {0}")]
     Pressure(#[from] PressureRefused),
+    /// The shares do not go together.
+    #[error("scheduler.time_slice_critical, _high, _normal and _low: {0}")]
+    Shares(#[from] SharesRefused),
+    /// The times of ageing do not go together.
+    #[error("scheduler.ageing, ageing_base, tick and objective_ticks: {0}")]
+    Ageing(#[from] AgeingRefused),
     /// A value is out of its range.
     #[error("{key} = {value} must be {allowed}")]
     Range {
@@ -147,10 +160,11 @@ impl Config {
 
     /// Every section with the name it has in the file.
     fn sections(&self) -> Vec<(String, &dyn Section)> {
-        let fixed: [(&str, &dyn Section); 6] = [
+        let fixed: [(&str, &dyn Section); 7] = [
             ("daemon", &self.daemon),
             ("lease", &self.lease),
             ("limits", &self.limits),
+            ("scheduler", &self.scheduler),
             ("worker", &self.worker),
             ("backpressure", &self.backpressure),
             ("breaker", &self.breaker),
@@ -170,6 +184,8 @@ impl Config {
         self.sections().into_iter().try_for_each(|(name, section)| section.check(&name))?;
         self.lease.terms().check()?;
         self.backpressure.rules().check()?;
+        TimeSlice::new(self.scheduler.shares())?;
+        self.scheduler.ages().check()?;
         Ok(())
     }
 
@@ -196,7 +212,10 @@ impl Config {
     /// How much the scheduler side takes on.
     #[must_use]
     pub fn limits(&self) -> Limits {
+        let weights = Arc::new(tenants::weights(&self.tenants));
+        let (shares, ageing) = (self.scheduler.shares(), self.scheduler.ages());
         Limits {
+            scheduling: Scheduling { shares, ageing, weights },
             pressure: self.backpressure.rules(),
             breaker: self.breaker.rules(),
             poison_after: self.breaker.poison_after(),
@@ -256,6 +275,30 @@ mod tests {
         assert_eq!(error, "breaker.trials = 0 must be between 1 and 100");
         let error = read("[limits]\nwaiting_tasks = 0\n").expect_err("nothing could be taken in");
         assert_eq!(error, "limits.waiting_tasks = 0 must be at least 1");
+    }
+
+    #[test]
+    fn how_tasks_are_ordered_is_read_and_checked_as_a_whole() {
+        let text = "[scheduler]\ntime_slice_low = 10\ntime_slice_normal = 10\nageing = \"exponential\"\n\
+                    [tenants.ann]\nweight = 3\n";
+        let scheduling = read(text).expect("sound").limits().scheduling;
+        assert_eq!((scheduling.shares.low, scheduling.shares.critical), (10, 50));
+        assert_eq!(scheduling.ageing.mode, policy::ageing::Mode::Exponential);
+        assert_eq!(scheduling.weights.get("ann"), Some(&3));
+        let refused = |text| read(text).expect_err("it cannot be");
+        assert_eq!(
+            refused("[scheduler]\ntime_slice_low = 6\n"),
+            "scheduler.time_slice_critical, _high, _normal and _low: the shares add up to 101: must be 100 percent"
+        );
+        assert_eq!(
+            refused("[scheduler]\ntime_slice_low = 0\n"),
+            "scheduler.time_slice_low = 0 must be between 1 and 97"
+        );
+        assert!(refused("[scheduler]\nageing_base = \"1s\"\n").contains("at least one tick"));
+        assert_eq!(
+            refused("[tenants.ann]\nweight = 0\n"),
+            "tenants.ann.weight = 0 must be between 1 and 1000"
+        );
     }
 
     #[test]

@@ -1,18 +1,21 @@
 //! The queue actor: one per priority.
 //!
 //! **Role.** Owns the order in which ready tasks of its priority are taken (P6).
-//! **Decides with** `policy::queue`. **Parent** the scheduler side's core. **Hears** scheduler: `Push`,
-//! `PutBack`, `Remove`, `Pick`. **Tells** scheduler: `Picked`, one for each `Pick`.
+//! **Decides with** `policy::{queue, share}`. **Parent** the scheduler side's core. **Hears** scheduler: `Push`,
+//! `PutBack`, `Remove`, `Holds`, `Pick`, `Age`. **Tells** scheduler: `Picked`, one for each `Pick`; `Aged`, one for
+//! each `Age`.
 //! **Its crash** restarts the core, which fills the queues again from the log.
 //! **Invariant.** A task is in at most one queue, at most once.
 
 use std::fmt;
 use std::sync::Arc;
 
+use policy::ageing::Ladder;
+use policy::demand::Demand;
 use policy::id::{TaskId, TaskRange};
 use policy::placement::ShapeId;
 pub use policy::queue::Line;
-use policy::queue::{Arrival, Queue, Taken};
+use policy::queue::{Arrival, Pick, Queue, Scale, Taken};
 use policy::task::Priority;
 use policy::trap;
 use strum::IntoStaticStr;
@@ -30,6 +33,8 @@ pub enum QueueMessage {
         tasks: TaskRange,
         /// What each needs.
         shape: ShapeId,
+        /// What that is, and whose.
+        demand: Arc<Demand>,
         /// The place of the first in the order of arrival; each other has the next.
         arrival: Arrival,
     },
@@ -51,13 +56,24 @@ pub enum QueueMessage {
         /// Told the answer.
         found: Located,
     },
-    /// Up to `want` of those whose shapes fit somewhere.
-    Pick {
-        /// How many.
-        want: u32,
-        /// Ascending.
-        fitting: Arc<[ShapeId]>,
+    /// An attempt at such a task was granted before a restart, and counts as its tenant's.
+    Holds {
+        /// What it needs.
+        shape: ShapeId,
+        /// What that is, and whose.
+        demand: Arc<Demand>,
     },
+    /// Who is next?
+    Pick {
+        /// What is to be taken.
+        pick: Pick,
+        /// The needs of attempts that are over since the last one.
+        ended: Vec<ShapeId>,
+        /// Against what shares are measured.
+        scale: Arc<Scale>,
+    },
+    /// Whose first has waited long?
+    Age(Box<Ladder>),
 }
 
 /// What is done with the answer to `Locate`.
@@ -115,21 +131,31 @@ impl Actor for QueueActor {
     fn handle(&mut self, message: QueueMessage, _: &Me<QueueMessage>) -> Result<(), ActorError> {
         trap!(Queue);
         match message {
-            QueueMessage::Push { tasks, shape, arrival } => self.ready.push(tasks, shape, arrival),
+            QueueMessage::Push { tasks, shape, demand, arrival } => {
+                self.ready.push(tasks, shape, &demand, arrival);
+            }
             QueueMessage::PutBack(taken) => self.ready.put_back(taken),
             QueueMessage::Remove { tasks, shape } => self.ready.remove(tasks, shape),
             QueueMessage::Locate { task, shape, found } => found.tell(self.ready.line(task, shape)),
-            QueueMessage::Pick { want, fitting } => self.pick(want, &fitting),
+            QueueMessage::Holds { shape, demand } => self.ready.holds(shape, &demand),
+            QueueMessage::Pick { pick, ended, scale } => self.pick(&pick, &ended, &scale),
+            QueueMessage::Age(ladder) => self.age(&ladder),
         }
         Ok(())
     }
 }
 
 impl QueueActor {
-    fn pick(&mut self, want: u32, fitting: &[ShapeId]) {
-        let fits = |shape: ShapeId| fitting.binary_search(&shape).is_ok();
-        let taken = std::iter::from_fn(|| self.ready.pop(fits)).take(want as usize).collect();
+    fn pick(&mut self, pick: &Pick, ended: &[ShapeId], scale: &Arc<Scale>) {
+        self.ready.rescale(scale);
+        self.ready.ended(ended);
+        let taken = self.ready.pick(pick);
         let priority = self.args.priority;
         self.args.side.scheduler.tell(SchedulerMessage::Picked { priority, taken });
+    }
+
+    fn age(&mut self, ladder: &Ladder) {
+        let (priority, lines) = (self.args.priority, self.ready.aged(ladder));
+        self.args.side.scheduler.tell(SchedulerMessage::Aged { priority, lines });
     }
 }

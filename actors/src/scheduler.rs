@@ -1,8 +1,8 @@
 //! The scheduler actor: which task comes next, and where.
 //!
 //! **Role.** Owns the table of tasks (P5), the choice between queues and between nodes.
-//! **Decides with** `policy::{graph, time_slice, placement}`. **Parent** the scheduler side's core.
-//! **Hears** gateway: requests; tasks: `Stepped`; queues: `Picked`; nodes: `NodeChanged`, `Returned`,
+//! **Decides with** `policy::{graph, order, placement}`. **Parent** the scheduler side's core.
+//! **Hears** gateway: requests; tasks: `Stepped`; queues: `Picked`, `Aged`; nodes: `NodeChanged`, `Returned`,
 //! `NotAwake`; itself: timers. **Tells** queues, nodes, and tasks by waking them.
 //! **Its crash** restarts the core, which makes the table again from the log.
 //! **Invariant.** Nothing is acknowledged before its record is on disk; no task is sent to a node before all
@@ -13,6 +13,7 @@ mod dispatch;
 mod explain;
 mod guard;
 mod intake;
+mod order;
 mod queries;
 mod recovery;
 mod steps;
@@ -31,7 +32,7 @@ use policy::history::History;
 use policy::id::{GraphId, NodeId, TaskId};
 use policy::node::Room;
 use policy::placement::Shapes;
-use policy::queue::{Arrival, Taken};
+use policy::queue::{AgedLine, Arrival, Taken};
 use policy::submission::Submission;
 use policy::task::Priority;
 use policy::time::Moment;
@@ -100,6 +101,15 @@ pub enum SchedulerMessage {
         /// The next tasks that may fit somewhere.
         taken: Vec<Taken>,
     },
+    /// A queue's lines whose first has waited long.
+    Aged {
+        /// Which queue.
+        priority: Priority,
+        /// The lines, the oldest first.
+        lines: Vec<AgedLine>,
+    },
+    /// Timer: look at ages.
+    Beat,
     /// What a node can still be given.
     NodeChanged {
         /// Which.
@@ -237,10 +247,11 @@ pub struct SchedulerArgs {
 #[derive(Debug)]
 struct Placed {
     node: NodeId,
-    arrival: Arrival,
     tenant: Arc<str>,
     /// When it was sent there, or found there after a restart.
     since: Moment,
+    priority: Priority,
+    taken: Taken,
 }
 
 /// See the module's documentation.
@@ -287,6 +298,8 @@ impl Actor for SchedulerActor {
             SchedulerMessage::Resume { graph, raise, reply } => self.resume(graph, &raise, reply),
             SchedulerMessage::Stepped { task, step, mark } => self.stepped(task, step, mark),
             SchedulerMessage::Picked { priority, taken } => self.picked(priority, taken),
+            SchedulerMessage::Aged { priority, lines } => self.aged(priority, lines),
+            SchedulerMessage::Beat => self.beat(),
             SchedulerMessage::NodeChanged { node, room, reservations, tripped } => {
                 self.node_changed(&node, room, reservations);
                 self.dispatch.tripped(&node, tripped);
@@ -318,6 +331,7 @@ impl SchedulerActor {
     fn after_message(&mut self, me: &Me<SchedulerMessage>) {
         self.observe_pressure();
         self.start_round();
+        self.arm_beat(me);
         self.arm_backoff(me);
         self.arm_survey(me);
         let has_more = !self.closing.is_empty() || !self.reviving.is_empty();

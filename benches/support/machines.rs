@@ -7,8 +7,8 @@ use policy::demand::Demand;
 use policy::graph::{Effects, Graphs, ItemShape, Mark, Opening, TaskState};
 use policy::id::{AttemptNumber, GraphId, TaskId, TaskRange};
 use policy::node::Room;
-use policy::placement::{Candidate, ShapeId, Shapes, place};
-use policy::queue::{Arrival, Queue, Taken};
+use policy::placement::{Candidate, ShapeId, Shapes, feasible, place};
+use policy::queue::{Arrival, Pick, Queue, Taken};
 use policy::resources::Resources;
 use policy::submission::Submission;
 use policy::time::Timestamp;
@@ -80,7 +80,8 @@ impl Core {
         for number in 0..count {
             let tasks = TaskRange { first: TaskId((1 << 40) + 2 * number), count: 1 };
             let arrival = self.arrival(1);
-            self.queue.push(tasks, shapes[(number % SHAPES) as usize], arrival);
+            let shape = shapes[(number % SHAPES) as usize];
+            self.queue.push(tasks, shape, self.shapes.demand(shape).expect("it is in use"), arrival);
         }
     }
 
@@ -96,12 +97,14 @@ impl Core {
     fn next(&mut self) -> Option<(Taken, usize)> {
         let (rooms, shapes) = (&mut self.rooms, &self.shapes);
         let open = candidates(rooms);
-        let mut node = None;
-        let taken = self.queue.pop(|shape| {
-            node = shapes.need(shape).and_then(|need| place(need, &open).ok());
-            node.is_some()
-        })?;
-        let node = node?;
+        let lanes = self.queue.lanes().map(|(shape, ..)| shape);
+        let fits = |shape: &ShapeId| shapes.need(*shape).is_some_and(|need| feasible(need, &open));
+        let mut fitting: Vec<_> = lanes.filter(fits).collect();
+        fitting.sort_unstable();
+        let pick = Pick { want: 1, fitting: fitting.into(), now: self.next_arrival, ..Pick::default() };
+        let taken = self.queue.pick(&pick).pop()?;
+        self.queue.ended(&[taken.shape]);
+        let node = place(shapes.need(taken.shape)?, &open).ok()?;
         rooms[node].take(shapes.need(taken.shape)?);
         Some((taken, node))
     }
@@ -119,7 +122,8 @@ impl Core {
     fn queue_ready(&mut self) {
         for ready in std::mem::take(&mut self.effects).ready {
             let arrival = self.arrival(u64::from(ready.tasks.count));
-            self.queue.push(ready.tasks, ready.shape, arrival);
+            let demand = self.shapes.demand(ready.shape).expect("it is in use");
+            self.queue.push(ready.tasks, ready.shape, demand, arrival);
         }
     }
 

@@ -69,6 +69,13 @@ pub(crate) fn event_line(record: &Record) -> String {
             "the queue is under {} pressure ({} of {}), before {}",
             change.to, change.depth, change.limit, change.from
         ),
+        Event::Scheduler(SchedulerEvent::AgedBoost { task, priority, served_as, waited, is_late }) => {
+            let late = if *is_late { ", longer than it should" } else { "" };
+            format!(
+                "{task} of {priority} priority waited {}{late}: served as {served_as}",
+                text::length(*waited)
+            )
+        }
     };
     format!("{:>8}  {}  {}", record.number, text::clock_time(record.at), text::harmless(&what))
 }

@@ -13,7 +13,7 @@ mod task;
 
 use std::collections::BTreeMap;
 
-use actors::wire::client::{GraphRow, NodeRow, Status, Submitted, TaskCounts};
+use actors::wire::client::{GraphRow, NodeRow, Status, Submitted, TaskCounts, TenantRow};
 use policy::breaker::{Key, Seen};
 use policy::resources::Resources;
 use serde::Serialize;
@@ -228,7 +228,8 @@ pub(crate) struct Overview {
     last_event: u64,
     graphs: u64,
     tasks: Counts,
-    queued: Queued,
+    queued: ByPriority<u64>,
+    tenants: Vec<Tenant>,
     awake: u64,
     pressure: Pressure,
     warnings: Vec<String>,
@@ -246,18 +247,46 @@ struct Pressure {
     shed: u64,
 }
 
-/// Tasks in the queues by priority.
+/// A number for each priority.
 #[derive(Debug, Serialize)]
-struct Queued {
-    low: u64,
-    normal: u64,
-    high: u64,
-    critical: u64,
+struct ByPriority<N> {
+    low: N,
+    normal: N,
+    high: N,
+    critical: N,
+}
+
+impl<N> From<[N; 4]> for ByPriority<N> {
+    fn from([low, normal, high, critical]: [N; 4]) -> Self {
+        Self { low, normal, high, critical }
+    }
+}
+
+/// What one tenant has.
+#[derive(Debug, Serialize)]
+struct Tenant {
+    tenant: String,
+    weight: u32,
+    waiting: ByPriority<u64>,
+    running: ByPriority<u64>,
+    /// Of the fleet, 0 to 1.
+    share: ByPriority<f64>,
+}
+
+impl From<&TenantRow> for Tenant {
+    fn from(row: &TenantRow) -> Self {
+        Self {
+            tenant: row.tenant.to_string(),
+            weight: row.weight,
+            waiting: row.waiting.into(),
+            running: row.running.into(),
+            share: row.share_ppm.map(|ppm| ppm as f64 / 1e6).into(),
+        }
+    }
 }
 
 impl From<&Status> for Overview {
     fn from(status: &Status) -> Self {
-        let [low, normal, high, critical] = status.queued;
         Self {
             v: VERSION,
             name: status.server.name.to_string(),
@@ -267,7 +296,8 @@ impl From<&Status> for Overview {
             last_event: status.server.durable,
             graphs: status.graphs,
             tasks: Counts::from(&status.tasks),
-            queued: Queued { low, normal, high, critical },
+            queued: status.queued.into(),
+            tenants: status.tenants.iter().map(Tenant::from).collect(),
             awake: status.awake,
             pressure: Pressure {
                 mode: status.pressure.mode.into(),

@@ -5,10 +5,11 @@ use std::time::Duration;
 use actors::client::Client;
 use actors::clock::Clock;
 use actors::wire::client::{BudgetRow, Status, TaskFilter, TaskRow};
-use actors::wire::client::{Target, TaskCounts};
+use actors::wire::client::{Target, TaskCounts, TenantRow};
 use policy::budget::OnReached;
 use policy::id::{GraphId, TaskId};
 use policy::pressure::Mode;
+use policy::task::Priority;
 use policy::time::Timestamp;
 
 use crate::cli::args;
@@ -34,6 +35,9 @@ async fn overview(client: &Client, screen: &mut Screen) -> anyhow::Result<()> {
     }
     let now = Clock::system().wall();
     screen.line(overview_text(&status, now))?;
+    if !status.tenants.is_empty() {
+        screen.line(format_args!("\n{}", tenants(&status.tenants)))?;
+    }
     if !status.nodes.is_empty() {
         screen.line(format_args!("\n{}", nodes::table(&status.nodes, now)))?;
     }
@@ -56,6 +60,29 @@ fn overview_text(status: &Status, now: Timestamp) -> String {
     let strained = (pressure.mode != Mode::Normal)
         .then(|| format!("mode    {} pressure: {} of {}", pressure.mode, pressure.depth, pressure.limit));
     lines.into_iter().chain(strained).collect::<Vec<_>>().join("\n")
+}
+
+const MOST_URGENT_FIRST: [Priority; 4] =
+    [Priority::Critical, Priority::High, Priority::Normal, Priority::Low];
+
+/// A line for each tenant and priority in which it has something, the most urgent first.
+fn tenants(tenants: &[TenantRow]) -> String {
+    let rows = tenants.iter().flat_map(|row| {
+        let has =
+            |priority: &&Priority| row.waiting[**priority as usize] + row.running[**priority as usize] > 0;
+        MOST_URGENT_FIRST.iter().filter(has).map(|priority| {
+            let (one, share) = (*priority as usize, row.share_ppm[*priority as usize]);
+            vec![
+                row.tenant.to_string(),
+                row.weight.to_string(),
+                priority.to_string(),
+                row.waiting[one].to_string(),
+                row.running[one].to_string(),
+                format!("{}.{} %", share / 10_000, share / 1000 % 10),
+            ]
+        })
+    });
+    text::table(&["tenant", "weight", "priority", "waiting", "running", "share"], rows)
 }
 
 fn counts(tasks: &TaskCounts) -> String {

@@ -53,6 +53,7 @@ fn every_command_writes_the_json_that_is_documented() {
         "graphs",
         "tasks",
         "queued",
+        "tenants",
         "awake",
         "pressure",
         "warnings",

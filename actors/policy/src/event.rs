@@ -11,7 +11,7 @@ use crate::budget::{Budget, OnReached, Reached};
 use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, TaskRange, Token};
 use crate::pressure::ModeChange;
 use crate::resources::Resources;
-use crate::task::{AttemptOutcome, TaskOutcome, TaskReport, TaskSpec, Usage};
+use crate::task::{AttemptOutcome, Priority, TaskOutcome, TaskReport, TaskSpec, Usage};
 use crate::time::Timestamp;
 
 /// One numbered fact.
@@ -264,4 +264,17 @@ pub enum SchedulerEvent {
     Stopped,
     /// What waits is another strain than before.
     Pressure(ModeChange),
+    /// The first task of a line has waited so long that it is served as more urgent than it is.
+    AgedBoost {
+        /// Which.
+        task: TaskId,
+        /// Its own priority.
+        priority: Priority,
+        /// As which it is served from now on.
+        served_as: Priority,
+        /// How long it has waited since it was ready, or since its line was served.
+        waited: Duration,
+        /// Whether that is longer than the objective.
+        is_late: bool,
+    },
 }

@@ -80,6 +80,13 @@ impl TimeSlice {
         }
     }
 
+    /// The shares it goes by.
+    #[must_use]
+    pub fn shares(&self) -> Shares {
+        let [low, normal, high, critical] = self.shares.map(|share| u8::try_from(share).unwrap_or(u8::MAX));
+        Shares { critical, high, normal, low }
+    }
+
     fn of(shares: Shares) -> Self {
         Self {
             shares: [shares.low, shares.normal, shares.high, shares.critical].map(i32::from),

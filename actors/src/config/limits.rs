@@ -8,6 +8,7 @@ use policy::retry::POISON_AFTER;
 use policy::tenant::Quotas;
 
 use crate::config::amount::{Length, Size};
+use crate::config::scheduler::Scheduling;
 use crate::config::section::{Any, section};
 
 /// How much of everything the scheduler side takes on.
@@ -20,6 +21,8 @@ pub struct Limits {
     pub awake_tasks: usize,
     /// Different needs of resources at once: each is compared with each node in every round.
     pub shapes: usize,
+    /// Tenants at once: people and agents of a site. A share of less than a thousandth is none.
+    pub tenants: usize,
     /// How much of what has ended is kept.
     pub retention: Retention,
     /// Bytes of closed segments of the log that are kept for those who follow events, beyond what snapshots
@@ -33,6 +36,8 @@ pub struct Limits {
     pub poison_after: u32,
     /// What tenants may have at once.
     pub quotas: Quotas,
+    /// In which order tasks are started.
+    pub scheduling: Scheduling,
 }
 
 impl Default for Limits {
@@ -41,12 +46,14 @@ impl Default for Limits {
             admission: AdmissionLimits::default(),
             awake_tasks: 100_000,
             shapes: 10_000,
+            tenants: 1000,
             retention: Retention::default(),
             log_bytes: 1 << 30,
             pressure: PressureRules::default(),
             breaker: BreakerRules::default(),
             poison_after: POISON_AFTER,
             quotas: Quotas::default(),
+            scheduling: Scheduling::default(),
         }
     }
 }

@@ -6,35 +6,34 @@
 
 mod why;
 
-use std::sync::Arc;
-
 use policy::breaker::{Key, Seen, Tripped};
 use policy::demand::Demand;
-use policy::graph::{Closed, EntryView, TaskState};
+use policy::graph::{Closed, TaskState};
 use policy::id::{NodeId, TaskId, TaskRange};
 use policy::node::Room;
 use policy::placement::{self, Candidate, ShapeId, Shapes};
-use policy::queue::{Arrival, Taken};
+use policy::queue::Taken;
 use policy::resources::Resources;
 use policy::task::Priority;
-use policy::time_slice::TimeSlice;
 use rustc_hash::FxHashMap;
 use supervision::Address;
 
 use crate::node::{NodeMessage, Reservation};
 use crate::queue::QueueMessage;
+use crate::scheduler::order::Ordering;
 use crate::scheduler::{Placed, SchedulerActor, no_effects};
 
 /// Tasks in one round at the most: what one batch of messages carries.
 const ROUND_LIMIT: u32 = 256;
 
-const PRIORITIES: [Priority; 4] = [Priority::Low, Priority::Normal, Priority::High, Priority::Critical];
+pub(super) const PRIORITIES: [Priority; 4] =
+    [Priority::Low, Priority::Normal, Priority::High, Priority::Critical];
 
 /// What dispatching remembers.
 #[derive(Debug, Default)]
 pub(super) struct Dispatch {
     nodes: Vec<Node>,
-    slices: TimeSlice,
+    pub(super) ordering: Ordering,
     /// Ready tasks by shape and priority: what the queues hold.
     queued: FxHashMap<ShapeId, [u64; 4]>,
     queued_of: [u64; 4],
@@ -100,11 +99,16 @@ impl Dispatch {
         let Ok(place) = self.nodes.binary_search_by(|node| node.id.cmp(id)) else { return };
         let node = &mut self.nodes[place];
         node.unseen.retain(|(number, _)| *number > reservations);
+        let capacity = |room: &Option<Room>| room.as_ref().map(|room| room.capacity.clone());
+        let is_other = capacity(&node.room) != capacity(&room);
         node.room = room;
         if let Some(room) = &mut node.room {
             for (_, need) in &node.unseen {
                 room.take(need);
             }
+        }
+        if is_other {
+            self.ordering.set_fleet(self.capacity());
         }
         self.is_stale = true;
     }
@@ -151,6 +155,11 @@ impl Dispatch {
         self.queued_of
     }
 
+    /// What waits, by need and priority.
+    pub(super) fn queued_by_shape(&self) -> &FxHashMap<ShapeId, [u64; 4]> {
+        &self.queued
+    }
+
     /// The shapes that fit somewhere now, and how many tasks of the most fitting one do.
     fn fitting(&self, shapes: &Shapes, may: impl Fn(&Demand) -> u32) -> (Vec<ShapeId>, u32) {
         let (mut fitting, mut most) = (Vec::new(), 0);
@@ -173,23 +182,19 @@ impl Dispatch {
         (fitting, most.min(ROUND_LIMIT))
     }
 
-    /// How many of each priority this round asks for.
-    fn shares(&mut self, fitting: &[ShapeId], most: u32) -> [u32; 4] {
-        let mut available = [0u64; 4];
-        for shape in fitting {
-            for (sum, count) in available.iter_mut().zip(self.queued.get(shape).copied().unwrap_or_default())
-            {
-                *sum += count;
-            }
+    /// All that the nodes have that are up.
+    fn capacity(&self) -> Resources {
+        let rooms = self.nodes.iter().filter_map(|node| node.room.as_ref());
+        rooms.fold(Resources::default(), |sum, room| sum.checked_add(&room.capacity).unwrap_or(sum))
+    }
+
+    /// Tasks of these shapes that wait, by priority.
+    fn waiting(&self, shapes: &[ShapeId]) -> [u64; 4] {
+        let mut waiting = [0; 4];
+        for counts in shapes.iter().filter_map(|shape| self.queued.get(shape)) {
+            waiting.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
         }
-        let mut shares = [0u32; 4];
-        for _ in 0..most {
-            let backlogged = PRIORITIES
-                .map(|priority| u64::from(shares[priority as usize]) < available[priority as usize]);
-            let Some(priority) = self.slices.pick(&backlogged) else { break };
-            shares[priority as usize] += 1;
-        }
-        shares
+        waiting
     }
 
     /// The node for an attempt: the one that has it free and fits it best, or else the one where it waits
@@ -234,32 +239,32 @@ impl SchedulerActor {
         if most == 0 {
             return;
         }
-        let shares = self.dispatch.shares(&fitting, most);
-        let fitting: Arc<[ShapeId]> = fitting.into();
-        for priority in PRIORITIES {
-            let want = shares[priority as usize];
-            if want > 0 {
-                self.dispatch.awaited += 1;
-                self.side.queue(priority).tell(QueueMessage::Pick { want, fitting: Arc::clone(&fitting) });
-            }
+        let waiting = self.dispatch.waiting(&fitting);
+        let picks = self.picks(most, waiting, &fitting.into());
+        for (priority, pick) in picks {
+            self.dispatch.awaited += 1;
+            self.side.queue(priority).tell(pick);
         }
     }
 
     /// A queue's answer; with the last one of the round all are placed, the most urgent first.
     pub(super) fn picked(&mut self, priority: Priority, taken: Vec<Taken>) {
         self.dispatch.awaited = self.dispatch.awaited.saturating_sub(1);
+        self.dispatch.is_stale |= self.dispatch.ordering.picked(priority, &taken);
         self.dispatch.picked.extend(taken.into_iter().map(|taken| (priority, taken)));
         if self.dispatch.awaited > 0 {
             return;
         }
         let mut picked = std::mem::take(&mut self.dispatch.picked);
-        picked.sort_by_key(|(priority, taken)| (std::cmp::Reverse(*priority), taken.arrival));
-        let (mut back, now) = (Vec::new(), self.now());
+        let (ordering, now) = (&self.dispatch.ordering, self.now());
+        picked.sort_by_key(|(priority, taken)| ordering.rank(*priority, taken));
+        let mut back = Vec::new();
         for (priority, taken) in picked {
             self.dispatch.unqueued(taken.shape, priority, 1);
-            if self.place(taken) {
+            if self.place(priority, taken) {
                 self.history.started(now, priority);
             } else {
+                self.dispatch.ordering.not_placed(priority, taken);
                 back.push((priority, taken));
             }
         }
@@ -294,7 +299,7 @@ impl SchedulerActor {
 
     /// Sends a task to a node; `false` where none has room. One that has been cancelled meanwhile is
     /// forgotten here.
-    fn place(&mut self, taken: Taken) -> bool {
+    fn place(&mut self, priority: Priority, taken: Taken) -> bool {
         let Some(demand) = self.shapes.demand(taken.shape).cloned() else { return true };
         if !self.tenant_may_start(&demand) {
             return false;
@@ -302,17 +307,19 @@ impl SchedulerActor {
         let Some(place) = self.dispatch.node_for(&demand) else { return false };
         if !self.budget_covers(taken.task) {
             self.dispatch.dropped.push(taken.task);
+            self.dispatch.ordering.over(priority, taken.shape);
             return true;
         }
         if !self.graphs.activate(taken.task, &mut no_effects()) {
             self.budget_release(taken.task);
             self.dispatch.dropped.push(taken.task);
+            self.dispatch.ordering.over(priority, taken.shape);
             return true;
         }
         if let Some(seat) = self.seat(taken.task) {
-            let (node, arrival, since) = (self.dispatch.nodes[place].id.clone(), taken.arrival, self.now());
-            self.note_placed(taken.task, Placed { node, arrival, tenant: demand.tenant, since });
-            let Demand { resources: need, kind, .. } = demand;
+            let Demand { resources: need, kind, tenant, .. } = Demand::clone(&demand);
+            let (node, since) = (self.dispatch.nodes[place].id.clone(), self.now());
+            self.take_hold(taken.task, Placed { node, tenant, since, priority, taken });
             self.dispatch.take(place, Reservation { seat, need, kind });
             self.dispatch.is_stale = true;
         }
@@ -329,25 +336,20 @@ impl SchedulerActor {
         self.dispatch.is_stale = stale;
     }
 
-    fn put_back(&mut self, task: TaskId, arrival: Arrival) {
-        if self.is_held(task) {
-            return;
-        }
-        if let Some(EntryView { shape, priority, .. }) = self.graphs.entry(task) {
-            self.dispatch.queued(shape, priority, 1);
-            self.side.queue(priority).tell(QueueMessage::PutBack(Taken { task, shape, arrival }));
-        }
-    }
-
     /// Tasks that a node has sent back, or whose actors gave up before anything was granted.
     pub(super) fn returned(&mut self, tasks: Vec<TaskId>) {
         for task in tasks {
             self.budget_release(task);
-            let arrival = self.note_gone(task).map_or_else(Arrival::default, |placed| placed.arrival);
             let (at, mut effects) = (self.side.clock.wall(), no_effects());
             if self.graphs.put_back(task, at, &mut effects) {
-                self.put_back(task, arrival);
+                if self.is_held(task) {
+                    self.let_go(task);
+                } else if let Some(Placed { priority, taken, .. }) = self.drop_hold(task) {
+                    self.dispatch.queued(taken.shape, priority, 1);
+                    self.side.queue(priority).tell(QueueMessage::PutBack(taken));
+                }
             } else {
+                self.let_go(task);
                 // Cancelled meanwhile; it never came back to its queue.
                 effects.closed.iter_mut().for_each(|closed| closed.was = TaskState::Active);
             }

@@ -69,6 +69,7 @@ impl SchedulerActor {
         if let Err(busy) = admission::room(unended, tasks, &self.side.limits().admission) {
             return Err(Response::Busy { reason: busy.to_string().into(), retry_after: busy.retry_after });
         }
+        self.check_tenants(submission)?;
         self.check_guard(submission)?;
         let mut shapes = Vec::with_capacity(submission.items.len());
         for item in &submission.items {

@@ -26,6 +26,7 @@ impl SchedulerActor {
             server,
             tasks: counts(&self.graphs.counts_of_all()),
             queued: self.dispatch.queued_by_priority(),
+            tenants: self.tenants(),
             graphs: self.graphs.newest(None).filter(|view| view.finished_at.is_none()).count() as u64,
             nodes: Vec::new(),
             awake: self.side.tasks.count() as u64,

@@ -23,7 +23,7 @@ use crate::node::{NodeMessage, Restored};
 use crate::scheduler::dispatch::Dispatch;
 use crate::scheduler::guard::Guard;
 use crate::scheduler::survey::Survey;
-use crate::scheduler::{Placed, SchedulerActor, SchedulerMessage};
+use crate::scheduler::{SchedulerActor, SchedulerMessage};
 use crate::side::Side;
 use crate::task::Purpose;
 
@@ -85,12 +85,9 @@ impl SchedulerActor {
             let (Some(seat), Some(entry)) = (self.seat(grant.task), self.graphs.entry(grant.task)) else {
                 continue;
             };
-            let Some(Demand { resources: need, kind, tenant, .. }) = self.shapes.demand(entry.shape).cloned()
-            else {
-                continue;
-            };
-            let (node, arrival, since) = (grant.node.clone(), Arrival::default(), self.now());
-            self.note_placed(grant.task, Placed { node, arrival, tenant, since });
+            let Some(demand) = self.shapes.demand(entry.shape).cloned() else { continue };
+            self.take_hold_again(&grant, (entry.shape, entry.priority), &demand);
+            let Demand { resources: need, kind, .. } = Demand::clone(&demand);
             if grant.cancel_asked {
                 cancelled.push(grant.task);
             }

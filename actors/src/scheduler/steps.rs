@@ -52,10 +52,8 @@ impl SchedulerActor {
 
     /// Its attempt is over, and another length to estimate by.
     fn left_node(&mut self, task: TaskId) {
-        if let Some(placed) = self.note_gone(task)
-            && let Some(entry) = self.graphs.entry(task)
-        {
-            self.history.took(entry.shape, self.now().since(placed.since));
+        if let Some(placed) = self.let_go(task) {
+            self.history.took(placed.taken.shape, self.now().since(placed.since));
         }
     }
 
@@ -72,7 +70,8 @@ impl SchedulerActor {
             self.dispatch.queued(shape, priority, u64::from(tasks.count));
             let arrival = self.next_arrival;
             self.next_arrival = arrival.after(u64::from(tasks.count));
-            self.side.queue(priority).tell(QueueMessage::Push { tasks, shape, arrival });
+            let Some(demand) = self.shapes.demand(shape).cloned() else { continue };
+            self.side.queue(priority).tell(QueueMessage::Push { tasks, shape, demand, arrival });
         }
         self.reviving.extend(revived);
         for tasks in tell {

@@ -65,6 +65,14 @@ struct Details {
     report: Option<Reported>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    served_as: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waited_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    late: Option<bool>,
 }
 
 impl From<&Record> for Event {
@@ -112,7 +120,12 @@ impl Event {
                 }
                 (self.event, self.details) = of_node(event);
             }
-            Happened::Scheduler(event) => (self.event, self.details) = of_scheduler(event),
+            Happened::Scheduler(event) => {
+                if let SchedulerEvent::AgedBoost { task, .. } = event {
+                    self.task = Some(task.to_string());
+                }
+                (self.event, self.details) = of_scheduler(event);
+            }
         }
     }
 }
@@ -216,6 +229,11 @@ fn of_scheduler(event: &SchedulerEvent) -> (&'static str, Details) {
         SchedulerEvent::Pressure(change) => {
             let mode = Some(change.to.into());
             ("scheduler.pressure", Details { mode, tasks: Some(change.depth), ..none })
+        }
+        SchedulerEvent::AgedBoost { priority, served_as, waited, is_late, .. } => {
+            let (priority, served_as) = (Some((*priority).into()), Some((*served_as).into()));
+            let (waited_s, late) = (Some(waited.as_secs_f64()), Some(*is_late));
+            ("task.aged-boost", Details { priority, served_as, waited_s, late, ..none })
         }
     }
 }

@@ -106,7 +106,7 @@ impl Pass {
                 GraphEvent::ItemAdmitted(_) | GraphEvent::BudgetReached { .. } | GraphEvent::Resumed { .. },
             )
             | Event::Task { .. }
-            | Event::Scheduler(SchedulerEvent::Pressure(_)) => {}
+            | Event::Scheduler(SchedulerEvent::Pressure(_) | SchedulerEvent::AgedBoost { .. }) => {}
         }
     }
 

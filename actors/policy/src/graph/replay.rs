@@ -117,7 +117,10 @@ impl Replay {
             }
             // Whoever was writing a graph then has never acknowledged it.
             Event::Scheduler(SchedulerEvent::Started { .. }) => self.building.clear(),
-            Event::Node(..) | Event::Scheduler(SchedulerEvent::Stopped | SchedulerEvent::Pressure(_)) => {}
+            Event::Node(..)
+            | Event::Scheduler(
+                SchedulerEvent::Stopped | SchedulerEvent::Pressure(_) | SchedulerEvent::AgedBoost { .. },
+            ) => {}
         }
         self.effects.clear();
         Ok(())

@@ -1,5 +1,7 @@
 //! Distinct demands get a small number each, so that queues and tables hold a number instead of a demand.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 
 use crate::demand::Demand;
@@ -25,14 +27,16 @@ pub struct TooManyShapes {
 #[derive(Debug)]
 pub struct Shapes {
     shapes: Vec<Shape>,
-    ids: FxHashMap<Demand, ShapeId>,
+    ids: FxHashMap<Arc<Demand>, ShapeId>,
+    /// How many shapes each tenant has.
+    tenants: FxHashMap<Arc<str>, usize>,
     free: Vec<ShapeId>,
     limit: usize,
 }
 
 #[derive(Debug)]
 struct Shape {
-    demand: Demand,
+    demand: Arc<Demand>,
     users: u64,
 }
 
@@ -46,7 +50,8 @@ impl Shapes {
     /// None yet, and never more than `limit`.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { shapes: Vec::new(), ids: FxHashMap::default(), free: Vec::new(), limit }
+        let (ids, tenants) = (FxHashMap::default(), FxHashMap::default());
+        Self { shapes: Vec::new(), ids, tenants, free: Vec::new(), limit }
     }
 
     /// The number of a need, for one more user of it.
@@ -67,7 +72,9 @@ impl Shapes {
             self.shapes[id.0 as usize].users += 1;
             return *id;
         }
-        let shape = Shape { demand: demand.clone(), users: 1 };
+        let demand = Arc::new(demand.clone());
+        *self.tenants.entry(Arc::clone(&demand.tenant)).or_default() += 1;
+        let shape = Shape { demand: Arc::clone(&demand), users: 1 };
         let id = match self.free.pop() {
             Some(id) => {
                 self.shapes[id.0 as usize] = shape;
@@ -78,7 +85,7 @@ impl Shapes {
                 ShapeId(u32::try_from(self.shapes.len() - 1).unwrap_or(u32::MAX))
             }
         };
-        self.ids.insert(demand.clone(), id);
+        self.ids.insert(demand, id);
         id
     }
 
@@ -88,13 +95,19 @@ impl Shapes {
         shape.users -= 1;
         if shape.users == 0 {
             self.ids.remove(&shape.demand);
+            if let Some(shapes) = self.tenants.get_mut(&shape.demand.tenant) {
+                *shapes -= 1;
+                if *shapes == 0 {
+                    self.tenants.remove(&shape.demand.tenant);
+                }
+            }
             self.free.push(id);
         }
     }
 
     /// The demand behind a number; `None` where nobody uses it.
     #[must_use]
-    pub fn demand(&self, id: ShapeId) -> Option<&Demand> {
+    pub fn demand(&self, id: ShapeId) -> Option<&Arc<Demand>> {
         self.shapes.get(id.0 as usize).filter(|shape| shape.users > 0).map(|shape| &shape.demand)
     }
 
@@ -105,9 +118,15 @@ impl Shapes {
     }
 
     /// Every demand with its number.
-    pub fn all(&self) -> impl Iterator<Item = (ShapeId, &Demand)> {
+    pub fn all(&self) -> impl Iterator<Item = (ShapeId, &Arc<Demand>)> {
         let numbered = (0..).map(ShapeId).zip(&self.shapes);
         numbered.filter(|(_, shape)| shape.users > 0).map(|(id, shape)| (id, &shape.demand))
+    }
+
+    /// Whether there may be a task of this tenant, where there may be so many tenants.
+    #[must_use]
+    pub fn admits_tenant(&self, tenant: &str, limit: usize) -> bool {
+        self.tenants.len() < limit || self.tenants.contains_key(tenant)
     }
 
     /// How many are in use.

@@ -23,6 +23,8 @@ pub struct Status {
     pub tasks: TaskCounts,
     /// Tasks in the queues by priority: low, normal, high, critical.
     pub queued: [u64; 4],
+    /// Who waits or holds something, by name.
+    pub tenants: Vec<TenantRow>,
     /// Graphs that have not ended.
     pub graphs: u64,
     /// Machines.
@@ -46,6 +48,21 @@ pub struct PressureRow {
     pub limit: u64,
     /// Submissions that were told to come back since the scheduler started.
     pub shed: u64,
+}
+
+/// What one tenant has, each by priority: low, normal, high, critical.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantRow {
+    /// Who.
+    pub tenant: Arc<str>,
+    /// How much is its due, beside others of the same priority.
+    pub weight: u32,
+    /// Tasks in the queues.
+    pub waiting: [u64; 4],
+    /// Attempts that hold something.
+    pub running: [u64; 4],
+    /// What they hold: of the resource of which that is most, in millionths of what the fleet has.
+    pub share_ppm: [u64; 4],
 }
 
 /// Tasks by state.

@@ -1,0 +1,239 @@
+//! What a round asks for, and the bound on waiting, by a model of a node under a flood.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use strum::VariantArray;
+
+use super::*;
+use crate::ageing::{Ageing, Calendar, Mode, Standing};
+use crate::demand::Demand;
+use crate::id::TaskId;
+use crate::queue::{Pick, Queue};
+use crate::resources::Resources;
+use crate::time::Moment;
+
+fn line(shape: u32, since: u64, class: Priority) -> AgedLine {
+    let standing = Standing { class, is_late: false };
+    AgedLine { shape: ShapeId(shape), task: TaskId(since), since: Arrival(since), standing, is_news: true }
+}
+
+#[test]
+fn lines_at_the_top_are_served_first_and_the_oldest_of_them_before() {
+    let mut order = Order::default();
+    order.aged(Priority::Low, [line(1, 7, Priority::Critical), line(2, 3, Priority::Critical)]);
+    order.aged(Priority::Normal, [line(3, 5, Priority::Critical)]);
+    let plan = order.plan(2, [9, 9, 9, 9], |_| true);
+    assert_eq!(plan.first, [vec![ShapeId(2)], vec![ShapeId(3)], vec![], vec![]]);
+    assert_eq!(plan.want, [0; 4]);
+    let plan = order.plan(2, [9, 9, 9, 9], |_| true);
+    assert_eq!((&plan.first[0], plan.want), (&vec![ShapeId(1)], [0, 0, 0, 1]), "then by the slices");
+}
+
+#[test]
+fn a_line_that_has_climbed_is_served_in_the_slice_of_its_class_before_those_born_there() {
+    let mut order = Order::default();
+    order.aged(Priority::Low, [line(1, 3, Priority::High)]);
+    let plan = order.plan(2, [5, 0, 5, 5], |_| true);
+    assert_eq!((plan.first[0].len(), plan.want), (1, [0, 0, 0, 1]), "one of Critical, one of High");
+    let plan = order.plan(100, [500, 0, 500, 500], |_| true);
+    assert_eq!(plan.want.iter().sum::<u32>(), 100, "once");
+}
+
+#[test]
+fn an_aged_line_that_does_not_fit_waits_and_stands_in_nobodys_way() {
+    let mut order = Order::default();
+    order.aged(Priority::Low, [line(1, 3, Priority::Critical), line(2, 4, Priority::High)]);
+    let plan = order.plan(3, [0, 0, 0, 5], |_| false);
+    assert_eq!((plan.first, plan.want), (<[Vec<ShapeId>; 4]>::default(), [0, 0, 0, 3]));
+    assert_eq!(order.plan(3, [5, 0, 0, 5], |_| true).first[0], [ShapeId(1), ShapeId(2)]);
+}
+
+#[test]
+fn a_line_whose_first_went_back_is_aged_still() {
+    let mut order = Order::default();
+    order.aged(Priority::Low, [line(1, 3, Priority::Critical)]);
+    assert_eq!(order.plan(1, [1, 0, 0, 1], |_| true).asked(Priority::Low), 1);
+    order.put_back(Priority::Low, ShapeId(1), Arrival(3));
+    assert_eq!(order.plan(1, [1, 0, 0, 1], |_| true).asked(Priority::Low), 1);
+    order.put_back(Priority::Low, ShapeId(1), Arrival(4));
+    assert_eq!(order.plan(1, [1, 0, 0, 1], |_| true).asked(Priority::Low), 0, "another task did");
+}
+
+#[test]
+fn shares_that_are_configured_are_read() {
+    let mut order = Order::default();
+    order.set_shares(Shares { critical: 10, high: 20, normal: 30, low: 40 }).unwrap();
+    assert_eq!(order.plan(100, [100; 4], |_| true).want, [40, 30, 20, 10]);
+    assert!(order.set_shares(Shares { critical: 10, high: 20, normal: 30, low: 50 }).is_err());
+    assert_eq!(order.plan(100, [100; 4], |_| true).want, [40, 30, 20, 10], "what is refused changes nothing");
+}
+
+/// A node of `slots` on which every task takes `lasts`, the four queues, and one round after the other.
+struct Flood {
+    ageing: Ageing,
+    calendar: Calendar,
+    order: Order,
+    queues: [Queue; 4],
+    waiting: [u64; 4],
+    now: Moment,
+    next: Arrival,
+    /// All starts: what, when, and since when its line had waited.
+    starts: Vec<(TaskId, Moment, Arrival)>,
+}
+
+const SMALL: ShapeId = ShapeId(0);
+const BIG: ShapeId = ShapeId(1);
+
+impl Flood {
+    fn new(ageing: Ageing) -> Self {
+        Self {
+            ageing,
+            calendar: Calendar::default(),
+            order: Order::default(),
+            queues: Default::default(),
+            waiting: [0; 4],
+            now: Moment(1 << 40),
+            next: Arrival(1),
+            starts: Vec::new(),
+        }
+    }
+
+    fn submit(&mut self, priority: Priority, shape: ShapeId) -> TaskId {
+        let (task, demand) = (TaskId(self.next.0), Demand::resources(Resources::cpus(1000)));
+        self.queues[priority as usize].push(task, shape, &demand, self.next);
+        self.waiting[priority as usize] += 1;
+        self.next = self.next.after(1);
+        task
+    }
+
+    fn tick(&mut self) {
+        self.calendar.mark(self.now, self.next, &self.ageing);
+        for born in PRIORITIES {
+            let ladder = self.calendar.ladder(born, self.now, &self.ageing);
+            let aged = self.queues[born as usize].aged(&ladder);
+            self.order.aged(born, aged);
+        }
+    }
+
+    fn round(&mut self, free: u32, fitting: &[ShapeId]) -> u32 {
+        let plan = self.order.plan(free, self.waiting, |shape| fitting.contains(&shape));
+        let mut started = 0;
+        for born in PRIORITIES {
+            let (first, want) = (plan.first[born as usize].clone(), plan.want[born as usize]);
+            let pick = Pick { first, want, fitting: Arc::from(fitting), now: self.next };
+            for taken in self.queues[born as usize].pick(&pick) {
+                self.queues[born as usize].ended(&[taken.shape]);
+                self.waiting[born as usize] -= 1;
+                self.starts.push((taken.task, self.now, taken.since));
+                started += 1;
+            }
+        }
+        started
+    }
+
+    /// Everything for `ticks` ticks: each of them `slots` starts, and before it one Critical task more than that.
+    fn run(&mut self, ticks: u32, slots: u32, fitting: &[ShapeId]) {
+        for _ in 0..ticks {
+            self.now = self.now + self.ageing.tick;
+            for _ in 0..=slots {
+                self.submit(Priority::Critical, SMALL);
+            }
+            self.tick();
+            self.round(slots, fitting);
+        }
+    }
+
+    fn started(&self, task: TaskId) -> Option<Moment> {
+        self.starts.iter().find(|(one, ..)| *one == task).map(|(_, at, _)| *at)
+    }
+}
+
+#[test]
+fn under_an_endless_critical_flood_a_low_task_starts_within_its_slice() {
+    let mut flood = Flood::new(Ageing { mode: Mode::None, ..Ageing::default() });
+    let low = flood.submit(Priority::Low, SMALL);
+    let begin = flood.now;
+    flood.run(30, 1, &[SMALL]);
+    let waited = flood.started(low).expect("it was started").since(begin);
+    assert!(waited <= flood.ageing.tick * 20, "one start in twenty is its own: {waited:?}");
+}
+
+#[test]
+fn what_had_no_room_for_long_is_served_first_once_there_is_some() {
+    let mut flood = Flood::new(Ageing::default());
+    let big = flood.submit(Priority::Low, BIG);
+    flood.run(100, 1, &[SMALL]);
+    assert_eq!(flood.started(big), None, "it does not fit");
+    let before = flood.starts.len();
+    flood.run(1, 1, &[SMALL, BIG]);
+    assert_eq!(flood.starts[before].0, big, "before every younger one");
+}
+
+#[test]
+fn a_batch_that_has_grown_old_does_not_stand_before_what_is_urgent() {
+    let mut flood = Flood::new(Ageing::default());
+    for _ in 0..10_000 {
+        flood.submit(Priority::Low, SMALL);
+    }
+    flood.run(1000, 1, &[SMALL]);
+    let low = flood.starts.iter().filter(|(task, ..)| task.0 <= 10_000).count();
+    assert!((90..=110).contains(&low), "a twentieth beside Critical's half alone is a tenth or so: {low}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// The bound of `ageing`, whatever the class, the mode, the slots and the lines: after the climb only lines that
+    /// are older still start before it.
+    #[test]
+    fn the_first_of_a_line_waits_no_longer_than_the_bound(
+        mode in prop::sample::select(&[Mode::Linear, Mode::Exponential][..]),
+        born in prop::sample::select(&[Priority::Low, Priority::Normal, Priority::High][..]),
+        others in prop::collection::vec((prop::sample::select(Priority::VARIANTS), 2_u32..6), 0..12),
+        slots in 1_u32..3,
+        blocked in 0_u32..150,
+    ) {
+        let ageing = Ageing { mode, objective_ticks: 1000, ..Ageing::default() };
+        let mut flood = Flood::new(ageing);
+        let task = flood.submit(born, BIG);
+        let (begin, since) = (flood.now, Arrival(task.0));
+        for (priority, shape) in others {
+            flood.submit(priority, ShapeId(shape));
+        }
+        let all = [0, 1, 2, 3, 4, 5].map(ShapeId);
+        flood.run(blocked, slots, &[SMALL]);
+        let fits_from = flood.now;
+        flood.run(400, slots, &all);
+        let started = flood.started(task).expect("it starts");
+        let climb = ageing.climb(born, Priority::Critical).unwrap();
+        let at_top = (begin + climb + ageing.tick * 2).max(fits_from + ageing.tick);
+        let overtakes = flood.starts.iter().filter(|(one, at, line)| {
+            *one != task && *at > at_top && *at < started && *line > since
+        });
+        prop_assert_eq!(overtakes.count(), 0, "no younger one starts before it once it is at the top");
+        // Nobody is older than the first that was submitted.
+        prop_assert!(started <= at_top + ageing.tick, "{:?}", started.since(begin));
+    }
+
+    /// Slices hold over any hundred starts while nothing has waited too long.
+    #[test]
+    fn without_aged_lines_slices_are_within_one_of_their_share(most in prop::collection::vec(1_u32..40, 1..40)) {
+        let mut order = Order::default();
+        let mut wanted = [0_u32; 4];
+        for most in most {
+            let plan = order.plan(most, [1000; 4], |_| true);
+            wanted.iter_mut().zip(plan.want).for_each(|(sum, want)| *sum += want);
+            let starts = wanted.iter().sum::<u32>();
+            for (wanted, share) in wanted.into_iter().zip([5, 15, 30, 50]) {
+                prop_assert!((wanted * 100).abs_diff(starts * share) <= 200, "{wanted} of {starts}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_minute_a_level_brings_low_to_the_top_in_three() {
+    assert_eq!(Ageing::default().climb(Priority::Low, Priority::Critical), Some(Duration::from_secs(180)));
+}

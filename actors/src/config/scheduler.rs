@@ -1,0 +1,68 @@
+//! `[scheduler]`: in which order tasks are started. What the values must be to each other is the matter of
+//! `policy::{time_slice, ageing}`.
+
+use std::sync::Arc;
+
+use policy::ageing::{Ageing, Mode};
+use policy::queue::Weights;
+use policy::time_slice::Shares;
+
+use crate::config::amount::Length;
+use crate::config::section::{Any, section};
+
+/// In which order tasks are started.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scheduling {
+    /// The part of all starts that each priority has.
+    pub shares: Shares,
+    /// How waiting raises.
+    pub ageing: Ageing,
+    /// How much each tenant is due beside others.
+    pub weights: Arc<Weights>,
+}
+
+section! {
+    /// `[scheduler]`
+    SchedulerConfig {
+        /// Percent of all starts for Critical, while all priorities have something to start.
+        time_slice_critical: u8 = Shares::default().critical, 1..=97;
+        /// Percent for High.
+        time_slice_high: u8 = Shares::default().high, 1..=97;
+        /// Percent for Normal.
+        time_slice_normal: u8 = Shares::default().normal, 1..=97;
+        /// Percent for Low.
+        time_slice_low: u8 = Shares::default().low, 1..=97;
+        /// How long it takes until waiting raises: linear, exponential or none.
+        ageing: Mode = Ageing::default().mode, Any("none, linear or exponential");
+        /// What one level takes.
+        ageing_base: Length = Length(Ageing::default().base), Any("at least one tick and at most 24h");
+        /// The beat at which ages are looked at.
+        tick: Length = Length(Ageing::default().tick), Any("10ms to 1m");
+        /// The objective: who stands first in its line is leased within so many ticks.
+        objective_ticks: u32 = Ageing::default().objective_ticks, 1..=100_000;
+    }
+}
+
+impl SchedulerConfig {
+    /// The part of all starts that each priority has.
+    #[must_use]
+    pub fn shares(&self) -> Shares {
+        Shares {
+            critical: self.time_slice_critical(),
+            high: self.time_slice_high(),
+            normal: self.time_slice_normal(),
+            low: self.time_slice_low(),
+        }
+    }
+
+    /// How waiting raises.
+    #[must_use]
+    pub fn ages(&self) -> Ageing {
+        Ageing {
+            mode: self.ageing(),
+            base: self.ageing_base().0,
+            tick: self.tick().0,
+            objective_ticks: self.objective_ticks(),
+        }
+    }
+}
