@@ -7,6 +7,7 @@ mod damage;
 mod equal;
 mod explain;
 mod fleet;
+mod growing;
 mod guard;
 mod history;
 mod leases;

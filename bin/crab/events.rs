@@ -87,6 +87,9 @@ fn of_graph(event: &GraphEvent) -> String {
             OnReached::Cancel => format!("is cancelled: {reached}"),
         },
         GraphEvent::Resumed { .. } => "goes on".to_owned(),
+        GraphEvent::Extended(part) => {
+            format!("extended by {} from {} on", text::count(part.tasks, "task"), part.first)
+        }
     }
 }
 

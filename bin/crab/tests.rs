@@ -136,7 +136,7 @@ impl Script {
         match request {
             Request::Submit(submission) => {
                 let tasks = submission.items.iter().map(policy::event::Item::tasks).sum();
-                Response::Submitted(Submitted { graph: GraphId(1), tasks, repeated: false })
+                Response::Submitted(Submitted { graph: GraphId(1), first: TaskId(1), tasks, repeated: false })
             }
             Request::Events { after, .. } => {
                 let numbered = (1..).zip(&self.events).skip(usize::try_from(*after).unwrap());

@@ -12,7 +12,7 @@ use policy::submission::Submission;
 use supervision::Reply;
 
 use crate::log::{Appended, Batch, LogHealth};
-use crate::scheduler::{SchedulerActor, no_effects};
+use crate::scheduler::{SchedulerActor, addition, no_effects};
 use crate::task::{Acknowledge, Purpose};
 use crate::wire::client::{Response, Submitted, Target};
 
@@ -21,8 +21,8 @@ const DISK_RETRY: std::time::Duration = std::time::Duration::from_secs(1);
 
 impl SchedulerActor {
     pub(super) fn admit(&mut self, submission: &Submission, digest: [u8; 16], reply: Reply<Response>) {
-        if let Some((graph, known)) = self.graphs.submitted(submission.key) {
-            return self.admit_again(graph, known == digest, reply);
+        if let Some(known) = self.graphs.submitted(submission.key) {
+            return self.when_written(reply, addition::repeated(&known, digest));
         }
         let shapes = match self.check_room(submission) {
             Ok(shapes) => shapes,
@@ -41,21 +41,17 @@ impl SchedulerActor {
         self.names.insert(graph, Arc::clone(&head.name));
         self.guard.ledger.open(graph, head.budget);
         self.carry_out(effects);
-        let answer = Response::Submitted(Submitted { graph, tasks: head.tasks, repeated: false });
+        let answer = Response::Submitted(Submitted {
+            graph,
+            first: graph.first_task(),
+            tasks: head.tasks,
+            repeated: false,
+        });
         self.when_written(reply, answer);
     }
 
-    fn admit_again(&self, graph: GraphId, same: bool, reply: Reply<Response>) {
-        if !same {
-            let text = format!("the key was used for another submission, {graph}: choose another key");
-            return reply.send(Response::Refused(text.into()));
-        }
-        let tasks = self.graphs.view(graph).map_or(0, |view| u64::from(view.tasks));
-        self.when_written(reply, Response::Submitted(Submitted { graph, tasks, repeated: true }));
-    }
-
     /// Whether there is room for it, and the shapes of its items.
-    fn check_room(&mut self, submission: &Submission) -> Result<Vec<ShapeId>, Response> {
+    pub(super) fn check_room(&mut self, submission: &Submission) -> Result<Vec<ShapeId>, Response> {
         if let LogHealth::Stalled { reason, .. } | LogHealth::Broken { reason } = self.side.log.health() {
             let reason = format!("nothing can be written to disk: {reason}").into();
             return Err(Response::Busy { reason, retry_after: DISK_RETRY });
@@ -175,7 +171,7 @@ impl SchedulerActor {
     }
 
     /// Answers once everything written so far is on disk.
-    fn when_written(&self, reply: Reply<Response>, answer: Response) {
+    pub(super) fn when_written<R: Send + 'static>(&self, reply: Reply<R>, answer: R) {
         self.side.log.when_durable(self.side.log.last(), move || reply.send(answer));
     }
 }

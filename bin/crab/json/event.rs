@@ -133,6 +133,7 @@ fn of_graph(event: &GraphEvent) -> (&'static str, Details) {
             (event, Details { budget, ..none })
         }
         GraphEvent::Resumed { .. } => ("graph.resumed", none),
+        GraphEvent::Extended(part) => ("graph.extended", Details { tasks: Some(part.tasks), ..none }),
     }
 }
 
