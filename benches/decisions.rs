@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use policy::demand::Demand;
+use policy::dependency::{Dependency, On};
 use policy::event::Item;
 use policy::id::{TaskId, TaskRange};
 use policy::placement::{ShapeId, place};
@@ -75,6 +76,7 @@ fn random(count: usize) -> Submission {
         let mut dependencies: Vec<u32> = (0..some).map(|_| rng.usize(..place) as u32).collect();
         dependencies.sort_unstable();
         dependencies.dedup();
+        let dependencies = dependencies.into_iter().map(Dependency::from).collect();
         Item { spec: Arc::clone(&specs[place % specs.len()]), dependencies, ..Item::new(spec.clone()) }
     });
     work::graph(items.collect())
@@ -106,7 +108,11 @@ fn walk(submission: &Submission) -> usize {
     let mut left: Vec<usize> = submission.items.iter().map(|item| item.dependencies.len()).collect();
     let mut dependents = vec![Vec::new(); left.len()];
     for (place, item) in submission.items.iter().enumerate() {
-        item.dependencies.iter().for_each(|before| dependents[*before as usize].push(place));
+        item.dependencies.iter().for_each(|before| {
+            if let On::Item(before) = before.on {
+                dependents[before as usize].push(place);
+            }
+        });
     }
     let mut ready: Vec<usize> = (0..left.len()).filter(|place| left[*place] == 0).collect();
     let mut walked = 0;

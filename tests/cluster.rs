@@ -8,6 +8,7 @@ mod equal;
 mod explain;
 mod fairness;
 mod fleet;
+mod growing;
 mod guard;
 mod history;
 mod leases;

@@ -1,4 +1,4 @@
-//! A Rust agent: submits a graph to this machine's daemon, watches it, and reads what a task wrote.
+//! A Rust agent: submits a graph to this machine's daemon, adds to it, watches it, and reads what a task wrote.
 //!
 //!     crabd &
 //!     cargo run -p knittingcrab-actors --example submit
@@ -18,6 +18,13 @@ const TASKS: &str = r#"
     shell = "seq 1 3"
 "#;
 
+/// Added when it runs already: said however the counting ended.
+const MORE: &str = r#"
+    [task.thank]
+    after = [{ task = "count", needs = "always" }]
+    command = ["echo", "thank you"]
+"#;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let context = Context {
@@ -25,6 +32,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         name: "example".into(),
         tenant: "example".into(),
         key: random_key(),
+        into: None,
     };
     let submission = taskfile::parse(TASKS, Path::new("example.toml"), &context)?;
 
@@ -32,6 +40,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let before = client.hello().await?.durable;
     let submitted = client.submit(submission).await?;
     say(format_args!("{} has {} tasks", submitted.graph, submitted.tasks));
+    let into = Some(submitted.graph);
+    let more =
+        taskfile::parse(MORE, Path::new("more.toml"), &Context { key: random_key(), into, ..context })?;
+    let added = client.submit(more).await?;
+    say(format_args!("and {} more from {} on", added.tasks, added.first));
 
     // The end of the graph, and meanwhile every event of it.
     let mut watch = client.events(before, EventFilter::Graph(submitted.graph));

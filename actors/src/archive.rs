@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use policy::event::{Event, LogPosition, Record, SchedulerEvent};
-use policy::id::GraphId;
+use policy::id::TaskRange;
 
 use crate::log::{Log, ReadError};
 use crate::store::{
@@ -175,10 +175,10 @@ impl Archive {
 pub struct Known(Vec<(u64, u64)>);
 
 impl Known {
-    /// Of graphs with their numbers of tasks, in ascending order.
+    /// Of the ids of all their tasks, in ascending order.
     #[must_use]
-    pub fn new(graphs: impl IntoIterator<Item = (GraphId, u64)>) -> Self {
-        Self(graphs.into_iter().map(|(graph, tasks)| (graph.0, graph.0 + tasks)).collect())
+    pub fn new(tasks: impl IntoIterator<Item = TaskRange>) -> Self {
+        Self(tasks.into_iter().map(|tasks| (tasks.first.0, tasks.end().0)).collect())
     }
 
     fn has(&self, task: u64) -> bool {

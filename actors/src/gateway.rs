@@ -10,6 +10,7 @@
 //! An answer may need the scheduler, the log on disk or thirty seconds of waiting. So each question becomes
 //! a task of its own which owns the reply; the actor only counts them.
 
+mod addition;
 mod answer;
 mod rows;
 mod run;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use strum::IntoStaticStr;
 use supervision::{Actor, ActorError, Me, Message, Reply};
 
+use crate::gateway::addition::NamesOfGraphs;
 use crate::gateway::answer::Answerer;
 use crate::side::Side;
 use crate::wire::client::{Request, Response, ServerInfo};
@@ -73,7 +75,8 @@ impl Actor for GatewayActor {
     type Args = GatewayArgs;
 
     fn start(args: GatewayArgs, _: &Me<GatewayMessage>) -> Result<Self, ActorError> {
-        let answerer = Arc::new(Answerer { side: args.side, server: args.server });
+        let answerer =
+            Arc::new(Answerer { side: args.side, server: args.server, names: NamesOfGraphs::default() });
         Ok(Self { answerer, in_hand: Arc::default() })
     }
 

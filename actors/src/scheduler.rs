@@ -8,6 +8,7 @@
 //! **Invariant.** Nothing is acknowledged before its record is on disk; no task is sent to a node before all
 //! it depends on has succeeded.
 
+mod addition;
 mod budget;
 mod dispatch;
 mod explain;
@@ -26,10 +27,11 @@ use std::time::Duration;
 
 use policy::breaker::{Key, Seen};
 use policy::budget::Raise;
-use policy::event::LogPosition;
+use policy::dependency::Need;
+use policy::event::{LogPosition, SubmissionKey};
 use policy::graph::{Closed, Counts, Effects, Graphs, Mark, TaskState};
 use policy::history::History;
-use policy::id::{GraphId, NodeId, TaskId};
+use policy::id::{GraphId, NodeId, TaskId, TaskRange};
 use policy::node::Room;
 use policy::placement::Shapes;
 use policy::queue::{AgedLine, Arrival, Taken};
@@ -42,6 +44,7 @@ use strum::IntoStaticStr;
 use supervision::{Actor, ActorError, Me, Message, Reply};
 
 use crate::archive::Known;
+pub use crate::scheduler::addition::{Addition, Grounds};
 use crate::scheduler::dispatch::Dispatch;
 pub use crate::scheduler::explain::RawExplanation;
 use crate::scheduler::guard::Guard;
@@ -61,6 +64,24 @@ pub enum SchedulerMessage {
         digest: [u8; 16],
         /// Answered once it is on disk.
         reply: Reply<Response>,
+    },
+    /// Somebody wants to add to a graph: what is there?
+    Grounds {
+        /// The graph.
+        graph: GraphId,
+        /// The key and digest of what is to be added.
+        submission: (SubmissionKey, [u8; 16]),
+        /// The place of the first item that is not known yet.
+        from: usize,
+        /// Where the answer goes.
+        reply: Reply<Grounds>,
+    },
+    /// More for a graph, which admission has checked.
+    Extend {
+        /// What, and to which.
+        addition: Box<Addition>,
+        /// Answered once it is on disk; `None` where the graph is not as it was any more.
+        reply: Reply<Option<Response>>,
     },
     /// Somebody asks for an end.
     Cancel {
@@ -162,6 +183,13 @@ pub enum SchedulerMessage {
         /// Where the answer goes.
         reply: Reply<Response>,
     },
+    /// The ids of a graph's tasks.
+    Parts {
+        /// Which.
+        graph: GraphId,
+        /// Where the answer goes; nothing where there is no such graph.
+        reply: Reply<Vec<TaskRange>>,
+    },
     /// One graph, when it has ended.
     AwaitGraph {
         /// Which.
@@ -219,8 +247,8 @@ pub struct RawRow {
     pub seat: Seat,
     /// Its state.
     pub state: TaskState,
-    /// Where the records of the items it depends on are.
-    pub dependencies: Vec<LogPosition>,
+    /// Where the records of the items it depends on are, and how it needs them.
+    pub dependencies: Vec<(LogPosition, Need)>,
     /// Why it is ready and does not run, where one task alone was asked for.
     pub waits_for: Option<Box<str>>,
     /// Where the record is that says that no node can ever run it, where one task alone was asked for.
@@ -275,7 +303,7 @@ pub struct SchedulerActor {
     /// Ends by consequence whose records are still to be written.
     closing: VecDeque<Closed>,
     /// Skipped tasks that wait again and need their records.
-    reviving: VecDeque<policy::id::TaskRange>,
+    reviving: VecDeque<TaskRange>,
     continuing: bool,
     waiters: FxHashMap<GraphId, Vec<Reply<Response>>>,
 }
@@ -293,6 +321,10 @@ impl Actor for SchedulerActor {
         trap!(Scheduler);
         match message {
             SchedulerMessage::Admit { submission, digest, reply } => self.admit(&submission, digest, reply),
+            SchedulerMessage::Grounds { graph, submission, from, reply } => {
+                self.grounds(graph, submission, from, reply)
+            }
+            SchedulerMessage::Extend { addition, reply } => self.extend(&addition, reply),
             SchedulerMessage::Cancel { target, reply } => self.cancel(target, reply),
             SchedulerMessage::Retry { target, reply } => self.retry(target, reply),
             SchedulerMessage::Resume { graph, raise, reply } => self.resume(graph, &raise, reply),
@@ -312,6 +344,7 @@ impl Actor for SchedulerActor {
             SchedulerMessage::Status { server, reply } => reply.send(Box::new(self.status(server))),
             SchedulerMessage::Graphs { before, limit, reply } => reply.send(self.list_graphs(before, limit)),
             SchedulerMessage::Graph { graph, reply } => reply.send(self.graph(graph)),
+            SchedulerMessage::Parts { graph, reply } => reply.send(self.graphs.parts_of(graph).collect()),
             SchedulerMessage::AwaitGraph { graph, reply } => self.await_graph(graph, reply),
             SchedulerMessage::Rows { filter, after, limit, reply } => {
                 reply.send(self.rows(&filter, after, limit))

@@ -4,6 +4,7 @@
 //! a graph may consist of is decided by `policy::admission`; this module only finds the lines for it. It
 //! knows nothing of where the submission goes.
 
+mod after;
 mod build;
 mod fault;
 mod field;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use policy::admission::Problem;
 use policy::event::SubmissionKey;
+use policy::id::GraphId;
 use policy::submission::Submission;
 
 pub use build::{absolute, path_text, shell_argv};
@@ -50,6 +52,8 @@ pub struct Context {
     pub tenant: Arc<str>,
     /// The submission's key.
     pub key: SubmissionKey,
+    /// The graph that its tasks are added to, and whose tasks they can name; `None` where they are one.
+    pub into: Option<GraphId>,
 }
 
 /// How the text of a file is to be read.
@@ -75,11 +79,15 @@ impl Format {
     }
 }
 
-/// Reads a task file. Blocks for as long as the file takes to read.
+/// Reads a task file, for a graph of its own or to be added to one. Blocks for as long as the file takes to read.
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn read_file(file: &Path, tenant: Arc<str>, key: SubmissionKey) -> Result<Submission, FileRefused> {
+pub fn read_file(
+    file: &Path,
+    tenant: Arc<str>,
+    (key, into): (SubmissionKey, Option<GraphId>),
+) -> Result<Submission, FileRefused> {
     let bytes = read_bytes(file).map_err(|expected| refused(file, 0, expected))?;
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
@@ -93,7 +101,7 @@ pub fn read_file(file: &Path, tenant: Arc<str>, key: SubmissionKey) -> Result<Su
     let whole = std::path::absolute(file).map_err(|error| refused(file, 0, error.to_string()))?;
     let name = file.file_stem().map_or_else(|| "tasks".into(), |stem| stem.to_string_lossy());
     let directory = whole.parent().unwrap_or(&whole).to_owned();
-    parse(&text, file, &Context { directory, name: (&*name).into(), tenant, key })
+    parse(&text, file, &Context { directory, name: (&*name).into(), tenant, key, into })
 }
 
 /// Reads the text of a task file; `file` is how it is called in faults.

@@ -53,5 +53,6 @@ pub(crate) fn layers(spec: &TaskSpec, layers: usize, width: usize) -> Submission
 
 fn item(spec: &TaskSpec, place: usize, dependencies: Vec<u32>) -> Item {
     let spec = Arc::new(TaskSpec { name: format!("t{place}").into(), ..spec.clone() });
+    let dependencies = dependencies.into_iter().map(Into::into).collect();
     Item { dependencies, ..Item::new(spec) }
 }

@@ -113,8 +113,10 @@ Examples:
   crab submit --name tests --cpus 4 --memory '8 GiB' --timeout 20m --retries 2 -- cargo test
   crab submit --array 1-1000%10 --priority low -- ./simulate
   crab submit --key release-42 release.toml     (the same key twice is one submission)
+  crab submit --into g7 more.toml               (its tasks may name those of g7)
+  crab submit --after t5:end -- ./report        (joins the graph of t5)
 
-Tasks that depend on others stand in one file: there is no way yet to depend on an earlier submission.";
+What is added to a graph starts as soon as what it depends on lets it; a graph that had ended goes on.";
 
 const LOGS_EXAMPLES: &str = "\
 Examples:
@@ -221,6 +223,13 @@ pub(crate) struct Submit {
     /// Wait for the end, and fail where a task did not succeed
     #[arg(long)]
     pub(crate) wait: bool,
+    /// Add to this graph (g12, or its name), which may be running or have ended
+    #[arg(long, value_name = "GRAPH")]
+    pub(crate) into: Option<String>,
+    /// For a command: start when this task of the graph (t12, or its name) succeeded; with :end when it ran to its
+    /// end, with :always when it is over in whatever manner. Without --into it joins the graph of the first one
+    #[arg(long, value_name = "TASK[:NEED]")]
+    pub(crate) after: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -95,6 +95,9 @@ fn of_graph(event: &GraphEvent) -> String {
             OnReached::Cancel => format!("is cancelled: {reached}"),
         },
         GraphEvent::Resumed { .. } => "goes on".to_owned(),
+        GraphEvent::Extended(part) => {
+            format!("extended by {} from {} on", text::count(part.tasks, "task"), part.first)
+        }
         GraphEvent::Unschedulable { tasks, reason } => format!("cannot run {}: {reason}", which(*tasks)),
         GraphEvent::Schedulable { tasks } => format!("can run {} now", which(*tasks)),
     }

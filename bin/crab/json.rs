@@ -59,7 +59,7 @@ impl From<&Submitted> for Submission {
             v: VERSION,
             graph: submitted.graph.to_string(),
             tasks: submitted.tasks,
-            first_task: submitted.graph.first_task().to_string(),
+            first_task: submitted.first.to_string(),
             repeated: submitted.repeated,
         }
     }

@@ -3,6 +3,7 @@
 use actors::client::Client;
 use actors::clock::Clock;
 use actors::wire::client::{AttemptRow, TaskDetail};
+use policy::dependency::Need;
 use policy::time::Timestamp;
 
 use crate::cli::args::Show;
@@ -51,7 +52,7 @@ fn facts(detail: &TaskDetail, now: Timestamp) -> Vec<(&'static str, String)> {
     }
     facts.extend(spec.environment.iter().map(|(name, value)| ("env", format!("{name}={value}"))));
     if !detail.dependencies.is_empty() {
-        facts.push(("after", detail.dependencies.join(", ")));
+        facts.push(("after", after(&detail.dependencies)));
     }
     if let Some(why) = &detail.waits_for {
         facts.insert(2, ("waits", why.to_string()));
@@ -63,6 +64,15 @@ fn facts(detail: &TaskDetail, now: Timestamp) -> Vec<(&'static str, String)> {
         facts.push(("attempts", format!("at most {}", spec.retry.max_attempts)));
     }
     facts
+}
+
+/// `build, test (end)`.
+fn after(dependencies: &[(Box<str>, Need)]) -> String {
+    let one = |(name, needs): &(Box<str>, Need)| match needs {
+        Need::Success => name.to_string(),
+        Need::End | Need::Always => format!("{name} ({needs})"),
+    };
+    dependencies.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// As it could be typed into a shell.

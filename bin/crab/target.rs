@@ -79,7 +79,23 @@ pub(crate) async fn find_task(client: &Client, wanted: &str) -> anyhow::Result<T
     }
 }
 
-fn parse(wanted: &str) -> Option<Target> {
+/// Finds a graph.
+pub(crate) async fn find_graph(client: &Client, wanted: &str) -> anyhow::Result<GraphId> {
+    match find(client, wanted).await? {
+        Target::Graph(graph) => Ok(graph),
+        Target::Task(task) => Err(Usage(format!("{task} is a task, not a graph")).into()),
+    }
+}
+
+/// The graph of a task or array of this name.
+pub(crate) async fn graph_of(client: &Client, name: &str) -> anyhow::Result<GraphId> {
+    match find(client, name).await? {
+        Target::Graph(graph) => Ok(graph),
+        Target::Task(task) => Ok(client.task(task).await?.row.graph),
+    }
+}
+
+pub(crate) fn parse(wanted: &str) -> Option<Target> {
     let (kind, digits) = match wanted.as_bytes().first()? {
         b't' => ('t', &wanted[1..]),
         b'0'..=b'9' => ('g', wanted),

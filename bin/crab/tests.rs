@@ -138,7 +138,7 @@ impl Script {
         match request {
             Request::Run { submission, .. } => {
                 let tasks = submission.items.iter().map(policy::event::Item::tasks).sum();
-                let submitted = Submitted { graph: GraphId(1), tasks, repeated: false };
+                let submitted = Submitted { graph: GraphId(1), first: TaskId(1), tasks, repeated: false };
                 let Response::Graph(row) =
                     self.answer(&Request::Graph { graph: GraphId(1), wait: Duration::ZERO })
                 else {

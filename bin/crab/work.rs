@@ -8,7 +8,9 @@ use std::sync::Arc;
 use actors::client::{key_of, random_key};
 use actors::taskfile::{self, path_text};
 use anyhow::Context as _;
+use policy::dependency::Dependency;
 use policy::event::Item;
+use policy::id::GraphId;
 use policy::resources::Resources;
 use policy::submission::Submission;
 use policy::task::{DEFAULT_CPU_MILLIS, DEFAULT_GRACE, RetryPolicy, TaskSpec};
@@ -22,8 +24,22 @@ const NAME_CHARS: usize = 100;
 /// Who is charged where nobody is named and the user has no name.
 const ANYBODY: &str = "default";
 
-/// What the user wants to have run.
+/// Where something is put that is added to a graph.
+#[derive(Debug, Default)]
+pub(crate) struct Joined {
+    /// The graph.
+    pub(crate) into: Option<GraphId>,
+    /// What a command depends on there.
+    pub(crate) after: Vec<Dependency>,
+}
+
+/// What the user wants to have run, as a graph of its own.
 pub(crate) fn submission(work: Work) -> anyhow::Result<Submission> {
+    addition(work, Joined::default())
+}
+
+/// What the user wants to have run, where it belongs.
+pub(crate) fn addition(work: Work, Joined { into, after }: Joined) -> anyhow::Result<Submission> {
     let key = work.key.as_deref().map_or_else(random_key, key_of);
     let tenant = work.task.tenant.clone().or_else(user).unwrap_or_else(|| ANYBODY.to_owned());
     match work.file {
@@ -33,13 +49,18 @@ pub(crate) fn submission(work: Work) -> anyhow::Result<Submission> {
                     format!("{option} is for a command; a task file says it itself (see `crab schema`)");
                 return Err(Usage(text).into());
             }
-            Ok(taskfile::read_file(&file, tenant.into(), key)?)
+            if !after.is_empty() {
+                let text = "--after is for a command; a task file says it itself (see `crab schema`)";
+                return Err(Usage(text.to_owned()).into());
+            }
+            Ok(taskfile::read_file(&file, tenant.into(), (key, into))?)
         }
         None => {
             let array = work.task.array;
             let spec = spec(work.task, work.argv, tenant.into())?;
             let name = Arc::clone(&spec.name);
-            Ok(Submission::new(key, name, vec![Item { array, ..Item::new(spec) }]))
+            let item = Item { array, dependencies: after, ..Item::new(spec) };
+            Ok(Submission { into, ..Submission::new(key, name, vec![item]) })
         }
     }
 }

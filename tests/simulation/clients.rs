@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::scheduler::SchedulerMessage;
+use actors::scheduler::{Addition, SchedulerMessage};
 use actors::side::Side;
 use actors::wire::client::{Response, Target};
 use fastrand::Rng;
+use policy::dependency::{Dependency, Need};
 use policy::event::{ArraySpec, Item, SubmissionKey};
 use policy::id::{GraphId, TaskId};
 use policy::resources::Resources;
@@ -79,7 +80,8 @@ fn submission(rng: &mut Rng, number: u64) -> Submission {
             parallel_limit: rng.bool().then(|| rng.u32(1..4)),
         });
         let before = 0..u32::try_from(place).expect("few items");
-        let dependencies = before.filter(|_| rng.u32(..3) == 0).collect();
+        let before: Vec<u32> = before.filter(|_| rng.u32(..3) == 0).collect();
+        let dependencies = before.into_iter().map(|on| Dependency::item(on, need(rng))).collect();
         let spec = Arc::new(spec(rng, format!("g{number}-{place}")));
         Item { dependencies, array, ..Item::new(spec) }
     });
@@ -88,6 +90,52 @@ fn submission(rng: &mut Rng, number: u64) -> Submission {
         items.push(too_large(rng, number));
     }
     Submission::new(SubmissionKey(u128::from(rng.u64(..))), format!("graph {number}"), items)
+}
+
+fn need(rng: &mut Rng) -> Need {
+    match rng.u32(..6) {
+        0 => Need::End,
+        1 => Need::Always,
+        _ => Need::Success,
+    }
+}
+
+/// A task more for a graph of `items` items, which depends on one or two of them.
+fn addition(rng: &mut Rng, (graph, items): (GraphId, u32), number: u64) -> Addition {
+    let on: Vec<Dependency> =
+        (0..rng.u32(1..3)).map(|_| Dependency::item(rng.u32(..items), need(rng))).collect();
+    let item = Item { dependencies: on, ..Item::new(spec(rng, format!("g{number}-more"))) };
+    let key = SubmissionKey(u128::from(rng.u64(..)));
+    let submission = Submission { into: Some(graph), ..Submission::new(key, "more", vec![item]) };
+    Addition { graph, submission, before: items, digest: [255; 16] }
+}
+
+/// Adds to a graph, and asks until it is known whether that is there or refused.
+async fn add(world: &World, rng: &mut Rng, (graph, submission): (GraphId, &Submission), number: u64) {
+    tokio::time::sleep(Duration::from_millis(rng.u64(..20_000))).await;
+    let items = u32::try_from(submission.items.len()).expect("few items");
+    let addition = addition(rng, (graph, items), number);
+    let asked = Asked::Submit { key: addition.submission.key, digest: addition.digest };
+    loop {
+        let addition = Box::new(addition.clone());
+        match insist(world, asked, |reply| SchedulerMessage::Extend { addition, reply }).await {
+            Answer::Unknown => tokio::time::sleep(Duration::from_millis(rng.u64(50..3000))).await,
+            _ => return,
+        }
+    }
+}
+
+/// Submits a graph, until it is known to be there.
+async fn submit(world: &World, rng: &mut Rng, submission: &Submission, digest: [u8; 16]) -> GraphId {
+    let asked = Asked::Submit { key: submission.key, digest };
+    loop {
+        let submission = Box::new(submission.clone());
+        let ask = |reply| SchedulerMessage::Admit { submission, digest, reply };
+        match insist(world, asked, ask).await {
+            Answer::Submitted { graph, .. } => return graph,
+            _ => tokio::time::sleep(Duration::from_millis(rng.u64(50..3000))).await,
+        }
+    }
 }
 
 /// One graph's client: submits at `at` milliseconds, insists until it knows, and later changes its mind.
@@ -103,12 +151,16 @@ pub(super) async fn client(world: World, mut rng: Rng, number: u64, at: u64) {
     }
     let tasks: u64 = submission.tasks();
     let again = rng.u32(..4) == 0;
+    let adds = rng.u32(..3) == 0;
     let cancels = rng.u32(..5) == 0;
     let retries = rng.u32(..6) == 0;
     if again {
         tokio::time::sleep(Duration::from_millis(rng.u64(..20_000))).await;
         let submission = Box::new(submission.clone());
         insist(&world, asked, |reply| SchedulerMessage::Admit { submission, digest, reply }).await;
+    }
+    if adds {
+        add(&world, &mut rng, (graph, &submission), number).await;
     }
     if cancels {
         tokio::time::sleep(Duration::from_millis(rng.u64(..15_000))).await;
@@ -153,19 +205,6 @@ pub(super) async fn flood(world: World, mut rng: Rng) {
     submit(&world, &mut rng, &crowd, [255; 16]).await;
 }
 
-/// Submits it, again and again where it does not know.
-async fn submit(world: &World, rng: &mut Rng, submission: &Submission, digest: [u8; 16]) -> GraphId {
-    let asked = Asked::Submit { key: submission.key, digest };
-    loop {
-        let submission = Box::new(submission.clone());
-        let ask = |reply| SchedulerMessage::Admit { submission, digest, reply };
-        match insist(world, asked, ask).await {
-            Answer::Submitted { graph, .. } => return graph,
-            _ => tokio::time::sleep(Duration::from_millis(rng.u64(50..3000))).await,
-        }
-    }
-}
-
 /// Notices after a while that a task waits in vain, and insists that it is cancelled.
 async fn give_up_on_the_last(world: &World, rng: &mut Rng, task: TaskId) {
     tokio::time::sleep(Duration::from_millis(rng.u64(NOTICED))).await;
@@ -177,10 +216,10 @@ async fn give_up_on_the_last(world: &World, rng: &mut Rng, task: TaskId) {
 }
 
 /// Asks once and notes what came of it.
-async fn insist(
+async fn insist<R: Into<Option<Response>> + Send + 'static>(
     world: &World,
     asked: Asked,
-    question: impl FnOnce(Reply<Response>) -> SchedulerMessage,
+    question: impl FnOnce(Reply<R>) -> SchedulerMessage,
 ) -> Answer {
     let place = {
         let mut core = world.core();
@@ -189,14 +228,14 @@ async fn insist(
         core.operations.len() - 1
     };
     let Some((life, side)) = world.side() else { return Answer::Unknown };
-    let response = ask(&side, question).await;
+    let response = ask(&side, question).await.map(Into::into);
     let mut core = world.core();
     let at = core.clock.wall();
     // An answer of a dead scheduler side has not reached anybody.
     let answer = match response {
         _ if core.head_life != life => Answer::Unknown,
-        Some(Response::Submitted(submitted)) => Answer::Submitted { graph: submitted.graph, at },
-        Some(Response::CancelAsked { .. } | Response::RetryAsked { .. }) => Answer::Done { at },
+        Some(Some(Response::Submitted(submitted))) => Answer::Submitted { graph: submitted.graph, at },
+        Some(Some(Response::CancelAsked { .. } | Response::RetryAsked { .. })) => Answer::Done { at },
         Some(_) => Answer::Refused,
         None => Answer::Unknown,
     };

@@ -3,6 +3,7 @@
 //! It judges what was handed in by itself; whether nodes exist that could run it is `placement`'s matter, and
 //! whether there is room for it now is asked with [`room`]. Fields are named as a task file names them.
 
+mod addition;
 mod cycle;
 mod limits;
 mod spec;
@@ -16,8 +17,10 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
+pub use crate::admission::addition::{Existing, find_own_names, place};
 pub use crate::admission::limits::{AdmissionLimits, PROBLEMS_LIMIT};
 
+use crate::dependency::On;
 use crate::event::Item;
 use crate::planted;
 use crate::submission::Submission;
@@ -79,7 +82,7 @@ pub fn check(submission: &Submission) -> Result<(), Rejection> {
 ///
 /// With everything that is wrong with it.
 pub fn check_within(submission: &Submission, limits: &AdmissionLimits) -> Result<(), Rejection> {
-    let mut found = Findings { item: None, rejection: Rejection::default() };
+    let mut found = Findings::default();
     graph(submission, limits, &mut found);
     names(&submission.items, &mut found);
     for (place, item) in submission.items.iter().enumerate() {
@@ -93,8 +96,7 @@ pub fn check_within(submission: &Submission, limits: &AdmissionLimits) -> Result
         let expected = "must not lead back to the task itself (each waits for the next)";
         found.push("after", &cycle::shown(&cycle, &submission.items), expected);
     }
-    found.rejection.problems.sort_by_key(|problem| problem.item);
-    if found.rejection.problems.is_empty() { Ok(()) } else { Err(found.rejection) }
+    found.done()
 }
 
 /// Whether there is room for `new` tasks beside those that are `waiting`. Where none is waiting there is room
@@ -115,13 +117,19 @@ pub fn room(waiting: u64, new: u64, limits: &AdmissionLimits) -> Result<(), Busy
 }
 
 /// What was found so far, and of which item.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Findings {
     item: Option<usize>,
     rejection: Rejection,
 }
 
 impl Findings {
+    /// All of them, in the order of the items.
+    fn done(mut self) -> Result<(), Rejection> {
+        self.rejection.problems.sort_by_key(|problem| problem.item);
+        if self.rejection.problems.is_empty() { Ok(()) } else { Err(self.rejection) }
+    }
+
     fn push(&mut self, field: &str, value: &dyn fmt::Display, expected: impl fmt::Display) {
         if self.rejection.problems.len() == PROBLEMS_LIMIT {
             self.rejection.more += 1;
@@ -202,11 +210,21 @@ fn dependencies(place: usize, submission: &Submission, limits: &AdmissionLimits,
         let expected = format_args!("must be at most {} dependencies", limits.dependencies_per_item);
         found.push("after", &format_args!("{} dependencies", on.len()), expected);
     }
-    for dependency in on.iter().map(|dependency| *dependency as usize) {
-        if dependency == place {
-            found.push("after", &spec::quoted(&items[place].spec.name), "a task cannot wait for itself");
-        } else if dependency >= items.len() {
-            found.push("after", &dependency, format_args!("no such item: the graph has {}", items.len()));
+    for dependency in on {
+        match &dependency.on {
+            On::Item(other) if *other as usize == place => {
+                found.push("after", &spec::quoted(&items[place].spec.name), "a task cannot wait for itself");
+            }
+            On::Item(other) if *other as usize >= items.len() => {
+                found.push("after", other, format_args!("no such item: the graph has {}", items.len()));
+            }
+            On::Name(name) if submission.into.is_none() => {
+                found.push("after", &spec::quoted(name), "no task of the graph has this name");
+            }
+            On::Task(task) if submission.into.is_none() => {
+                found.push("after", task, "only what is added to a graph can name tasks of it");
+            }
+            On::Item(_) | On::Name(_) | On::Task(_) => {}
         }
     }
 }

@@ -8,6 +8,7 @@ use strum::IntoStaticStr;
 
 use crate::breaker;
 use crate::budget::{Budget, OnReached, Reached};
+use crate::dependency::Dependency;
 use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, TaskRange, Token};
 use crate::pressure::ModeChange;
 use crate::resources::Resources;
@@ -87,6 +88,31 @@ pub enum GraphEvent {
         /// Which, as they were told before.
         tasks: TaskRange,
     },
+    /// More was added to it, whole. The items follow in the next records, one `ItemAdmitted` each.
+    Extended(GraphPart),
+}
+
+/// What is added to a graph.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GraphPart {
+    /// Its first task; the others have the ids behind it.
+    pub first: TaskId,
+    /// The submitter's key.
+    pub key: SubmissionKey,
+    /// How many items follow.
+    pub items: u32,
+    /// How many tasks they make.
+    pub tasks: u64,
+    /// The digest of the submission.
+    pub digest: [u8; 16],
+}
+
+impl GraphPart {
+    /// The ids of its tasks.
+    #[must_use]
+    pub fn range(&self) -> TaskRange {
+        TaskRange { first: self.first, count: u32::try_from(self.tasks).unwrap_or(u32::MAX) }
+    }
 }
 
 /// The graph as a whole.
@@ -115,8 +141,8 @@ pub struct SubmissionKey(pub u128);
 pub struct Item {
     /// What it is.
     pub spec: Arc<TaskSpec>,
-    /// The items, by their place in the graph, that must have succeeded before.
-    pub dependencies: Vec<u32>,
+    /// What must have ended before it starts.
+    pub dependencies: Vec<Dependency>,
     /// Present where it is an array.
     pub array: Option<ArraySpec>,
 }

@@ -9,6 +9,7 @@ pub mod time;
 pub mod text;
 pub mod resources;
 pub mod task;
+pub mod dependency;
 pub mod event;
 pub mod demand;
 pub mod submission;

@@ -1,30 +1,33 @@
-//! What a submitter hands in: tasks together with their dependencies.
+//! What a submitter hands in: tasks together with their dependencies, as a graph or to be added to one.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Budget;
-use crate::event::{GraphHead, Item, SubmissionKey};
+use crate::event::{GraphHead, GraphPart, Item, SubmissionKey};
+use crate::id::{GraphId, TaskId};
 
 /// A graph as handed in, before admission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submission {
     /// The same key again is the same submission.
     pub key: SubmissionKey,
-    /// The graph's name.
+    /// The graph's name. What is added to a graph goes by that of the graph.
     pub name: Arc<str>,
     /// Its tasks and arrays.
     pub items: Vec<Item>,
     /// What it may use up.
     pub budget: Budget,
+    /// The graph they are added to; `None` where they are one.
+    pub into: Option<GraphId>,
 }
 
 impl Submission {
     /// A graph of these items.
     #[must_use]
     pub fn new(key: SubmissionKey, name: impl Into<Arc<str>>, items: Vec<Item>) -> Self {
-        Self { key, name: name.into(), items, budget: Budget::default() }
+        Self { key, name: name.into(), items, budget: Budget::default(), into: None }
     }
 
     /// How many tasks it makes; the largest number where they are more than can be counted.
@@ -44,5 +47,12 @@ impl Submission {
             digest,
             budget: self.budget,
         }
+    }
+
+    /// The head under which it is recorded where it is added to a graph, its tasks from `first` on.
+    #[must_use]
+    pub fn part(&self, first: TaskId, digest: [u8; 16]) -> GraphPart {
+        let GraphHead { key, items, tasks, .. } = self.head(digest);
+        GraphPart { first, key, items, tasks, digest }
     }
 }

@@ -1,7 +1,7 @@
 //! The archive against a log with small segments.
 
 use policy::event::{GraphEvent, GraphHead, Item, SubmissionKey, TaskEvent};
-use policy::id::TaskId;
+use policy::id::{GraphId, TaskId, TaskRange};
 use policy::task::{TaskOutcome, TaskSpec};
 
 use super::*;
@@ -56,7 +56,8 @@ fn what_is_of_use_outlives_its_segment_and_the_rest_does_not() {
     let positions: Vec<_> = (1..=200).map(|graph| write(&log, graph, 30)).collect();
     let before = replayed(&archive);
 
-    let odd = Known::new((1..=200).filter(|graph| graph % 2 == 1).map(|graph| (GraphId(graph), 1)));
+    let odd =
+        Known::new((1..=200).filter(|graph| graph % 2 == 1).map(|graph| TaskRange::from(TaskId(graph))));
     fold_all(&archive, &odd);
     assert!(log.first_position() > positions[100][0], "segments are gone");
 
@@ -83,7 +84,7 @@ fn a_graph_that_is_forgotten_later_leaves_the_store() {
     replayed(&archive);
     let first = write(&log, 1, 30);
     (2..=100).for_each(|graph| drop(write(&log, graph, 30)));
-    fold_all(&archive, &Known::new([(GraphId(1), 1)]));
+    fold_all(&archive, &Known::new([TaskRange::from(TaskId(1))]));
     assert!(archive.read(first[0]).is_ok());
 
     (101..=200).for_each(|graph| drop(write(&log, graph, 30)));
@@ -100,7 +101,7 @@ fn a_record_too_long_for_one_value_is_kept_in_parts() {
     let positions = write(&log, 1, 180_000);
     (2..=100).for_each(|graph| drop(write(&log, graph, 30)));
     let before = archive.read(positions[1]).expect("in the log");
-    fold_all(&archive, &Known::new([(GraphId(1), 1)]));
+    fold_all(&archive, &Known::new([TaskRange::from(TaskId(1))]));
     assert!(log.first_position() > positions[2], "its segment is gone");
     assert_eq!(archive.read(positions[1]).expect("in the store"), before);
     assert!(replayed(&archive).contains(&(positions[1], before)));

@@ -1,16 +1,16 @@
 //! Answers one request at a time, outside any actor.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use policy::admission;
 use policy::budget::Raise;
 use policy::event::{Event, GraphEvent, Record, TaskEvent};
-use policy::id::{AttemptNumber, GraphId, NodeId, TaskId, Token};
+use policy::id::{AttemptNumber, GraphId, NodeId, TaskId, TaskRange, Token};
 use policy::submission::Submission;
 use supervision::Reply;
 
+use crate::gateway::addition::NamesOfGraphs;
 use crate::gateway::rows;
 use crate::log::{Log, ReadError};
 use crate::memory;
@@ -36,6 +36,7 @@ const EVENTS_BYTES_LIMIT: usize = crate::wire::FRAME_LIMIT_BYTES / 2;
 pub(super) struct Answerer {
     pub(super) side: Arc<Side>,
     pub(super) server: ServerInfo,
+    pub(super) names: NamesOfGraphs,
 }
 
 impl Answerer {
@@ -72,17 +73,23 @@ impl Answerer {
 
 /// Submitting, and what the scheduler answers by itself.
 impl Answerer {
-    pub(super) async fn submit(&self, submission: Box<Submission>) -> Response {
+    pub(super) async fn submit(&self, mut submission: Box<Submission>) -> Response {
         let limits = self.side.limits();
         let is_large = submission.items.len() >= memory::LARGE_ITEMS;
         let check = move || {
+            let digest = digest(&submission);
+            admission::find_own_names(&mut submission);
             admission::check_within(&submission, &limits.admission)?;
-            Ok((digest(&submission), submission))
+            Ok((digest, submission))
         };
         match off_loop(check).await {
             Some(Ok((digest, submission))) => {
-                let answer =
-                    self.schedule(|reply| SchedulerMessage::Admit { submission, digest, reply }).await;
+                let answer = match submission.into {
+                    Some(graph) => self.add(graph, submission, digest).await,
+                    None => {
+                        self.schedule(|reply| SchedulerMessage::Admit { submission, digest, reply }).await
+                    }
+                };
                 if is_large {
                     off_loop(memory::give_back).await;
                 }
@@ -115,7 +122,7 @@ impl Answerer {
     }
 
     /// Asks the scheduler.
-    async fn ask<R: Send + 'static>(
+    pub(super) async fn ask<R: Send + 'static>(
         &self,
         question: impl FnOnce(Reply<R>) -> SchedulerMessage,
     ) -> Result<R, Response> {
@@ -286,7 +293,7 @@ impl Answerer {
         loop {
             durable.mark_unchanged();
             let (log, filter) = (self.side.log.clone(), filter.clone());
-            match off_loop(move || page(&log, after, &filter, limit as usize)).await {
+            match off_loop(move || page(&log, after, filter, limit as usize)).await {
                 Some(Ok(page)) if page.records.is_empty() && page.next_after <= after => {
                     let more = tokio::time::timeout_at(deadline, durable.changed()).await;
                     if !matches!(more, Ok(Ok(()))) {
@@ -300,18 +307,19 @@ impl Answerer {
         }
     }
 
-    async fn filter(&self, filter: EventFilter) -> Result<Wanted, Response> {
+    pub(super) async fn filter(&self, filter: EventFilter) -> Result<Wanted, Response> {
         Ok(match filter {
             EventFilter::All => Wanted::All,
             EventFilter::Task(task) => match self.ask(|reply| SchedulerMessage::Row { task, reply }).await? {
-                Some(_) => Wanted::Tasks(task.0..task.0 + 1),
+                Some(_) => Wanted::Task(task),
                 None => return Err(Response::NotFound(Target::Task(task))),
             },
             EventFilter::Graph(graph) => {
-                match self.ask(|reply| SchedulerMessage::Graph { graph, reply }).await? {
-                    Response::Graph(row) => Wanted::Tasks(graph.0..graph.0 + row.tasks.total()),
-                    other => return Err(other),
+                let parts = self.ask(|reply| SchedulerMessage::Parts { graph, reply }).await?;
+                if parts.is_empty() {
+                    return Err(Response::NotFound(Target::Graph(graph)));
                 }
+                Wanted::Graph(graph, parts)
             }
         })
     }
@@ -321,27 +329,40 @@ impl Answerer {
 #[derive(Debug, Clone)]
 pub(super) enum Wanted {
     All,
-    /// Of tasks with these ids, and of the graph that begins with the first.
-    Tasks(Range<u64>),
+    Task(TaskId),
+    /// Of the graph, and of its tasks with these ids, in ascending order.
+    Graph(GraphId, Vec<TaskRange>),
 }
 
 impl Wanted {
-    fn takes(&self, record: &Record) -> bool {
+    /// Whether this is one of them. What is added to the graph belongs to it from then on.
+    fn takes(&mut self, record: &Record) -> bool {
         match (self, &record.event) {
             (Self::All, _) => true,
-            (Self::Tasks(ids), Event::Task { task, .. }) => ids.contains(&task.0),
+            (Self::Task(wanted), Event::Task { task, .. }) => wanted == task,
             (
-                Self::Tasks(ids),
+                Self::Task(wanted),
                 Event::Graph(_, GraphEvent::Unschedulable { tasks, .. } | GraphEvent::Schedulable { tasks }),
-            ) => tasks.first.0 < ids.end && ids.start < tasks.end().0,
-            (Self::Tasks(ids), Event::Graph(graph, _)) => ids.start == graph.0,
-            (Self::Tasks(_), Event::Node(..) | Event::Scheduler(_)) => false,
+            ) => tasks.contains(*wanted),
+            (Self::Graph(_, parts), Event::Task { task, .. }) => {
+                let after = parts.partition_point(|tasks| tasks.first <= *task);
+                after.checked_sub(1).is_some_and(|at| parts[at].contains(*task))
+            }
+            (Self::Graph(wanted, parts), Event::Graph(graph, event)) if wanted == graph => {
+                if let GraphEvent::Extended(part) = event
+                    && parts.last().is_none_or(|last| last.first < part.first)
+                {
+                    parts.push(part.range());
+                }
+                true
+            }
+            (Self::Task(_) | Self::Graph(..), _) => false,
         }
     }
 }
 
 /// The next page of records after a number, of those that are wanted.
-pub(super) fn page(log: &Log, after: u64, wanted: &Wanted, limit: usize) -> Result<EventsPage, ReadError> {
+pub(super) fn page(log: &Log, after: u64, mut wanted: Wanted, limit: usize) -> Result<EventsPage, ReadError> {
     let (mut records, mut next_after, mut scanned, mut bytes) = (Vec::new(), after, 0, 0);
     let mut lost_before = 0;
     while records.len() < limit && scanned < EVENTS_SCAN_LIMIT && bytes < EVENTS_BYTES_LIMIT {
@@ -364,12 +385,12 @@ pub(super) fn page(log: &Log, after: u64, wanted: &Wanted, limit: usize) -> Resu
 
 fn digest(submission: &Submission) -> [u8; 16] {
     let (mut digest, mut hasher) = ([0; 16], blake3::Hasher::new());
-    codec::encode_to(&(&submission.name, &submission.items), &mut hasher);
+    codec::encode_to(&(&submission.name, &submission.items, &submission.into), &mut hasher);
     digest.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
     digest
 }
 
-fn not_now(reason: &str) -> Response {
+pub(super) fn not_now(reason: &str) -> Response {
     Response::Busy { reason: reason.into(), retry_after: Duration::from_millis(500) }
 }
 

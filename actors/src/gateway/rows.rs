@@ -21,8 +21,9 @@ pub(super) fn all(side: &Side, raw: &[RawRow]) -> Result<Vec<TaskRow>, StoryErro
 pub(super) fn detail(side: &Side, raw: &RawRow) -> Result<TaskDetail, StoryError> {
     let told = Told::read(side, raw)?;
     let mut dependencies = Vec::new();
-    for position in &raw.dependencies {
-        dependencies.push(story::read_item(&side.archive, *position)?.item.spec.name.as_ref().into());
+    for (position, needs) in &raw.dependencies {
+        let on = story::read_item(&side.archive, *position)?;
+        dependencies.push((on.item.spec.name.as_ref().into(), *needs));
     }
     Ok(TaskDetail {
         row: told.row(raw),

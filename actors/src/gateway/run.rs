@@ -5,9 +5,9 @@ use std::time::Duration;
 use policy::event::{Event, Record, TaskEvent};
 use policy::submission::Submission;
 
-use crate::gateway::answer::{Answerer, Wanted, off_loop, page};
+use crate::gateway::answer::{Answerer, off_loop, page};
 use crate::wire::client::{
-    EventsPage, GraphRow, PAGE_LIMIT, RAN_OUTPUT_LIMIT_BYTES, Ran, Response, WAIT_LIMIT,
+    EventFilter, EventsPage, GraphRow, PAGE_LIMIT, RAN_OUTPUT_LIMIT_BYTES, Ran, Response, WAIT_LIMIT,
 };
 use crate::wire::fleet::{OutputFrom, OutputPiece, OutputRead};
 
@@ -33,10 +33,10 @@ impl Answerer {
 
     /// What can be read now; who follows asks for the rest.
     async fn events_since(&self, before: u64, row: &GraphRow) -> EventsPage {
-        let (log, first) = (self.side.log.clone(), row.graph.0);
-        let wanted = Wanted::Tasks(first..first + row.tasks.total());
-        let read = off_loop(move || page(&log, before, &wanted, PAGE_LIMIT as usize)).await;
         let nothing = EventsPage { next_after: before, ..EventsPage::default() };
+        let Ok(wanted) = self.filter(EventFilter::Graph(row.graph)).await else { return nothing };
+        let log = self.side.log.clone();
+        let read = off_loop(move || page(&log, before, wanted, PAGE_LIMIT as usize)).await;
         read.and_then(Result::ok).unwrap_or(nothing)
     }
 

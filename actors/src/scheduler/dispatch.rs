@@ -8,7 +8,7 @@ mod why;
 
 use policy::breaker::{Key, Seen, Tripped};
 use policy::demand::Demand;
-use policy::graph::{Closed, TaskState};
+use policy::graph::{Closed, Ready, TaskState};
 use policy::id::{NodeId, TaskId, TaskRange};
 use policy::node::Room;
 use policy::placement::{self, Candidate, ShapeId, Shapes};
@@ -44,6 +44,8 @@ pub(super) struct Dispatch {
     dropped: Vec<TaskId>,
     /// Ended while a round was under way: whether they are still in their queue shows at its end.
     leaving: Vec<Closed>,
+    /// Ready since then: into the queues behind those that leave.
+    pub(super) coming: Vec<Ready>,
     /// Whether anything has changed since a round last found nothing to do.
     is_stale: bool,
 }
@@ -127,6 +129,10 @@ impl Dispatch {
             }
         }
         self.queued_of[priority as usize] = self.queued_of[priority as usize].saturating_sub(fewer);
+    }
+
+    pub(super) fn is_anybody_leaving(&self) -> bool {
+        !self.leaving.is_empty()
     }
 
     /// Something has changed that may let more start.
@@ -295,6 +301,7 @@ impl SchedulerActor {
                 self.side.queue(priority).tell(QueueMessage::Remove { tasks, shape });
             }
         }
+        std::mem::take(&mut self.dispatch.coming).into_iter().for_each(|ready| self.enqueue(ready));
     }
 
     /// Sends a task to a node; `false` where none has room. One that has been cancelled meanwhile is
@@ -305,6 +312,10 @@ impl SchedulerActor {
             return false;
         }
         let Some(place) = self.dispatch.node_for(&demand) else { return false };
+        if self.dispatch.leaving.iter().any(|closed| closed.tasks.contains(taken.task)) {
+            self.dispatch.dropped.push(taken.task);
+            return true;
+        }
         if !self.budget_covers(taken.task) {
             self.dispatch.dropped.push(taken.task);
             self.dispatch.ordering.over(priority, taken.shape);

@@ -13,7 +13,7 @@ use policy::submission::Submission;
 use supervision::Reply;
 
 use crate::log::{Appended, Batch, LogHealth};
-use crate::scheduler::{SchedulerActor, no_effects};
+use crate::scheduler::{SchedulerActor, addition, no_effects};
 use crate::task::{Acknowledge, Purpose};
 use crate::wire::client::{Response, Submitted, Target};
 
@@ -22,8 +22,9 @@ const DISK_RETRY: std::time::Duration = std::time::Duration::from_secs(1);
 
 impl SchedulerActor {
     pub(super) fn admit(&mut self, submission: &Submission, digest: [u8; 16], reply: Reply<Response>) {
-        if let Some((graph, known)) = self.graphs.submitted(submission.key).filter(|_| !planted!(NoDedupe)) {
-            return self.admit_again(graph, known == digest, reply);
+        let known = self.graphs.submitted(submission.key).filter(|_| !planted!(NoDedupe));
+        if let Some(known) = known {
+            return self.when_written(reply, addition::repeated(&known, digest));
         }
         let shapes = match self.check_room(submission) {
             Ok(shapes) => shapes,
@@ -42,20 +43,17 @@ impl SchedulerActor {
         self.names.insert(graph, Arc::clone(&head.name));
         self.guard.ledger.open(graph, head.budget);
         self.carry_out(effects);
-        let answer = Response::Submitted(Submitted { graph, tasks: head.tasks, repeated: false });
+        let answer = Response::Submitted(Submitted {
+            graph,
+            first: graph.first_task(),
+            tasks: head.tasks,
+            repeated: false,
+        });
         self.when_written(reply, answer);
     }
 
-    fn admit_again(&self, graph: GraphId, same: bool, reply: Reply<Response>) {
-        if !same {
-            return reply.send(Response::Conflict { graph });
-        }
-        let tasks = self.graphs.view(graph).map_or(0, |view| u64::from(view.tasks));
-        self.when_written(reply, Response::Submitted(Submitted { graph, tasks, repeated: true }));
-    }
-
     /// Whether there is room for it, and the shapes of its items.
-    fn check_room(&mut self, submission: &Submission) -> Result<Vec<ShapeId>, Response> {
+    pub(super) fn check_room(&mut self, submission: &Submission) -> Result<Vec<ShapeId>, Response> {
         if let LogHealth::Stalled { reason, .. } | LogHealth::Broken { reason } = self.side.log.health() {
             let reason = format!("nothing can be written to disk: {reason}").into();
             return Err(Response::Busy { reason, retry_after: DISK_RETRY });
@@ -181,7 +179,7 @@ impl SchedulerActor {
     }
 
     /// Answers once everything written so far is on disk.
-    fn when_written(&self, reply: Reply<Response>, answer: Response) {
+    pub(super) fn when_written<R: Send + 'static>(&self, reply: Reply<R>, answer: R) {
         self.side.log.when_durable(self.side.log.last(), move || reply.send(answer));
     }
 }

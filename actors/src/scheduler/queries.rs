@@ -17,6 +17,9 @@ use crate::wire::client::{GraphRow, Response, ServerInfo, StateName, Status, Tar
 /// Who may wait for the ends of graphs at once.
 const WAITERS_LIMIT: usize = 100_000;
 
+/// Dependencies of a task that are shown: each is a record to be read, and more than anybody reads.
+const DEPENDENCIES_LIMIT: usize = 1000;
+
 /// Graphs and items whose names are looked through: the newest ones.
 const NAMED_LIMIT: usize = 20_000;
 
@@ -78,38 +81,38 @@ impl SchedulerActor {
 
     pub(super) fn rows(&self, filter: &TaskFilter, after: Option<TaskId>, limit: u32) -> Vec<RawRow> {
         let mut rows = Vec::new();
-        let one = filter.graph.and_then(|graph| self.graphs.view(graph));
-        let all = filter.graph.is_none().then(|| self.graphs.oldest(after)).into_iter().flatten();
-        for view in one.into_iter().chain(all) {
+        let one = filter.graph.into_iter().flat_map(|graph| self.graphs.parts_of(graph));
+        let all = filter.graph.is_none().then(|| self.graphs.parts(after)).into_iter().flatten();
+        for tasks in one.chain(all.map(|(_, tasks)| tasks)) {
             if rows.len() >= limit as usize {
                 break;
             }
-            self.rows_of(&view, filter, after, (limit as usize, &mut rows));
+            self.rows_of(tasks, filter, after, (limit as usize, &mut rows));
         }
         rows
     }
 
     fn rows_of(
         &self,
-        view: &GraphView,
+        tasks: TaskRange,
         filter: &TaskFilter,
         after: Option<TaskId>,
         (limit, rows): (usize, &mut Vec<RawRow>),
     ) {
-        let first = view.graph.first_task();
-        let end = first.0 + u64::from(view.tasks);
-        let from = after.map_or(first, |after| first.max(TaskId(after.0.saturating_add(1))));
-        let mut from = (from.0 < end).then_some(from);
+        let from = after.map_or(tasks.first, |after| tasks.first.max(TaskId(after.0.saturating_add(1))));
+        let mut from = Some(from).filter(|from| tasks.contains(*from));
         while let Some(next) = from.filter(|_| rows.len() < limit) {
             let page = self.graphs.tasks(next, wanted(filter), limit - rows.len());
-            rows.extend(page.tasks.iter().filter(|entry| passes(filter, entry.state)).map(Self::raw));
-            from = page.next;
+            let here = page.tasks.iter().filter(|entry| tasks.contains(entry.task));
+            rows.extend(here.filter(|entry| passes(filter, entry.state)).map(Self::raw));
+            from = page.next.filter(|next| tasks.contains(*next));
         }
     }
 
     pub(super) fn row(&self, task: TaskId) -> Option<RawRow> {
         let entry = self.graphs.entry(task)?;
-        let dependencies = self.graphs.dependencies(task);
+        let mut dependencies = self.graphs.dependencies(task);
+        dependencies.truncate(DEPENDENCIES_LIMIT);
         let is_ready = entry.state == TaskState::Ready;
         let demand = self.shapes.demand(entry.shape).filter(|_| is_ready);
         let no_node = || demand.and_then(|demand| self.dispatch.no_node(demand));
@@ -125,14 +128,14 @@ impl SchedulerActor {
     }
 
     pub(super) fn known(&self) -> Known {
-        Known::new(self.graphs.oldest(None).map(|view| (view.graph, u64::from(view.tasks))))
+        Known::new(self.graphs.parts(None).map(|(_, tasks)| tasks))
     }
 
     pub(super) fn named(&self) -> Vec<NamedAt> {
         let mut named = Vec::new();
         for view in self.graphs.newest(None) {
             named.push(NamedAt { target: Target::Graph(view.graph), position: view.position });
-            let items = self.graphs.items(view.graph);
+            let items = self.graphs.items(view.graph, 0);
             named.extend(items.map(|(task, position)| NamedAt { target: Target::Task(task), position }));
             if named.len() >= NAMED_LIMIT {
                 break;

@@ -59,20 +59,14 @@ impl SchedulerActor {
 
     /// Does what a change has led to.
     pub(super) fn carry_out(&mut self, effects: Effects) {
-        let Effects { ready, closed, revived, tell, finished } = effects;
+        let Effects { ready, withdrawn, closed, revived, tell, finished } = effects;
+        for withdrawn in withdrawn {
+            self.withdraw(withdrawn);
+        }
         for closed in closed {
             self.close(closed);
         }
-        for Ready { tasks, priority, shape } in ready {
-            if self.is_held(tasks.first) {
-                continue;
-            }
-            self.dispatch.queued(shape, priority, u64::from(tasks.count));
-            let arrival = self.next_arrival;
-            self.next_arrival = arrival.after(u64::from(tasks.count));
-            let Some(demand) = self.shapes.demand(shape).cloned() else { continue };
-            self.side.queue(priority).tell(QueueMessage::Push { tasks, shape, demand, arrival });
-        }
+        ready.into_iter().for_each(|ready| self.enqueue(ready));
         self.reviving.extend(revived);
         for tasks in tell {
             tasks.iter().for_each(|task| self.tell_cancel(task, Acknowledge::nobody()));
@@ -80,6 +74,31 @@ impl SchedulerActor {
         for graph in finished {
             self.graph_ended(graph);
         }
+    }
+
+    /// Into the queue; behind what is still to be taken out of queues, since it can be the same.
+    pub(super) fn enqueue(&mut self, ready: Ready) {
+        if self.is_held(ready.tasks.first) {
+            return;
+        }
+        if self.dispatch.is_anybody_leaving() {
+            return self.dispatch.coming.push(ready);
+        }
+        let Ready { tasks, priority, shape } = ready;
+        self.dispatch.queued(shape, priority, u64::from(tasks.count));
+        let arrival = self.next_arrival;
+        self.next_arrival = arrival.after(u64::from(tasks.count));
+        let Some(demand) = self.shapes.demand(shape).cloned() else { return };
+        self.side.queue(priority).tell(QueueMessage::Push { tasks, shape, demand, arrival });
+    }
+
+    /// Ready no more: out of the queue at once.
+    fn withdraw(&mut self, Ready { tasks, priority, shape }: Ready) {
+        if self.is_held(tasks.first) {
+            return;
+        }
+        let (by, was) = (ClosedBy::Cancel, TaskState::Ready);
+        self.leave_queue(Closed { tasks, by, was, priority, shape });
     }
 
     /// Ended by consequence: out of the queue at once, its record in its turn.

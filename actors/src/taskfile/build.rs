@@ -12,10 +12,10 @@ use policy::text::OsText;
 use rustc_hash::FxHashMap;
 
 use super::Context;
+use super::after::dependencies;
 use super::fault::Fault;
 use super::reader::At;
 use super::shape::{Common, File, Retry, Task};
-use super::suggest::closest;
 
 /// Attempts in all where a task has a `retry` table that does not say.
 const DEFAULT_RETRY_ATTEMPTS: u32 = 3;
@@ -88,17 +88,19 @@ pub(super) fn build(file: &File, context: &Context) -> Built {
     }
     let places: FxHashMap<&str, u32> =
         (0..).zip(tasks).map(|(place, (name, _))| (name.as_str(), place)).collect();
+    let adds = context.into.is_some();
     let mut items = Vec::with_capacity(tasks.len());
     for (name, task) in tasks {
         faults.extend(conflicts(name, task));
         items.push(Item {
-            dependencies: dependencies(name, &task.value, &places, &mut faults),
+            dependencies: dependencies(name, task.value.after.as_ref(), (&places, adds), &mut faults),
             array: task.value.array.as_ref().map(|array| array.value.0),
             ..Item::new(spec(name, &task.value, defaults, context))
         });
     }
     let name = file.name.as_ref().map_or(&*context.name, |name| &name.value.0);
-    let submission = Submission { budget: budget(file), ..Submission::new(context.key, name, items) };
+    let (budget, into) = (budget(file), context.into);
+    let submission = Submission { budget, into, ..Submission::new(context.key, name, items) };
     let lines = tasks.iter().map(|(_, task)| ItemLines::of(task, defaults)).collect();
     Built { submission, lines, faults }
 }
@@ -136,27 +138,6 @@ fn conflicts(name: &str, task: &At<Task>) -> Vec<Fault> {
         fault(retry.line, "retry", "stands beside retries: keep one of them");
     }
     faults
-}
-
-fn dependencies(name: &str, task: &Task, places: &FxHashMap<&str, u32>, faults: &mut Vec<Fault>) -> Vec<u32> {
-    let mut dependencies = Vec::new();
-    for wanted in task.after.iter().flat_map(|after| &after.value.0) {
-        match places.get(wanted.value.as_str()) {
-            Some(&place) if dependencies.contains(&place) => {}
-            Some(&place) => dependencies.push(place),
-            None => faults.push(Fault {
-                line: wanted.line,
-                task: Some(name.to_owned()),
-                field: "after".to_owned(),
-                value: format!("{:?}", wanted.value),
-                expected: match closest(&wanted.value, places.keys().copied()) {
-                    Some(meant) => format!("no such task; did you mean {meant:?}?"),
-                    None => "no such task in this file".to_owned(),
-                },
-            }),
-        }
-    }
-    dependencies
 }
 
 fn spec(name: &str, task: &Task, defaults: &Common, context: &Context) -> TaskSpec {

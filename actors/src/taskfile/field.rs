@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use policy::budget::OnReached;
+use policy::dependency::Need;
 use policy::event::ArraySpec;
 use policy::task::Priority;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use strum::VariantArray;
 
 use super::quantity::{self, QuantityError};
-use super::reader::{At, Read, Reader};
+use super::reader::{Read, Reader};
 use super::shape::Range;
 use super::tree::{Node, Value};
 
@@ -61,10 +62,8 @@ values! {
     Text(String) { "type": "string", "minLength": 1 } = text;
     /// A list of texts that is not empty.
     Words(Vec<String>) { "type": "array", "items": { "type": "string" }, "minItems": 1 } = words;
-    /// Names of tasks, each with its line.
-    Names(Vec<At<String>>) {
-        "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }]
-    } = names;
+    /// How a dependency must have ended.
+    Manner(Need) { "enum": ["success", "end", "always"] } = super::after::need;
     /// Variables in order.
     Environment(Vec<(String, String)>) {
         "type": "object", "additionalProperties": { "type": ["string", "number", "boolean"] }
@@ -221,21 +220,6 @@ fn words(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<String>> {
         .map(|word| match &word.value {
             Value::Text(text) => Some(text.clone()),
             _ => reader.wrong(word, "must be a text: arguments stand in quotes"),
-        })
-        .collect()
-}
-
-fn names(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<At<String>>> {
-    let nodes = match &node.value {
-        Value::Text(_) => std::slice::from_ref(node),
-        Value::List(nodes) => nodes,
-        _ => return reader.wrong(node, "must be a list of names of tasks"),
-    };
-    nodes
-        .iter()
-        .map(|name| {
-            let line = reader.source.line(name.span.start);
-            text(name, reader).map(|value| At { value, line })
         })
         .collect()
 }

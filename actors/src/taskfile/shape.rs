@@ -2,8 +2,9 @@
 //!
 //! The comments here are what an editor shows when it reads the published schema.
 
+use super::after::After;
 use super::field::{
-    Amounts, Array, Attempts, Cpus, Environment, ExitCodes, Factor, Follows, Length, Losses, Memory, Names,
+    Amounts, Array, Attempts, Cpus, Environment, ExitCodes, Factor, Follows, Length, Losses, Manner, Memory,
     Retries, RetryBudget, SignalNumbers, Slots, Text, Truth, Units, Urgency, Words,
 };
 use super::reader::{At, Fields, Reader, fields};
@@ -35,8 +36,8 @@ fields! {
         "command" command: Words,
         /// A script for /bin/sh, instead of `command`.
         "shell" shell: Text,
-        /// The tasks that must succeed before this one starts.
-        "after" after: Names,
+        /// The tasks before this one: names of those that must succeed, or tables that say how they must end.
+        "after" after: After,
         /// Makes one task for each index; each finds its own in the variable CRAB_ARRAY_INDEX.
         "array" array: Array,
     } with common: Common
@@ -111,6 +112,17 @@ fields! {
         "cost" cost: Units,
         /// What follows when one is reached: pause (until `crab resume`) or cancel. Default: pause.
         "on_reached" on_reached: Follows,
+    }
+}
+
+fields! {
+    /// A task before this one, and how it must end.
+    struct Wanted {
+        /// The task.
+        "task" task: Text,
+        /// "success": it succeeded. "end": it ran to its end, well or badly. "always": it is over in whatever
+        /// manner. Default: "success".
+        "needs" needs: Manner,
     }
 }
 

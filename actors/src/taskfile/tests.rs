@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use policy::budget::{Budget, OnReached};
+use policy::dependency::{Dependency, Need, On};
 use policy::event::ArraySpec;
 use policy::task::{Priority, RetryPolicy, Signals};
 use proptest::prelude::*;
@@ -15,6 +16,7 @@ fn context() -> Context {
         name: "build".into(),
         tenant: "ann".into(),
         key: SubmissionKey(7),
+        into: None,
     }
 }
 
@@ -57,7 +59,7 @@ fn tasks_stand_in_the_order_of_the_file_and_take_the_defaults() {
     let submission = read(NIGHTLY);
     assert_eq!((&*submission.name, submission.key), ("nightly", SubmissionKey(7)));
     let test = &submission.items[0];
-    assert_eq!(test.dependencies, [1]);
+    assert_eq!(test.dependencies, [1.into()]);
     assert_eq!(test.array, Some(ArraySpec { first: 1, count: 4, parallel_limit: Some(2) }));
     let spec = &test.spec;
     assert_eq!((&*spec.name, &*spec.tenant, spec.priority), ("test", "ann", Priority::High));
@@ -89,7 +91,7 @@ fn the_examples_are_whole() {
     let examples = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples"));
     for (name, items) in [("hello", 1), ("diamond", 4), ("array", 2), ("workspace", 9)] {
         let file = examples.join(name).with_extension("toml");
-        let submission = read_file(&file, "ann".into(), SubmissionKey(1));
+        let submission = read_file(&file, "ann".into(), (SubmissionKey(1), None));
         assert_eq!(submission.map(|submission| submission.items.len()), Ok(items), "{name}");
     }
 }
@@ -265,7 +267,7 @@ fn what_is_not_shown_of_many_faults_is_counted() {
 fn a_file_that_is_too_large_is_not_read() {
     let file = tempfile::NamedTempFile::new().unwrap();
     file.as_file().set_len(100_000_000).unwrap();
-    let refused = read_file(file.path(), "ann".into(), SubmissionKey(1)).unwrap_err();
+    let refused = read_file(file.path(), "ann".into(), (SubmissionKey(1), None)).unwrap_err();
     assert_eq!(
         refused.faults[0].to_string(),
         "has 100000000 bytes or more, the limit is 16777216; use an array for many similar tasks, or several files"
@@ -276,14 +278,15 @@ fn a_file_that_is_too_large_is_not_read() {
 fn what_is_not_text_is_refused_with_its_line() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), b"[task.a]\nshell = \"\xff\"\n").unwrap();
-    let refused = read_file(file.path(), "ann".into(), SubmissionKey(1)).unwrap_err();
+    let refused = read_file(file.path(), "ann".into(), (SubmissionKey(1), None)).unwrap_err();
     assert_eq!(refused.faults[0].line, 2);
     assert_eq!(refused.faults[0].expected, "not UTF-8 text: byte 18 is not; is this a task file?");
 }
 
 #[test]
 fn a_file_that_is_not_there_is_refused() {
-    let refused = read_file(Path::new("/nowhere/x.toml"), "ann".into(), SubmissionKey(1)).unwrap_err();
+    let refused =
+        read_file(Path::new("/nowhere/x.toml"), "ann".into(), (SubmissionKey(1), None)).unwrap_err();
     assert_eq!(
         refused.to_string(),
         "/nowhere/x.toml: cannot be opened: No such file or directory (os error 2)"
@@ -295,7 +298,7 @@ fn paths_and_names_come_from_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("nightly.toml");
     std::fs::write(&file, "[task.a]\nshell = \"x\"\ndirectory = \"./sub/.\"\n").unwrap();
-    let submission = read_file(&file, "ann".into(), SubmissionKey(1)).unwrap();
+    let submission = read_file(&file, "ann".into(), (SubmissionKey(1), None)).unwrap();
     assert_eq!(&*submission.name, "nightly");
     assert_eq!(submission.items[0].spec.directory, Some(path_text(&directory.path().join("sub"))));
 }
@@ -309,6 +312,52 @@ fn what_a_graph_may_use_up_is_said_once_for_all_its_tasks() {
     let expected = Budget { wall, attempts: 100, cost: 5, retries: 20, on_reached, ..Budget::default() };
     assert_eq!(submission.budget, expected);
     assert!(read("[task.a]\nshell = \"x\"").budget.is_unlimited());
+}
+
+#[test]
+fn what_a_task_waits_for_is_a_name_or_says_how_it_must_end() {
+    let text = r#"
+        [task.a]
+        shell = "true"
+        [task.b]
+        shell = "true"
+        after = ["a", { task = "a", needs = "End" }, "a"]
+        [task.c]
+        shell = "true"
+        after = { task = "b", needs = "always" }
+        [task.d]
+        shell = "true"
+        [[task.d.after]]
+        task = "c"
+    "#;
+    let submission = read(text);
+    let of = |place: usize| submission.items[place].dependencies.clone();
+    assert_eq!(of(1), [0.into(), Dependency::item(0, Need::End)]);
+    assert_eq!((of(2), of(3)), (vec![Dependency::item(1, Need::Always)], vec![2.into()]));
+}
+
+#[test]
+fn a_wrong_need_and_a_nameless_dependency_are_named_by_line() {
+    let text = "[task.a]\nshell = \"x\"\nafter = [{ task = \"b\", needs = \"sucess\" },\n{ needs = \"end\" },\n\
+                7, { tsk = \"b\" }]\n[task.b]\nshell = \"x\"\n";
+    assert_eq!(
+        faults(text),
+        "build.toml:3: task \"a\": after.needs = \"sucess\": must be one of success, end, always\n\
+         build.toml:4: task \"a\": after = {…}: names no task: task = NAME\n\
+         build.toml:5: task \"a\": after = 7: must be a name, { task = NAME, needs = \"success\", \"end\" or \
+         \"always\" }, or a list of these\n\
+         build.toml:5: task \"a\": after.tsk: no such field; did you mean \"task\"?"
+    );
+}
+
+#[test]
+fn names_of_a_graph_that_is_added_to_are_left_for_it_to_find() {
+    let context = Context { into: Some(GraphId(7)), ..context() };
+    let text = "[task.a]\nshell = \"x\"\nafter = [\"old\", \"b\"]\n[task.b]\nshell = \"x\"\n";
+    let submission = parse(text, Path::new("more.toml"), &context).unwrap();
+    assert_eq!(submission.into, Some(GraphId(7)));
+    let old = Dependency { on: On::Name("old".into()), needs: Need::Success };
+    assert_eq!(submission.items[0].dependencies, [old, 1.into()]);
 }
 
 #[test]

@@ -30,7 +30,7 @@ use crate::wire::fleet::{OutputPiece, OutputRead, OutputRefusal};
 pub enum Request {
     /// Who are you?
     Hello,
-    /// Run this graph. The same key with the same content is the same submission.
+    /// Run this graph, or add this to one. The same key with the same content is the same submission.
     Submit(Box<Submission>),
     /// End these.
     Cancel(Target),
@@ -208,8 +208,10 @@ pub struct ServerInfo {
 /// A submission that is safely on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submitted {
-    /// Its graph. Its tasks have the ids from the graph's own number on.
+    /// Its graph, or the one it was added to.
     pub graph: GraphId,
+    /// Its first task; the others have the ids behind it.
+    pub first: TaskId,
     /// How many tasks.
     pub tasks: u64,
     /// Whether the key was known and nothing new was made.

@@ -159,6 +159,7 @@ fn of_graph(event: &GraphEvent) -> (&'static str, Details) {
         GraphEvent::Schedulable { tasks } => {
             ("task.schedulable", Details { tasks: Some(u64::from(tasks.count)), ..none })
         }
+        GraphEvent::Extended(part) => ("graph.extended", Details { tasks: Some(part.tasks), ..none }),
     }
 }
 

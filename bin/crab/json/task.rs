@@ -100,7 +100,7 @@ pub(crate) struct TaskDetail {
     task: Task,
     array_index: Option<u64>,
     submitted: String,
-    dependencies: Vec<String>,
+    dependencies: Vec<OnWhat>,
     waits_for: Option<String>,
     spec: Spec,
     attempt_list: Vec<Attempt>,
@@ -113,13 +113,24 @@ impl From<&Detail> for TaskDetail {
             task: Task::from(&detail.row),
             array_index: detail.array_index,
             submitted: rfc3339(detail.submitted),
-            dependencies: detail.dependencies.iter().map(ToString::to_string).collect(),
+            dependencies: detail
+                .dependencies
+                .iter()
+                .map(|(name, needs)| OnWhat { task: name.to_string(), needs: needs.to_string() })
+                .collect(),
             waits_for: detail.waits_for.as_deref().map(ToOwned::to_owned),
             spec: Spec::from(&*detail.spec),
             attempt_list: detail.attempts.iter().map(Attempt::from).collect(),
             events: detail.events.iter().map(|(_, record)| Event::from(record)).collect(),
         }
     }
+}
+
+/// What it depends on, and how that must have ended.
+#[derive(Debug, Serialize)]
+struct OnWhat {
+    task: String,
+    needs: String,
 }
 
 /// What a task is. Texts that are not UTF-8 have what is not replaced.

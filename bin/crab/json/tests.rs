@@ -6,6 +6,7 @@ use actors::wire::client::{
     AttemptRow, NodeHealth, PressureRow, ServerInfo, StateName, TaskDetail as Detail, TaskRow,
 };
 use policy::breaker::Seen;
+use policy::dependency::Need;
 use policy::event::{Event as Happened, Next, Record, TaskEvent};
 use policy::id::{AttemptNumber, GraphId, TaskId, Token};
 use policy::pressure::Mode;
@@ -45,7 +46,7 @@ fn task_row() -> TaskRow {
 
 #[test]
 fn a_submission() {
-    let submitted = Submitted { graph: GraphId(12), tasks: 3, repeated: false };
+    let submitted = Submitted { graph: GraphId(12), first: TaskId(12), tasks: 3, repeated: false };
     assert_eq!(
         json(&Submission::from(&submitted)),
         r#"{"v":1,"graph":"g12","tasks":3,"first_task":"t12","repeated":false}"#
@@ -114,7 +115,7 @@ fn a_task_in_detail() {
         row: task_row(),
         array_index: Some(2),
         spec: spec.into(),
-        dependencies: vec!["build".into()],
+        dependencies: vec![("build".into(), Need::End)],
         waits_for: None,
         submitted: at(0),
         attempts: vec![attempt],
@@ -126,7 +127,7 @@ fn a_task_in_detail() {
         more,
         format!(
             concat!(
-                r#""array_index":2,"submitted":"2026-01-01T00:00:00Z","dependencies":["build"],"waits_for":null,"spec":{{"#,
+                r#""array_index":2,"submitted":"2026-01-01T00:00:00Z","dependencies":[{{"task":"build","needs":"end"}}],"waits_for":null,"spec":{{"#,
                 r#""argv":["cargo","test"],"directory":"/work","env":{{"A":"1"}},"resources":{{"cpu_millis":1500,"#,
                 r#""memory_bytes":1024,"gpu":0,"named":{{"license":1}}}},"timeout_s":60.0,"grace_s":5.0,"#,
                 r#""max_attempts":3}},"attempt_list":[{{"number":1,"token":"{}","node":"mac1","#,

@@ -73,7 +73,11 @@ impl Progress {
     }
 
     pub(super) fn name(&self, task: TaskId) -> String {
-        self.plan.name(task.0.saturating_sub(self.graph.0))
+        match task.0.checked_sub(self.graph.0).filter(|place| *place < self.plan.tasks()) {
+            Some(place) => self.plan.name(place),
+            // It was added by somebody else.
+            None => task.to_string(),
+        }
     }
 
     pub(super) fn width(&self) -> usize {

@@ -16,7 +16,7 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
     let facts = Facts::of(history);
     for operation in &history.operations {
         if let (Asked::Cancel(target), Answer::Done { at }) = (operation.asked, operation.answer) {
-            for task in tasks_of(target, index) {
+            for task in tasks_of(target, index, operation.invoked) {
                 cancel(&facts, (task, target), (operation.invoked, at), findings);
                 if history.has_ended {
                     stopped(&facts, task, (operation.invoked, at), findings);
@@ -29,15 +29,16 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
 fn submissions(history: &History, index: &Index<'_>, findings: &mut Findings) {
     let mut admitted: BTreeMap<SubmissionKey, GraphId> = BTreeMap::new();
     for (graph, info) in &index.graphs {
-        let before = admitted.insert(info.head.key, *graph);
-        findings.expect("I2", before.is_none(), || format!("{graph} and {before:?} came under one key"));
-        let invoked = history.operations.iter().any(|operation| {
-            operation.asked == Asked::Submit { key: info.head.key, digest: info.head.digest }
-        });
-        findings.expect("I1", invoked, || format!("nobody submitted {graph}"));
-        let whole = info.items.len() == info.head.items as usize
-            && info.items.iter().map(|(_, range)| u64::from(range.count)).sum::<u64>() == info.head.tasks;
-        findings.expect("I1", whole, || format!("{graph} is not whole"));
+        for part in info.submissions() {
+            let before = admitted.insert(part.key, *graph);
+            findings.expect("I2", before.is_none(), || format!("{graph} and {before:?} came under one key"));
+            let invoked = history
+                .operations
+                .iter()
+                .any(|operation| operation.asked == Asked::Submit { key: part.key, digest: part.digest });
+            findings.expect("I1", invoked, || format!("nobody submitted {graph}"));
+            findings.expect("I1", part.is_whole, || format!("{graph} is not whole"));
+        }
     }
     for operation in &history.operations {
         if let (Asked::Submit { key, .. }, Answer::Submitted { graph, at }) =
@@ -52,12 +53,14 @@ fn submissions(history: &History, index: &Index<'_>, findings: &mut Findings) {
     }
 }
 
-fn tasks_of(target: Target, index: &Index<'_>) -> Vec<TaskId> {
+/// What was added to a graph later is not meant.
+fn tasks_of(target: Target, index: &Index<'_>, asked: Timestamp) -> Vec<TaskId> {
     match target {
         Target::Task(task) => vec![task],
         Target::Graph(graph) => {
-            let info = index.graphs.get(&graph);
-            info.into_iter().flat_map(|info| info.items.iter().flat_map(|(_, range)| range.iter())).collect()
+            let Some(info) = index.graphs.get(&graph) else { return Vec::new() };
+            let later = info.parts.iter().find(|part| part.at >= asked).map_or(usize::MAX, |part| part.from);
+            info.items.iter().take(later).flat_map(|(_, range)| range.iter()).collect()
         }
     }
 }

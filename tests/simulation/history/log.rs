@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use policy::dependency::Need;
 use policy::event::{Event, LogPosition, Next, Record, SchedulerEvent, TaskEvent};
 use policy::id::{Epoch, TaskId, Token};
 use policy::task::{AttemptOutcome, RetryPolicy, TaskOutcome};
@@ -25,6 +26,9 @@ struct Track {
     live: Option<Token>,
     outcome: Option<TaskOutcome>,
     is_cancelled: bool,
+    /// Whether it ever came to an end, and to one of its own.
+    has_ended: bool,
+    has_run: bool,
     failures: u32,
     losses: u32,
     is_running: bool,
@@ -107,8 +111,8 @@ impl Pass<'_> {
                 findings.expect("I4", bad, || {
                     format!("record {number}: another try of {task}, which has not failed")
                 });
-                let (sequence, position) = (track.sequence, track.position);
-                *track = Track { sequence, position, ..Track::default() };
+                let Track { sequence, position, has_ended, has_run, .. } = *track;
+                *track = Track { sequence, position, has_ended, has_run, ..Track::default() };
             }
         }
     }
@@ -122,12 +126,7 @@ impl Pass<'_> {
         let right = token > self.last_token && token == Token::numbered(Epoch(self.epoch), number);
         findings.expect("I3", right, || format!("record {number}: token {token} after {}", self.last_token));
         self.last_token = token;
-        for dependency in self.index.dependencies(task) {
-            let outcome = self.tracks.get(&dependency).and_then(|track| track.outcome.as_ref());
-            findings.expect("I10", outcome == Some(&TaskOutcome::Succeeded), || {
-                format!("record {number}: {task} was granted, its dependency {dependency} is {outcome:?}")
-            });
-        }
+        self.dependencies(task, number, findings);
         let track = self.track(task);
         findings.expect("I3", track.live.is_none(), || {
             format!("record {number}: {task} was granted {token} beside {:?}", track.live)
@@ -142,6 +141,22 @@ impl Pass<'_> {
             format!("record {number}: {task} was granted before its wait was over")
         });
         track.live = Some(token);
+    }
+
+    /// What is on its way or has begun goes on, also where something whose end it waited for is tried again.
+    fn dependencies(&self, task: TaskId, number: u64, findings: &mut Findings) {
+        for (dependency, needs) in self.index.dependencies(task) {
+            let track = self.tracks.get(&dependency);
+            let outcome = track.and_then(|track| track.outcome.as_ref());
+            let as_needed = match needs {
+                Need::Success => outcome == Some(&TaskOutcome::Succeeded),
+                Need::End => track.is_some_and(|track| track.has_run),
+                Need::Always => track.is_some_and(|track| track.has_ended),
+            };
+            findings.expect("I10", as_needed, || {
+                format!("record {number}: {task} was granted and needs {needs} of {dependency}: {outcome:?}")
+            });
+        }
     }
 
     fn attempt_ended(
@@ -175,7 +190,7 @@ impl Pass<'_> {
             )
         });
         match next {
-            Next::Finish(outcome) => track.outcome = Some(outcome.clone()),
+            Next::Finish(outcome) => track.end(outcome),
             // By a clock that may run fast.
             Next::RetryAfter(wait) => track.not_before = record.at + *wait - *wait / CLOCK_ERROR_DIVISOR,
         }
@@ -192,7 +207,15 @@ impl Pass<'_> {
         findings.expect("I4", track.outcome.is_none() && track.live.is_none(), || {
             format!("record {number}: {task} finished, but {track:?}")
         });
-        track.outcome = Some(outcome.clone());
+        track.end(outcome);
+    }
+}
+
+impl Track {
+    fn end(&mut self, outcome: &TaskOutcome) {
+        self.outcome = Some(outcome.clone());
+        self.has_ended = true;
+        self.has_run |= matches!(outcome, TaskOutcome::Succeeded | TaskOutcome::Failed(_));
     }
 }
 

@@ -113,7 +113,7 @@ const MUTANTS: &[Mutant] = &[
         for (_, record) in &mut history.records {
             if let Event::Graph(_, GraphEvent::ItemAdmitted(item)) = &mut record.event {
                 // Item 0 now waits for itself.
-                item.dependencies = vec![0];
+                item.dependencies = vec![0.into()];
             }
         }
     }),

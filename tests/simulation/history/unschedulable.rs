@@ -103,7 +103,10 @@ impl Pass {
             }
             Event::Graph(
                 _,
-                GraphEvent::ItemAdmitted(_) | GraphEvent::BudgetReached { .. } | GraphEvent::Resumed { .. },
+                GraphEvent::Extended(_)
+                | GraphEvent::ItemAdmitted(_)
+                | GraphEvent::BudgetReached { .. }
+                | GraphEvent::Resumed { .. },
             )
             | Event::Task { .. }
             | Event::Scheduler(SchedulerEvent::Pressure(_) | SchedulerEvent::AgedBoost { .. }) => {}

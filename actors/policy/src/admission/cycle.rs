@@ -27,11 +27,13 @@ pub(super) fn find(items: &[Item]) -> Option<Vec<usize>> {
         while let Some((item, next)) = path.last_mut() {
             let (here, place) = (*item, *next);
             *next += 1;
-            let Some(on) = items[here].dependencies.get(place).map(|on| *on as usize) else {
+            let Some(on) = items[here].dependencies.get(place) else {
                 marks[here] = Mark::Done;
                 path.pop();
                 continue;
             };
+            // What is there already waits for nothing that comes.
+            let Some(on) = on.place().map(|on| on as usize) else { continue };
             match marks.get(on) {
                 Some(Mark::New) => {
                     marks[on] = Mark::OnPath;

@@ -32,7 +32,7 @@ pub struct AdmissionLimits {
     pub items: usize,
     /// Tasks of a graph: 10,000,000 take 240 MB in the table once all of them have run.
     pub tasks: u64,
-    /// Dependencies of an item (an array counts as one): what a person could still follow.
+    /// Dependencies of an item (an array counts as one): its record then takes half a megabyte of the log.
     pub dependencies_per_item: usize,
     /// Dependencies of all items of a graph: 20,000,000 take 160 MB in the table.
     pub dependencies: usize,
@@ -65,7 +65,7 @@ impl Default for AdmissionLimits {
         Self {
             items: 1_000_000,
             tasks: 10_000_000,
-            dependencies_per_item: 10_000,
+            dependencies_per_item: 100_000,
             dependencies: 20_000_000,
             spec_bytes: 64 * 1024,
             argv_bytes: 128 * 1024,

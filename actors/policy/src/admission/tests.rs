@@ -5,7 +5,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::dependency::{Dependency, Need};
 use crate::event::{ArraySpec, SubmissionKey};
+use crate::id::{GraphId, TaskId};
 use crate::resources::Resources;
 use crate::task::TaskSpec;
 use crate::text::OsText;
@@ -21,7 +23,7 @@ fn spec(name: &str) -> TaskSpec {
 }
 
 fn item(name: &str, dependencies: &[u32]) -> Item {
-    Item { dependencies: dependencies.to_vec(), ..Item::new(spec(name)) }
+    Item { dependencies: dependencies.iter().map(|on| (*on).into()).collect(), ..Item::new(spec(name)) }
 }
 
 fn submission(items: Vec<Item>) -> Submission {
@@ -143,11 +145,11 @@ fn dependencies_on_itself_or_on_nobody_are_refused_and_the_same_twice_is_not() {
 fn a_chain_of_a_million_is_walked_and_a_circle_as_long_is_found() {
     let length: u32 = 1_000_000;
     let spec = Arc::new(spec("x"));
-    let link = |on: u32| Item { dependencies: vec![on], ..Item::new(Arc::clone(&spec)) };
+    let link = |on: u32| Item { dependencies: vec![on.into()], ..Item::new(Arc::clone(&spec)) };
     let mut items: Vec<_> = (1..length).map(link).collect();
     items.push(Item::new(Arc::clone(&spec)));
     assert_eq!(cycle::find(&items), None);
-    items[length as usize - 1].dependencies.push(0);
+    items[length as usize - 1].dependencies.push(0.into());
     let found = cycle::find(&items).unwrap();
     assert_eq!(found.len(), length as usize);
     assert!(cycle::shown(&found, &items).contains(r#""x" → (999900 more) → "x" → "x""#));
@@ -214,12 +216,12 @@ proptest! {
     ) {
         let mut items: Vec<_> = (0..12).map(|number| item(&number.to_string(), &[])).collect();
         for (from, to) in edges {
-            items[from as usize].dependencies.push(to);
+            items[from as usize].dependencies.push(to.into());
         }
         // Tasks that wait for nobody are taken away until none is left, or none can go.
         let mut left: std::collections::BTreeSet<u32> = (0..12).collect();
         loop {
-            let waits = |one: &u32| items[*one as usize].dependencies.iter().any(|on| on != one && left.contains(on));
+            let waits = |one: &u32| items[*one as usize].dependencies.iter().any(|on| on.place().is_some_and(|on| on != *one && left.contains(&on)));
             let stay: std::collections::BTreeSet<_> = left.iter().copied().filter(waits).collect();
             if stay.len() == left.len() {
                 break;
@@ -231,7 +233,87 @@ proptest! {
         for (place, one) in found.iter().flatten().enumerate() {
             let cycle = found.as_ref().unwrap();
             let next = u32::try_from(cycle[(place + 1) % cycle.len()]).unwrap();
-            prop_assert!(items[*one].dependencies.contains(&next));
+            prop_assert!(items[*one].dependencies.contains(&next.into()));
         }
     }
+}
+
+fn existing() -> Existing {
+    let mut existing = Existing::default();
+    let array = |name| Item {
+        array: Some(ArraySpec { first: 0, count: 3, parallel_limit: None }),
+        ..item(name, &[])
+    };
+    existing.push(TaskId(10), &item("a", &[]));
+    existing.push(TaskId(11), &array("many"));
+    existing.push(TaskId(20), &item("z", &[]));
+    existing
+}
+
+fn needing(name: &str, on: On) -> Item {
+    Item { dependencies: vec![Dependency { on, needs: Need::End }], ..item(name, &[]) }
+}
+
+#[test]
+fn what_is_added_names_what_is_there_and_what_comes_with_it() {
+    let items = vec![
+        needing("b", On::Name("many".into())),
+        needing("c", On::Task(TaskId(20))),
+        needing("d", On::Name("b".into())),
+        item("e", &[2]),
+    ];
+    let mut adding = Submission { into: Some(GraphId(10)), ..submission(items) };
+    find_own_names(&mut adding);
+    assert_eq!(check(&adding), Ok(()));
+    let placed = place(&adding, &existing(), &AdmissionLimits::default()).unwrap();
+    let places: Vec<_> = placed.iter().map(|item| item.dependencies[0].place().unwrap()).collect();
+    assert_eq!(places, [1, 2, 3, 5]);
+    assert_eq!(placed[0].dependencies[0].needs, Need::End);
+}
+
+#[test]
+fn everything_that_does_not_go_with_the_graph_is_named() {
+    let items = vec![
+        item("a", &[]),
+        needing("b", On::Name("nobody".into())),
+        needing("c", On::Task(TaskId(12))),
+        needing("d", On::Task(TaskId(21))),
+    ];
+    let adding = Submission { into: Some(GraphId(10)), ..submission(items) };
+    let limits = AdmissionLimits { items: 5, tasks: 6, ..AdmissionLimits::default() };
+    let problems = place(&adding, &existing(), &limits).unwrap_err().problems;
+    let found: Vec<_> = problems.iter().map(|problem| problem.line(&adding)).collect();
+    assert_eq!(
+        found,
+        [
+            "7 items with those that are there: a graph has at most 5",
+            "9 tasks with those that are there: a graph makes at most 6",
+            r#"task "a": name = "a": t10 of the graph has this name: choose another"#,
+            r#"task "b": after = "nobody": no task or array of the graph has this name"#,
+            r#"task "c": after = t12: is no task of the graph, or one of an array's: name the array"#,
+            r#"task "d": after = t21: is no task of the graph"#,
+        ]
+    );
+    let alone = Submission { into: None, ..adding };
+    assert_eq!(
+        lines(&alone),
+        [
+            r#"task "b": after = "nobody": no task of the graph has this name"#,
+            r#"task "c": after = t12: only what is added to a graph can name tasks of it"#,
+            r#"task "d": after = t21: only what is added to a graph can name tasks of it"#,
+        ]
+    );
+}
+
+#[test]
+fn a_cycle_among_what_is_added_is_named_in_full() {
+    let items = vec![needing("b", On::Name("c".into())), needing("c", On::Name("b".into()))];
+    let mut adding = Submission { into: Some(GraphId(10)), ..submission(items) };
+    find_own_names(&mut adding);
+    assert_eq!(
+        lines(&adding),
+        [
+            r#"task "b": after = "b" → "c" → "b": must not lead back to the task itself (each waits for the next)"#
+        ]
+    );
 }

@@ -1,12 +1,14 @@
-//! Makes the table of one graph from its items, one after the other.
+//! Makes the table of one graph, or of a part that is added to one, from its items, one after the other.
 
 use std::collections::BTreeSet;
 
-use crate::event::{GraphHead, Item as SubmittedItem, LogPosition};
-use crate::graph::item::{Edges, Item, Rest};
+use crate::dependency::{Dependency, Need, On};
+use crate::event::{GraphHead, GraphPart, Item as SubmittedItem, LogPosition};
+use crate::graph::edges::{Edge, Edges, ITEMS_LIMIT, Reversed};
+use crate::graph::item::{Item, Rest, Standing};
 use crate::graph::pages::Pages;
 use crate::graph::state::Counts;
-use crate::graph::table::Graph;
+use crate::graph::table::{Graph, Part};
 use crate::id::GraphId;
 use crate::placement::ShapeId;
 use crate::task::Priority;
@@ -38,8 +40,9 @@ pub struct ItemShape<'a> {
     pub first_index: u64,
     /// How many of its tasks may be out at once; `None` for no limit.
     pub parallel_limit: Option<u32>,
-    /// The items, by their place in the graph, that must have succeeded before. The same one twice does no harm.
-    pub dependencies: &'a [u32],
+    /// What must have ended before, by place in the graph. The same one twice counts once, as it is needed the
+    /// most strictly.
+    pub dependencies: &'a [Dependency],
     /// Where the record of its admission starts in the log.
     pub position: LogPosition,
 }
@@ -63,11 +66,14 @@ impl<'a> ItemShape<'a> {
 
 /// Why items do not make the graph their head announced. Admission refuses such graphs, so this is a log
 /// or a program that is damaged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// A task of this graph is one of another, too.
     #[error("{0} overlaps with another graph")]
     Overlaps(GraphId),
+    /// There is no graph to add to.
+    #[error("{0} is not known")]
+    Unknown(GraphId),
     /// The head announced other numbers.
     #[error("{graph} has {items} items and {tasks} tasks, not what its head says")]
     Miscounted {
@@ -79,35 +85,57 @@ pub enum Malformed {
         tasks: u64,
     },
     /// A dependency that is not an item of the graph, or the item itself.
-    #[error("item {item} of {graph} depends on item {dependency}")]
+    #[error("item {item} of {graph} depends on {on}")]
     BadDependency {
         /// Which graph.
         graph: GraphId,
         /// The item that depends.
         item: u32,
         /// What on.
-        dependency: u32,
+        on: On,
     },
 }
 
-/// A graph of which not all items have come.
+/// A graph, or a part that is added to one, of which not all items have come.
 #[derive(Debug)]
 pub(super) struct Builder {
-    graph: Graph,
+    graph: GraphId,
+    /// What is there already: items and tasks.
+    before: (u32, u32),
     announced: (u32, u64),
     items: Vec<Item>,
     tasks: u64,
     starts: Vec<u32>,
-    ends: Vec<u32>,
-    sorted: Vec<u32>,
-    bad: Option<(u32, u32)>,
+    ends: Vec<Edge>,
+    sorted: Vec<(u32, Need)>,
+    bad: Option<(u32, On)>,
+}
+
+/// Items that are as they were announced.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    items: Vec<Item>,
+    tasks: u32,
+    starts: Vec<u32>,
+    ends: Vec<Edge>,
 }
 
 impl Builder {
-    pub(super) fn new(opening: &Opening<'_>) -> Self {
-        let announced = (opening.head.items, opening.head.tasks);
+    /// For a new graph.
+    pub(super) fn new(graph: GraphId, head: &GraphHead) -> Self {
+        Self::behind(graph, (0, 0), (head.items, head.tasks))
+    }
+
+    /// For a part that is added.
+    pub(super) fn adding(graph: &Graph, part: &GraphPart) -> Self {
+        let before = (super::to_u32(graph.items.len()), graph.tasks);
+        Self::behind(graph.id, before, (part.items, part.tasks))
+    }
+
+    fn behind(graph: GraphId, before: (u32, u32), announced: (u32, u64)) -> Self {
         Self {
-            graph: Graph::blank(opening),
+            graph,
+            before,
             announced,
             items: Vec::with_capacity(announced.0 as usize),
             tasks: 0,
@@ -124,47 +152,53 @@ impl Builder {
     }
 
     pub(super) fn push(&mut self, shape: &ItemShape<'_>) {
-        let number = super::to_u32(self.items.len());
+        let number = self.before.0.saturating_add(super::to_u32(self.items.len()));
+        let end = self.before.0.saturating_add(self.announced.0).min(ITEMS_LIMIT);
         self.sorted.clear();
-        self.sorted.extend_from_slice(shape.dependencies);
+        for dependency in shape.dependencies {
+            match dependency.place().filter(|on| *on < end && *on != number) {
+                Some(on) => self.sorted.push((on, dependency.needs)),
+                None => self.bad = self.bad.take().or_else(|| Some((number, dependency.on.clone()))),
+            }
+        }
+        // The strictest need comes first, and is what stays of several.
         self.sorted.sort_unstable();
-        self.sorted.dedup();
-        let wrong = self.sorted.iter().find(|on| **on >= self.announced.0 || **on == number);
-        self.bad = self.bad.or_else(|| wrong.map(|on| (number, *on)));
+        self.sorted.dedup_by_key(|(on, _)| *on);
         if !self.sorted.is_empty() && self.starts.is_empty() {
             self.starts.resize(self.items.len(), 0);
         }
         if !self.starts.is_empty() || !self.sorted.is_empty() {
             self.starts.push(super::to_u32(self.ends.len()));
-            self.ends.extend_from_slice(&self.sorted);
+            self.ends.extend(self.sorted.iter().map(|(on, needs)| Edge::new(*on, *needs)));
         }
-        self.items.push(item(shape, super::to_u32(self.sorted.len()), self.tasks));
+        let first = u64::from(self.before.1) + self.tasks;
+        self.items.push(item(shape, super::to_u32(self.sorted.len()), first));
         self.tasks += u64::from(shape.count);
     }
 
-    /// The graph, with nothing ready yet.
-    pub(super) fn seal(mut self) -> Result<Graph, Malformed> {
-        let graph = self.graph.id;
+    pub(super) fn seal(mut self) -> Result<Sealed, Malformed> {
+        let graph = self.graph;
         let (items, tasks) = (self.items.len() as u64, self.tasks);
         let empty = self.items.iter().any(|item| item.count == 0);
-        if (items, tasks) != (u64::from(self.announced.0), self.announced.1)
-            || tasks > u64::from(u32::MAX)
-            || empty
-        {
+        let whole = (items, tasks) == (u64::from(self.announced.0), self.announced.1);
+        let all = u64::from(self.before.1) + tasks;
+        if !whole || empty || all > u64::from(u32::MAX) {
             return Err(Malformed::Miscounted { graph, items, tasks });
         }
-        if let Some((item, dependency)) = self.bad {
-            return Err(Malformed::BadDependency { graph, item, dependency });
+        if let Some((item, on)) = self.bad {
+            return Err(Malformed::BadDependency { graph, item, on });
         }
         if !self.ends.is_empty() {
             self.starts.push(super::to_u32(self.ends.len()));
         }
-        self.graph.dependencies = Edges::new(self.starts, self.ends);
-        self.graph.dependents = self.graph.dependencies.reversed();
-        self.graph.tasks = u32::try_from(tasks).unwrap_or(u32::MAX);
-        self.graph.pages = Pages::new(self.graph.tasks);
-        self.graph.items = self.items.into();
-        Ok(self.graph)
+        let tasks = u32::try_from(tasks).unwrap_or(u32::MAX);
+        Ok(Sealed { items: self.items, tasks, starts: self.starts, ends: self.ends })
+    }
+}
+
+impl Sealed {
+    pub(super) fn tasks(&self) -> u32 {
+        self.tasks
     }
 }
 
@@ -182,15 +216,18 @@ fn item(shape: &ItemShape<'_>, deps_left: u32, first: u64) -> Item {
         out: 0,
         succeeded: 0,
         bad: 0,
+        stopped: 0,
         unrecorded: 0,
         cause: 0,
         priority: shape.priority,
         rest: Rest::Open,
+        told: Standing::default(),
     }
 }
 
 impl Graph {
-    fn blank(opening: &Opening<'_>) -> Self {
+    /// With nothing in it yet.
+    pub(super) fn blank(opening: &Opening<'_>) -> Self {
         Self {
             id: opening.graph,
             key: opening.head.key,
@@ -201,11 +238,41 @@ impl Graph {
             cancel_asked: false,
             tasks: 0,
             counts: Counts::default(),
-            items: Box::default(),
+            items: Vec::new(),
+            parts: Vec::new(),
             dependencies: Edges::default(),
             dependents: Edges::default(),
             pages: Pages::default(),
             held: BTreeSet::new(),
         }
+    }
+
+    /// Takes in items behind those it has; nothing of them is ready yet. What they need of those that were
+    /// there before is worked out from how these stand.
+    pub(super) fn join(&mut self, sealed: Sealed) {
+        let Sealed { items, tasks, starts, ends } = sealed;
+        let (before, count) = (self.items.len(), items.len());
+        if self.items.is_empty() {
+            self.items = items;
+        } else {
+            self.items.extend(items);
+        }
+        self.dependencies.append((before, count), &starts, &ends);
+        let reversed = Reversed::of(before, &starts, &ends);
+        self.dependents.append((before, count), &reversed.starts, &reversed.ends);
+        for (on, edge) in reversed.late {
+            self.dependents.add_late(on, edge);
+            let standing = self.items[on].told;
+            let dependent = &mut self.items[edge.item()];
+            dependent.deps_left -= u32::from(standing.meets(edge.needs()));
+            dependent.deps_bad += u32::from(standing.fails(edge.needs()));
+        }
+        self.tasks += tasks;
+        self.pages.grow(self.tasks);
+    }
+
+    /// Remembers that what was joined last, from this offset on, has ids of its own.
+    pub(super) fn add_part(&mut self, offset: u32, part: &GraphPart) {
+        self.parts.push(Part { offset, first: part.first, key: part.key, digest: part.digest });
     }
 }

@@ -2,11 +2,13 @@
 
 use strum::VariantArray;
 
+use crate::dependency::Need;
 use crate::graph::Graphs;
 use crate::graph::item::Rest;
 use crate::graph::state::{Counts, TaskState};
 use crate::graph::table::Graph;
 use crate::graph::totals::Totals;
+use crate::id::TaskRange;
 
 impl Graphs {
     /// Asserts every invariant. It looks at each task: for tests and simulations.
@@ -18,7 +20,14 @@ impl Graphs {
         let mut totals = Totals::default();
         for (id, graph) in &self.graphs {
             assert_eq!(*id, graph.id, "a graph is kept under its id");
-            assert!(graph.task(graph.tasks).0 <= self.next, "ids are not given twice");
+            let part = |range: TaskRange| {
+                (range.first != id.first_task()).then_some((range.first, (*id, range.count)))
+            };
+            for range in graph.ranges() {
+                assert!(range.end().0 <= self.next, "ids are not given twice");
+                let added = self.added.get(&range.first).map(|added| (range.first, *added));
+                assert_eq!(added, part(range), "a part is found by its first task");
+            }
             graph.check(&mut totals);
             let ended = graph.finished_at.is_some_and(|at| self.ended.contains(&(at, *id)));
             assert_eq!(ended, graph.is_finished(), "{id} is listed as ended when it has");
@@ -79,6 +88,7 @@ impl Graph {
         assert_eq!(held, self.held.range(item.offsets()).count(), "members held");
         assert_eq!(sum(TaskState::is_out), u64::from(item.out), "members out");
         assert_eq!(sum(TaskState::is_bad), u64::from(item.bad), "members that ended badly");
+        assert_eq!(sum(TaskState::is_stopped), u64::from(item.stopped), "members that were stopped");
         assert_eq!(counts.of(TaskState::Succeeded), u64::from(item.succeeded), "members that succeeded");
         assert!(item.out <= item.limit, "at most {} of item {number} are out", item.limit);
         counts
@@ -87,18 +97,24 @@ impl Graph {
     /// Nothing runs before what it depends on, nothing waits that could run, what cannot run any more is skipped.
     fn check_order(&self, number: usize, counts: &Counts) {
         let item = &self.items[number];
-        let on = || self.dependencies.of(number).iter().map(|on| &self.items[*on as usize]);
-        let left = on().filter(|on| on.succeeded < on.count).count();
-        let bad = on().filter(|on| on.bad > 0).count();
+        let on =
+            || self.dependencies.of(number).map(|edge| (self.items[edge.item()].standing(), edge.needs()));
+        let left = on().filter(|(on, needs)| !on.meets(*needs)).count();
+        let bad = on().filter(|(on, needs)| on.fails(*needs)).count();
         assert_eq!(
             (left, bad),
             (item.deps_left as usize, item.deps_bad as usize),
             "the dependencies of item {number}"
         );
+        assert_eq!(item.told, item.standing(), "the dependents of item {number} know how it stands");
+        let strict = on().any(|(on, needs)| needs == Need::Success && !on.meets(needs));
         assert!(
-            left == 0 || item.out + item.succeeded == 0,
+            !strict || item.out + item.succeeded == 0,
             "item {number} started before its dependencies succeeded"
         );
+        let begun = |offset: &u32| self.pages.get(*offset).attempts > 0;
+        let mut ready = item.offsets().filter(|one| self.state_of(number, *one) == TaskState::Ready);
+        assert!(left == 0 || ready.all(|one| begun(&one)), "item {number} is ready before its dependencies");
         let waiting = counts.of(TaskState::Waiting);
         assert!(left > 0 || waiting == 0 || item.places() == 0, "item {number} waits for nothing");
         assert!(bad == 0 || waiting == 0, "item {number} waits for what does not come");

@@ -32,7 +32,7 @@ pub struct Ready {
 /// Why tasks ended without an attempt of theirs ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClosedBy {
-    /// This task did not succeed, and they depend on it, directly or through others.
+    /// This task did not end as they need it, and they depend on it, directly or through others.
     Skip(TaskId),
     /// Somebody asked.
     Cancel,
@@ -60,6 +60,8 @@ pub struct Closed {
 pub struct Effects {
     /// Newly ready, in the order of submission: into the queues.
     pub ready: Vec<Ready>,
+    /// Ready no more, since something they depend on is tried again: out of the queues.
+    pub withdrawn: Vec<Ready>,
     /// Ended by consequence: out of the queues, and into the log.
     pub closed: Vec<Closed>,
     /// Back from a recorded end, because what they were skipped for is tried again: a `RetryAsked` record for each.
@@ -91,6 +93,7 @@ impl Effects {
     /// Forgets everything, keeping the room.
     pub fn clear(&mut self) {
         self.ready.clear();
+        self.withdrawn.clear();
         self.closed.clear();
         self.revived.clear();
         self.tell.clear();

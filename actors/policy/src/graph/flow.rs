@@ -1,26 +1,39 @@
 //! What follows from a change for other tasks of the graph: members that come to their turn, dependents that
 //! are released, skipped, or waited for again.
 //!
-//! All of it walks along the edges with a list of items still to visit, never by calling itself, so a chain
-//! of a million items needs no stack.
+//! All of it is `settle`: an item knows what its dependents were told of it, and tells them what is different.
+//! It walks along the edges with a list of items still to visit, never by calling itself, so a chain of a
+//! million items needs no stack.
+//!
+//! What has begun, with an attempt granted, goes on: neither a dependency's end nor its being tried again
+//! changes it any more.
 
 use std::ops::Range;
 
+use crate::dependency::Need;
+use crate::graph::edges::Edge;
 use crate::graph::effects::{Closed, ClosedBy, Ready};
-use crate::graph::item::Rest;
+use crate::graph::item::{Rest, Standing};
 use crate::graph::state::TaskState;
 use crate::graph::table::{Graph, Out};
 use crate::planted;
 
 impl Graph {
-    /// Makes ready what can start at once. Once, when the graph is new.
-    pub(super) fn open(&mut self, out: &mut Out<'_>) {
-        for number in 0..self.items.len() {
-            let item = &self.items[number];
+    /// Makes ready what can start at once of the items from this one on, and skips what never will. Once, when
+    /// they are new.
+    pub(super) fn open(&mut self, from: usize, out: &mut Out<'_>) {
+        for item in &self.items[from..] {
             self.counts.add(TaskState::Waiting, item.count);
             out.totals[item.priority as usize].add(TaskState::Waiting, item.count);
             out.totals.opened(item.shape, item.count);
-            self.hand_out(number, out);
+        }
+        for number in from..self.items.len() {
+            if self.items[number].deps_bad > 0 {
+                self.skip(number, out);
+                self.settle(number, out);
+            } else {
+                self.hand_out(number, out);
+            }
         }
     }
 
@@ -78,78 +91,157 @@ impl Graph {
         out.effects.push_ready(Ready { tasks, priority: item.priority, shape: item.shape });
     }
 
-    /// All of an item has succeeded: one dependency fewer for its dependents.
-    pub(super) fn release_dependents(&mut self, number: usize, out: &mut Out<'_>) {
-        let mut place = 0;
-        while let Some(dependent) = self.dependents.nth(number, place) {
-            self.items[dependent].deps_left -= 1;
-            self.hand_out(dependent, out);
-            place += 1;
+    /// Tells the dependents of an item what is new of it, and those of whom this changes, near or far.
+    pub(super) fn settle(&mut self, number: usize, out: &mut Out<'_>) {
+        let mut visit = Vec::new();
+        let (mut next, mut visited) = (Some(number), 0);
+        while let Some(number) = next {
+            if planted!(FailureForgotten) && self.items[number].bad > 0 {
+                return;
+            }
+            let standing = self.items[number].standing();
+            let was = std::mem::replace(&mut self.items[number].told, standing);
+            if was != standing {
+                self.tell_dependents(number, (was, standing), &mut visit, out);
+            }
+            next = visit.get(visited).copied();
+            visited += 1;
         }
     }
 
-    /// A first member of an item has ended badly: all that depends on it, near or far, is skipped.
-    pub(super) fn skip_dependents(&mut self, number: usize, out: &mut Out<'_>) {
-        if planted!(FailureForgotten) {
+    /// `visit` grows by the dependents of which there is something to tell.
+    fn tell_dependents(
+        &mut self,
+        number: usize,
+        change: (Standing, Standing),
+        visit: &mut Vec<usize>,
+        out: &mut Out<'_>,
+    ) {
+        let mut place = 0;
+        while let Some(edge) = self.dependents.nth(number, place) {
+            place += 1;
+            let dependent = edge.item();
+            self.hear(edge, change, out);
+            if self.items[dependent].told != self.items[dependent].standing() {
+                visit.push(dependent);
+            }
+        }
+    }
+
+    /// A dependent hears what has become of one of its dependencies.
+    fn hear(&mut self, edge: Edge, (was, is): (Standing, Standing), out: &mut Out<'_>) {
+        let (number, needs) = (edge.item(), edge.needs());
+        let item = &mut self.items[number];
+        match (was.meets(needs), is.meets(needs)) {
+            (false, true) => item.deps_left -= 1,
+            (true, false) => {
+                item.deps_left += 1;
+                self.withdraw(number, out);
+            }
+            _ => {}
+        }
+        match (was.fails(needs), is.fails(needs)) {
+            (false, true) => {
+                self.items[number].deps_bad += 1;
+                self.skip(number, out);
+            }
+            (true, false) => {
+                self.items[number].deps_bad -= 1;
+                self.revive(number, out);
+            }
+            _ => {}
+        }
+        self.hand_out(number, out);
+    }
+
+    /// Takes back what is ready of an item and has not begun: it waits as if it had never been handed out.
+    pub(super) fn withdraw(&mut self, number: usize, out: &mut Out<'_>) {
+        let item = &self.items[number];
+        let (mut offset, end, cursor) = (item.first, item.first + item.count, item.first + item.cursor);
+        let mut first_of_rest = None;
+        while self.items[number].out > 0 && offset < end {
+            let limit = if offset < cursor { cursor } else { end } - offset;
+            let stretch = self.pages.stretch(offset, limit);
+            if self.state_of(number, offset) == TaskState::Ready {
+                // Alone where it has an entry of its own: whether it has begun is not the same for all of them.
+                let count = if stretch.state.is_some() { 1 } else { stretch.count };
+                if self.pages.get(offset).attempts == 0 {
+                    first_of_rest = first_of_rest.or(Some(offset));
+                    self.take_from_queue(number, (offset, count), out);
+                }
+                offset += count;
+            } else {
+                offset += stretch.count;
+            }
+        }
+        let item = &mut self.items[number];
+        if let Some(first) = first_of_rest.filter(|_| item.rest == Rest::Open) {
+            item.cursor = item.cursor.min(first - item.first);
+        }
+    }
+
+    fn take_from_queue(&mut self, number: usize, (offset, count): (u32, u32), out: &mut Out<'_>) {
+        if self.items[number].rest != Rest::Open {
+            self.pages.touch(offset).state = Some(TaskState::Waiting);
+            self.held.insert(offset);
+        } else if self.pages.get(offset).state.is_some() {
+            self.pages.touch(offset).state = None;
+        }
+        self.shift(number, (TaskState::Ready, TaskState::Waiting), count, out);
+        let item = &self.items[number];
+        let tasks = self.range(offset, count);
+        out.effects.withdrawn.push(Ready { tasks, priority: item.priority, shape: item.shape });
+    }
+
+    /// Ends what waits of an item, since one of its dependencies has failed it.
+    pub(super) fn skip(&mut self, number: usize, out: &mut Out<'_>) {
+        if self.items[number].waiting() == 0 {
             return;
         }
-        let cause = self.items[number].cause;
-        let by = ClosedBy::Skip(self.task(cause));
-        let mut visit = vec![number];
-        let mut visited = 0;
-        while let Some(bad) = visit.get(visited).copied() {
-            visited += 1;
-            let mut place = 0;
-            while let Some(dependent) = self.dependents.nth(bad, place) {
-                place += 1;
-                let was_bad = self.items[dependent].bad > 0;
-                self.items[dependent].deps_bad += 1;
-                if self.close(dependent, by, out).is_some() {
-                    self.items[dependent].cause = cause;
-                    if !was_bad {
-                        visit.push(dependent);
-                    }
-                }
-            }
+        let Some(cause) = self.bad_dependency(number) else { return };
+        if self.close(number, ClosedBy::Skip(self.task(cause)), out).is_some() {
+            self.items[number].cause = cause;
         }
     }
 
-    /// No member of an item counts as ended badly any more: what was skipped only for it waits again.
-    pub(super) fn revive_dependents(&mut self, number: usize, out: &mut Out<'_>) {
-        let mut visit = vec![number];
-        let mut visited = 0;
-        while let Some(good) = visit.get(visited).copied() {
-            visited += 1;
-            let mut place = 0;
-            while let Some(dependent) = self.dependents.nth(good, place) {
-                place += 1;
-                self.items[dependent].deps_bad -= 1;
-                if self.items[dependent].deps_bad > 0 || self.items[dependent].bad == 0 {
-                    continue;
-                }
-                self.revive(dependent, out);
-                if self.items[dependent].bad == 0 {
-                    visit.push(dependent);
-                }
+    /// The offset of a task that did not end as this item needs it, and on which it depends, directly or
+    /// through others.
+    pub(super) fn bad_dependency(&self, number: usize) -> Option<u32> {
+        let failed = |edge: &Edge| self.items[edge.item()].standing().fails(edge.needs());
+        let edge = self.dependencies.of(number).find(failed)?;
+        let on = &self.items[edge.item()];
+        let by_a_stop =
+            edge.needs() == Need::End && !self.state_of(self.item_of(on.cause), on.cause).is_stopped();
+        let other = if by_a_stop { self.first_cancelled(edge.item()) } else { None };
+        Some(other.unwrap_or(on.cause))
+    }
+
+    fn first_cancelled(&self, number: usize) -> Option<u32> {
+        let (mut offset, end) =
+            (self.items[number].first, self.items[number].first + self.items[number].count);
+        while offset < end {
+            let (state, alike) = self.alike(offset);
+            if state == TaskState::Cancelled {
+                return Some(offset);
             }
+            offset += alike;
         }
+        None
     }
 
     /// Cancels everything that is not over.
     pub(super) fn cancel_all(&mut self, out: &mut Out<'_>) {
         self.cancel_asked = true;
-        let mut turned_bad = Vec::new();
         for number in 0..self.items.len() {
             let was_bad = self.items[number].bad > 0;
             if let Some(first) = self.close(number, ClosedBy::Cancel, out)
                 && !was_bad
             {
                 self.items[number].cause = first;
-                turned_bad.push(number);
             }
         }
-        // Nothing is left to be skipped; this keeps the count of bad dependencies.
-        turned_bad.into_iter().for_each(|number| self.skip_dependents(number, out));
+        // Nothing is left to be skipped or to start; this keeps what dependents know.
+        (0..self.items.len()).for_each(|number| self.settle(number, out));
     }
 
     /// Cancels one task, or marks it as to be cancelled where it is active. Whether that changed anything.
@@ -169,8 +261,8 @@ impl Graph {
         true
     }
 
-    /// Ends all members of an item that are neither ended nor active; marks the active ones of a
-    /// cancellation. The offset of the first it ended.
+    /// Ends the members of an item that wait and, for a cancellation, all that have not ended and are not active:
+    /// these it marks. The offset of the first it ended.
     fn close(&mut self, number: usize, by: ClosedBy, out: &mut Out<'_>) -> Option<u32> {
         let item = &self.items[number];
         if item.waiting() == 0 && item.out == 0 {
@@ -189,7 +281,7 @@ impl Graph {
             let was = self.state_of(number, offset);
             if was == TaskState::Active {
                 self.tell(offset, stretch.count, by, out);
-            } else if !was.is_ended() {
+            } else if !was.is_ended() && (was == TaskState::Waiting || by == ClosedBy::Cancel) {
                 if stretch.state.is_some() {
                     self.close_each(offset..offset + stretch.count, to);
                 }
@@ -226,9 +318,12 @@ impl Graph {
         out.effects.push_closed(Closed { tasks, by, was, priority: item.priority, shape: item.shape });
     }
 
-    /// Lets the skipped members of an item wait again.
+    /// Lets the skipped members of an item wait again, where nothing fails it any more.
     fn revive(&mut self, number: usize, out: &mut Out<'_>) {
         let item = &self.items[number];
+        if item.deps_bad > 0 || (item.stopped == 0 && item.rest != Rest::Skipped) {
+            return;
+        }
         let (mut offset, end) = (item.first, item.first + item.count);
         while offset < end {
             let stretch = self.pages.stretch(offset, end - offset);

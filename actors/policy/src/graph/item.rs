@@ -1,5 +1,6 @@
-//! What is remembered of one item of a graph, a task or an array, and of what depends on what.
+//! What is remembered of one item of a graph, a task or an array.
 
+use crate::dependency::Need;
 use crate::event::LogPosition;
 use crate::graph::state::TaskState;
 use crate::placement::ShapeId;
@@ -34,9 +35,9 @@ pub(super) struct Item {
     pub cursor: u32,
     /// What it needs.
     pub shape: ShapeId,
-    /// Dependencies that have not succeeded.
+    /// Dependencies that are not, or no more, as they are needed.
     pub deps_left: u32,
-    /// Dependencies with a member that ended badly.
+    /// Dependencies that will not be as they are needed, unless something is tried again.
     pub deps_bad: u32,
     /// Members that are ready, backing off or active.
     pub out: u32,
@@ -44,12 +45,16 @@ pub(super) struct Item {
     pub succeeded: u32,
     /// Members that ended badly.
     pub bad: u32,
+    /// Members that ended badly without having run to an end: cancelled or skipped.
+    pub stopped: u32,
     /// Members that ended by consequence and have no record of it yet.
     pub unrecorded: u32,
     /// The offset of the task that made the first member end badly; means nothing while `bad` is 0.
     pub cause: u32,
     pub priority: Priority,
     pub rest: Rest,
+    /// What its dependents know of it.
+    pub told: Standing,
 }
 
 impl Item {
@@ -73,6 +78,20 @@ impl Item {
         self.first..self.first + self.count
     }
 
+    /// What its members have come to.
+    pub(super) fn standing(&self) -> Standing {
+        // An end counts once it has its record: so no start comes before it in the log.
+        let over = self.succeeded + self.bad == self.count && self.unrecorded == 0;
+        let holds = [
+            (over && self.bad == 0, Standing::MET << Need::Success as u8),
+            (over && self.stopped == 0, Standing::MET << Need::End as u8),
+            (over, Standing::MET << Need::Always as u8),
+            (self.bad > 0, Standing::FAILED << Need::Success as u8),
+            (self.stopped > 0, Standing::FAILED << Need::End as u8),
+        ];
+        Standing(holds.iter().fold(0, |bits, (holds, bit)| if *holds { bits | bit } else { bits }))
+    }
+
     /// How many more may be out at once.
     pub(super) fn places(&self) -> u32 {
         if planted!(ParallelLimitIgnored) {
@@ -82,58 +101,22 @@ impl Item {
     }
 }
 
-/// For every item the items it is joined to, in one list each way. Graphs without any are many: they cost
-/// a pointer.
-#[derive(Debug, Default)]
-pub(super) struct Edges(Option<Box<Lists>>);
+/// What an item's members have come to, as far as it matters to those that depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Standing(u8);
 
-#[derive(Debug)]
-struct Lists {
-    /// Where the list of each item starts in `ends`, and where the last one ends.
-    starts: Box<[u32]>,
-    ends: Box<[u32]>,
-}
+impl Standing {
+    const MET: u8 = 1;
+    const FAILED: u8 = 8;
 
-impl Edges {
-    /// From the lists one after the other; `starts` has one more entry than there are items.
-    pub(super) fn new(starts: Vec<u32>, ends: Vec<u32>) -> Self {
-        Self((!ends.is_empty()).then(|| Box::new(Lists { starts: starts.into(), ends: ends.into() })))
+    /// Whether who needs this may start, for all that is known now.
+    pub(super) fn meets(self, needs: Need) -> bool {
+        self.0 & (Self::MET << needs as u8) != 0
     }
 
-    /// The same edges seen from the other side, each list in ascending order.
-    pub(super) fn reversed(&self) -> Self {
-        let Some(lists) = &self.0 else { return Self(None) };
-        let items = lists.starts.len() - 1;
-        let mut starts = vec![0_u32; items + 1];
-        lists.ends.iter().for_each(|end| starts[*end as usize + 1] += 1);
-        for item in 0..items {
-            starts[item + 1] += starts[item];
-        }
-        let mut next = starts.clone();
-        let mut ends = vec![0_u32; lists.ends.len()];
-        for item in 0..items {
-            for end in self.of(item) {
-                let place = &mut next[*end as usize];
-                ends[*place as usize] = super::to_u32(item);
-                *place += 1;
-            }
-        }
-        Self::new(starts, ends)
-    }
-
-    pub(super) fn of(&self, item: usize) -> &[u32] {
-        let Some(lists) = &self.0 else { return &[] };
-        &lists.ends[lists.starts[item] as usize..lists.starts[item + 1] as usize]
-    }
-
-    /// One end by its place among the item's, for loops that change the graph meanwhile.
-    pub(super) fn nth(&self, item: usize, place: usize) -> Option<usize> {
-        self.of(item).get(place).map(|end| *end as usize)
-    }
-
-    /// Bytes on the heap.
-    pub(super) fn bytes(&self) -> usize {
-        self.0.as_ref().map_or(0, |lists| size_of_val(&*lists.starts) + size_of_val(&*lists.ends))
+    /// Whether who needs this will wait for nothing, unless something is tried again.
+    pub(super) fn fails(self, needs: Need) -> bool {
+        self.0 & (Self::FAILED << needs as u8) != 0
     }
 }
 
@@ -144,12 +127,5 @@ mod tests {
     #[test]
     fn an_item_is_72_bytes_at_most() {
         assert!(size_of::<Item>() <= 72, "{}", size_of::<Item>());
-    }
-
-    #[test]
-    fn dependents_are_the_dependencies_seen_from_the_other_side() {
-        let dependencies = Edges::new(vec![0, 0, 1, 2, 4], vec![0, 0, 1, 2]);
-        let dependents = dependencies.reversed();
-        assert_eq!((dependents.of(0), dependents.of(1), dependents.of(3)), (&[1, 2][..], &[3][..], &[][..]));
     }
 }

@@ -40,12 +40,25 @@ pub(super) struct Stretch {
 #[derive(Debug, Default)]
 pub(super) struct Pages {
     tasks: u32,
-    pages: Box<[Option<Box<[Entry]>>]>,
+    pages: Vec<Option<Box<[Entry]>>>,
 }
 
 impl Pages {
-    pub(super) fn new(tasks: u32) -> Self {
-        Self { tasks, pages: (0..tasks.div_ceil(PAGE)).map(|_| None).collect() }
+    /// Makes room for so many tasks. A page that was shorter than others is made anew.
+    pub(super) fn grow(&mut self, tasks: u32) {
+        let last = self.pages.last_mut().and_then(Option::as_mut);
+        let length = PAGE.min(tasks - self.tasks / PAGE * PAGE) as usize;
+        if let Some(page) = last.filter(|page| page.len() < PAGE as usize) {
+            let mut longer = page.to_vec();
+            longer.resize(length, Entry::default());
+            *page = longer.into();
+        }
+        let pages = tasks.div_ceil(PAGE) as usize;
+        if self.pages.is_empty() {
+            self.pages.reserve_exact(pages);
+        }
+        self.pages.resize(pages, None);
+        self.tasks = tasks;
     }
 
     /// The entry of a task; a blank one where nothing is remembered of it.
@@ -105,15 +118,33 @@ mod tests {
         assert_eq!(size_of::<Entry>(), 24);
     }
 
+    fn pages(tasks: u32) -> Pages {
+        let mut pages = Pages::default();
+        pages.grow(tasks);
+        pages
+    }
+
     #[test]
     fn untouched_pages_cost_a_pointer_each() {
-        assert!(Pages::new(1_000_000).bytes() < 20_000);
-        assert!(Pages::new(1).bytes() < 32);
+        assert!(pages(1_000_000).bytes() < 20_000);
+        assert!(pages(1).bytes() < 32);
+    }
+
+    #[test]
+    fn more_tasks_find_room_behind_those_that_are_there() {
+        let mut pages = pages(2);
+        pages.touch(1).attempts = 7;
+        for tasks in [3, 1024, 1025, 5000] {
+            pages.grow(tasks);
+            pages.touch(tasks - 1).sequence = tasks;
+            assert_eq!((pages.get(1).attempts, pages.get(tasks - 1).sequence), (7, tasks));
+        }
+        assert_eq!(pages.get(0), Entry::default());
     }
 
     #[test]
     fn a_stretch_ends_where_a_task_differs_and_crosses_pages() {
-        let mut pages = Pages::new(5000);
+        let mut pages = pages(5000);
         pages.touch(3000).state = Some(TaskState::Active);
         pages.touch(3001).state = Some(TaskState::Active);
         let count = |offset| pages.stretch(offset, 5000 - offset).count;

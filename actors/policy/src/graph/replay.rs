@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::demand::Demand;
-use crate::event::{Event, GraphEvent, LogPosition, Next, Record, SchedulerEvent, TaskEvent};
+use crate::event::{Event, GraphEvent, GraphPart, LogPosition, Next, Record, SchedulerEvent, TaskEvent};
 use crate::graph::Graphs;
 use crate::graph::build::{Builder, ItemShape, Malformed, Opening};
 use crate::graph::effects::{Closed, ClosedBy, Effects, Mark, Ready};
@@ -29,12 +29,27 @@ use crate::time::Timestamp;
 pub struct Replay {
     graphs: Graphs,
     shapes: Shapes,
-    building: BTreeMap<GraphId, Builder>,
+    building: BTreeMap<GraphId, Building>,
     live: FxHashMap<TaskId, LiveGrant>,
     backing_off: FxHashMap<TaskId, Timestamp>,
     stranded: Stranded,
     effects: Effects,
     unknown: u64,
+}
+
+/// What is made of the records that come: a graph, or what is added to one.
+#[derive(Debug)]
+enum Building {
+    Graph(Box<Graph>, Builder),
+    Part(GraphPart, Timestamp, Builder),
+}
+
+impl Building {
+    fn builder(&mut self) -> &mut Builder {
+        match self {
+            Self::Graph(_, builder) | Self::Part(.., builder) => builder,
+        }
+    }
 }
 
 /// An attempt that was granted and of whose end there is no record.
@@ -171,11 +186,23 @@ impl Replay {
         match event {
             GraphEvent::Admitted(head) => {
                 self.graphs.next = self.graphs.next.max(graph.0.saturating_add(head.tasks));
-                self.building.insert(graph, Builder::new(&Opening { graph, position, at, head }));
+                let blank = Graph::blank(&Opening { graph, position, at, head });
+                self.building.insert(graph, Building::Graph(Box::new(blank), Builder::new(graph, head)));
+            }
+            GraphEvent::Extended(part) => {
+                self.graphs.next = self.graphs.next.max(part.first.0.saturating_add(part.tasks));
+                match self.graphs.graph(graph) {
+                    Some(known) => {
+                        let part = Building::Part(part.clone(), at, Builder::adding(known, part));
+                        self.building.insert(graph, part);
+                    }
+                    None => self.unknown += 1,
+                }
             }
             GraphEvent::ItemAdmitted(item) => {
-                if let Some(builder) = self.building.get_mut(&graph) {
-                    builder.push(&ItemShape::of(item, self.shapes.adopt(&Demand::of(&item.spec)), position));
+                if let Some(building) = self.building.get_mut(&graph) {
+                    let shape = self.shapes.adopt(&Demand::of(&item.spec));
+                    building.builder().push(&ItemShape::of(item, shape, position));
                 } else {
                     self.unknown += 1;
                 }
@@ -191,12 +218,20 @@ impl Replay {
             }
             GraphEvent::Schedulable { tasks } => self.stranded.take_back(*tasks),
         }
-        if self.building.get(&graph).is_some_and(Builder::is_full)
-            && let Some(builder) = self.building.remove(&graph)
-        {
-            self.graphs.insert(builder.seal()?, &mut self.effects)?;
+        if self.building.get_mut(&graph).is_some_and(|building| building.builder().is_full()) {
+            self.built(graph)?;
         }
         Ok(())
+    }
+
+    fn built(&mut self, graph: GraphId) -> Result<(), Malformed> {
+        match self.building.remove(&graph) {
+            Some(Building::Graph(blank, builder)) => self.graphs.insert(*blank, builder, &mut self.effects),
+            Some(Building::Part(part, at, builder)) => {
+                self.graphs.join(graph, (&part, at), builder, &mut self.effects)
+            }
+            None => Ok(()),
+        }
     }
 
     fn task_event(&mut self, task: TaskId, event: &TaskEvent, mark: Mark) {
@@ -287,7 +322,7 @@ impl Graphs {
         for graph in self.graphs.values() {
             for item in graph.items.iter().filter(|item| item.unrecorded > 0) {
                 for (tasks, state) in graph.stretches(item.first, item.count).filter(|one| one.1.is_ended()) {
-                    let offset = u32::try_from(tasks.first.0 - graph.id.0).unwrap_or(u32::MAX);
+                    let offset = self.locate(tasks.first).map_or(u32::MAX, |(_, offset)| offset);
                     let by = match state {
                         TaskState::Skipped => ClosedBy::Skip(graph.task(item.cause)),
                         _ => ClosedBy::Cancel,

@@ -44,8 +44,13 @@ impl Graphs {
         let gone = self.graphs.remove(&graph)?;
         self.ended.remove(&(finished_at, graph));
         self.ended_tasks -= u64::from(gone.tasks);
-        if self.keys.get(&gone.key) == Some(&graph) {
-            self.keys.remove(&gone.key);
+        for key in gone.parts.iter().map(|part| part.key).chain([gone.key]) {
+            if self.keys.get(&key) == Some(&graph) {
+                self.keys.remove(&key);
+            }
+        }
+        for part in &gone.parts {
+            self.added.remove(&part.first);
         }
         for item in &gone.items {
             let totals = &mut self.totals[item.priority as usize];

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
+use crate::dependency::Need;
+
 /// Where a task stands, as far as the order of work is concerned.
 #[derive(
     Debug,
@@ -37,7 +39,7 @@ pub enum TaskState {
     Failed,
     /// Ended because somebody asked for it.
     Cancelled,
-    /// Ended because a task it depends on did not succeed.
+    /// Ended because a task it depends on did not end as it needs it.
     Skipped,
 }
 
@@ -55,10 +57,26 @@ impl TaskState {
         matches!(self, Self::Ready | Self::BackingOff | Self::Active)
     }
 
-    /// Whether it ended so that nothing which depends on it can run.
+    /// Whether it ended without success.
     #[must_use]
     pub fn is_bad(self) -> bool {
         matches!(self, Self::Failed | Self::Cancelled | Self::Skipped)
+    }
+
+    /// Whether who depends on it need not wait for it any more.
+    #[must_use]
+    pub fn is_as_needed(self, needs: Need) -> bool {
+        match needs {
+            Need::Success => self == Self::Succeeded,
+            Need::End => matches!(self, Self::Succeeded | Self::Failed),
+            Need::Always => self.is_ended(),
+        }
+    }
+
+    /// Whether it ended without having run to an end.
+    #[must_use]
+    pub fn is_stopped(self) -> bool {
+        matches!(self, Self::Cancelled | Self::Skipped)
     }
 }
 

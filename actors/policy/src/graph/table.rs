@@ -2,12 +2,15 @@
 //!
 //! A change of a single task goes through `set`, a change of many of an item's tasks at once through
 //! `shift`; both keep the counts, so nothing else has to. What follows for other tasks is in `flow`.
+//!
+//! The offsets of a graph's tasks are without gaps; their ids are so within the part they came with.
 
 use std::collections::BTreeSet;
 
 use crate::event::{LogPosition, SubmissionKey};
+use crate::graph::edges::Edges;
 use crate::graph::effects::{Effects, Mark};
-use crate::graph::item::{Edges, Item};
+use crate::graph::item::Item;
 use crate::graph::pages::Pages;
 use crate::graph::state::{Counts, TaskState};
 use crate::graph::totals::Totals;
@@ -28,12 +31,25 @@ pub(super) struct Graph {
     pub cancel_asked: bool,
     pub tasks: u32,
     pub counts: Counts,
-    pub items: Box<[Item]>,
+    pub items: Vec<Item>,
+    /// What was added later, in order.
+    pub parts: Vec<Part>,
     pub dependencies: Edges,
     pub dependents: Edges,
     pub pages: Pages,
     /// Tasks that wait on their own, not as the rest of their item, since they were tried again.
     pub held: BTreeSet<u32>,
+}
+
+/// Tasks that were added to a graph, up to the next part.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// The offset of the first.
+    pub offset: u32,
+    /// Its id; those behind it follow.
+    pub first: TaskId,
+    pub key: SubmissionKey,
+    pub digest: [u8; 16],
 }
 
 /// Where changes leave what they lead to.
@@ -45,7 +61,23 @@ pub(super) struct Out<'a> {
 
 impl Graph {
     pub(super) fn task(&self, offset: u32) -> TaskId {
-        TaskId(self.id.0 + u64::from(offset))
+        let after = self.parts.partition_point(|part| part.offset <= offset);
+        match after.checked_sub(1).and_then(|at| self.parts.get(at)) {
+            Some(part) => TaskId(part.first.0 + u64::from(offset - part.offset)),
+            None => TaskId(self.id.0 + u64::from(offset)),
+        }
+    }
+
+    /// How many tasks have ids from the graph's own on.
+    pub(super) fn first_part(&self) -> u32 {
+        self.parts.first().map_or(self.tasks, |part| part.offset)
+    }
+
+    /// The ids of its tasks, part by part.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = TaskRange> {
+        let starts = std::iter::once(0).chain(self.parts.iter().map(|part| part.offset));
+        let ends = self.parts.iter().map(|part| part.offset).chain([self.tasks]);
+        starts.zip(ends).map(|(start, end)| self.range(start, end - start))
     }
 
     pub(super) fn range(&self, offset: u32, count: u32) -> TaskRange {
@@ -91,7 +123,7 @@ impl Graph {
         entry.recorded = to.is_ended() && recorded;
         entry.cancel_asked &= to == TaskState::Active;
         if from == to {
-            return;
+            return self.settle(number, out);
         }
         if entry.state.replace(to) == Some(TaskState::Waiting) {
             self.held.remove(&offset);
@@ -120,6 +152,7 @@ impl Graph {
         for (holds, sum) in [
             (TaskState::is_out as fn(TaskState) -> bool, &mut item.out),
             (TaskState::is_bad, &mut item.bad),
+            (TaskState::is_stopped, &mut item.stopped),
             (|state| state == TaskState::Succeeded, &mut item.succeeded),
         ] {
             *sum -= if holds(from) { count } else { 0 };
@@ -131,20 +164,11 @@ impl Graph {
 
     fn follow(&mut self, number: usize, offset: u32, was_bad: bool, out: &mut Out<'_>) {
         let item = &mut self.items[number];
-        match (was_bad, item.bad > 0) {
-            (false, true) => {
-                item.cause = offset;
-                self.skip_dependents(number, out);
-            }
-            (true, false) => self.revive_dependents(number, out),
-            _ => {}
+        if !was_bad && item.bad > 0 {
+            item.cause = offset;
         }
-        let item = &self.items[number];
-        if item.succeeded == item.count {
-            self.release_dependents(number, out);
-        } else {
-            self.hand_out(number, out);
-        }
+        self.settle(number, out);
+        self.hand_out(number, out);
     }
 
     /// Bytes it takes.

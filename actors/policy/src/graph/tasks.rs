@@ -73,7 +73,7 @@ impl Graphs {
     }
 
     /// The actor gives the task back before anything was granted: it is ready again, at its old place in the
-    /// queue. False where it was cancelled meanwhile and so has ended.
+    /// queue. False where it was cancelled meanwhile and so has ended, or has to wait again.
     pub fn put_back(&mut self, task: TaskId, at: Timestamp, effects: &mut Effects) -> bool {
         self.change(task, (at, effects), |graph, offset, out| graph.resume(offset, TaskState::Ready, out))
             .unwrap_or(false)
@@ -114,8 +114,8 @@ impl Graphs {
     }
 
     /// The end of a task that was [`Effects::closed`] has its record.
-    pub fn recorded(&mut self, task: TaskId, mark: Mark) {
-        self.change(task, (mark.at, &mut Effects::default()), |graph, offset, out| {
+    pub fn recorded(&mut self, task: TaskId, mark: Mark, effects: &mut Effects) {
+        self.change(task, (mark.at, effects), |graph, offset, out| {
             graph.mark(offset, mark);
             let state = graph.state_of(graph.item_of(offset), offset);
             if state.is_ended() {
@@ -158,7 +158,7 @@ impl Graphs {
         let number = graph.item_of(offset);
         let state = graph.state_of(number, offset);
         if graph.items[number].deps_bad > 0 {
-            let cause = graph.bad_dependency(number).unwrap_or(task);
+            let cause = graph.bad_dependency(number).map_or(task, |cause| graph.task(cause));
             return Err(RetryRefused::DependencyFailed { task, cause });
         }
         if !matches!(state, TaskState::Failed | TaskState::Cancelled) {
@@ -185,20 +185,30 @@ impl Graphs {
 }
 
 impl Graph {
-    /// Takes a task from its actor to go on later, unless it was cancelled: then this is its end.
+    /// Takes a task from its actor to go on later, unless it was cancelled: then this is its end. One that has
+    /// not begun waits where something it depends on is tried again. Whether it is as it was to be.
     fn resume(&mut self, offset: u32, to: TaskState, out: &mut Out<'_>) -> bool {
         let cancelled = self.cancel_asked || self.pages.get(offset).cancel_asked;
         self.set(offset, to, false, out);
         if cancelled {
             self.cancel_one(offset, out);
+            return false;
         }
-        !cancelled
+        let number = self.item_of(offset);
+        if to == TaskState::Ready && self.items[number].deps_left > 0 {
+            self.withdraw(number, out);
+            // It was in nobody's queue.
+            let task = self.task(offset);
+            out.effects.withdrawn.retain(|one| one.tasks.first != task);
+            self.skip_where_bad(number, out);
+        }
+        self.state_of(number, offset) == to
     }
 
-    /// A task that ended badly and that this item depends on, directly or through others.
-    pub(super) fn bad_dependency(&self, number: usize) -> Option<TaskId> {
-        let bad =
-            self.dependencies.of(number).iter().map(|on| &self.items[*on as usize]).find(|on| on.bad > 0);
-        bad.map(|bad| self.task(bad.cause))
+    fn skip_where_bad(&mut self, number: usize, out: &mut Out<'_>) {
+        if self.items[number].deps_bad > 0 {
+            self.skip(number, out);
+            self.settle(number, out);
+        }
     }
 }

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 
 use super::model::{Plan, World, head, item, plans};
 use super::*;
-use crate::id::TaskRange;
+use crate::dependency::{Dependency, Need, On};
+use crate::event::GraphHead;
+use crate::id::{AttemptNumber, TaskRange};
 use crate::placement::ShapeId;
 use crate::task::Priority;
 
@@ -79,7 +81,7 @@ impl Bench {
 }
 
 pub(super) fn one(on: &[u32]) -> Plan {
-    (1, None, on.to_vec())
+    (1, None, on.iter().map(|on| Dependency::from(*on)).collect())
 }
 
 #[test]
@@ -114,7 +116,7 @@ fn the_same_dependency_twice_is_one() {
 
 #[test]
 fn all_that_depends_on_a_failed_task_is_skipped_for_it_and_the_graph_ends() {
-    let mut bench = Bench::new(&[one(&[]), (1000, None, vec![0]), one(&[1]), one(&[])]);
+    let mut bench = Bench::new(&[one(&[]), (1000, None, vec![0.into()]), one(&[1]), one(&[])]);
     bench.effects.clear();
     bench.end(1, TaskState::Failed);
     let closed: Vec<_> =
@@ -136,7 +138,7 @@ fn a_retry_brings_back_what_was_skipped_only_for_it() {
     let mut bench = Bench::new(&[one(&[]), one(&[]), one(&[0]), one(&[0, 1])]);
     bench.end(1, TaskState::Failed);
     bench.end(2, TaskState::Failed);
-    bench.graphs.recorded(TaskId(3), MARK);
+    bench.graphs.recorded(TaskId(3), MARK, &mut bench.effects);
     bench.effects.clear();
     bench.graphs.may_retry(TaskId(1)).unwrap();
     bench.graphs.retry(TaskId(1), MARK, &mut bench.effects);
@@ -237,7 +239,7 @@ fn chains_and_fans_of_a_hundred_thousand_are_cheap() {
 
 #[test]
 fn a_member_cancelled_and_tried_again_many_times_over_needs_no_stack() {
-    let mut bench = Bench::new(&[one(&[]), (100_000, None, vec![0])]);
+    let mut bench = Bench::new(&[one(&[]), (100_000, None, vec![0.into()])]);
     for task in 2..=100_001 {
         bench.graphs.cancel_task(TaskId(task), AT, &mut bench.effects);
         bench.graphs.retry(TaskId(task), MARK, &mut bench.effects);
@@ -252,11 +254,11 @@ fn a_graph_that_is_not_what_its_head_says_is_refused_whole() {
     let mut bench = Bench::new(&[one(&[])]);
     assert!(matches!(
         bench.admit(&[one(&[0])]),
-        Err(Malformed::BadDependency { item: 0, dependency: 0, .. })
+        Err(Malformed::BadDependency { item: 0, on: On::Item(0), .. })
     ));
     assert!(matches!(
         bench.admit(&[one(&[3])]),
-        Err(Malformed::BadDependency { item: 0, dependency: 3, .. })
+        Err(Malformed::BadDependency { item: 0, on: On::Item(3), .. })
     ));
     assert!(matches!(bench.admit(&[(0, None, vec![])]), Err(Malformed::Miscounted { .. })));
     assert_eq!((bench.graphs.len(), bench.graphs.counts_of_all().total()), (1, 1));
@@ -280,7 +282,7 @@ fn ended_graphs_are_forgotten_the_oldest_first_and_no_other() {
     assert_eq!(bench.graphs.newest(None).map(|view| view.graph.0).collect::<Vec<_>>(), [6, 4]);
     assert_eq!(bench.graphs.newest(Some(GraphId(6))).count(), 1);
     assert_eq!(bench.graphs.submitted(SubmissionKey(2)), None);
-    assert_eq!(bench.graphs.submitted(SubmissionKey(4)), Some((GraphId(4), [1; 16])));
+    assert_eq!(bench.graphs.submitted(SubmissionKey(4)).map(|known| known.graph), Some(GraphId(4)));
     assert_eq!(bench.graphs.next_task(), TaskId(8));
     let later = AT + std::time::Duration::from_hours(8 * 24);
     assert_eq!(bench.graphs.overdue(&Retention::default(), later), Some(GraphId(4)));
@@ -301,4 +303,178 @@ fn tasks_are_looked_at_page_by_page_and_state_by_state() {
     assert_eq!(bench.graphs.tasks(TaskId(1), Some(TaskState::Succeeded), 10).tasks[0].task, TaskId(2500));
     assert_eq!(bench.graphs.tasks(TaskId(1), None, 10_000).tasks.len(), 3002);
     assert_eq!(bench.graphs.tasks(TaskId(9999), None, 10).tasks, []);
+}
+
+fn on(place: u32, needs: Need) -> Dependency {
+    Dependency::item(place, needs)
+}
+
+/// One task with these dependencies.
+fn with(dependencies: &[(u32, Need)]) -> Plan {
+    (1, None, dependencies.iter().map(|(place, needs)| on(*place, *needs)).collect())
+}
+
+impl Bench {
+    /// Adds to the first graph, under ids of their own.
+    fn extend(&mut self, plans: &[Plan]) -> Result<(), Malformed> {
+        let items: Vec<_> = plans.iter().map(item).collect();
+        let (GraphHead { items: count, tasks, .. }, first) = (head(&items), self.graphs.next_task());
+        let key = SubmissionKey(u128::from(first.0) << 64);
+        let part = GraphPart { first, key, items: count, tasks, digest: [2; 16] };
+        let shapes = items.iter().map(|item| ItemShape::of(item, ShapeId(0), 3));
+        self.graphs.extend(GraphId(1), (&part, AT), shapes, &mut self.effects)
+    }
+
+    fn record_all(&mut self) {
+        for closed in std::mem::take(&mut self.effects.closed) {
+            closed.tasks.iter().for_each(|task| self.graphs.recorded(task, MARK, &mut self.effects));
+        }
+    }
+}
+
+#[test]
+fn each_need_is_met_by_the_ends_that_it_names_and_by_no_other() {
+    use TaskState::{Cancelled, Failed, Ready, Skipped, Succeeded};
+    // How the first of two ends, and what then becomes of who needs it in each way.
+    let table = [
+        (Succeeded, [Ready, Ready, Ready]),
+        (Failed, [Skipped, Ready, Ready]),
+        (Cancelled, [Skipped, Skipped, Ready]),
+    ];
+    for (end, expected) in table {
+        let plans =
+            [one(&[]), with(&[(0, Need::Success)]), with(&[(0, Need::End)]), with(&[(0, Need::Always)])];
+        let mut bench = Bench::new(&plans);
+        bench.end(1, end);
+        assert_eq!([2, 3, 4].map(|task| bench.state(task)), expected, "{end}");
+        bench.graphs.check();
+    }
+}
+
+#[test]
+fn what_always_runs_starts_when_the_skip_before_it_is_on_record() {
+    let mut bench = Bench::new(&[one(&[]), one(&[0]), with(&[(1, Need::Always)]), with(&[(1, Need::End)])]);
+    bench.ready();
+    bench.end(1, TaskState::Failed);
+    assert_eq!(
+        [2, 3, 4].map(|task| bench.state(task)),
+        [TaskState::Skipped, TaskState::Waiting, TaskState::Skipped]
+    );
+    assert_eq!(bench.graphs.entry(TaskId(4)).unwrap().cause, Some(TaskId(1)));
+    bench.record_all();
+    assert_eq!(bench.ready(), [(3, 1)]);
+    assert_eq!(bench.effects.finished, [], "what cleans up is still to run");
+}
+
+#[test]
+fn a_cancelled_graph_does_not_even_run_what_always_runs() {
+    let mut bench = Bench::new(&[one(&[]), with(&[(0, Need::Always)])]);
+    bench.ready();
+    bench.graphs.cancel_graph(GraphId(1), AT, &mut bench.effects);
+    bench.record_all();
+    assert_eq!((bench.ready(), bench.state(2)), (vec![], TaskState::Cancelled));
+}
+
+#[test]
+fn what_waits_for_an_end_waits_again_where_the_task_is_tried_again_unless_it_has_begun() {
+    let after = (3, None, vec![on(0, Need::End)]);
+    let mut bench = Bench::new(&[one(&[]), after]);
+    bench.end(1, TaskState::Failed);
+    bench.ready();
+    bench.graphs.activate(TaskId(3), &mut bench.effects);
+    bench.graphs.granted(TaskId(3), AttemptNumber(1), MARK, &mut bench.effects);
+    bench.graphs.activate(TaskId(4), &mut bench.effects);
+    bench.graphs.retry(TaskId(1), MARK, &mut bench.effects);
+    let withdrawn: Vec<_> =
+        bench.effects.withdrawn.iter().map(|one| (one.tasks.first.0, one.tasks.count)).collect();
+    assert_eq!(withdrawn, [(2, 1)], "out of its queue; of the others one runs and one is on its way");
+    assert!(!bench.graphs.put_back(TaskId(4), AT, &mut bench.effects), "it has not begun after all");
+    assert_eq!(
+        [2, 3, 4].map(|task| bench.state(task)),
+        [TaskState::Waiting, TaskState::Active, TaskState::Waiting]
+    );
+    bench.ready();
+    bench.succeed(1);
+    assert_eq!(bench.ready(), [(2, 1), (4, 1)]);
+}
+
+#[test]
+fn of_several_needs_of_one_task_the_strictest_counts() {
+    let mut bench = Bench::new(&[one(&[]), with(&[(0, Need::Always), (0, Need::Success), (0, Need::End)])]);
+    bench.end(1, TaskState::Failed);
+    assert_eq!(bench.state(2), TaskState::Skipped);
+}
+
+#[test]
+fn a_dependency_that_has_ended_at_submission_counts_as_it_ended() {
+    let mut bench = Bench::new(&[one(&[]), one(&[])]);
+    bench.succeed(1);
+    bench.end(2, TaskState::Failed);
+    bench.admit(&[one(&[])]).unwrap();
+    bench.ready();
+    bench.extend(&[one(&[0]), one(&[1]), one(&[3]), with(&[(1, Need::End)]), one(&[2, 5])]).unwrap();
+    let states = [4, 5, 6, 7, 8].map(|task| bench.state(task));
+    let (ready, skipped, waiting) = (TaskState::Ready, TaskState::Skipped, TaskState::Waiting);
+    assert_eq!(states, [ready, skipped, skipped, ready, waiting], "never stuck, never early");
+    assert_eq!(bench.ready(), [(4, 1), (7, 1)]);
+    assert_eq!(bench.graphs.view(GraphId(1)).unwrap().tasks, 7);
+    assert_eq!(bench.graphs.entry(TaskId(6)).unwrap().cause, Some(TaskId(2)));
+    let parts: Vec<_> =
+        bench.graphs.parts(None).map(|(graph, tasks)| (graph.0, tasks.first.0, tasks.count)).collect();
+    assert_eq!(parts, [(1, 1, 2), (3, 3, 1), (1, 4, 5)]);
+}
+
+#[test]
+fn an_ended_graph_that_is_added_to_goes_on_and_is_forgotten_whole() {
+    let mut bench = Bench::new(&[one(&[])]);
+    bench.succeed(1);
+    assert_eq!(bench.effects.finished, [GraphId(1)]);
+    bench.admit(&[one(&[])]).unwrap();
+    bench.extend(&[one(&[0])]).unwrap();
+    assert_eq!(bench.graphs.view(GraphId(1)).unwrap().finished_at, None);
+    assert_eq!(bench.graphs.forget(GraphId(1)), None);
+    let page = bench.graphs.tasks(TaskId(1), None, 10);
+    assert_eq!(page.tasks.iter().map(|entry| entry.task.0).collect::<Vec<_>>(), [1, 3]);
+    bench.graphs.check();
+    bench.effects.clear();
+    bench.succeed(3);
+    assert_eq!(bench.effects.finished, [GraphId(1)]);
+    let key = SubmissionKey(3 << 64);
+    assert_eq!(
+        bench.graphs.submitted(key).map(|known| (known.graph, known.first, known.tasks)),
+        Some((GraphId(1), TaskId(3), 1))
+    );
+    assert_eq!(bench.graphs.forget(GraphId(1)).map(|shapes| shapes.len()), Some(2));
+    assert_eq!((bench.graphs.submitted(key), bench.graphs.entry(TaskId(3))), (None, None));
+    bench.graphs.check();
+}
+
+#[test]
+fn what_is_added_and_skipped_at_once_leaves_the_graph_ended() {
+    let mut bench = Bench::new(&[one(&[])]);
+    bench.end(1, TaskState::Failed);
+    bench.effects.clear();
+    bench.extend(&[one(&[0])]).unwrap();
+    assert_eq!((bench.state(2), &bench.effects.finished[..]), (TaskState::Skipped, &[GraphId(1)][..]));
+    assert!(matches!(
+        bench.extend(&[one(&[5])]),
+        Err(Malformed::BadDependency { item: 2, on: On::Item(5), .. })
+    ));
+    bench.graphs.check();
+    bench.effects.clear();
+    bench.graphs.retry(TaskId(1), MARK, &mut bench.effects);
+    bench.succeed(1);
+    assert_eq!(bench.state(2), TaskState::Ready, "a retry brings back what was added later, too");
+}
+
+#[test]
+fn a_chain_that_grew_link_by_link_falls_without_a_stack() {
+    let mut bench = Bench::new(&[one(&[])]);
+    let size = 50_000;
+    (1..size).for_each(|place| bench.extend(&[one(&[place - 1])]).unwrap());
+    bench.effects.clear();
+    bench.end(1, TaskState::Failed);
+    assert_eq!(bench.effects.closed.iter().map(|one| one.tasks.count).sum::<u32>(), size - 1);
+    assert_eq!(bench.effects.finished, [GraphId(1)]);
+    bench.graphs.check();
 }

@@ -38,7 +38,7 @@ pub struct EntryView {
     pub spec_position: LogPosition,
     /// Whether it is being cancelled.
     pub cancel_asked: bool,
-    /// For a skipped task, one that did not succeed and on which it depends, directly or through others.
+    /// For a skipped task, one that did not end as it needs it and on which it depends, directly or through others.
     pub cause: Option<TaskId>,
 }
 
@@ -61,6 +61,19 @@ pub struct GraphView {
     pub tasks: u32,
     /// How many of them stand where.
     pub counts: Counts,
+}
+
+/// What came under a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// The graph it became, or was added to.
+    pub graph: GraphId,
+    /// The first of its tasks.
+    pub first: TaskId,
+    /// How many tasks it made.
+    pub tasks: u32,
+    /// The digest of the submission.
+    pub digest: [u8; 16],
 }
 
 /// Some tasks of a graph.
@@ -92,11 +105,17 @@ impl Graphs {
         self.graph(graph).map(Graph::view)
     }
 
-    /// The graph that came under this key, and the digest of its submission.
+    /// What came under this key.
     #[must_use]
-    pub fn submitted(&self, key: SubmissionKey) -> Option<(GraphId, [u8; 16])> {
+    pub fn submitted(&self, key: SubmissionKey) -> Option<Known> {
         let graph = self.graph(*self.keys.get(&key)?)?;
-        Some((graph.id, graph.digest))
+        let known = |first: TaskId, digest, tasks| Known { graph: graph.id, first, tasks, digest };
+        if let Some(at) = graph.parts.iter().position(|part| part.key == key) {
+            let part = &graph.parts[at];
+            let end = graph.parts.get(at + 1).map_or(graph.tasks, |next| next.offset);
+            return Some(known(part.first, part.digest, end - part.offset));
+        }
+        Some(known(graph.id.first_task(), graph.digest, graph.first_part()))
     }
 
     /// Graphs, the newest first, from the one before `before` on.
@@ -163,17 +182,21 @@ impl Graphs {
         page
     }
 
-    /// The tasks that have to succeed before this one can run and have not, at most `limit` stretches.
+    /// The tasks that have to end before this one can run and have not, or not as it needs them: at most `limit`
+    /// stretches.
     #[must_use]
     pub fn blocked_by(&self, task: TaskId, limit: usize) -> Vec<TaskRange> {
         let Some((graph, offset)) = self.find(task) else { return Vec::new() };
-        let items = graph.dependencies.of(graph.item_of(offset)).iter().map(|on| &graph.items[*on as usize]);
-        let open = items.filter(|on| on.succeeded < on.count);
-        open.flat_map(|on| graph.stretches(on.first, on.count))
-            .filter(|(_, state)| *state != TaskState::Succeeded)
-            .map(|(range, _)| range)
-            .take(limit)
-            .collect()
+        let edges = graph.dependencies.of(graph.item_of(offset));
+        let open = edges.filter(|edge| !graph.items[edge.item()].standing().meets(edge.needs()));
+        open.flat_map(|edge| {
+            let on = &graph.items[edge.item()];
+            graph.stretches(on.first, on.count).map(move |(range, state)| (range, state, edge.needs()))
+        })
+        .filter(|(_, state, needs)| !state.is_as_needed(*needs))
+        .map(|(range, ..)| range)
+        .take(limit)
+        .collect()
     }
 
     /// Bytes the table takes.
@@ -202,7 +225,7 @@ impl Graph {
             spec_position: item.position,
             cancel_asked: entry.cancel_asked || (self.cancel_asked && !state.is_ended()),
             cause: (state == TaskState::Skipped)
-                .then(|| self.bad_dependency(number).unwrap_or_else(|| self.task(item.cause))),
+                .then(|| self.task(self.bad_dependency(number).unwrap_or(item.cause))),
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use policy::breaker::{Key, Seen};
 use policy::budget::{Budget, Reached, Spent};
+use policy::dependency::Need;
 use policy::event::{LogPosition, Record};
 use policy::id::{AttemptNumber, GraphId, NodeId, TaskId, Token};
 use policy::pressure::Mode;
@@ -170,8 +171,8 @@ pub struct TaskDetail {
     pub array_index: Option<u64>,
     /// What it is.
     pub spec: Arc<TaskSpec>,
-    /// The tasks and arrays it depends on, by name.
-    pub dependencies: Vec<Box<str>>,
+    /// The tasks and arrays it depends on, by name, and how it needs them.
+    pub dependencies: Vec<(Box<str>, Need)>,
     /// Why it is ready and does not run.
     pub waits_for: Option<Box<str>>,
     /// When it was submitted.

@@ -1,6 +1,7 @@
 //! Logs in an order that the table did not see, and logs that end too early.
 
 use super::*;
+use crate::event::SubmissionKey;
 use crate::graph::model::{Plan, head, item};
 use crate::graph::tests::one;
 use crate::id::TaskRange;
@@ -103,4 +104,22 @@ fn a_graph_of_which_not_all_was_written_never_was_and_its_ids_stay_used() {
     log.granted(60);
     let recovered = log.replay();
     assert_eq!((recovered.unknown, recovered.graphs.next_task()), (1, TaskId(61)));
+}
+
+#[test]
+fn what_was_added_comes_whole_or_not_at_all_and_its_graph_stays() {
+    let mut log = Log::of(&[one(&[])]);
+    let part = GraphPart { first: TaskId(9), key: SubmissionKey(2), items: 2, tasks: 2, digest: [2; 16] };
+    log.graph(GraphEvent::Extended(part));
+    log.graph(GraphEvent::ItemAdmitted(item(&one(&[0]))));
+    let torn = log.replay();
+    assert_eq!((torn.graphs.view(GraphId(1)).unwrap().tasks, torn.graphs.next_task()), (1, TaskId(11)));
+    log.graph(GraphEvent::ItemAdmitted(item(&one(&[1]))));
+    log.granted(1);
+    log.ended(1, TaskOutcome::Succeeded);
+    log.granted(9);
+    let whole = log.replay();
+    assert_eq!(whole.live.iter().map(|grant| grant.task).collect::<Vec<_>>(), [TaskId(9)]);
+    assert_eq!(whole.graphs.entry(TaskId(10)).unwrap().state, TaskState::Waiting);
+    assert_eq!(whole.graphs.submitted(SubmissionKey(2)).unwrap().first, TaskId(9));
 }
