@@ -131,7 +131,7 @@ fn crowd(rng: &mut Rng) -> Submission {
     // In turns, so that arrays of one priority are not one stretch of tasks.
     let items = (0..FLOOD.1).flat_map(|_| PRIORITIES).map(|priority| {
         let argv =
-            Program { length: rng.u64(20..200), fails: 0, obeys_after: Some(0), is_missing: false }.argv();
+            Program { length: rng.u64(150..400), fails: 0, obeys_after: Some(0), is_missing: false }.argv();
         let array = Some(ArraySpec { first: 0, count: FLOOD.0, parallel_limit: None });
         let spec = TaskSpec {
             argv,

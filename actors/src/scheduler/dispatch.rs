@@ -17,7 +17,7 @@ use policy::placement::{self, Candidate, ShapeId, Shapes};
 use policy::queue::{Arrival, Taken};
 use policy::resources::Resources;
 use policy::task::Priority;
-use policy::time_slice::TimeSlice;
+use policy::time_slice::{Backlog, TimeSlice};
 use rustc_hash::FxHashMap;
 use supervision::Address;
 
@@ -35,6 +35,8 @@ const PRIORITIES: [Priority; 4] = [Priority::Low, Priority::Normal, Priority::Hi
 pub(super) struct Dispatch {
     nodes: Vec<Node>,
     slices: TimeSlice,
+    /// Which priorities had something that may fit when the present round began.
+    backlog: Backlog,
     /// Ready tasks by shape and priority: what the queues hold.
     queued: FxHashMap<ShapeId, [u64; 4]>,
     queued_of: [u64; 4],
@@ -183,10 +185,13 @@ impl Dispatch {
             }
         }
         let mut shares = [0u32; 4];
+        self.backlog = available.map(|count| count > 0);
+        // On a copy: what is picked and does not fit after all must not cost its priority a turn.
+        let mut slices = self.slices.clone();
         for _ in 0..most {
             let backlogged = PRIORITIES
                 .map(|priority| u64::from(shares[priority as usize]) < available[priority as usize]);
-            let Some(priority) = self.slices.pick(&backlogged) else { break };
+            let Some(priority) = slices.pick(&backlogged) else { break };
             shares[priority as usize] += 1;
         }
         shares
@@ -258,6 +263,8 @@ impl SchedulerActor {
         for (priority, taken) in picked {
             self.dispatch.unqueued(taken.shape, priority, 1);
             if self.place(taken) {
+                let backlog = self.dispatch.backlog;
+                self.dispatch.slices.charge(priority, &backlog);
                 self.history.started(now, priority);
             } else {
                 back.push((priority, taken));
