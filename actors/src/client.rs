@@ -157,11 +157,16 @@ impl Client {
         patience: Duration,
     ) -> Result<Ran, ClientError> {
         let request = Request::Run { submission: Box::new(submission), wait, report };
-        self.patiently(
-            patience,
-            async || expect!(self.call_within(&request, wait).await?, Response::Ran(ran) => *ran),
-        )
-        .await
+        let mut outage = wait::Patience::default();
+        let ask = async || expect!(self.call_within(&request, wait).await?, Response::Ran(ran) => *ran);
+        loop {
+            match self.patiently(patience, &ask).await {
+                // It was there: asked again, the same key is the same submission.
+                Err(error) if error.was_cut_off() => outage.endure_cut(error).await?,
+                Err(error) if outage.has_begun() => outage.endure_cut(error).await?,
+                other => return other,
+            }
+        }
     }
 
     /// Asks again for `patience` where the scheduler is busy.

@@ -17,6 +17,7 @@ mod intake;
 mod order;
 mod queries;
 mod recovery;
+mod rows;
 mod steps;
 mod survey;
 
@@ -27,8 +28,7 @@ use std::time::Duration;
 
 use policy::breaker::{Key, Seen};
 use policy::budget::Raise;
-use policy::dependency::Need;
-use policy::event::{LogPosition, SubmissionKey};
+use policy::event::SubmissionKey;
 use policy::graph::{Closed, Counts, Effects, Graphs, Mark, TaskState};
 use policy::history::History;
 use policy::id::{GraphId, NodeId, TaskId, TaskRange};
@@ -48,6 +48,7 @@ pub use crate::scheduler::addition::{Addition, Grounds};
 use crate::scheduler::dispatch::Dispatch;
 pub use crate::scheduler::explain::RawExplanation;
 use crate::scheduler::guard::Guard;
+pub use crate::scheduler::rows::{NamedAt, RawRow};
 use crate::scheduler::survey::Survey;
 use crate::side::Side;
 use crate::task::{Acknowledge, Seat, Step};
@@ -238,30 +239,6 @@ impl Message for SchedulerMessage {
     fn kind(&self) -> &'static str {
         self.into()
     }
-}
-
-/// What the table knows of a task.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RawRow {
-    /// Where it sits.
-    pub seat: Seat,
-    /// Its state.
-    pub state: TaskState,
-    /// Where the records of the items it depends on are, and how it needs them.
-    pub dependencies: Vec<(LogPosition, Need)>,
-    /// Why it is ready and does not run, where one task alone was asked for.
-    pub waits_for: Option<Box<str>>,
-    /// Where the record is that says that no node can ever run it, where one task alone was asked for.
-    pub unschedulable: Option<LogPosition>,
-}
-
-/// Where a name stands in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NamedAt {
-    /// What has the name.
-    pub target: Target,
-    /// The record that says so.
-    pub position: LogPosition,
 }
 
 /// Everything the scheduler needs to start.

@@ -15,7 +15,8 @@ fn fields(object: &Value, wanted: &[&str]) {
     assert_eq!(object["v"], 1);
 }
 
-const GRAPH: &[&str] = &["v", "graph", "name", "submitted", "ended", "duration_s", "tasks", "unschedulable"];
+const GRAPH: &[&str] =
+    &["v", "graph", "name", "submitted", "ended", "duration_s", "tasks", "budget", "unschedulable"];
 const TASK: &[&str] =
     &["v", "task", "graph", "name", "state", "priority", "tenant", "attempts", "node", "since", "outcome"];
 const NODE: &[&str] = &[

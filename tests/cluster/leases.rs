@@ -44,7 +44,7 @@ fn a_frozen_worker_loses_its_task_to_another_after_its_processes_are_gone() {
     fleet.scheduler.file("go", "");
     fleet.scheduler.run(&["wait", &task]).expect(0);
     let shown = fleet.scheduler.show(&task);
-    assert_eq!(shown["attempts"], 2);
+    assert_eq!(shown["attempts"], 2, "{shown:#}");
     assert_eq!(shown["attempt_list"][0]["outcome"]["kind"], "lost");
     stories(&fleet.scheduler.ask(all_records).expect("the history can be read"));
     fleet.nothing_runs();

@@ -163,6 +163,11 @@ fn wait_for_all(fleet: &Fleet, graphs: &[GraphId]) {
         let status = fleet.scheduler.ask(|client| async move { client.status().await }).ok()?;
         (status.tasks.ended() >= TASKS).then_some(())
     });
+    // The status may be ahead of the disk, which is what is read next; this answer is not.
+    for graph in graphs {
+        let row = fleet.scheduler.ask(|client| async move { client.wait(*graph, None).await });
+        assert!(row.expect("it has ended").ended.is_some());
+    }
 }
 
 fn check(graphs: &[GraphId], stories: &BTreeMap<TaskId, Story>, lines: &Path) {

@@ -48,10 +48,10 @@ fn sighup_takes_over_the_limits_and_says_what_it_cannot() {
     let config = place.file("crabd.toml", "").display().to_string();
     let daemon = place.daemon(&["--cpus", "1", "--config", &config]);
     place.run(&["submit", "--array", "1-5", "--", "sleep", "1000"]).expect(0);
-    place.file("crabd.toml", "[limits]\nwaiting_tasks = 8\n");
+    place.file("crabd.toml", "[limits]\nwaiting_tasks = 8\n[lease]\nttl = \"20s\"\n");
     daemon.signal(Signal::SIGHUP);
-    until_true("it says so", SOON, || daemon.said().contains("took over [limits]"));
-    assert!(daemon.said().contains("need a restart"));
+    until_true("it says so", SOON, || daemon.said().contains("took over the configuration"));
+    until_true("what waits is named", SOON, || daemon.said().contains("lease.ttl"));
     let refused = place.ask(|client| async move { client.submit(fifty()).await });
     assert!(
         matches!(&refused, Err(ClientError::Busy { reason, .. }) if reason.contains("limit of 8")),

@@ -149,6 +149,16 @@ pub(super) async fn client(world: World, mut rng: Rng, number: u64, at: u64) {
         // Another try of all would have it wait again.
         return give_up_on_the_last(&world, &mut rng, TaskId(graph.0 + submission.tasks() - 1)).await;
     }
+    change_of_mind(&world, &mut rng, (graph, submission, asked), (number, digest)).await;
+}
+
+/// What its owner still does with a graph that was taken in.
+async fn change_of_mind(
+    world: &World,
+    rng: &mut Rng,
+    (graph, submission, asked): (GraphId, Submission, Asked),
+    (number, digest): (u64, [u8; 16]),
+) {
     let tasks: u64 = submission.tasks();
     let again = rng.u32(..4) == 0;
     let adds = rng.u32(..3) == 0;
@@ -157,21 +167,21 @@ pub(super) async fn client(world: World, mut rng: Rng, number: u64, at: u64) {
     if again {
         tokio::time::sleep(Duration::from_millis(rng.u64(..20_000))).await;
         let submission = Box::new(submission.clone());
-        insist(&world, asked, |reply| SchedulerMessage::Admit { submission, digest, reply }).await;
+        insist(world, asked, |reply| SchedulerMessage::Admit { submission, digest, reply }).await;
     }
     if adds {
-        add(&world, &mut rng, (graph, &submission), number).await;
+        add(world, rng, (graph, &submission), number).await;
     }
     if cancels {
         tokio::time::sleep(Duration::from_millis(rng.u64(..15_000))).await;
         let one = Target::Task(TaskId(graph.0 + rng.u64(..tasks)));
         let target = if rng.bool() { Target::Graph(graph) } else { one };
-        insist(&world, Asked::Cancel(target), |reply| SchedulerMessage::Cancel { target, reply }).await;
+        insist(world, Asked::Cancel(target), |reply| SchedulerMessage::Cancel { target, reply }).await;
     }
     if retries {
         tokio::time::sleep(Duration::from_millis(rng.u64(..40_000))).await;
         let target = Target::Graph(graph);
-        insist(&world, Asked::Retry(target), |reply| SchedulerMessage::Retry { target, reply }).await;
+        insist(world, Asked::Retry(target), |reply| SchedulerMessage::Retry { target, reply }).await;
     }
 }
 
@@ -183,7 +193,7 @@ fn crowd(rng: &mut Rng) -> Submission {
     // In turns, so that arrays of one priority are not one stretch of tasks.
     let items = (0..FLOOD.1).flat_map(|_| PRIORITIES).map(|priority| {
         let argv =
-            Program { length: rng.u64(20..200), fails: 0, obeys_after: Some(0), is_missing: false }.argv();
+            Program { length: rng.u64(150..400), fails: 0, obeys_after: Some(0), is_missing: false }.argv();
         let array = Some(ArraySpec { first: 0, count: FLOOD.0, parallel_limit: None });
         let spec = TaskSpec {
             argv,

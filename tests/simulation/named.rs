@@ -12,6 +12,7 @@ const FOUND: &[(u64, &str)] = &[
     (185, "a staged attempt that its worker lost was never sent again, and all behind it waited"),
     (139, "an order to run overtook nothing, but came behind the order to stop: a cancelled task ran"),
     (248, "two registrations on their way asked for each other for ever"),
+    (20095, "a priority was charged for what was picked and did not fit, and others starved"),
 ];
 
 pub(super) fn seeds_that_once_broke_a_promise_keep_it() {

@@ -85,7 +85,7 @@ mod switch {
         LastBatchLost,
         /// Tokens begin again with every reign.
         TokensBeginAgain,
-        /// The cancellation of a graph is forgotten at the start.
+        /// What runs of a graph is not told that the graph is cancelled.
         CancelForgotten,
         /// A failed attempt counts twice.
         FailuresCountTwice,

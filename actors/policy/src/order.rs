@@ -34,6 +34,8 @@ pub struct Order {
     aged: Vec<Aged>,
     /// Those of them that the present round has asked for.
     asked: Vec<Aged>,
+    /// What had something to start when the present round was planned.
+    backlog: Backlog,
 }
 
 impl Plan {
@@ -87,6 +89,7 @@ impl Order {
                 _ => stay.push(one),
             }
         }
+        self.backlog = fitting.map(|count| count > 0);
         while plan.total() < most {
             let born = |one: usize| u64::from(plan.asked(PRIORITIES[one])) < fitting[one];
             let climbed = |one: usize| climbing.iter().any(|aged| aged.line.standing.class as usize == one);
@@ -111,11 +114,22 @@ impl Order {
     /// A task that was asked for went back to its queue: if it was the first of an aged line, the line is one still.
     pub fn put_back(&mut self, born: Priority, shape: ShapeId, since: Arrival) {
         let is_it = |aged: &Aged| aged.born == born && aged.line.shape == shape && aged.line.since == since;
-        if let Some(place) = self.asked.iter().position(is_it) {
+        let asked = self.asked.iter().position(is_it);
+        match asked.map(|place| self.asked[place].line.standing.class) {
+            // Its start would have been paid by nobody.
+            Some(Priority::Critical) => {}
+            class => self.refund(class.unwrap_or(born), 1),
+        }
+        if let Some(place) = asked {
             let aged = self.asked.remove(place);
             let place = self.aged.partition_point(|other| other.line.since <= since);
             self.aged.insert(place, aged);
         }
+    }
+
+    /// Starts that a priority was asked for and did not make: they cost it no turn.
+    pub fn refund(&mut self, priority: Priority, starts: u32) {
+        (0..starts).for_each(|_| self.slices.refund(priority, &self.backlog));
     }
 
     /// The first of a line was taken, by whatever turn: the line waits anew.

@@ -82,6 +82,11 @@ impl ClientError {
         )
     }
 
+    /// Whether the scheduler was there and the connection ended before its answer.
+    pub(super) fn was_cut_off(&self) -> bool {
+        matches!(self, Self::Unreachable { why: TransportError::Closed { .. }, .. })
+    }
+
     pub(super) fn transport(place: String, why: TransportError) -> Self {
         let advice = match &why {
             TransportError::TimedOut { after } => return Self::NoAnswer { place, after: *after },

@@ -38,9 +38,21 @@ impl Patience {
     /// Waits a little after a failure that may pass; gives back one that has lasted, or will not pass.
     /// A scheduler that has never answered is not waited for: the place is probably wrong.
     pub(super) async fn endure(&mut self, client: &Client, error: ClientError) -> Result<(), ClientError> {
+        if !client.has_been_answered() {
+            return Err(error);
+        }
+        self.endure_cut(error).await
+    }
+
+    /// Whether something has failed since the last answer.
+    pub(super) fn has_begun(&self) -> bool {
+        self.failing_since.is_some()
+    }
+
+    /// As [`Self::endure`] for a scheduler that is known to be there, or to have been.
+    pub(super) async fn endure_cut(&mut self, error: ClientError) -> Result<(), ClientError> {
         let since = *self.failing_since.get_or_insert_with(Instant::now);
-        let known = client.has_been_answered();
-        if !known || !error.is_passing() || since.elapsed() >= RECONNECT_PATIENCE {
+        if !error.is_passing() || since.elapsed() >= RECONNECT_PATIENCE {
             return Err(error);
         }
         let wait = match error {

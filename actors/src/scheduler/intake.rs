@@ -138,6 +138,9 @@ impl SchedulerActor {
         let mut effects = no_effects();
         if self.graphs.cancel_graph(graph, self.side.clock.wall(), &mut effects) {
             self.side.log.append(&Event::Graph(graph, GraphEvent::CancelAsked), 0, graph.0);
+            if planted!(CancelForgotten) {
+                effects.tell.clear();
+            }
             self.carry_out(effects);
         }
     }

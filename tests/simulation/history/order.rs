@@ -18,7 +18,7 @@ const SHARES: [u64; 4] = [5, 15, 30, 50];
 
 /// Starts by which a priority may be away from its share: a round is placed whole, the most urgent first,
 /// and what a node has no room for after all is counted again.
-const SLICE_SLACK: u64 = 24;
+const SLICE_SLACK: u64 = 30;
 
 /// How many younger equals may start before a task: those of the same round, on other nodes.
 const OVERTAKEN_LIMIT: usize = 24;

@@ -20,7 +20,6 @@ use crate::graph::stranded::{Stranded, Told};
 use crate::graph::table::Graph;
 use crate::id::{AttemptNumber, GraphId, NodeId, NodeSession, TaskId, Token};
 use crate::placement::Shapes;
-use crate::planted;
 use crate::task::TaskOutcome;
 use crate::time::Timestamp;
 
@@ -207,7 +206,6 @@ impl Replay {
                     self.unknown += 1;
                 }
             }
-            GraphEvent::CancelAsked if planted!(CancelForgotten) => {}
             GraphEvent::CancelAsked => {
                 self.graphs.cancel_graph(graph, at, &mut self.effects);
             }
