@@ -1,9 +1,9 @@
 //! That what grows has its bound: I18.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use policy::event::{Event, GraphEvent, Next, TaskEvent};
-use policy::id::TaskId;
+use policy::id::{GraphId, TaskId};
 
 use super::index::Index;
 use super::{Findings, History};
@@ -13,21 +13,27 @@ use super::{Findings, History};
 pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Findings) {
     let by_consequence = by_consequence(history);
     let mut waiting: BTreeSet<TaskId> = BTreeSet::new();
+    // Items of each graph that have been let in so far: the others are added later.
+    let mut known: BTreeMap<GraphId, usize> = BTreeMap::new();
     for (_, record) in &history.records {
+        let let_in = match &record.event {
+            Event::Graph(graph, GraphEvent::Admitted(head)) => Some((*graph, head.items, head.tasks)),
+            Event::Graph(graph, GraphEvent::Extended(part)) => Some((*graph, part.items, part.tasks)),
+            _ => None,
+        };
+        if let Some((graph, items, tasks)) = let_in {
+            let before = waiting.len() as u64;
+            let lawful = before == 0 || before + tasks <= history.bound;
+            findings.expect("I18", lawful, || {
+                format!("{graph}: {tasks} tasks were let in behind {before}, {} may wait", history.bound)
+            });
+            let skipped = known.entry(graph).or_default();
+            let new = index.graphs.get(&graph).map_or(&[][..], |info| info.items.as_slice());
+            let new = new.iter().skip(*skipped).take(items as usize).flat_map(|(_, range)| range.iter());
+            waiting.extend(new.filter(|task| !by_consequence.contains(task)));
+            *skipped += items as usize;
+        }
         match &record.event {
-            Event::Graph(graph, GraphEvent::Admitted(head)) => {
-                let before = waiting.len() as u64;
-                let lawful = before == 0 || before + head.tasks <= history.bound;
-                findings.expect("I18", lawful, || {
-                    format!(
-                        "{graph} of {} tasks was let in behind {before}, {} may wait",
-                        head.tasks, history.bound
-                    )
-                });
-                let items = index.graphs[graph].items.iter();
-                let tasks = items.flat_map(|(_, range)| range.iter());
-                waiting.extend(tasks.filter(|task| !by_consequence.contains(task)));
-            }
             Event::Task { task, event: TaskEvent::AttemptEnded { next: Next::Finish(_), .. }, .. } => {
                 waiting.remove(task);
             }

@@ -43,7 +43,8 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
         match &record.event {
             Event::Graph(graph, GraphEvent::ItemAdmitted(_)) => {
                 let place = admitted.entry(*graph).and_modify(|place| *place += 1).or_insert(0_usize);
-                if let Some((item, range)) = index.graphs[graph].items.get(*place) {
+                let info = index.graphs.get(graph);
+                if let Some((item, range)) = info.and_then(|info| info.items.get(*place)) {
                     let is_free = item.dependencies.is_empty();
                     if is_free && item.array.is_none_or(|array| array.parallel_limit.is_none()) {
                         let spec = &item.spec;

@@ -58,7 +58,7 @@ fn a_line_whose_first_went_back_is_aged_still() {
     order.put_back(Priority::Low, ShapeId(1), Arrival(3));
     assert_eq!(order.plan(1, [1, 0, 0, 1], |_| true).asked(Priority::Low), 1);
     order.put_back(Priority::Low, ShapeId(1), Arrival(4));
-    assert_eq!(order.plan(1, [1, 0, 0, 1], |_| true).asked(Priority::Low), 0, "another task did");
+    assert_eq!(order.plan(1, [0, 0, 0, 1], |_| true).asked(Priority::Low), 0, "another task did");
 }
 
 #[test]
