@@ -293,8 +293,12 @@ impl Worker {
         self.heartbeat();
     }
 
-    /// The right to start these is gone and the scheduler grants them elsewhere; the host kills the others.
+    /// The right to start these is gone and the scheduler grants them elsewhere; the host kills the others, and what
+    /// it turns out never to have heard of is not started under a later lease.
     fn lose_staged(&mut self, me: &Me<WorkerMessage>) {
+        for held in self.held.values_mut().filter(|held| held.waits_in_host()) {
+            held.grant = None;
+        }
         for token in self.tokens(HeldAttempt::waits_here) {
             self.ended(token, AttemptOutcome::Lost(LossReason::LeaseLost), me);
         }

@@ -350,6 +350,13 @@ impl Core {
                 self.stop(node, token, StopReason::LeaseLost);
             }
         }
+        // Its clock may be slow: what was planned in true time is then too early, and it looks again.
+        let left = self.nodes[node].host.deadline.map_or(u64::MAX, |deadline| {
+            u64::try_from(deadline.since(clock).as_millis()).unwrap_or(u64::MAX)
+        });
+        if !passed && left < NOTICE_TAKES {
+            self.plan(left + 1, Event::HostDeadline { node });
+        }
     }
 
     /// The machine sleeps: its daemon says and hears nothing, its host and its processes stand still, and

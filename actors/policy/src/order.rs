@@ -90,11 +90,13 @@ impl Order {
             }
         }
         self.backlog = fitting.map(|count| count > 0);
+        // On a copy: what is asked for and does not start after all must not cost its priority a turn.
+        let mut slices = self.slices.clone();
         while plan.total() < most {
             let born = |one: usize| u64::from(plan.asked(PRIORITIES[one])) < fitting[one];
             let climbed = |one: usize| climbing.iter().any(|aged| aged.line.standing.class as usize == one);
             let backlog: Backlog = [0, 1, 2, 3].map(|one| born(one) || climbed(one));
-            let Some(class) = self.slices.pick(&backlog) else { break };
+            let Some(class) = slices.pick(&backlog) else { break };
             match climbing.iter().position(|aged| aged.line.standing.class == class) {
                 Some(place) => self.ask(&mut plan, climbing.remove(place)),
                 None => plan.want[class as usize] += 1,
@@ -115,11 +117,6 @@ impl Order {
     pub fn put_back(&mut self, born: Priority, shape: ShapeId, since: Arrival) {
         let is_it = |aged: &Aged| aged.born == born && aged.line.shape == shape && aged.line.since == since;
         let asked = self.asked.iter().position(is_it);
-        match asked.map(|place| self.asked[place].line.standing.class) {
-            // Its start would have been paid by nobody.
-            Some(Priority::Critical) => {}
-            class => self.refund(class.unwrap_or(born), 1),
-        }
         if let Some(place) = asked {
             let aged = self.asked.remove(place);
             let place = self.aged.partition_point(|other| other.line.since <= since);
@@ -127,9 +124,16 @@ impl Order {
         }
     }
 
-    /// Starts that a priority was asked for and did not make: they cost it no turn.
-    pub fn refund(&mut self, priority: Priority, starts: u32) {
-        (0..starts).for_each(|_| self.slices.refund(priority, &self.backlog));
+    /// A task that was asked for was started: whose slice pays for it. A line at the top is paid for by none.
+    pub fn started(&mut self, born: Priority, shape: ShapeId, since: Arrival) {
+        let is_it = |aged: &&Aged| aged.born == born && aged.line.shape == shape && aged.line.since == since;
+        let class = self.asked.iter().find(is_it).map(|aged| aged.line.standing.class);
+        if class == Some(Priority::Critical) && born != Priority::Critical {
+            return;
+        }
+        let (payer, mut backlog) = (class.unwrap_or(born), self.backlog);
+        backlog[payer as usize] = true;
+        self.slices.charge(payer, &backlog);
     }
 
     /// The first of a line was taken, by whatever turn: the line waits anew.

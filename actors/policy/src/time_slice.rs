@@ -119,16 +119,6 @@ impl TimeSlice {
         }
     }
 
-    /// Takes a charge back: the start did not come about.
-    pub fn refund(&mut self, started: Priority, backlog: &Backlog) {
-        let waiting =
-            Priority::VARIANTS.iter().map(|priority| *priority as usize).filter(|one| backlog[*one]);
-        for one in waiting {
-            self.credit[one] -= self.shares[one];
-            self.credit[started as usize] += self.shares[one];
-        }
-    }
-
     /// Chooses and charges.
     pub fn pick(&mut self, backlog: &Backlog) -> Option<Priority> {
         let chosen = self.choose(backlog)?;

@@ -268,6 +268,7 @@ impl SchedulerActor {
         for (priority, taken) in picked {
             self.dispatch.unqueued(taken.shape, priority, 1);
             if self.place(priority, taken) {
+                self.dispatch.ordering.started(priority, &taken);
                 self.history.started(now, priority);
             } else {
                 self.dispatch.ordering.not_placed(priority, taken);
@@ -314,6 +315,7 @@ impl SchedulerActor {
         let Some(place) = self.dispatch.node_for(&demand) else { return false };
         if self.dispatch.leaving.iter().any(|closed| closed.tasks.contains(taken.task)) {
             self.dispatch.dropped.push(taken.task);
+            self.dispatch.ordering.over(priority, taken.shape);
             return true;
         }
         if !self.budget_covers(taken.task) {

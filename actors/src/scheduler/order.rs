@@ -58,6 +58,11 @@ impl Ordering {
         self.scale = Arc::new(Scale { fleet, weights: Arc::clone(&self.scale.weights) });
     }
 
+    /// What was picked was sent to a node.
+    pub(super) fn started(&mut self, priority: Priority, taken: &Taken) {
+        self.order.started(priority, taken.shape, taken.since);
+    }
+
     /// What was picked found no room after all.
     pub(super) fn not_placed(&mut self, priority: Priority, taken: Taken) {
         self.order.put_back(priority, taken.shape, taken.since);

@@ -17,7 +17,7 @@ impl Worker {
     pub(super) fn scheduler_said(&mut self, message: ToWorker, me: &Me<WorkerMessage>) {
         match message {
             ToWorker::Welcome { session, epoch, terms } => self.welcome(session, epoch, terms),
-            ToWorker::HeartbeatHeard { session, sent, .. } if self.is_now(session) => self.heard(sent),
+            ToWorker::HeartbeatHeard { session, sent, .. } if self.is_now(session) => self.heard(sent, me),
             ToWorker::Run { session, grants } if self.is_now(session) => self.run(grants, me),
             ToWorker::Stop { session, tokens } if self.is_now(session) => {
                 tokens.into_iter().for_each(|token| self.stop(token, StopReason::Cancel, me));
@@ -54,12 +54,26 @@ impl Worker {
             self.lease = WorkerLease::new(terms);
             self.terms = terms;
         }
+        self.forget_unstarted();
         (self.epoch, self.session) = (Some(epoch), Some(session));
         self.heartbeat();
     }
 
-    fn heard(&mut self, sent: Moment) {
-        if sent > self.args.clock.now() {
+    /// What an earlier session granted and nobody has begun may be granted elsewhere by now. Whoever still wants it
+    /// from here sends it again, since the next heartbeat does not name it.
+    fn forget_unstarted(&mut self) {
+        for token in self.tokens(HeldAttempt::waits_here) {
+            self.held.remove(&token);
+        }
+        self.granted.retain(|token| self.held.contains_key(token));
+    }
+
+    fn heard(&mut self, sent: Moment, me: &Me<WorkerMessage>) {
+        let now = self.args.clock.now();
+        if self.lease.must_kill(now) {
+            self.lose_staged(me);
+        }
+        if sent > now {
             tracing::warn!(%sent, "an answer to a heartbeat that was not sent yet");
             return;
         }

@@ -33,11 +33,10 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
             waiting.extend(new.filter(|task| !by_consequence.contains(task)));
             *skipped += items as usize;
         }
-        match &record.event {
-            Event::Task { task, event: TaskEvent::AttemptEnded { next: Next::Finish(_), .. }, .. } => {
-                waiting.remove(task);
-            }
-            _ => {}
+        if let Event::Task { task, event: TaskEvent::AttemptEnded { next: Next::Finish(_), .. }, .. } =
+            &record.event
+        {
+            waiting.remove(task);
         }
     }
 }

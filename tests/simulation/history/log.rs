@@ -215,7 +215,13 @@ impl Track {
     fn end(&mut self, outcome: &TaskOutcome) {
         self.outcome = Some(outcome.clone());
         self.has_ended = true;
-        self.has_run |= matches!(outcome, TaskOutcome::Succeeded | TaskOutcome::Failed(_));
+        self.has_run |= matches!(
+            outcome,
+            TaskOutcome::Succeeded
+                | TaskOutcome::Failed(_)
+                | TaskOutcome::OutOfRetries { .. }
+                | TaskOutcome::Poisoned(_)
+        );
     }
 }
 

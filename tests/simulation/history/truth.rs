@@ -14,6 +14,9 @@ use super::{Findings, History, Process};
 /// How long two processes of one task may overlap: noticing and killing.
 const OVERLAP: Duration = Duration::from_millis(250);
 
+/// How long a process may live that was being spawned when its machine fell asleep: until the host looks.
+const AWAKENING: Duration = Duration::from_millis(20);
+
 pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Findings) {
     grants(history, findings);
     exclusion(history, findings);
@@ -86,7 +89,9 @@ fn zombies(history: &History, findings: &mut Findings) {
         let Some(process) = running.get(token) else { continue };
         let asleep = process.frozen.iter().find(|(since, until)| *since <= record.at && record.at < *until);
         let from = asleep.map_or(record.at, |(_, wakes)| *wakes);
-        let gone = process.ended.is_some_and(|ended| ended <= from + OVERLAP);
+        // Begun when its machine fell asleep, there when it woke, and killed at once.
+        let brief = process.ended.is_some_and(|ended| ended.since(process.started) <= AWAKENING);
+        let gone = brief || process.ended.is_some_and(|ended| ended <= from + OVERLAP);
         findings.expect("I9", gone, || format!("record {}: the process lives: {process:?}", record.number));
     }
     let left = history.processes.iter().filter(|process| history.has_ended && process.ended.is_none());

@@ -125,6 +125,7 @@ impl Flood {
             let pick = Pick { first, want, fitting: Arc::from(fitting), now: self.next };
             for taken in self.queues[born as usize].pick(&pick) {
                 self.queues[born as usize].ended(&[taken.shape]);
+                self.order.started(born, taken.shape, taken.since);
                 self.waiting[born as usize] -= 1;
                 self.starts.push((taken.task, self.now, taken.since));
                 started += 1;
@@ -224,6 +225,9 @@ proptest! {
         let mut wanted = [0_u32; 4];
         for most in most {
             let plan = order.plan(most, [1000; 4], |_| true);
+            for born in PRIORITIES {
+                (0..plan.want[born as usize]).for_each(|_| order.started(born, ShapeId(0), Arrival(0)));
+            }
             wanted.iter_mut().zip(plan.want).for_each(|(sum, want)| *sum += want);
             let starts = wanted.iter().sum::<u32>();
             for (wanted, share) in wanted.into_iter().zip([5, 15, 30, 50]) {
