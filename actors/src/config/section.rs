@@ -1,7 +1,7 @@
 //! What a section of the configuration consists of: its keys, each with its meaning, its usual value and what
 //! is allowed.
 //!
-//! [`section!`] makes a section's type from that one list, so what is read, checked, shown and documented is the
+//! `section!` makes a section's type from that one list, so what is read, checked, shown and documented is the
 //! same. A value that is not said is the usual one.
 
 use std::fmt;

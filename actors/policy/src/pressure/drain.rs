@@ -14,7 +14,7 @@ const SHORTEST: Duration = Duration::from_secs(1);
 /// The longest wait that is asked for: by then much can have changed.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Counts ends, in two windows: what is measured is never older than twice [`WINDOW`].
+/// Counts ends, in two windows: what is measured is never older than twice a window is long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Drain {
     /// When the present window began.
