@@ -6,9 +6,13 @@
 
 mod why;
 
+use std::fmt;
+use std::sync::Arc;
+
 use policy::breaker::{Key, Seen, Tripped};
 use policy::demand::Demand;
-use policy::graph::{Closed, Ready, TaskState};
+use policy::directive::{Closed, Directives};
+use policy::graph::{Closed as Ended, Ready, TaskState};
 use policy::id::{NodeId, TaskId, TaskRange};
 use policy::node::Room;
 use policy::placement::{self, Candidate, ShapeId, Shapes};
@@ -33,6 +37,7 @@ pub(super) const PRIORITIES: [Priority; 4] =
 #[derive(Debug, Default)]
 pub(super) struct Dispatch {
     nodes: Vec<Node>,
+    directives: Arc<Directives>,
     pub(super) ordering: Ordering,
     /// Ready tasks by shape and priority: what the queues hold.
     queued: FxHashMap<ShapeId, [u64; 4]>,
@@ -43,7 +48,7 @@ pub(super) struct Dispatch {
     /// Picked in this round, and found ended.
     dropped: Vec<TaskId>,
     /// Ended while a round was under way: whether they are still in their queue shows at its end.
-    leaving: Vec<Closed>,
+    leaving: Vec<Ended>,
     /// Ready since then: into the queues behind those that leave.
     pub(super) coming: Vec<Ready>,
     /// Whether anything has changed since a round last found nothing to do.
@@ -63,6 +68,28 @@ struct Node {
     batch: Vec<Reservation>,
     /// Breakers that let nothing through.
     tripped: Vec<(Key, Seen)>,
+    /// What an operator has said of it.
+    closed: Option<Closed>,
+    /// Whether somebody has halted it on the machine itself.
+    halted_here: bool,
+}
+
+/// Why nothing is sent to a node that is up.
+#[derive(Debug)]
+enum Shut {
+    Closed(Closed),
+    HaltedHere,
+    Tripped(Tripped),
+}
+
+impl fmt::Display for Shut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(closed) => closed.fmt(f),
+            Self::HaltedHere => f.write_str("was halted on the machine itself"),
+            Self::Tripped(tripped) => tripped.fmt(f),
+        }
+    }
 }
 
 impl Node {
@@ -70,14 +97,25 @@ impl Node {
     ///
     /// # Errors
     /// Why nothing is sent here though it is up.
-    fn open_to(&self, demand: &Demand) -> Result<(), Tripped> {
+    fn open_to(&self, demand: &Demand) -> Result<(), Shut> {
+        if let Some(closed) = self.closed {
+            return Err(Shut::Closed(closed));
+        }
+        if self.halted_here {
+            return Err(Shut::HaltedHere);
+        }
         let concerned = |(kind, _): &&(Key, Seen)| kind.is_none() || *kind == demand.kind;
         let tripped = self.tripped.iter().find(concerned).cloned();
-        tripped.map_or(Ok(()), |(kind, seen)| Err(Tripped { kind, seen }))
+        tripped.map_or(Ok(()), |(kind, seen)| Err(Shut::Tripped(Tripped { kind, seen })))
     }
 }
 
 impl Dispatch {
+    /// With no nodes yet, under what operators have said.
+    pub(super) fn under(directives: &Arc<Directives>) -> Self {
+        Self { directives: Arc::clone(directives), ..Self::default() }
+    }
+
     pub(super) fn add_node(&mut self, id: &NodeId, address: Address<NodeMessage>) {
         let place = self.nodes.partition_point(|node| node.id < *id);
         let node = Node {
@@ -88,6 +126,8 @@ impl Dispatch {
             unseen: std::collections::VecDeque::new(),
             batch: Vec::new(),
             tripped: Vec::new(),
+            closed: self.directives.closed(id),
+            halted_here: false,
         };
         self.nodes.insert(place, node);
     }
@@ -146,11 +186,26 @@ impl Dispatch {
         rooms.map(|room| (room.capacity.cpu_millis / 1000).max(1)).sum()
     }
 
-    /// The breakers of a node that let nothing through.
-    pub(super) fn tripped(&mut self, id: &NodeId, tripped: Vec<(Key, Seen)>) {
+    /// What the node itself says against sending anything there.
+    pub(super) fn shut(&mut self, id: &NodeId, tripped: Vec<(Key, Seen)>, halted_here: bool) {
         if let Ok(place) = self.nodes.binary_search_by(|node| node.id.cmp(id)) {
-            self.nodes[place].tripped = tripped;
+            let node = &mut self.nodes[place];
+            (node.tripped, node.halted_here) = (tripped, halted_here);
         }
+    }
+
+    /// What operators say against sending anything anywhere.
+    pub(super) fn set_directives(&mut self, directives: &Arc<Directives>) {
+        self.directives = Arc::clone(directives);
+        for node in &mut self.nodes {
+            node.closed = directives.closed(&node.id);
+        }
+    }
+
+    /// A node is forgotten.
+    pub(super) fn remove_node(&mut self, id: &NodeId) {
+        self.nodes.retain(|node| node.id != *id);
+        self.ordering.set_fleet(self.capacity());
     }
 
     pub(super) fn has_queued(&self) -> bool {
@@ -239,7 +294,11 @@ impl SchedulerActor {
             return;
         }
         let limits = self.side.limits();
-        let may = |demand: &Demand| self.guard.places(&limits.quotas, demand, ROUND_LIMIT);
+        let directives = self.side.directives();
+        let may = |demand: &Demand| match directives.is_tenant_paused(&demand.tenant) {
+            true => 0,
+            false => self.guard.places(&limits.quotas, demand, ROUND_LIMIT),
+        };
         let (fitting, most) = self.dispatch.fitting(&self.shapes, may);
         let most = self.startable(most);
         if most == 0 {
@@ -286,7 +345,7 @@ impl SchedulerActor {
 
     /// Takes what has ended out of its queue; while a round is under way, at the end of it, since a queue
     /// may have handed it out already.
-    pub(super) fn leave_queue(&mut self, closed: Closed) {
+    pub(super) fn leave_queue(&mut self, closed: Ended) {
         self.dispatch.leaving.push(closed);
         if self.dispatch.awaited == 0 {
             self.leave_queues();
@@ -296,7 +355,7 @@ impl SchedulerActor {
     fn leave_queues(&mut self) {
         let mut dropped = std::mem::take(&mut self.dispatch.dropped);
         dropped.sort_unstable();
-        for Closed { tasks, shape, priority, .. } in std::mem::take(&mut self.dispatch.leaving) {
+        for Ended { tasks, shape, priority, .. } in std::mem::take(&mut self.dispatch.leaving) {
             for tasks in without(tasks, &dropped) {
                 self.dispatch.unqueued(shape, priority, u64::from(tasks.count));
                 self.side.queue(priority).tell(QueueMessage::Remove { tasks, shape });
@@ -309,7 +368,7 @@ impl SchedulerActor {
     /// forgotten here.
     fn place(&mut self, priority: Priority, taken: Taken) -> bool {
         let Some(demand) = self.shapes.demand(taken.shape).cloned() else { return true };
-        if !self.tenant_may_start(&demand) {
+        if !self.tenant_may_start(&demand) || self.stopped(priority, taken.shape).is_some() {
             return false;
         }
         let Some(place) = self.dispatch.node_for(&demand) else { return false };
