@@ -102,6 +102,7 @@ fn start(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
     }
 }
 
+#[expect(clippy::cognitive_complexity, reason = "one arm for each command")]
 async fn dispatch(session: &Session, command: Command, screen: &mut Screen) -> anyhow::Result<Exit> {
     match command {
         Command::Submit(submit) => Box::pin(submit::run(session, screen, submit)).await,

@@ -35,3 +35,4 @@ pub mod node;
 pub mod breaker;
 pub mod slots;
 pub mod retry;
+pub mod session;
