@@ -26,8 +26,8 @@ impl SchedulerActor {
         if let Some(known) = known {
             return self.when_written(reply, addition::repeated(&known, digest));
         }
-        let shapes = match self.check_room(submission) {
-            Ok(shapes) => shapes,
+        let (shapes, warnings) = match self.check_room(submission) {
+            Ok(checked) => checked,
             Err(refusal) => return reply.send(refusal),
         };
         let graph = GraphId(self.graphs.next_task().0);
@@ -48,12 +48,34 @@ impl SchedulerActor {
             first: graph.first_task(),
             tasks: head.tasks,
             repeated: false,
+            warnings,
         });
         self.when_written(reply, answer);
     }
 
-    /// Whether there is room for it, and the shapes of its items.
-    pub(super) fn check_room(&mut self, submission: &Submission) -> Result<Vec<ShapeId>, Response> {
+    /// Whether it is taken in: the shapes of its items, and what of it no machine can run as things are.
+    pub(super) fn check_room(
+        &mut self,
+        submission: &Submission,
+    ) -> Result<(Vec<ShapeId>, Box<[Box<str>]>), Response> {
+        self.check_space(submission)?;
+        self.check_tenants(submission)?;
+        self.check_guard(submission)?;
+        let checked = self.intern(submission).and_then(|shapes| {
+            let fits = self.check_fit(submission, &shapes);
+            if fits.is_err() {
+                shapes.iter().for_each(|shape| self.shapes.release(*shape));
+            }
+            Ok((shapes, fits?))
+        });
+        if checked.is_err() {
+            self.not_taken_in(submission);
+        }
+        checked
+    }
+
+    /// Whether there is room for it on disk and in memory.
+    fn check_space(&self, submission: &Submission) -> Result<(), Response> {
         if let LogHealth::Stalled { reason, .. } | LogHealth::Broken { reason } = self.side.log.health() {
             let reason = format!("nothing can be written to disk: {reason}").into();
             return Err(Response::Busy { reason, retry_after: DISK_RETRY });
@@ -67,8 +89,11 @@ impl SchedulerActor {
         if let Err(busy) = admission::room(unended, tasks, &self.side.limits().admission) {
             return Err(Response::Busy { reason: busy.to_string().into(), retry_after: busy.retry_after });
         }
-        self.check_tenants(submission)?;
-        self.check_guard(submission)?;
+        Ok(())
+    }
+
+    /// The shapes of its items.
+    fn intern(&mut self, submission: &Submission) -> Result<Vec<ShapeId>, Response> {
         let mut shapes = Vec::with_capacity(submission.items.len());
         for item in &submission.items {
             match self.shapes.intern(&Demand::of(&item.spec)) {
