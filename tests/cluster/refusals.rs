@@ -174,7 +174,10 @@ fn what_no_machine_can_ever_run_is_refused_where_no_machine_can_join_and_nothing
     place.run(&["run", "--cpus", "64", "--", "true"]).expect(2).says(&["cpu_millis = 64000"]);
     assert_eq!(place.run(&["list", "--json"]).expect(0).json(), Vec::<serde_json::Value>::new());
     assert_eq!(place.submit(&["--", "true"]), "t1");
-    place.run(&["submit", "--into", "g1", "--name", "more", "--cpus", "64", "--", "true"]).expect(7).says(&["64000"]);
+    place
+        .run(&["submit", "--into", "g1", "--name", "more", "--cpus", "64", "--", "true"])
+        .expect(7)
+        .says(&["64000"]);
 }
 
 #[test]
