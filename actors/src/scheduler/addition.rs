@@ -10,6 +10,7 @@ use policy::submission::Submission;
 use supervision::Reply;
 
 use crate::log::{Appended, Batch};
+use crate::scheduler::intake::Checked;
 use crate::scheduler::{SchedulerActor, no_effects};
 use crate::wire::client::{Response, Submitted, Target};
 
@@ -63,7 +64,7 @@ impl SchedulerActor {
         if self.graphs.view(*graph).is_none_or(|view| view.items != *before) {
             return reply.send(None);
         }
-        let (shapes, warnings) = match self.check_room(submission) {
+        let Checked { shapes, warnings } = match self.check_room(submission) {
             Ok(checked) => checked,
             Err(refusal) => return reply.send(Some(refusal)),
         };

@@ -26,7 +26,7 @@ impl SchedulerActor {
         if let Some(known) = known {
             return self.when_written(reply, addition::repeated(&known, digest));
         }
-        let (shapes, warnings) = match self.check_room(submission) {
+        let Checked { shapes, warnings } = match self.check_room(submission) {
             Ok(checked) => checked,
             Err(refusal) => return reply.send(refusal),
         };
@@ -54,10 +54,7 @@ impl SchedulerActor {
     }
 
     /// Whether it is taken in: the shapes of its items, and what of it no machine can run as things are.
-    pub(super) fn check_room(
-        &mut self,
-        submission: &Submission,
-    ) -> Result<(Vec<ShapeId>, Box<[Box<str>]>), Response> {
+    pub(super) fn check_room(&mut self, submission: &Submission) -> Result<Checked, Response> {
         self.check_space(submission)?;
         self.check_tenants(submission)?;
         self.check_guard(submission)?;
@@ -66,7 +63,7 @@ impl SchedulerActor {
             if fits.is_err() {
                 shapes.iter().for_each(|shape| self.shapes.release(*shape));
             }
-            Ok((shapes, fits?))
+            Ok(Checked { shapes, warnings: fits? })
         });
         if checked.is_err() {
             self.not_taken_in(submission);
@@ -210,6 +207,15 @@ impl SchedulerActor {
     pub(super) fn when_written<R: Send + 'static>(&self, reply: Reply<R>, answer: R) {
         self.side.log.when_durable(self.side.log.last(), move || reply.send(answer));
     }
+}
+
+/// What was found out about a submission that is taken in.
+#[derive(Debug)]
+pub(super) struct Checked {
+    /// The shapes of its items.
+    pub(super) shapes: Vec<ShapeId>,
+    /// What of it no machine can run as things are.
+    pub(super) warnings: Box<[Box<str>]>,
 }
 
 /// Bytes of a graph that are written at once: thousands of small tasks.
