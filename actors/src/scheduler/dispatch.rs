@@ -4,26 +4,24 @@
 //! the time slices share it between the priorities; each queue picks its part in its own order; what then
 //! does not fit goes back to its place.
 
+mod nodes;
 mod why;
 
-use std::fmt;
 use std::sync::Arc;
 
-use policy::breaker::{Key, Seen, Tripped};
 use policy::demand::Demand;
-use policy::directive::{Closed, Directives};
-use policy::graph::{Closed as Ended, Ready, TaskState};
-use policy::id::{NodeId, TaskId, TaskRange};
-use policy::node::Room;
+use policy::directive::Directives;
+use policy::graph::{Closed, Ready, TaskState};
+use policy::id::{TaskId, TaskRange};
 use policy::placement::{self, Candidate, ShapeId, Shapes};
 use policy::queue::Taken;
 use policy::resources::Resources;
 use policy::task::Priority;
 use rustc_hash::FxHashMap;
-use supervision::Address;
 
 use crate::node::{NodeMessage, Reservation};
 use crate::queue::QueueMessage;
+use crate::scheduler::dispatch::nodes::Node;
 use crate::scheduler::order::Ordering;
 use crate::scheduler::{Placed, SchedulerActor, no_effects};
 
@@ -48,117 +46,14 @@ pub(super) struct Dispatch {
     /// Picked in this round, and found ended.
     dropped: Vec<TaskId>,
     /// Ended while a round was under way: whether they are still in their queue shows at its end.
-    leaving: Vec<Ended>,
+    leaving: Vec<Closed>,
     /// Ready since then: into the queues behind those that leave.
     pub(super) coming: Vec<Ready>,
     /// Whether anything has changed since a round last found nothing to do.
     is_stale: bool,
 }
 
-/// A node as the dispatcher sees it.
-#[derive(Debug)]
-struct Node {
-    id: NodeId,
-    address: Address<NodeMessage>,
-    room: Option<Room>,
-    /// What it had when it was there last.
-    last_room: Option<Room>,
-    /// Reservations ever sent.
-    sent: u64,
-    /// What was sent and is not in `room` yet, by number.
-    unseen: std::collections::VecDeque<(u64, Resources)>,
-    batch: Vec<Reservation>,
-    /// Breakers that let nothing through.
-    tripped: Vec<(Key, Seen)>,
-    /// What an operator has said of it.
-    closed: Option<Closed>,
-    /// Whether somebody has halted it on the machine itself.
-    halted_here: bool,
-}
-
-/// Why nothing is sent to a node that is up.
-#[derive(Debug)]
-enum Shut {
-    Closed(Closed),
-    HaltedHere,
-    Tripped(Tripped),
-}
-
-impl fmt::Display for Shut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Closed(closed) => closed.fmt(f),
-            Self::HaltedHere => f.write_str("was halted on the machine itself"),
-            Self::Tripped(tripped) => tripped.fmt(f),
-        }
-    }
-}
-
-impl Node {
-    /// What is left here for tasks of a demand.
-    ///
-    /// # Errors
-    /// Why nothing is sent here though it is up.
-    fn open_to(&self, demand: &Demand) -> Result<(), Shut> {
-        if let Some(closed) = self.closed {
-            return Err(Shut::Closed(closed));
-        }
-        if self.halted_here {
-            return Err(Shut::HaltedHere);
-        }
-        let concerned = |(kind, _): &&(Key, Seen)| kind.is_none() || *kind == demand.kind;
-        let tripped = self.tripped.iter().find(concerned).cloned();
-        tripped.map_or(Ok(()), |(kind, seen)| Err(Shut::Tripped(Tripped { kind, seen })))
-    }
-}
-
 impl Dispatch {
-    /// With no nodes yet, under what operators have said.
-    pub(super) fn under(directives: &Arc<Directives>) -> Self {
-        Self { directives: Arc::clone(directives), ..Self::default() }
-    }
-
-    pub(super) fn add_node(&mut self, id: &NodeId, address: Address<NodeMessage>) {
-        let place = self.nodes.partition_point(|node| node.id < *id);
-        let node = Node {
-            id: id.clone(),
-            address,
-            room: None,
-            last_room: None,
-            sent: 0,
-            unseen: std::collections::VecDeque::new(),
-            batch: Vec::new(),
-            tripped: Vec::new(),
-            closed: self.directives.closed(id),
-            halted_here: false,
-        };
-        self.nodes.insert(place, node);
-    }
-
-    pub(super) fn knows(&self, id: &NodeId) -> bool {
-        self.nodes.binary_search_by(|node| node.id.cmp(id)).is_ok()
-    }
-
-    /// What a node said, less what it had not heard when it said so.
-    pub(super) fn node_changed(&mut self, id: &NodeId, room: Option<Room>, reservations: u64) {
-        let Ok(place) = self.nodes.binary_search_by(|node| node.id.cmp(id)) else { return };
-        let node = &mut self.nodes[place];
-        node.unseen.retain(|(number, _)| *number > reservations);
-        let capacity = |room: &Option<Room>| room.as_ref().map(|room| room.capacity.clone());
-        let is_other = capacity(&node.room) != capacity(&room);
-        node.last_room = room.clone().or_else(|| node.last_room.take());
-        node.room = room;
-        if let Some(room) = &mut node.room {
-            for (_, need) in &node.unseen {
-                room.take(need);
-            }
-        }
-        if is_other {
-            self.ordering.set_fleet(self.capacity());
-        }
-        self.is_stale = true;
-    }
-
     pub(super) fn queued(&mut self, shape: ShapeId, priority: Priority, more: u64) {
         self.queued.entry(shape).or_default()[priority as usize] += more;
         self.queued_of[priority as usize] += more;
@@ -188,28 +83,6 @@ impl Dispatch {
     pub(super) fn cores(&self) -> u64 {
         let rooms = self.nodes.iter().filter_map(|node| node.room.as_ref());
         rooms.map(|room| (room.capacity.cpu_millis / 1000).max(1)).sum()
-    }
-
-    /// What the node itself says against sending anything there.
-    pub(super) fn shut(&mut self, id: &NodeId, tripped: Vec<(Key, Seen)>, halted_here: bool) {
-        if let Ok(place) = self.nodes.binary_search_by(|node| node.id.cmp(id)) {
-            let node = &mut self.nodes[place];
-            (node.tripped, node.halted_here) = (tripped, halted_here);
-        }
-    }
-
-    /// What operators say against sending anything anywhere.
-    pub(super) fn set_directives(&mut self, directives: &Arc<Directives>) {
-        self.directives = Arc::clone(directives);
-        for node in &mut self.nodes {
-            node.closed = directives.closed(&node.id);
-        }
-    }
-
-    /// A node is forgotten.
-    pub(super) fn remove_node(&mut self, id: &NodeId) {
-        self.nodes.retain(|node| node.id != *id);
-        self.ordering.set_fleet(self.capacity());
     }
 
     pub(super) fn has_queued(&self) -> bool {
@@ -349,7 +222,7 @@ impl SchedulerActor {
 
     /// Takes what has ended out of its queue; while a round is under way, at the end of it, since a queue
     /// may have handed it out already.
-    pub(super) fn leave_queue(&mut self, closed: Ended) {
+    pub(super) fn leave_queue(&mut self, closed: Closed) {
         self.dispatch.leaving.push(closed);
         if self.dispatch.awaited == 0 {
             self.leave_queues();
@@ -359,7 +232,7 @@ impl SchedulerActor {
     fn leave_queues(&mut self) {
         let mut dropped = std::mem::take(&mut self.dispatch.dropped);
         dropped.sort_unstable();
-        for Ended { tasks, shape, priority, .. } in std::mem::take(&mut self.dispatch.leaving) {
+        for Closed { tasks, shape, priority, .. } in std::mem::take(&mut self.dispatch.leaving) {
             for tasks in without(tasks, &dropped) {
                 self.dispatch.unqueued(shape, priority, u64::from(tasks.count));
                 self.side.queue(priority).tell(QueueMessage::Remove { tasks, shape });
