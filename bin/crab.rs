@@ -31,6 +31,7 @@ mod cli {
     pub(crate) mod submit;
     pub(crate) mod target;
     pub(crate) mod text;
+    pub(crate) mod timeline;
     pub(crate) mod wait;
     pub(crate) mod work;
 
@@ -48,7 +49,8 @@ use cli::exit::Exit;
 use cli::screen::Screen;
 use cli::session::{self, Session};
 use cli::{
-    cancel, config, events, explain, list, logs, nodes, operate, resume, run, show, status, submit, wait,
+    cancel, config, events, explain, list, logs, nodes, operate, resume, run, show, status, submit, timeline,
+    wait,
 };
 
 fn main() -> ExitCode {
@@ -117,6 +119,9 @@ async fn dispatch(session: &Session, command: Command, screen: &mut Screen) -> a
         Command::Logs(logs) => Box::pin(logs::run(&session.connect()?, screen, logs)).await,
         Command::Events(events) => events::run(&session.connect()?, screen, events).await,
         Command::Config(config) => config::run(session, screen, config).await,
+        Command::Timeline(args) => timeline::run(&session.connect()?, screen, args).await,
+        Command::Blame(args) => timeline::blame(&session.connect()?, screen, args).await,
+        Command::Metrics => operate::metrics(&session.connect()?, screen).await,
         Command::Nodes => nodes::run(&session.connect()?, screen).await,
         Command::Node(node) => operate::node(&session.connect()?, screen, node).await,
         Command::Pause(pause) => operate::pause(&session.connect()?, screen, pause).await,

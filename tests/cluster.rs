@@ -16,6 +16,7 @@ mod nothing_lost;
 mod operators;
 mod order;
 mod refusals;
+mod seeing;
 mod settings;
 mod signals;
 mod strangers;

@@ -9,6 +9,7 @@ pub mod breaker;
 pub mod daemon;
 pub mod lease;
 pub mod limits;
+pub mod metrics;
 mod origin;
 pub mod scheduler;
 pub mod section;
@@ -32,6 +33,7 @@ use crate::config::breaker::BreakerConfig;
 use crate::config::daemon::DaemonConfig;
 use crate::config::lease::LeaseConfig;
 use crate::config::limits::LimitsConfig;
+use crate::config::metrics::MetricsConfig;
 use crate::config::origin::Lines;
 use crate::config::scheduler::{SchedulerConfig, Scheduling};
 use crate::config::section::{Section, Setting};
@@ -57,6 +59,8 @@ pub struct Config {
     pub scheduler: SchedulerConfig,
     /// What this machine has for tasks.
     pub worker: WorkerConfig,
+    /// Where collectors are answered.
+    pub metrics: MetricsConfig,
     /// How much may wait. Reloaded on SIGHUP.
     pub backpressure: BackpressureConfig,
     /// When a machine is left alone. Reloaded on SIGHUP.
@@ -124,6 +128,11 @@ pub enum ConfigError {
     /// The times of ageing do not go together.
     #[error("scheduler.ageing, ageing_base, tick and objective_ticks: {0}")]
     Ageing(#[from] AgeingRefused),
+    /// Metrics would be told to whoever asks.
+    #[error(
+        "metrics.listen = \"{0}\" can be reached by other machines: say metrics.public = true if that is meant"
+    )]
+    TooOpen(std::net::SocketAddr),
     /// A value is out of its range.
     #[error("{key} = {value} must be {allowed}")]
     Range {
@@ -160,12 +169,13 @@ impl Config {
 
     /// Every section with the name it has in the file.
     fn sections(&self) -> Vec<(String, &dyn Section)> {
-        let fixed: [(&str, &dyn Section); 7] = [
+        let fixed: [(&str, &dyn Section); 8] = [
             ("daemon", &self.daemon),
             ("lease", &self.lease),
             ("limits", &self.limits),
             ("scheduler", &self.scheduler),
             ("worker", &self.worker),
+            ("metrics", &self.metrics),
             ("backpressure", &self.backpressure),
             ("breaker", &self.breaker),
         ];
@@ -186,7 +196,10 @@ impl Config {
         self.backpressure.rules().check()?;
         TimeSlice::new(self.scheduler.shares())?;
         self.scheduler.ages().check()?;
-        Ok(())
+        match self.metrics.listen.filter(|_| self.metrics.is_too_open()) {
+            Some(address) => Err(ConfigError::TooOpen(address)),
+            None => Ok(()),
+        }
     }
 
     /// Every key with its value and where that comes from.

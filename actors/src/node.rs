@@ -28,6 +28,7 @@ use policy::planted;
 use supervision::{Actor, ActorError, Address, Me, Reply};
 
 use crate::lease::NodeDeadline;
+use crate::meters::NodeNews;
 use crate::node::attempts::{Attempts, Restoring};
 pub use crate::node::breaker::Closing;
 use crate::node::directives::Heeding;
@@ -252,8 +253,8 @@ impl NodeActor {
         let standing = self.lease.standing(now);
         if let Some(session) = self.session().filter(|_| standing != self.standing) {
             match standing {
-                Standing::Good => self.log(NodeEvent::Recovered),
-                Standing::Suspect => self.log(NodeEvent::Suspected),
+                Standing::Good => self.news(NodeEvent::Recovered, NodeNews::Recovered),
+                Standing::Suspect => self.news(NodeEvent::Suspected, NodeNews::Suspected),
                 Standing::Expired => self.lost(NodeEvent::Lost { session }),
             }
         }
@@ -295,7 +296,7 @@ impl NodeActor {
     }
 
     fn lost(&mut self, event: NodeEvent) {
-        self.log(event);
+        self.news(event, NodeNews::Lost);
         if let Some(machine) = &mut self.machine {
             machine.session = None;
         }

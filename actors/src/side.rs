@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Limits};
 use crate::lease::{LeaseActor, LeaseArgs, LeaseMessage, NodeDeadline};
 use crate::log::Log;
+use crate::meters::Meters;
 use crate::node::{NodeActor, NodeArgs, NodeMessage};
 use crate::queue::QueueMessage;
 use crate::scheduler::SchedulerMessage;
@@ -58,6 +59,8 @@ pub struct Side {
     pub nodes: Nodes,
     /// The items used last.
     pub items: Items,
+    /// What is counted.
+    pub meters: Meters,
     /// What operators have said.
     directives: ArcSwap<Directives>,
     epoch: AtomicU32,
@@ -86,6 +89,7 @@ impl Side {
                 None,
             )),
             items: Items::default(),
+            meters: Meters::default(),
             directives: ArcSwap::default(),
             epoch: AtomicU32::new(0),
             mode: AtomicU8::new(0),

@@ -1,13 +1,13 @@
 //! What can be typed, and the help for it.
 
 pub(crate) mod operators;
+pub(crate) mod seeing;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use actors::taskfile::{self, quantity};
-use actors::wire::client::StateName;
 use clap::{Args, Parser, Subcommand};
 use policy::event::ArraySpec;
 use policy::task::Priority;
@@ -71,7 +71,7 @@ pub(crate) enum Command {
     /// Let go on what was paused: everything, a queue, a tenant, or a graph whose budget was used up
     Resume(operators::Resume),
     /// How everything is, or one graph or task
-    Status(Status),
+    Status(seeing::Status),
     /// The graphs, newest first
     #[command(visible_alias = "graphs")]
     List(List),
@@ -84,7 +84,13 @@ pub(crate) enum Command {
     #[command(after_help = LOGS_EXAMPLES)]
     Logs(Logs),
     /// What has happened
-    Events(Events),
+    Events(seeing::Events),
+    /// When a task or the tasks of a graph did what, drawn on a line for each
+    Timeline(seeing::Timeline),
+    /// Where the time of a task went: dependencies, queue, back-off, start, run
+    Blame(Show),
+    /// What is measured: as Prometheus reads it, or with --json in a stable schema
+    Metrics,
     /// The machines
     Nodes,
     /// Cordon, drain, uncordon or forget a machine
@@ -261,19 +267,6 @@ pub(crate) struct Targets {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Status {
-    /// A graph (g12), a task (t12), or a name; everything where none is given
-    #[arg(value_name = "TARGET")]
-    pub(crate) target: Option<String>,
-    /// Only tasks in these states: waiting, ready, backing-off, granted, running, succeeded, failed, cancelled, skipped
-    #[arg(long, value_delimiter = ',', value_name = "STATE")]
-    pub(crate) state: Vec<StateName>,
-    /// At most so many tasks
-    #[arg(long, default_value_t = 50, value_name = "N")]
-    pub(crate) limit: usize,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct List {
     /// At most so many
     #[arg(long, default_value_t = 20, value_name = "N")]
@@ -310,19 +303,6 @@ pub(crate) struct Logs {
     /// Byte for byte, also to a terminal: what it wrote may then control the terminal
     #[arg(long)]
     pub(crate) raw: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Events {
-    /// Of a graph (g12), a task (t12), or a name; all where none is given
-    #[arg(value_name = "TARGET")]
-    pub(crate) target: Option<String>,
-    /// Go on as they happen
-    #[arg(long, short)]
-    pub(crate) follow: bool,
-    /// Those after this number; the last hundred, or all of the target, where none is given
-    #[arg(long, value_name = "NUMBER")]
-    pub(crate) after: Option<u64>,
 }
 
 fn amount(text: &str) -> Result<(String, u64), String> {

@@ -1,11 +1,15 @@
 //! `crab events`.
 
-use actors::client::{Client, Seen};
-use actors::say;
-use actors::wire::client::{EventFilter, Target};
-use policy::event::Record;
+use std::time::Duration;
 
-use crate::cli::args::Events;
+use actors::client::{Client, Seen};
+use actors::clock::Clock;
+use actors::say;
+use actors::wire::client::{EventFilter, PAGE_LIMIT, Target};
+use policy::event::Record;
+use policy::time::Timestamp;
+
+use crate::cli::args::seeing::Events;
 use crate::cli::exit::Exit;
 use crate::cli::screen::Screen;
 use crate::cli::{json, target, text};
@@ -22,10 +26,18 @@ pub(crate) async fn run(client: &Client, screen: &mut Screen, args: Events) -> a
         },
     };
     let last = client.hello().await?.durable;
-    let after = match (args.after, filter) {
+    let since = args.since.map(|since| Clock::system().wall() - since);
+    let is_narrow = !args.types.is_empty() || filter != EventFilter::All;
+    let after = match (args.after, since) {
         (Some(after), _) => after,
-        (None, EventFilter::All) => last.saturating_sub(RECENT),
-        (None, _) => 0,
+        (None, Some(since)) => before(client, since, last).await?,
+        (None, None) if is_narrow => 0,
+        (None, None) => last.saturating_sub(RECENT),
+    };
+    let is_wanted = |record: &Record| {
+        let name = json::Event::from(record).name();
+        since.is_none_or(|since| record.at >= since)
+            && (args.types.is_empty() || args.types.iter().any(|wanted| is_of(name, wanted)))
     };
     let mut watch = client.events(after, filter);
     loop {
@@ -35,14 +47,37 @@ pub(crate) async fn run(client: &Client, screen: &mut Screen, args: Events) -> a
             Some(Seen::Gap { resumes_at }) => {
                 screen.note(format_args!("events before number {resumes_at} were removed by retention"));
             }
+            Some(Seen::Record(record)) if !is_wanted(&record) => {}
             Some(Seen::Record(record)) if screen.json => screen.object(&json::Event::from(&record))?,
             Some(Seen::Record(record)) => screen.line(event_line(&record))?,
         }
     }
 }
 
+/// Whether an event's name is `wanted`, or is one of all that `wanted` stands for: `node.*`.
+fn is_of(name: &str, wanted: &str) -> bool {
+    match wanted.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => name == wanted,
+    }
+}
+
+/// A number before all events since a time: found by halves, since they are in the order of time.
+pub(crate) async fn before(client: &Client, since: Timestamp, last: u64) -> anyhow::Result<u64> {
+    let (mut early, mut late) = (0, last);
+    while late - early > u64::from(PAGE_LIMIT) {
+        let middle = early + (late - early) / 2;
+        let page = client.events_page(middle, EventFilter::All, Duration::ZERO).await?;
+        match page.records.first() {
+            Some(record) if record.at < since => early = record.number,
+            _ => late = middle,
+        }
+    }
+    Ok(early)
+}
+
 /// The next event up to `last`; pages without an event of interest are skipped.
-async fn past(watch: &mut actors::client::Watch, last: u64) -> anyhow::Result<Option<Seen>> {
+pub(crate) async fn past(watch: &mut actors::client::Watch, last: u64) -> anyhow::Result<Option<Seen>> {
     loop {
         match watch.next_past().await? {
             Some(Seen::Record(record)) if record.number > last => return Ok(None),
@@ -57,4 +92,15 @@ async fn past(watch: &mut actors::client::Watch, last: u64) -> anyhow::Result<Op
 pub(crate) fn event_line(record: &Record) -> String {
     let what = text::harmless(&say::event::text(&record.event));
     format!("{:>8}  {}  {what}", record.number, text::clock_time(record.at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_a_name_or_a_beginning() {
+        assert!(is_of("task.granted", "task.granted") && !is_of("task.granted", "task"));
+        assert!(is_of("node.lost", "node.*") && is_of("node.lost", "*") && !is_of("task.lost", "node.*"));
+    }
 }

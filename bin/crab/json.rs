@@ -11,14 +11,16 @@ mod node;
 mod report;
 mod setting;
 mod task;
+mod timeline;
 
 use std::collections::BTreeMap;
 
-use actors::wire::client::{GraphRow, Status, Submitted, TaskCounts, TenantRow};
+use actors::wire::client::{GraphRow, Submitted, TaskCounts, TaskRow, TenantRow};
 use policy::directive::Scope;
 use policy::resources::Resources;
 use serde::Serialize;
 
+use crate::cli::status::Seen;
 use crate::cli::text::rfc3339;
 
 use self::budget::Budget;
@@ -27,6 +29,7 @@ pub(crate) use explain::Explanation;
 pub(crate) use node::Node;
 pub(crate) use setting::{Checked, Setting};
 pub(crate) use task::{Outcome, Task, TaskDetail};
+pub(crate) use timeline::{Blame, Timeline};
 
 /// The version of all views.
 pub(crate) const VERSION: u32 = 1;
@@ -202,6 +205,8 @@ pub(crate) struct Overview {
     paused: Vec<Paused>,
     warnings: Vec<String>,
     nodes: Vec<Node>,
+    /// The tasks that have waited longest.
+    oldest: Vec<Oldest>,
 }
 
 /// How strained the queue is.
@@ -270,8 +275,26 @@ impl From<&TenantRow> for Tenant {
     }
 }
 
-impl From<&Status> for Overview {
-    fn from(status: &Status) -> Self {
+/// A task that has waited long in its queue.
+#[derive(Debug, Serialize)]
+struct Oldest {
+    task: String,
+    name: String,
+    priority: &'static str,
+    since: String,
+    waits_for: Option<String>,
+}
+
+impl From<&Seen> for Overview {
+    fn from(seen: &Seen) -> Self {
+        let status = &seen.status;
+        let oldest = |(row, why): &(TaskRow, Option<Box<str>>)| Oldest {
+            task: row.task.to_string(),
+            name: row.name.to_string(),
+            priority: row.priority.into(),
+            since: rfc3339(row.since),
+            waits_for: why.as_deref().map(ToOwned::to_owned),
+        };
         Self {
             v: VERSION,
             name: status.server.name.to_string(),
@@ -294,6 +317,7 @@ impl From<&Status> for Overview {
             paused: status.paused.iter().map(Paused::from).collect(),
             warnings: status.warnings.iter().map(ToString::to_string).collect(),
             nodes: status.nodes.iter().map(Node::from).collect(),
+            oldest: seen.oldest.iter().map(oldest).collect(),
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use actors::client::Client;
+use actors::metrics::json::Metrics;
+use actors::metrics::text;
 use actors::process::halt;
 use policy::directive::{Directive, Scope};
 use policy::id::NodeId;
@@ -102,6 +104,16 @@ async fn drain(client: &Client, screen: &mut Screen, args: Drain) -> anyhow::Res
         }
         sleep(LOOK_EVERY).await;
     }
+}
+
+pub(crate) async fn metrics(client: &Client, screen: &mut Screen) -> anyhow::Result<Exit> {
+    let sample = client.metrics().await?;
+    if screen.json {
+        screen.object(&Metrics::from(&sample))?;
+    } else {
+        screen.text(&text::text(&sample))?;
+    }
+    Ok(Exit::SUCCESS)
 }
 
 /// Who says it, for the record.

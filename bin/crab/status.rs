@@ -4,22 +4,22 @@ use std::time::Duration;
 
 use actors::client::Client;
 use actors::clock::Clock;
-use actors::wire::client::{BudgetRow, Status, TaskFilter, TaskRow};
+use actors::wire::client::{BudgetRow, NodeHealth, NodeRow, StateName, Status, TaskFilter, TaskRow};
 use actors::wire::client::{Target, TaskCounts, TenantRow};
 use policy::budget::OnReached;
-use policy::id::{GraphId, TaskId};
+use policy::id::{GraphId, NodeId, TaskId};
 use policy::pressure::Mode;
 use policy::task::Priority;
 use policy::time::Timestamp;
 
-use crate::cli::args;
+use crate::cli::args::seeing as args;
 use crate::cli::exit::Exit;
 use crate::cli::screen::{Color, Screen};
 use crate::cli::{json, nodes, target, text, wait};
 
 pub(crate) async fn run(client: &Client, screen: &mut Screen, args: args::Status) -> anyhow::Result<Exit> {
     match &args.target {
-        None => overview(client, screen).await?,
+        None => overviews(client, screen, &args).await?,
         Some(wanted) => match target::find(client, wanted).await? {
             Target::Graph(graph) => self::graph(client, screen, graph, &args).await?,
             Target::Task(task) => self::task(client, screen, task).await?,
@@ -28,23 +28,115 @@ pub(crate) async fn run(client: &Client, screen: &mut Screen, args: args::Status
     Ok(Exit::SUCCESS)
 }
 
-async fn overview(client: &Client, screen: &mut Screen) -> anyhow::Result<()> {
+/// Once, or again and again until the reader has seen enough.
+async fn overviews(client: &Client, screen: &mut Screen, args: &args::Status) -> anyhow::Result<()> {
+    loop {
+        let seen = seen(client).await?;
+        if args.watch && screen.terminal && !screen.json {
+            // From the top of an empty screen.
+            screen.text("\x1b[H\x1b[2J")?;
+        }
+        overview(screen, &seen)?;
+        if !args.watch {
+            return Ok(());
+        }
+        tokio::time::sleep(args.every).await;
+    }
+}
+
+/// What an overview is made of.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) status: Status,
+    /// The tasks that have waited longest in a queue, and why they wait.
+    pub(crate) oldest: Vec<(TaskRow, Option<Box<str>>)>,
+    /// What runs, as far as it is shown.
+    pub(crate) running: Vec<TaskRow>,
+}
+
+/// Tasks that wait that are shown: the first of each is asked why.
+const OLDEST: usize = 5;
+/// Tasks that run that are fetched, and shown of one machine.
+const RUNNING: usize = 200;
+const RUNNING_HERE: usize = 4;
+
+async fn seen(client: &Client) -> anyhow::Result<Seen> {
     let status = client.status().await?;
+    let of = |states: Vec<StateName>| TaskFilter { graph: None, states };
+    let mut oldest = Vec::new();
+    if status.queued != [0; 4] {
+        for row in client.tasks(&of(vec![StateName::Ready]), OLDEST).await? {
+            // It may have begun meanwhile: then nothing is said.
+            let why = client.task(row.task).await.ok().and_then(|detail| detail.waits_for);
+            oldest.push((row, why));
+        }
+    }
+    let running = match status.tasks.active {
+        0 => Vec::new(),
+        _ => client.tasks(&of(vec![StateName::Running]), RUNNING).await?,
+    };
+    Ok(Seen { status, oldest, running })
+}
+
+fn overview(screen: &mut Screen, seen: &Seen) -> anyhow::Result<()> {
+    let status = &seen.status;
     if screen.json {
-        return screen.object(&json::Overview::from(&status));
+        return screen.object(&json::Overview::from(seen));
     }
     let now = Clock::system().wall();
-    screen.line(overview_text(&status, now))?;
+    screen.line(overview_text(status, now))?;
+    for (row, why) in &seen.oldest {
+        let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        let age = text::age(now, row.since);
+        let line = format!("waits   {} {}, {} priority, since {age}{why}", row.task, row.name, row.priority);
+        screen.line(text::harmless(&line))?;
+    }
     if !status.tenants.is_empty() {
         screen.line(format_args!("\n{}", tenants(&status.tenants)))?;
     }
     if !status.nodes.is_empty() {
         screen.line(format_args!("\n{}", nodes::table(&status.nodes, now)))?;
+        for node in &status.nodes {
+            if let Some(line) = running_on(&node.node, &seen.running, now) {
+                screen.line(text::harmless(&line))?;
+            }
+        }
     }
     for warning in &status.warnings {
         screen.line(screen.painted(Color::Yellow, "warning: ", &text::harmless(warning)))?;
     }
     Ok(())
+}
+
+/// `one runs t1 build (3.0s), t2 test (1m02s) and 3 more`.
+fn running_on(node: &NodeId, running: &[TaskRow], now: Timestamp) -> Option<String> {
+    let mut here: Vec<_> = running.iter().filter(|row| row.node.as_ref() == Some(node)).collect();
+    here.sort_by_key(|row| row.since);
+    let one = |row: &&TaskRow| format!("{} {} ({})", row.task, row.name, text::length(now.since(row.since)));
+    let named: Vec<String> = here.iter().take(RUNNING_HERE).map(one).collect();
+    let more = here.len().saturating_sub(RUNNING_HERE);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!named.is_empty()).then(|| format!("{node} runs {}{more}", named.join(", ")))
+}
+
+/// `cpu 37.5 % (3 of 8), memory 25.0 % (1 GiB of 4 GiB)`, of the machines that are up.
+fn utilisation(nodes: &[NodeRow]) -> Option<String> {
+    let up = || nodes.iter().filter(|node| node.health != NodeHealth::Lost);
+    let sum = |of: fn(&NodeRow) -> u64| up().map(of).sum::<u64>();
+    let cpu = (sum(|node| node.allocated.cpu_millis), sum(|node| node.capacity.cpu_millis));
+    let memory = (sum(|node| node.allocated.memory_bytes), sum(|node| node.capacity.memory_bytes));
+    let gpu = (sum(|node| node.allocated.gpu_slots), sum(|node| node.capacity.gpu_slots));
+    let part = |what: &str, (taken, all): (u64, u64), show: fn(u64) -> String| {
+        let percent = taken as f64 * 100.0 / all as f64;
+        (all > 0).then(|| format!("{what} {percent:.1} % ({} of {})", show(taken), show(all)))
+    };
+    let parts = [
+        part("cpu", cpu, text::cores),
+        part("memory", memory, text::size),
+        part("gpu", gpu, |slots| slots.to_string()),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| format!("use     {}", parts.join(", ")))
 }
 
 fn overview_text(status: &Status, now: Timestamp) -> String {
@@ -63,7 +155,8 @@ fn overview_text(status: &Status, now: Timestamp) -> String {
     let paused: Vec<_> = status.paused.iter().map(ToString::to_string).collect();
     let paused =
         (!paused.is_empty()).then(|| format!("paused  {}; `crab resume` ends it", paused.join(", ")));
-    lines.into_iter().chain(strained).chain(halted).chain(paused).collect::<Vec<_>>().join("\n")
+    let used = utilisation(&status.nodes);
+    lines.into_iter().chain(used).chain(strained).chain(halted).chain(paused).collect::<Vec<_>>().join("\n")
 }
 
 const MOST_URGENT_FIRST: [Priority; 4] =

@@ -97,6 +97,11 @@ impl Settings {
                 "daemon.join and daemon.listen exclude each other: a machine joins a fleet or leads one"
             );
         }
+        if join.is_some() && config.metrics.listen.is_some() {
+            anyhow::bail!(
+                "metrics.listen is for the fleet's scheduler: this machine joins one, which tells of all"
+            );
+        }
         let capacity = (!args.no_worker).then(|| capacity(args, &config));
         let overruled = overruled(args);
         Ok(Self { config, data_dir: std::path::absolute(data_dir)?, name, listen, join, capacity, overruled })

@@ -12,9 +12,12 @@ use actors::link::listener::{Identity, Listener, ListenerArgs, ListenerMessage};
 use actors::link::preamble::PROTOCOLS;
 use actors::link::{self, Cookie, Dial, Endpoint, Hello, Purpose, Role};
 use actors::machine::{Machine, MachineOptions};
+use actors::metrics::server::{MetricsActor, MetricsArgs, MetricsMessage};
 use actors::output::retention::Retention;
 use actors::output::spool::OutputLimits;
 use actors::process::port::HostProgram;
+use actors::side::Side;
+use actors::wire::client::ServerInfo;
 use actors::worker::environment::{BaseEnvironment, INHERITED};
 use anyhow::Context;
 use policy::id::{Incarnation, NodeId};
@@ -117,9 +120,21 @@ async fn head(settings: &Settings, incarnation: Incarnation, clock: Clock) -> an
             cluster: cluster.clone(),
             limits: link::Limits::default(),
         };
-        vec![Child::worker::<Listener>("listener", &Address::<ListenerMessage>::new("listener", ""), args)]
+        let listener = Address::<ListenerMessage>::new("listener", "");
+        let listener = Child::worker::<Listener>("listener", &listener, args);
+        collectors(settings, side, clock).into_iter().chain([listener]).collect()
     });
     Ok(head.await?)
+}
+
+/// Who answers collectors, where that is wanted.
+fn collectors(settings: &Settings, side: &Arc<Side>, clock: Clock) -> Option<Child> {
+    let listen = settings.config.metrics.listen?;
+    let (version, name) = (env!("CARGO_PKG_VERSION").into(), settings.name.as_str().into());
+    let server = ServerInfo { version, name, started: clock.wall(), epoch: 0, durable: 0 };
+    let side = Arc::clone(side);
+    let args = move || MetricsArgs { listen, side: Arc::clone(&side), server: server.clone() };
+    Some(Child::worker::<MetricsActor>("metrics", &Address::<MetricsMessage>::new("metrics", ""), args))
 }
 
 fn dial(settings: &Settings, scheduler: &str, incarnation: Incarnation) -> anyhow::Result<Dial> {

@@ -28,6 +28,8 @@ pub mod order;
 pub mod placement;
 pub mod hindrance;
 pub mod history;
+pub mod arrivals;
+pub mod timeline;
 pub mod explain;
 pub mod lifecycle;
 pub mod lease;

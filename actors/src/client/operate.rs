@@ -1,4 +1,4 @@
-//! What operators say.
+//! What operators say and see.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use policy::directive::Directive;
 use policy::id::NodeId;
 
 use crate::client::{Client, ClientError, refusal};
-use crate::wire::client::{Request, Response};
+use crate::wire::client::{Request, Response, Sample};
 
 impl Client {
     /// Says something that holds until it is taken back; tells whether it has changed anything, once that is on disk.
@@ -30,6 +30,17 @@ impl Client {
         by: impl Into<Arc<str>>,
     ) -> Result<bool, ClientError> {
         self.say(&Request::Drain { node, within, by: by.into() }).await
+    }
+
+    /// What is measured.
+    ///
+    /// # Errors
+    /// Nobody answers, or not in time.
+    pub async fn metrics(&self) -> Result<Sample, ClientError> {
+        match self.call(&Request::Metrics).await? {
+            Response::Metrics(sample) => Ok(*sample),
+            other => Err(refusal(other)),
+        }
     }
 
     async fn say(&self, request: &Request) -> Result<bool, ClientError> {

@@ -13,6 +13,7 @@ use supervision::Reply;
 use crate::gateway::addition::NamesOfGraphs;
 use crate::gateway::rows;
 use crate::memory;
+use crate::metrics;
 use crate::node::NodeMessage;
 use crate::scheduler::{RawRow, SchedulerMessage};
 use crate::side::Side;
@@ -39,6 +40,7 @@ impl Answerer {
     pub(super) async fn answer(self: &Arc<Self>, request: Request) -> Response {
         match request {
             Request::Hello => Response::Hello(self.server()),
+            Request::Metrics => Response::Metrics(Box::new(metrics::sample(&self.side, self.server()).await)),
             Request::Settings => Response::Settings(self.side.settings().to_vec()),
             Request::Submit(submission) => self.submit(submission).await,
             Request::Cancel(target) => self.cancel(target).await,

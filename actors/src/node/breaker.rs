@@ -35,6 +35,9 @@ impl NodeActor {
 
     fn log_breakers(&mut self, changes: Vec<(Key, Change)>) {
         for (kind, change) in changes {
+            if matches!(change, Change::Opened { .. }) {
+                self.args.side.meters.tripped();
+            }
             tracing::warn!(node = %self.args.node, kind = kind.as_deref(), ?change, "breaker");
             self.log(NodeEvent::Breaker { kind, change });
             self.room_changed = true;

@@ -6,6 +6,7 @@
 use policy::event::NodeEvent;
 use supervision::Me;
 
+use crate::meters::NodeNews;
 use crate::node::{NodeActor, NodeMessage};
 use crate::scheduler::SchedulerMessage;
 use crate::wire::client::Directed;
@@ -21,6 +22,12 @@ pub(super) struct Heeding {
 }
 
 impl NodeActor {
+    /// Something became of the node: recorded and counted.
+    pub(super) fn news(&self, event: NodeEvent, news: NodeNews) {
+        self.args.side.meters.node(news);
+        self.log(event);
+    }
+
     /// Something was said, or time has passed.
     pub(super) fn heed(&mut self) {
         let side = &self.args.side;

@@ -5,6 +5,7 @@ use policy::id::NodeSession;
 use policy::resources::Resources;
 use policy::task::LossReason;
 
+use crate::meters::NodeNews;
 use crate::node::NodeActor;
 use crate::outlet::Outlet;
 use crate::wire::fleet::{Registration, ToWorker};
@@ -36,6 +37,7 @@ impl NodeActor {
             let (session, capacity) = (NodeSession(number), capacity.clone());
             Event::Node(self.args.node.clone(), NodeEvent::Joined { session, incarnation, capacity })
         });
+        self.args.side.meters.node(NodeNews::Joined);
         let session = NodeSession(appended.number);
         let rebooted = self.machine.as_ref().is_some_and(|machine| machine.boot != boot);
         self.attempts.set_capacity(&capacity);

@@ -268,6 +268,7 @@ impl SchedulerActor {
         if let Some(seat) = self.seat(taken.task) {
             let Demand { resources: need, kind, tenant, .. } = Demand::clone(&demand);
             let (node, since) = (self.dispatch.nodes[place].id.clone(), self.now());
+            self.measure_start(priority, &taken);
             self.take_hold(taken.task, Placed { node, tenant, since, priority, taken });
             self.dispatch.take(place, Reservation { seat, need, kind });
             self.dispatch.is_stale = true;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use policy::ageing::Calendar;
+use policy::arrivals::Arrivals;
 use policy::demand::Demand;
 use policy::event::{Event, SchedulerEvent};
 use policy::graph::LiveGrant;
@@ -18,6 +19,7 @@ use policy::resources::Resources;
 use policy::share::{self, WHOLE};
 use policy::submission::Submission;
 use policy::task::Priority;
+use policy::time::Moment;
 use rustc_hash::FxHashMap;
 use supervision::Me;
 
@@ -36,6 +38,8 @@ pub(super) struct Ordering {
     /// Attempts that hold something, by need and priority.
     active: FxHashMap<ShapeId, [u64; 4]>,
     scale: Arc<Scale>,
+    /// When places in the order of arrival were given out.
+    arrivals: Arrivals,
     is_beating: bool,
     /// How many were asked of each queue of which aged lines were.
     asked: [u32; 4],
@@ -51,6 +55,11 @@ impl Ordering {
     pub(super) fn picked(&mut self, priority: Priority, taken: &[Taken]) -> bool {
         taken.iter().for_each(|taken| self.order.served(priority, taken.shape));
         taken.len() < std::mem::take(&mut self.asked[priority as usize]) as usize
+    }
+
+    /// Places from this one on are given out now.
+    pub(super) fn arrived(&mut self, arrival: Arrival, now: Moment) {
+        self.arrivals.mark(arrival, now);
     }
 
     /// The fleet is another one.
@@ -108,6 +117,12 @@ impl SchedulerActor {
             (priority, QueueMessage::Pick { pick, ended, scale: Arc::clone(&ordering.scale) })
         });
         picks.collect()
+    }
+
+    /// A task is sent to a node: how long it has waited since it could be.
+    pub(super) fn measure_start(&self, priority: Priority, taken: &Taken) {
+        let waited = self.dispatch.ordering.arrivals.waited(taken.arrival, self.now());
+        self.side.meters.started(priority, waited.unwrap_or_default());
     }
 
     /// An active task holds its need.
@@ -193,6 +208,7 @@ impl SchedulerActor {
     /// one for each task that waits.
     pub(super) fn aged(&mut self, priority: Priority, lines: Vec<AgedLine>) {
         let now = self.now();
+        self.side.meters.aged(lines.iter().filter(|line| line.is_news).count() as u64);
         for line in lines.iter().filter(|line| line.is_news) {
             let AgedLine { task, standing, since, .. } = *line;
             let waited = self.dispatch.ordering.calendar.waited(since, now);

@@ -34,11 +34,13 @@ impl SchedulerActor {
                 self.budget_charge(task, &charge);
                 let ended = TaskState::from(&outcome);
                 let ended = if planted!(FailureReleases) { TaskState::Succeeded } else { ended };
+                self.side.meters.ended(&outcome);
                 self.graphs.ended(task, ended, mark, &mut effects);
             }
             Step::Over { next: Next::RetryAfter(wait), charge, is_retry, .. } => {
                 self.left_node(task);
                 self.budget_charge(task, &charge);
+                self.side.meters.retried();
                 let waits = self.graphs.backs_off(task, mark, &mut effects);
                 if waits && (!is_retry || self.budget_retry(task)) {
                     let wait = if planted!(NoBackoff) { Duration::ZERO } else { wait };
@@ -88,6 +90,8 @@ impl SchedulerActor {
         self.dispatch.queued(shape, priority, u64::from(tasks.count));
         let arrival = self.next_arrival;
         self.next_arrival = arrival.after(u64::from(tasks.count));
+        let now = self.now();
+        self.dispatch.ordering.arrived(arrival, now);
         let Some(demand) = self.shapes.demand(shape).cloned() else { return };
         self.side.queue(priority).tell(QueueMessage::Push { tasks, shape, demand, arrival });
     }

@@ -4,6 +4,7 @@
 //! by asking again from where the last answer ended, so a client that stalls holds nothing here.
 
 mod explain;
+mod metrics;
 mod rows;
 mod settings;
 
@@ -19,6 +20,9 @@ use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use crate::wire::client::explain::{BLOCKERS_LIMIT, Blocker, Explanation, HOLDINGS_LIMIT};
+pub use crate::wire::client::metrics::{
+    ActorRow, EndsRow, MetersRow, NodeNewsRow, Sample, WAIT_BOUNDS, WaitsRow,
+};
 pub use crate::wire::client::rows::{
     AttemptRow, BudgetRow, Directed, EventFilter, EventsPage, Found, GraphRow, NodeHealth, NodeRow,
     PressureRow, Status, TaskCounts, TaskDetail, TaskRow, TenantRow,
@@ -88,6 +92,8 @@ pub enum Request {
     },
     /// Which machines are there?
     Nodes,
+    /// What is measured?
+    Metrics,
     /// Which settings hold?
     Settings,
     /// What does this task wait for?
@@ -178,6 +184,8 @@ pub enum Response {
     Output(Result<OutputPiece, OutputRefusal>),
     /// To `Nodes`.
     Nodes(Vec<NodeRow>),
+    /// To `Metrics`.
+    Metrics(Box<Sample>),
     /// To `Settings`: in the order of the file.
     Settings(Vec<SettingRow>),
     /// To `Explain`.

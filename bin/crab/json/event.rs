@@ -103,6 +103,11 @@ impl From<&Record> for Event {
 }
 
 impl Event {
+    /// Such as `task.granted`.
+    pub(crate) fn name(&self) -> &'static str {
+        self.event
+    }
+
     fn fill(&mut self, happened: &Happened) {
         match happened {
             Happened::Graph(graph, event) => {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use actors::wire::client::{
-    AttemptRow, Directed, NodeHealth, NodeRow, PressureRow, ServerInfo, StateName, TaskDetail as Detail,
-    TaskRow,
+    AttemptRow, Directed, NodeHealth, NodeRow, PressureRow, ServerInfo, StateName, Status,
+    TaskDetail as Detail, TaskRow,
 };
 use policy::breaker::Seen;
 use policy::dependency::Need;
@@ -15,6 +15,7 @@ use policy::task::{AttemptOutcome, Priority, RetryPolicy, SpawnFailure, TaskOutc
 use policy::time::Timestamp;
 
 use super::*;
+use crate::cli::status;
 
 /// 2026-01-01T00:00:00Z and so many seconds.
 fn at(seconds: u64) -> Timestamp {
@@ -223,7 +224,11 @@ fn everything() {
         paused: vec![Scope::Priority(Priority::Low), Scope::Tenant("ann".into())],
     };
     assert_eq!(
-        json(&Overview::from(&status)),
+        json(&Overview::from(&status::Seen {
+            status,
+            oldest: vec![(task_row(), Some("no node is up".into()))],
+            running: Vec::new()
+        })),
         concat!(
             r#"{"v":1,"name":"mac1","version":"0.1.0","started":"2026-01-01T00:00:00Z","epoch":2,"last_event":99,"#,
             r#""graphs":1,"tasks":{"total":4,"waiting":0,"ready":4,"backing_off":0,"active":0,"succeeded":0,"#,
@@ -238,7 +243,9 @@ fn everything() {
             r#""memory_bytes":0,"gpu":0,"named":{}},"running":1,"staged":0,"heard":"2026-01-01T00:00:05Z","#,
             r#""labels":{"os":"macos"},"version":"0.1.0","#,
             r#""breakers":[{"kind":null,"state":"open","wait_s":40.0}],"cordoned":false,"draining":true,"#,
-            r#""drain_deadline":"2026-01-01T00:01:00Z","drained":false,"halted":false,"halted_here":false}]}"#
+            r#""drain_deadline":"2026-01-01T00:01:00Z","drained":false,"halted":false,"halted_here":false}],"#,
+            r#""oldest":[{"task":"t12","name":"test[2]","priority":"high","since":"2026-01-01T00:00:03Z","#,
+            r#""waits_for":"no node is up"}]}"#
         )
     );
 }
