@@ -13,6 +13,7 @@ mod budget;
 mod claims;
 mod dispatch;
 mod explain;
+mod fit;
 mod guard;
 mod intake;
 mod order;

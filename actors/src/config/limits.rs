@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use policy::admission::AdmissionLimits;
+use policy::admission::{AdmissionLimits, Unschedulable};
 use policy::breaker::BreakerRules;
 use policy::claims::ClaimRules;
 use policy::graph::Retention;
@@ -43,6 +43,8 @@ pub struct Limits {
     pub scheduling: Scheduling,
     /// What the fleet has for tasks to claim.
     pub claims: Arc<ClaimRules>,
+    /// What follows for what no machine can ever run.
+    pub unschedulable: Unschedulable,
 }
 
 impl Default for Limits {
@@ -60,6 +62,7 @@ impl Default for Limits {
             quotas: Quotas::default(),
             scheduling: Scheduling::default(),
             claims: Arc::default(),
+            unschedulable: Unschedulable::default(),
         }
     }
 }
