@@ -8,6 +8,7 @@ use strum::IntoStaticStr;
 
 use crate::budget::Reached;
 use crate::claims::Blocked;
+use crate::directive::Stopped;
 use crate::id::NodeId;
 use crate::placement::Reason;
 use crate::pressure::Mode;
@@ -27,6 +28,8 @@ pub enum Hindrance {
     },
     /// Its graph has used up its budget and is paused.
     Budget(Reached),
+    /// An operator has said so.
+    Stopped(Stopped),
     /// Its tenant has as many running as it may.
     Quota(OverQuota),
     /// So much waits that fewer run at once, and that many do.
@@ -51,7 +54,11 @@ impl Hindrance {
     pub fn is_for_ever(&self) -> bool {
         match self {
             Self::NoNode { never, .. } => *never,
-            Self::Budget(_) | Self::Quota(_) | Self::Pressure { .. } | Self::Claim { .. } => false,
+            Self::Budget(_)
+            | Self::Stopped(_)
+            | Self::Quota(_)
+            | Self::Pressure { .. }
+            | Self::Claim { .. } => false,
         }
     }
 
@@ -68,8 +75,12 @@ impl Hindrance {
     #[must_use]
     pub fn until(&self) -> Option<Timestamp> {
         match self {
-            Self::NoNode { .. } | Self::Budget(_) | Self::Quota(_) | Self::Pressure { .. } => None,
             Self::Claim { until, .. } => *until,
+            Self::NoNode { .. }
+            | Self::Budget(_)
+            | Self::Stopped(_)
+            | Self::Quota(_)
+            | Self::Pressure { .. } => None,
         }
     }
 }
@@ -92,6 +103,7 @@ impl fmt::Display for Hindrance {
                 }
             }
             Self::Budget(reached) => write!(f, "its graph is paused: {reached}"),
+            Self::Stopped(stopped) => stopped.fmt(f),
             Self::Quota(over) => over.fmt(f),
             Self::Claim { blocked, .. } => blocked.fmt(f),
             Self::Pressure { mode, running } => {

@@ -24,7 +24,7 @@ use crate::wire::codec;
 use crate::wire::fleet::{OUTPUT_PIECE_LIMIT_BYTES, OutputPiece, OutputRead, OutputRefusal};
 
 /// The longest an actor of this process may take to answer; far above what it takes under full load.
-const ACTOR_DEADLINE: Duration = Duration::from_secs(20);
+pub(super) const ACTOR_DEADLINE: Duration = Duration::from_secs(20);
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -56,6 +56,8 @@ impl Answerer {
             Request::Output { task, attempt, read } => self.output(task, attempt, read).await,
             Request::Nodes => Response::Nodes(self.nodes().await),
             Request::Explain(task) => self.explain(task).await,
+            Request::Direct { directive, by } => self.direct(directive, by).await,
+            Request::Drain { node, within, by } => self.drain(node, within, by).await,
             Request::Run { submission, wait, report } => self.run(submission, wait, report).await,
         }
     }

@@ -1,4 +1,4 @@
-//! Following what happens: pages of records, those that are wanted.
+//! Following what happens: pages of records that somebody wants.
 
 use std::time::Duration;
 

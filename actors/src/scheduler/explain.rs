@@ -98,7 +98,7 @@ impl SchedulerActor {
     /// Everything that refuses tasks of a demand now, each as its gate says it.
     pub(super) fn hindrances(&self, entry: &EntryView) -> Vec<Hindrance> {
         let Some(demand) = self.shapes.demand(entry.shape) else { return Vec::new() };
-        let held_back = self.held_back(entry.graph, entry.shape).into_iter();
+        let held_back = self.held_back(entry).into_iter();
         held_back
             .chain(self.claim_in_the_way(entry.shape, demand))
             .chain(self.dispatch.no_node(demand))

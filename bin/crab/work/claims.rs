@@ -30,8 +30,11 @@ pub(super) fn of(options: &TaskOptions) -> Result<Option<Arc<Claims>>, Usage> {
     Ok((!claims.is_empty()).then(|| Arc::new(claims)))
 }
 
+/// A rate, and what is taken of it by unit.
+type Taken = (Box<str>, BTreeMap<Box<str>, u64>);
+
 /// Reads `llm:org-1`, or `llm:org-1=calls:1,tokens:2000`.
-fn rate(text: &str) -> Result<(Box<str>, BTreeMap<Box<str>, u64>), Usage> {
+fn rate(text: &str) -> Result<Taken, Usage> {
     let Some((name, needs)) = text.split_once('=') else { return Ok((text.into(), BTreeMap::new())) };
     let need = |need: &str| {
         let (unit, amount) = need.split_once(':')?;
