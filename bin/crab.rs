@@ -12,6 +12,7 @@ mod cli {
     pub(crate) mod args;
     pub(crate) mod cancel;
     pub(crate) mod config;
+    pub(crate) mod doctor;
     pub(crate) mod doubt;
     pub(crate) mod events;
     pub(crate) mod exit;
@@ -19,12 +20,14 @@ mod cli {
     pub(crate) mod json;
     pub(crate) mod list;
     pub(crate) mod logs;
+    pub(crate) mod man;
     pub(crate) mod nodes;
     pub(crate) mod operate;
     pub(crate) mod resume;
     pub(crate) mod own_directory;
     pub(crate) mod run;
     pub(crate) mod screen;
+    pub(crate) mod service;
     pub(crate) mod session;
     pub(crate) mod show;
     pub(crate) mod status;
@@ -49,8 +52,8 @@ use cli::exit::Exit;
 use cli::screen::Screen;
 use cli::session::{self, Session};
 use cli::{
-    cancel, config, events, explain, list, logs, nodes, operate, resume, run, show, status, submit, timeline,
-    wait,
+    cancel, config, doctor, events, explain, list, logs, man, nodes, operate, resume, run, service, show,
+    status, submit, timeline, wait,
 };
 
 fn main() -> ExitCode {
@@ -89,6 +92,7 @@ fn start(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
             screen.text(&actors::taskfile::schema())?;
             return Ok(Exit::SUCCESS);
         }
+        Command::Man { directory } => return man::run(screen, directory),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "crab", &mut script);
@@ -127,6 +131,10 @@ async fn dispatch(session: &Session, command: Command, screen: &mut Screen) -> a
         Command::Pause(pause) => operate::pause(&session.connect()?, screen, pause).await,
         Command::Halt(halt) => operate::halt(session, screen, halt, true).await,
         Command::Unhalt(halt) => operate::halt(session, screen, halt, false).await,
-        Command::Run(_) | Command::Schema | Command::Completions { .. } => Ok(Exit::SUCCESS),
+        Command::Doctor(doctor) => doctor::run(session, screen, doctor).await,
+        Command::Service(args) => service::run(session, screen, args),
+        Command::Run(_) | Command::Schema | Command::Man { .. } | Command::Completions { .. } => {
+            Ok(Exit::SUCCESS)
+        }
     }
 }

@@ -2,8 +2,10 @@
 
 mod budget;
 mod cancel;
+mod claims;
 mod commands;
 mod damage;
+mod doctor;
 mod equal;
 mod explain;
 mod fairness;

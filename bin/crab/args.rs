@@ -2,6 +2,7 @@
 
 pub(crate) mod operators;
 pub(crate) mod seeing;
+pub(crate) mod service;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -102,11 +103,21 @@ pub(crate) enum Command {
     Halt(operators::Halt),
     /// End a halt
     Unhalt(operators::Halt),
+    /// What is wrong here or in the fleet, what shows it, and what to do; exits with 0, 1 for warnings, 2 for failures
+    Doctor(operators::Doctor),
+    /// Have systemd or launchd keep the daemon running
+    #[command(subcommand)]
+    Service(service::Service),
     /// The daemon's settings, or a configuration file's
     #[command(subcommand)]
     Config(Config),
     /// The JSON schema of task files
     Schema,
+    /// Manual pages
+    Man {
+        /// Where they are written
+        directory: PathBuf,
+    },
     /// A script that completes the arguments of crab
     Completions {
         /// For which shell
@@ -185,6 +196,18 @@ pub(crate) struct TaskOptions {
     /// An amount of one of the site's own resources
     #[arg(long, value_parser = amount, value_name = "NAME=N")]
     pub(crate) resource: Vec<(String, u64)>,
+    /// A lock that nobody else holds meanwhile; with :shared, nobody who does not share it
+    #[arg(long, value_name = "NAME[:shared]")]
+    pub(crate) lock: Vec<String>,
+    /// Indices of one of the fleet's pools, which it finds in variables such as CRAB_POOL_PORTS
+    #[arg(long, value_parser = amount, value_name = "NAME=N")]
+    pub(crate) pool: Vec<(String, u64)>,
+    /// An amount of the fleet
+    #[arg(long, value_parser = amount, value_name = "NAME=N")]
+    pub(crate) amount: Vec<(String, u64)>,
+    /// What it takes of one of the fleet's rates at its start: one call, or so many of these units
+    #[arg(long, value_name = "NAME[=UNIT:N,...]")]
+    pub(crate) rate: Vec<String>,
     /// A variable of its environment; with a NAME alone, as it is here
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<OsString>,
@@ -219,6 +242,10 @@ pub(crate) enum Config {
         #[arg(long, value_name = "PREFIX")]
         only: Option<String>,
     },
+    /// A file with every key, its meaning and its usual value
+    Init,
+    /// The JSON schema of configuration files
+    Schema,
     /// Whether a configuration file is sound; exits with 2 where it is not
     Check {
         /// The file (TOML)

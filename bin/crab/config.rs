@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use actors::client::Client;
+use actors::config::document;
 use actors::wire::client::SettingRow;
 
 use crate::cli::args::Config;
@@ -13,6 +14,14 @@ use crate::cli::{json, text};
 
 pub(crate) async fn run(session: &Session, screen: &mut Screen, args: Config) -> anyhow::Result<Exit> {
     match args {
+        Config::Init => {
+            screen.text(&document::file())?;
+            Ok(Exit::SUCCESS)
+        }
+        Config::Schema => {
+            screen.text(&format!("{:#}\n", document::schema()))?;
+            Ok(Exit::SUCCESS)
+        }
         Config::Check { file } => check(screen, &file),
         Config::Show { file: Some(file), origin, only } => {
             show(screen, read(&file)?, origin, only.as_deref())

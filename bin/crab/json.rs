@@ -5,6 +5,7 @@
 //! whole numbers of the unit in the name. What is not there is `null`, never left out.
 
 mod budget;
+mod doctor;
 mod event;
 mod explain;
 mod node;
@@ -24,6 +25,7 @@ use crate::cli::status::Seen;
 use crate::cli::text::rfc3339;
 
 use self::budget::Budget;
+pub(crate) use doctor::{Finding, Service};
 pub(crate) use event::Event;
 pub(crate) use explain::Explanation;
 pub(crate) use node::Node;

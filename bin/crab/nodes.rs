@@ -24,7 +24,7 @@ pub(crate) async fn run(client: &Client, screen: &mut Screen) -> anyhow::Result<
 }
 
 /// How it is, and which of its breakers are not closed: `up, breaker open for another 40s`.
-fn health(node: &NodeRow) -> String {
+pub(crate) fn health(node: &NodeRow) -> String {
     let breakers = node.breakers.iter().map(|(kind, seen)| match kind {
         None => format!(", breaker {seen}"),
         Some(kind) => format!(", breaker for {kind} {seen}"),

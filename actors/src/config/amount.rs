@@ -32,13 +32,18 @@ pub struct List<V>(pub Vec<V>);
 
 /// How a value is written in the file.
 pub trait Written {
+    /// What it is in JSON: one of these.
+    const TYPES: &'static [&'static str];
+
     /// As TOML.
     fn written(&self) -> String;
 }
 
 macro_rules! plain {
-    ($($Type:ty)*) => {$(
+    ($types:expr; $($Type:ty)*) => {$(
         impl Written for $Type {
+            const TYPES: &'static [&'static str] = $types;
+
             fn written(&self) -> String {
                 self.to_string()
             }
@@ -46,17 +51,23 @@ macro_rules! plain {
     )*};
 }
 
-plain! { bool u8 u16 u32 u64 usize Cores }
+plain! { &["boolean"]; bool }
+plain! { &["integer"]; u8 u16 u32 u64 usize }
+plain! { &["number", "string"]; Cores }
 
 impl Written for String {
+    const TYPES: &'static [&'static str] = &["string"];
+
     fn written(&self) -> String {
         format!("{self:?}")
     }
 }
 
 macro_rules! quoted {
-    ($($Type:ty)*) => {$(
+    ($types:expr; $($Type:ty)*) => {$(
         impl Written for $Type {
+            const TYPES: &'static [&'static str] = $types;
+
             fn written(&self) -> String {
                 format!("\"{self}\"")
             }
@@ -64,9 +75,12 @@ macro_rules! quoted {
     )*};
 }
 
-quoted! { Length Size policy::admission::Unschedulable policy::ageing::Mode std::net::SocketAddr crate::log::disk::Durability }
+quoted! { &["string", "number"]; Length Size }
+quoted! { &["string"]; policy::admission::Unschedulable policy::ageing::Mode std::net::SocketAddr crate::log::disk::Durability }
 
 impl<V: Written> Written for Table<V> {
+    const TYPES: &'static [&'static str] = &["object"];
+
     fn written(&self) -> String {
         let entries = self.0.iter().map(|(name, value)| format!("{name:?} = {}", value.written()));
         format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
@@ -74,6 +88,8 @@ impl<V: Written> Written for Table<V> {
 }
 
 impl<V: Written> Written for List<V> {
+    const TYPES: &'static [&'static str] = &["array"];
+
     fn written(&self) -> String {
         format!("[{}]", self.0.iter().map(Written::written).collect::<Vec<_>>().join(", "))
     }

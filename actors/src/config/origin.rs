@@ -27,7 +27,7 @@ impl Lines {
 
     /// A setting with where it comes from.
     pub(super) fn shown(&self, setting: Setting) -> SettingRow {
-        let Setting { key, said, usual, allowed, about } = setting;
+        let Setting { key, said, usual, allowed, about, .. } = setting;
         let origin = match (&said, self.by_key.get(&key)) {
             (Some(_), Some(line)) => Origin::File { path: self.path.to_string_lossy().into(), line: *line },
             _ => Origin::Usual,

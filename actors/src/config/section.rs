@@ -19,10 +19,14 @@ pub struct Setting {
     pub said: Option<String>,
     /// The value where none is said, or in words where it depends on the machine.
     pub usual: String,
+    /// Whether that is a value, as it is written in the file.
+    pub has_usual: bool,
     /// What it may be.
     pub allowed: String,
     /// What it means.
     pub about: &'static str,
+    /// What it is in JSON: one of these.
+    pub types: &'static [&'static str],
 }
 
 /// A section of a configuration file, or an entry of a table of such.
@@ -152,8 +156,10 @@ macro_rules! section {
                         key: format!("{path}.{}", stringify!($key)),
                         said: self.$key.as_ref().map(|value| value.written()),
                         usual: section!(@usual $Type $(= $usual)? $(, $words)?),
+                        has_usual: section!(@has $($words)?),
                         allowed: Allowed::<$Type>::words(&$allowed),
                         about: $about.trim(),
+                        types: <$Type as $crate::config::amount::Written>::TYPES,
                     });
                 )*
             }
@@ -166,6 +172,12 @@ macro_rules! section {
                 Ok(())
             }
         }
+    };
+    (@has) => {
+        true
+    };
+    (@has $words:literal) => {
+        false
     };
     (@usual $Type:ty = $usual:expr) => {
         { let usual: $Type = $usual; usual.written() }

@@ -82,6 +82,13 @@ impl Paused {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Mend what can be mended without harm: permissions, what was left behind
+    #[arg(long)]
+    pub(crate) fix: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Halt {
     /// This machine alone; all of the fleet where none is named
     #[arg(value_name = "NODE")]

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::budget::Budget;
+use crate::claims::Indices;
 use crate::dependency::{Dependency, Need};
 use crate::event::{ArraySpec, GraphHead, SubmissionKey};
 use crate::id::{GraphId, NodeSession, Token};
@@ -42,7 +43,13 @@ fn task(id: u64, event: TaskEvent) -> Event {
 
 fn granted(attempt: u32) -> TaskEvent {
     let (token, attempt) = (Token(1), AttemptNumber(attempt));
-    TaskEvent::Granted { token, attempt, node: "a".into(), session: NodeSession(1) }
+    TaskEvent::Granted {
+        token,
+        attempt,
+        node: "a".into(),
+        session: NodeSession(1),
+        indices: Indices::default(),
+    }
 }
 
 fn ended(next: Next) -> TaskEvent {
