@@ -20,6 +20,7 @@ use crate::cli::text;
 /// connection.
 const OPEN_FILES_LEAST: u64 = 4096;
 /// Processes of the user below which tasks may not be started.
+#[cfg(any(target_os = "linux", test))]
 const PROCESSES_LEAST: u64 = 1024;
 /// Bytes free below which the log may soon not be written.
 const DISK_LEAST_BYTES: u64 = 1 << 30;
@@ -28,8 +29,8 @@ const DISK_LEAST_PERCENT: u64 = 5;
 
 /// Looks at all of it; mends what can be mended without harm where `fix` says so.
 pub(super) fn look(directory: &Path, fix: bool) -> io::Result<Vec<Finding>> {
-    let mut findings =
-        vec![open_files(limit(Resource::RLIMIT_NOFILE)), processes(limit(Resource::RLIMIT_NPROC))];
+    let mut findings = vec![open_files(limit(Resource::RLIMIT_NOFILE))];
+    findings.extend(process_limit());
     if !directory.exists() {
         let next = format!("start `crabd --data-dir {0}` once, which makes it", directory.display());
         findings.push(Finding::warning(
@@ -67,6 +68,19 @@ fn open_files((now, most): (u64, u64)) -> Finding {
     Finding::ok("limits.files", evidence)
 }
 
+/// How many processes there may be.
+#[cfg(target_os = "linux")]
+fn process_limit() -> Option<Finding> {
+    Some(processes(limit(Resource::RLIMIT_NPROC)))
+}
+
+/// What reads limits has no name for this one here.
+#[cfg(not(target_os = "linux"))]
+fn process_limit() -> Option<Finding> {
+    None
+}
+
+#[cfg(any(target_os = "linux", test))]
 fn processes((now, most): (u64, u64)) -> Finding {
     let evidence = format!("{now} processes, at most {most}");
     if now < PROCESSES_LEAST {
