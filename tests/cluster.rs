@@ -14,6 +14,7 @@ mod history;
 mod leases;
 mod nothing_lost;
 mod order;
+mod placement;
 mod refusals;
 mod settings;
 mod signals;

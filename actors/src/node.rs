@@ -272,6 +272,7 @@ impl NodeActor {
                 room: self.session().and(self.outlet.as_ref()).map(|_| self.room()),
                 reservations: self.reservations,
                 tripped: self.tripped(),
+                labels: self.machine.as_ref().map(|machine| Arc::clone(&machine.labels)).unwrap_or_default(),
             });
         }
     }
@@ -378,7 +379,7 @@ impl NodeActor {
             running: self.attempts.running(),
             staged: self.attempts.staged(),
             heard: self.args.side.clock.wall() - silent,
-            labels: machine.labels.clone(),
+            labels: machine.labels.iter().map(|(name, value)| (name.into(), value.into())).collect(),
             version: machine.version.clone(),
             breakers: self.breakers.seen(self.args.side.clock.now()),
         })

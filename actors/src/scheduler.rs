@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use policy::breaker::{Key, Seen};
 use policy::budget::Raise;
+use policy::constraint::Labels;
 use policy::event::SubmissionKey;
 use policy::graph::{Closed, Counts, Effects, Graphs, Mark, TaskState};
 use policy::history::History;
@@ -142,6 +143,8 @@ pub enum SchedulerMessage {
         reservations: u64,
         /// Its breakers that let nothing through.
         tripped: Vec<(Key, Seen)>,
+        /// What is said of it.
+        labels: Arc<Labels>,
     },
     /// A node has no room for these after all, or their actors gave up.
     Returned {
@@ -275,6 +278,8 @@ pub struct SchedulerActor {
     next_arrival: Arrival,
     /// Where active tasks were sent.
     placed: FxHashMap<TaskId, Placed>,
+    /// Where the last attempts of tasks that are to be tried again did not succeed.
+    failed_on: BTreeMap<TaskId, NodeId>,
     backing_off: BinaryHeap<Reverse<(Moment, TaskId)>>,
     backoff_armed: Option<Moment>,
     /// Ends by consequence whose records are still to be written.
@@ -309,9 +314,9 @@ impl Actor for SchedulerActor {
             SchedulerMessage::Picked { priority, taken } => self.picked(priority, taken),
             SchedulerMessage::Aged { priority, lines } => self.aged(priority, lines),
             SchedulerMessage::Beat => self.beat(),
-            SchedulerMessage::NodeChanged { node, room, reservations, tripped } => {
+            SchedulerMessage::NodeChanged { node, room, reservations, tripped, labels } => {
                 self.node_changed(&node, room, reservations);
-                self.dispatch.tripped(&node, tripped);
+                self.dispatch.described(&node, tripped, labels);
             }
             SchedulerMessage::Returned { tasks } => self.returned(tasks),
             SchedulerMessage::NotAwake { task, acknowledge } => self.not_awake(task, acknowledge),

@@ -17,6 +17,7 @@ mod suggest;
 mod tasks;
 mod toml_tree;
 mod tree;
+mod wish;
 
 use std::fs::File;
 use std::io::Read as _;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use actors::taskfile::{self, quantity};
 use actors::wire::client::StateName;
 use clap::{Args, Parser, Subcommand};
+use policy::constraint::{AvoidFailed, Condition, Preference};
 use policy::event::ArraySpec;
 use policy::task::Priority;
 
@@ -168,6 +169,18 @@ pub(crate) struct TaskOptions {
     /// An amount of one of the site's own resources
     #[arg(long, value_parser = amount, value_name = "NAME=N")]
     pub(crate) resource: Vec<(String, u64)>,
+    /// A condition on the labels of its machine: os=macos, xcode>=16, 'rack in left,right', gpu, '!gpu', rack!=left
+    #[arg(long, value_name = "CONDITION")]
+    pub(crate) require: Vec<Condition>,
+    /// A condition that should hold, with a weight from 1 to 100 before it: 50:rack=left
+    #[arg(long, value_name = "[WEIGHT:]CONDITION")]
+    pub(crate) prefer: Vec<Preference>,
+    /// The one machine that may run it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node: Option<String>,
+    /// Whether the machine where it failed last is avoided: no, prefer or require [default: prefer]
+    #[arg(long, value_name = "HOW")]
+    pub(crate) avoid_failed: Option<AvoidFailed>,
     /// A variable of its environment; with a NAME alone, as it is here
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<OsString>,

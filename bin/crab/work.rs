@@ -8,6 +8,7 @@ use std::sync::Arc;
 use actors::client::{key_of, random_key};
 use actors::taskfile::{self, path_text};
 use anyhow::Context as _;
+use policy::constraint::{Condition, Constraints, NODE};
 use policy::dependency::Dependency;
 use policy::event::Item;
 use policy::id::GraphId;
@@ -75,6 +76,10 @@ fn option_given(options: &TaskOptions) -> Option<&'static str> {
         ("--memory", options.memory.is_some()),
         ("--gpu", options.gpu.is_some()),
         ("--resource", !options.resource.is_empty()),
+        ("--require", !options.require.is_empty()),
+        ("--prefer", !options.prefer.is_empty()),
+        ("--node", options.node.is_some()),
+        ("--avoid-failed", options.avoid_failed.is_some()),
         ("--env", !options.env.is_empty()),
         ("--directory", options.directory.is_some()),
         ("--timeout", options.timeout.is_some()),
@@ -114,6 +119,15 @@ fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::
             memory_bytes: options.memory.unwrap_or(0),
             gpu_slots: options.gpu.unwrap_or(0),
             named: options.resource.into_iter().map(|(name, amount)| (name.into(), amount)).collect(),
+        },
+        constraints: Constraints {
+            require: options
+                .require
+                .into_iter()
+                .chain(options.node.map(|node| Condition::is(NODE, &node)))
+                .collect(),
+            prefer: options.prefer,
+            avoid_failed: options.avoid_failed.unwrap_or_default(),
         },
         priority: options.priority.unwrap_or_default(),
         tenant,

@@ -7,6 +7,7 @@ use actors::scheduler::{Addition, SchedulerMessage};
 use actors::side::Side;
 use actors::wire::client::{Response, Target};
 use fastrand::Rng;
+use policy::constraint::{AvoidFailed, Condition, Constraints, Preference};
 use policy::dependency::{Dependency, Need};
 use policy::event::{ArraySpec, Item, SubmissionKey};
 use policy::id::{GraphId, TaskId};
@@ -51,6 +52,8 @@ fn spec(rng: &mut Rng, name: String) -> TaskSpec {
             gpu_slots: u64::from(rng.u32(..12) == 0),
             ..Resources::default()
         },
+        // Of chance of their own, so that all else in a seed stays as it is.
+        constraints: constraints(&mut rng.clone()),
         priority: PRIORITIES[rng.usize(..4)],
         tenant: format!("tenant-{}", rng.u32(..3)).into(),
         retry,
@@ -58,6 +61,21 @@ fn spec(rng: &mut Rng, name: String) -> TaskSpec {
         grace: Duration::from_millis(rng.u64(0..3000)),
         ..TaskSpec::new(name, program.argv())
     }
+}
+
+/// Conditions that tasks name: each holds on the first node, which can run everything.
+const CONDITIONS: [&str; 6] =
+    ["rack=left", "rack!=right", "rack in left,middle", "generation>=2.10", "!gone", "node=n0"];
+
+/// What some tasks ask of their node.
+fn constraints(rng: &mut Rng) -> Constraints {
+    let condition =
+        |rng: &mut Rng| -> Condition { CONDITIONS[rng.usize(..CONDITIONS.len())].parse().expect("ours") };
+    let require = if rng.u32(..8) == 0 { vec![condition(rng)] } else { Vec::new() };
+    let prefer =
+        if rng.u32(..8) == 0 { vec![Preference { on: condition(rng), weight: 5 }] } else { Vec::new() };
+    let avoid_failed = [AvoidFailed::No, AvoidFailed::Prefer, AvoidFailed::Require][rng.usize(..3)];
+    Constraints { require, prefer, avoid_failed }
 }
 
 /// Milliseconds after which somebody notices that a task waits in vain, and cancels it.
@@ -200,6 +218,7 @@ fn crowd(rng: &mut Rng) -> Submission {
             priority,
             tenant: "crowd".into(),
             resources: Resources::cpus(500),
+            constraints: Constraints::default(),
             ..spec(rng, "crowd".into())
         };
         Item { spec: Arc::new(TaskSpec { timeout: None, ..spec }), dependencies: Vec::new(), array }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::constraint::Constraints;
 use crate::resources::Resources;
 use crate::task::TaskSpec;
 
@@ -13,6 +14,8 @@ use crate::task::TaskSpec;
 pub struct Demand {
     /// What it holds while it runs.
     pub resources: Resources,
+    /// What it asks of the node it runs on, besides room.
+    pub constraints: Constraints,
     /// Who is charged its share.
     pub tenant: Arc<str>,
     /// What sort of work it is.
@@ -23,12 +26,18 @@ impl Demand {
     /// What a task of this specification asks.
     #[must_use]
     pub fn of(spec: &TaskSpec) -> Self {
-        Self { resources: spec.resources.clone(), tenant: Arc::clone(&spec.tenant), kind: spec.kind.clone() }
+        Self {
+            resources: spec.resources.clone(),
+            constraints: spec.constraints.clone(),
+            tenant: Arc::clone(&spec.tenant),
+            kind: spec.kind.clone(),
+        }
     }
 
     /// Of these resources alone, for nobody in particular.
     #[must_use]
     pub fn resources(resources: Resources) -> Self {
-        Self { resources, tenant: crate::task::DEFAULT_TENANT.into(), kind: None }
+        let (constraints, tenant) = (Constraints::default(), crate::task::DEFAULT_TENANT.into());
+        Self { resources, constraints, tenant, kind: None }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
+use crate::constraint::Constraints;
 use crate::id::{AttemptNumber, NodeId, TaskId};
 use crate::resources::Resources;
 use crate::text::OsText;
@@ -65,6 +66,8 @@ pub struct TaskSpec {
     pub environment: Vec<(OsText, OsText)>,
     /// What it holds while it runs.
     pub resources: Resources,
+    /// What it asks of the node it runs on, besides room.
+    pub constraints: Constraints,
     /// How urgent it is.
     pub priority: Priority,
     /// Who is charged its share.
@@ -89,6 +92,7 @@ impl TaskSpec {
             directory: None,
             environment: Vec::new(),
             resources: Resources::cpus(DEFAULT_CPU_MILLIS),
+            constraints: Constraints::default(),
             priority: Priority::Normal,
             tenant: DEFAULT_TENANT.into(),
             retry: RetryPolicy::default(),

@@ -1,5 +1,8 @@
 //! A worker registers: a new session, and what it holds compared with what it was granted.
 
+use std::sync::Arc;
+
+use policy::constraint::{Labels, VERSION};
 use policy::event::{Event, NodeEvent};
 use policy::id::NodeSession;
 use policy::resources::Resources;
@@ -21,7 +24,7 @@ pub(super) struct Machine {
     /// What it has.
     pub(super) capacity: Resources,
     /// What is known of it.
-    pub(super) labels: Vec<(Box<str>, Box<str>)>,
+    pub(super) labels: Arc<Labels>,
     /// The version of its program.
     pub(super) version: Box<str>,
 }
@@ -39,6 +42,8 @@ impl NodeActor {
         let session = NodeSession(appended.number);
         let rebooted = self.machine.as_ref().is_some_and(|machine| machine.boot != boot);
         self.attempts.set_capacity(&capacity);
+        let told = labels.iter().map(|(name, value)| (&**name, &**value));
+        let labels = Arc::new(Labels::of(&self.args.node.0, [(VERSION, &*version)].into_iter().chain(told)));
         self.machine =
             Some(Machine { session: Some(session), heartbeat: 0, boot, capacity, labels, version });
         self.outlet = Some(outlet.clone());

@@ -12,9 +12,13 @@ mod linux;
 mod macos;
 
 #[cfg(target_os = "linux")]
-pub use linux::{Orphans, START_SLACK, boot_id, cores, mark, memory_bytes, processes, watch, watches_trees};
+pub use linux::{
+    Orphans, START_SLACK, boot_id, chip, cores, mark, memory_bytes, processes, watch, watches_trees,
+};
 #[cfg(target_os = "macos")]
-pub use macos::{Orphans, START_SLACK, boot_id, cores, mark, memory_bytes, processes, watch, watches_trees};
+pub use macos::{
+    Orphans, START_SLACK, boot_id, chip, cores, mark, memory_bytes, processes, watch, watches_trees,
+};
 
 use policy::time::Moment;
 

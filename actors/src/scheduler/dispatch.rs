@@ -6,14 +6,17 @@
 
 mod why;
 
-use policy::breaker::{Key, Seen, Tripped};
+use std::sync::Arc;
+
+use policy::breaker::{Key, Seen};
+use policy::constraint::{AvoidFailed, Labels};
 use policy::demand::Demand;
+use policy::fleet::Fleet;
 use policy::graph::{Closed, Ready, TaskState};
 use policy::id::{NodeId, TaskId, TaskRange};
 use policy::node::Room;
-use policy::placement::{self, Candidate, ShapeId, Shapes};
+use policy::placement::{ShapeId, Shapes};
 use policy::queue::Taken;
-use policy::resources::Resources;
 use policy::task::Priority;
 use rustc_hash::FxHashMap;
 use supervision::Address;
@@ -32,7 +35,9 @@ pub(super) const PRIORITIES: [Priority; 4] =
 /// What dispatching remembers.
 #[derive(Debug, Default)]
 pub(super) struct Dispatch {
-    nodes: Vec<Node>,
+    fleet: Fleet,
+    /// By the places of the fleet.
+    doors: Vec<Door>,
     pub(super) ordering: Ordering,
     /// Ready tasks by shape and priority: what the queues hold.
     queued: FxHashMap<ShapeId, [u64; 4]>,
@@ -46,72 +51,35 @@ pub(super) struct Dispatch {
     leaving: Vec<Closed>,
     /// Ready since then: into the queues behind those that leave.
     pub(super) coming: Vec<Ready>,
+    /// Sent behind their lines since anything was placed or a node has changed.
+    sent_behind: u64,
     /// Whether anything has changed since a round last found nothing to do.
     is_stale: bool,
 }
 
-/// A node as the dispatcher sees it.
+/// The way to a node, and what is to be sent there.
 #[derive(Debug)]
-struct Node {
-    id: NodeId,
+struct Door {
     address: Address<NodeMessage>,
-    room: Option<Room>,
-    /// Reservations ever sent.
-    sent: u64,
-    /// What was sent and is not in `room` yet, by number.
-    unseen: std::collections::VecDeque<(u64, Resources)>,
     batch: Vec<Reservation>,
-    /// Breakers that let nothing through.
-    tripped: Vec<(Key, Seen)>,
-}
-
-impl Node {
-    /// What is left here for tasks of a demand.
-    ///
-    /// # Errors
-    /// Why nothing is sent here though it is up.
-    fn open_to(&self, demand: &Demand) -> Result<(), Tripped> {
-        let concerned = |(kind, _): &&(Key, Seen)| kind.is_none() || *kind == demand.kind;
-        let tripped = self.tripped.iter().find(concerned).cloned();
-        tripped.map_or(Ok(()), |(kind, seen)| Err(Tripped { kind, seen }))
-    }
 }
 
 impl Dispatch {
     pub(super) fn add_node(&mut self, id: &NodeId, address: Address<NodeMessage>) {
-        let place = self.nodes.partition_point(|node| node.id < *id);
-        let node = Node {
-            id: id.clone(),
-            address,
-            room: None,
-            sent: 0,
-            unseen: std::collections::VecDeque::new(),
-            batch: Vec::new(),
-            tripped: Vec::new(),
-        };
-        self.nodes.insert(place, node);
+        let place = self.fleet.add(id);
+        self.doors.insert(place, Door { address, batch: Vec::new() });
     }
 
     pub(super) fn knows(&self, id: &NodeId) -> bool {
-        self.nodes.binary_search_by(|node| node.id.cmp(id)).is_ok()
+        self.fleet.knows(id)
     }
 
     /// What a node said, less what it had not heard when it said so.
     pub(super) fn node_changed(&mut self, id: &NodeId, room: Option<Room>, reservations: u64) {
-        let Ok(place) = self.nodes.binary_search_by(|node| node.id.cmp(id)) else { return };
-        let node = &mut self.nodes[place];
-        node.unseen.retain(|(number, _)| *number > reservations);
-        let capacity = |room: &Option<Room>| room.as_ref().map(|room| room.capacity.clone());
-        let is_other = capacity(&node.room) != capacity(&room);
-        node.room = room;
-        if let Some(room) = &mut node.room {
-            for (_, need) in &node.unseen {
-                room.take(need);
-            }
+        if self.fleet.changed(id, room, reservations) {
+            self.ordering.set_fleet(self.fleet.capacity());
         }
-        if is_other {
-            self.ordering.set_fleet(self.capacity());
-        }
+        self.sent_behind = 0;
         self.is_stale = true;
     }
 
@@ -140,17 +108,14 @@ impl Dispatch {
         self.is_stale = true;
     }
 
-    /// Cores of all nodes that are up: what runs at once where nothing holds it back, more or less.
+    /// Cores of all nodes that are up.
     pub(super) fn cores(&self) -> u64 {
-        let rooms = self.nodes.iter().filter_map(|node| node.room.as_ref());
-        rooms.map(|room| (room.capacity.cpu_millis / 1000).max(1)).sum()
+        self.fleet.cores()
     }
 
-    /// The breakers of a node that let nothing through.
-    pub(super) fn tripped(&mut self, id: &NodeId, tripped: Vec<(Key, Seen)>) {
-        if let Ok(place) = self.nodes.binary_search_by(|node| node.id.cmp(id)) {
-            self.nodes[place].tripped = tripped;
-        }
+    /// What is said of a node, and its breakers that let nothing through.
+    pub(super) fn described(&mut self, id: &NodeId, tripped: Vec<(Key, Seen)>, labels: Arc<Labels>) {
+        self.fleet.described(id, labels, tripped);
     }
 
     pub(super) fn has_queued(&self) -> bool {
@@ -159,6 +124,10 @@ impl Dispatch {
 
     pub(super) fn queued_by_priority(&self) -> [u64; 4] {
         self.queued_of
+    }
+
+    fn queued_of(&self, shape: ShapeId, priority: Priority) -> u64 {
+        self.queued.get(&shape).map_or(0, |counts| counts[priority as usize])
     }
 
     /// What waits, by need and priority.
@@ -171,14 +140,7 @@ impl Dispatch {
         let (mut fitting, mut most) = (Vec::new(), 0);
         for shape in self.queued.keys() {
             let Some(demand) = shapes.demand(*shape) else { continue };
-            let fit: u32 = self
-                .nodes
-                .iter()
-                .filter(|node| node.open_to(demand).is_ok())
-                .filter_map(|node| node.room.as_ref())
-                .map(|room| room.times(&demand.resources, ROUND_LIMIT))
-                .sum();
-            let fit = fit.min(may(demand));
+            let fit = self.fleet.times(demand, ROUND_LIMIT).min(may(demand));
             if fit > 0 {
                 fitting.push(*shape);
                 most = most.max(fit);
@@ -186,12 +148,6 @@ impl Dispatch {
         }
         fitting.sort_unstable();
         (fitting, most.min(ROUND_LIMIT))
-    }
-
-    /// All that the nodes have that are up.
-    fn capacity(&self) -> Resources {
-        let rooms = self.nodes.iter().filter_map(|node| node.room.as_ref());
-        rooms.fold(Resources::default(), |sum, room| sum.checked_add(&room.capacity).unwrap_or(sum))
     }
 
     /// Tasks of these shapes that wait, by priority.
@@ -203,31 +159,14 @@ impl Dispatch {
         waiting
     }
 
-    /// The node for an attempt: the one that has it free and fits it best, or else the one where it waits
-    /// behind the fewest.
-    fn node_for(&self, demand: &Demand) -> Option<usize> {
-        let nodes = || self.nodes.iter().enumerate().filter(|(_, node)| node.open_to(demand).is_ok());
-        let open = || nodes().filter_map(|(place, node)| Some((place, node.room.as_ref()?)));
-        let candidates: Vec<_> = open().map(|(_, room)| Candidate { room, accepting: Ok(()) }).collect();
-        let chosen = placement::place(&demand.resources, &candidates).ok()?;
-        open().nth(chosen).map(|(place, _)| place)
-    }
-
     fn take(&mut self, place: usize, reservation: Reservation) {
-        let node = &mut self.nodes[place];
-        if let Some(room) = &mut node.room {
-            room.take(&reservation.need);
-        }
-        node.sent += 1;
-        node.unseen.push_back((node.sent, reservation.need.clone()));
-        node.batch.push(reservation);
+        self.fleet.take(place, &reservation.need);
+        self.doors[place].batch.push(reservation);
     }
 
     fn send_batches(&mut self) {
-        for node in &mut self.nodes {
-            if !node.batch.is_empty() {
-                node.address.tell(NodeMessage::Reserve(std::mem::take(&mut node.batch)));
-            }
+        for door in self.doors.iter_mut().filter(|door| !door.batch.is_empty()) {
+            door.address.tell(NodeMessage::Reserve(std::mem::take(&mut door.batch)));
         }
     }
 }
@@ -268,6 +207,7 @@ impl SchedulerActor {
         for (priority, taken) in picked {
             self.dispatch.unqueued(taken.shape, priority, 1);
             if self.place(priority, taken) {
+                self.dispatch.sent_behind = 0;
                 self.dispatch.ordering.started(priority, &taken);
                 self.history.started(now, priority);
             } else {
@@ -312,7 +252,9 @@ impl SchedulerActor {
         if !self.tenant_may_start(&demand) {
             return false;
         }
-        let Some(place) = self.dispatch.node_for(&demand) else { return false };
+        let Some(place) = self.dispatch.fleet.place(&demand, self.failed_on.get(&taken.task)) else {
+            return false;
+        };
         if self.dispatch.leaving.iter().any(|closed| closed.tasks.contains(taken.task)) {
             self.dispatch.dropped.push(taken.task);
             self.dispatch.ordering.over(priority, taken.shape);
@@ -330,8 +272,9 @@ impl SchedulerActor {
             return true;
         }
         if let Some(seat) = self.seat(taken.task) {
-            let Demand { resources: need, kind, tenant, .. } = Demand::clone(&demand);
-            let (node, since) = (self.dispatch.nodes[place].id.clone(), self.now());
+            let (need, kind) = (demand.resources.clone(), demand.kind.clone());
+            let (node, since) = (self.dispatch.fleet.id(place).clone(), self.now());
+            let tenant = Arc::clone(&demand.tenant);
             self.take_hold(taken.task, Placed { node, tenant, since, priority, taken });
             self.dispatch.take(place, Reservation { seat, need, kind });
             self.dispatch.is_stale = true;
@@ -340,13 +283,29 @@ impl SchedulerActor {
     }
 
     fn return_to_queues(&mut self, back: Vec<(Priority, Taken)>) {
-        let stale = self.dispatch.is_stale;
+        let mut stale = self.dispatch.is_stale;
         for (priority, taken) in back.into_iter().rev() {
             self.dispatch.queued(taken.shape, priority, 1);
-            self.side.queue(priority).tell(QueueMessage::PutBack(taken));
+            if self.is_choosy(taken.task) {
+                let arrival = self.next_arrival;
+                self.next_arrival = arrival.after(1);
+                self.side.queue(priority).tell(QueueMessage::PutBehind { taken, arrival });
+                self.dispatch.sent_behind += 1;
+                // Somebody else of its line may fit, unless all of them have been tried.
+                stale |= self.dispatch.sent_behind < self.dispatch.queued_of(taken.shape, priority);
+            } else {
+                self.side.queue(priority).tell(QueueMessage::PutBack(taken));
+            }
         }
         // Their coming back is no news: they did not fit a moment ago.
         self.dispatch.is_stale = stale;
+    }
+
+    /// Whether a task may have no room where others that ask alike have: it must not run where it failed.
+    fn is_choosy(&self, task: TaskId) -> bool {
+        let demand = || self.shapes.demand(self.graphs.entry(task)?.shape);
+        self.failed_on.contains_key(&task)
+            && demand().is_some_and(|demand| demand.constraints.avoid_failed == AvoidFailed::Require)
     }
 
     /// Tasks that a node has sent back, or whose actors gave up before anything was granted.

@@ -36,7 +36,8 @@ impl SchedulerActor {
         side.nodes.forget_all();
         let version = env!("CARGO_PKG_VERSION").into();
         side.log.append(&Event::Scheduler(SchedulerEvent::Started { epoch: epoch.0, version }), 0, 0);
-        let Recovered { graphs, shapes, ready, live, backing_off, closed, stranded, unknown } = recovered;
+        let Recovered { graphs, shapes, ready, live, backing_off, failed_on, closed, stranded, unknown } =
+            recovered;
         tracing::info!(
             epoch = epoch.0,
             graphs = graphs.len(),
@@ -54,6 +55,7 @@ impl SchedulerActor {
             survey: Survey::after(stranded),
             next_arrival: Arrival(1),
             placed: FxHashMap::default(),
+            failed_on,
             backing_off: BinaryHeap::new(),
             backoff_armed: None,
             closing: VecDeque::new(),

@@ -16,6 +16,7 @@ use super::after::dependencies;
 use super::fault::Fault;
 use super::reader::At;
 use super::shape::{Common, File, Retry, Task};
+use super::wish::constraints;
 
 /// Attempts in all where a task has a `retry` table that does not say.
 const DEFAULT_RETRY_ATTEMPTS: u32 = 3;
@@ -56,7 +57,7 @@ impl ItemLines {
     }
 }
 
-fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 13] {
+fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 17] {
     [
         ("directory", line(&common.directory)),
         ("env", line(&common.env)),
@@ -64,6 +65,10 @@ fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 13] {
         ("memory", line(&common.memory)),
         ("gpu", line(&common.gpu)),
         ("resources", line(&common.resources)),
+        ("require", line(&common.require)),
+        ("require", line(&common.node)),
+        ("prefer", line(&common.prefer)),
+        ("avoid_failed", line(&common.avoid_failed)),
         ("priority", line(&common.priority)),
         ("tenant", line(&common.tenant)),
         ("timeout", line(&common.timeout)),
@@ -148,6 +153,7 @@ fn spec(name: &str, task: &Task, defaults: &Common, context: &Context) -> TaskSp
         directory: Some(path_text(&absolute(&context.directory, directory.unwrap_or(".")))),
         environment: environment(own, defaults),
         resources: resources(own, defaults),
+        constraints: constraints(own, defaults),
         priority: pick(&own.priority, &defaults.priority).map_or(Priority::Normal, |priority| priority.0),
         tenant: tenant.into(),
         retry: retry(own, defaults),
@@ -244,11 +250,11 @@ fn budget(file: &File) -> Budget {
     }
 }
 
-fn value<T>(field: &Option<At<T>>) -> Option<&T> {
+pub(super) fn value<T>(field: &Option<At<T>>) -> Option<&T> {
     field.as_ref().map(|at| &at.value)
 }
 
-fn pick<'c, T>(own: &'c Option<At<T>>, default: &'c Option<At<T>>) -> Option<&'c T> {
+pub(super) fn pick<'c, T>(own: &'c Option<At<T>>, default: &'c Option<At<T>>) -> Option<&'c T> {
     value(own).or_else(|| value(default))
 }
 

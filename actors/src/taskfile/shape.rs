@@ -4,8 +4,9 @@
 
 use super::after::After;
 use super::field::{
-    Amounts, Array, Attempts, Cpus, Environment, ExitCodes, Factor, Follows, Length, Losses, Manner, Memory,
-    Retries, RetryBudget, SignalNumbers, Slots, Text, Truth, Units, Urgency, Words,
+    Amounts, Array, Attempts, Avoiding, Conditions, Cpus, Environment, ExitCodes, Factor, Follows, Length,
+    Losses, Manner, Memory, Preferences, Retries, RetryBudget, SignalNumbers, Slots, Text, Truth, Units,
+    Urgency, Words,
 };
 use super::reader::{At, Fields, Reader, fields};
 use super::tasks::Tasks;
@@ -58,6 +59,18 @@ fields! {
         "gpu" gpu: Slots,
         /// Amounts of the site's own resources by name; those of the defaults are added.
         "resources" resources: Amounts,
+        /// Conditions on the labels of a machine (`crab nodes --json`) that must all hold: "os=macos", "rack!=left",
+        /// "rack in left,right", "rack not in left", "xcode>=16" (also > <= <), "gpu" (it has the label), "!gpu". Those
+        /// of the defaults are added.
+        "require" require: Conditions,
+        /// Conditions that should hold; with a weight from 1 to 100 before it, such as "50:rack=left". Those of the
+        /// defaults are added.
+        "prefer" prefer: Preferences,
+        /// The one machine that may run it, by its name.
+        "node" node: Text,
+        /// Whether the machine where the last attempt failed is avoided: "no"; "prefer": any other with room is taken
+        /// first; "require": it waits for another one. Default: "prefer".
+        "avoid_failed" avoid_failed: Avoiding,
         /// How urgent it is. Default: normal.
         "priority" priority: Urgency,
         /// Who is charged its share. Default: who submits.

@@ -361,6 +361,36 @@ fn names_of_a_graph_that_is_added_to_are_left_for_it_to_find() {
 }
 
 #[test]
+fn conditions_on_machines_are_read_and_those_of_the_defaults_are_added() {
+    let text = "[defaults]\nrequire = \"os=macos\"\nprefer = \"rack=left\"\navoid_failed = \"require\"\n\
+                [task.a]\nshell = \"x\"\nrequire = [\"xcode>=16\", \"os=macos\"]\nprefer = [\"50:disk = ssd\"]\n\
+                node = \"mac-1\"\n[task.b]\nshell = \"x\"\navoid_failed = \"no\"\n";
+    let submission = read(text);
+    let of = |place: usize| {
+        let constraints = &submission.items[place].spec.constraints;
+        let require: Vec<_> = constraints.require.iter().map(ToString::to_string).collect();
+        let prefer: Vec<_> = constraints.prefer.iter().map(ToString::to_string).collect();
+        (require.join("; "), prefer.join("; "), constraints.avoid_failed.to_string())
+    };
+    let a = ("os=macos; xcode>=16; node=mac-1", "rack=left; 50:disk=ssd", "require");
+    assert_eq!(of(0), (a.0.into(), a.1.into(), a.2.into()));
+    assert_eq!(of(1), ("os=macos".into(), "rack=left".into(), "no".into()));
+}
+
+#[test]
+fn a_wrong_condition_is_named_by_line() {
+    let text = "[task.a]\nshell = \"x\"\nrequire = [\"os=macos\",\n\"xcode>=new\"]\nprefer = \"500:x=1\"\n\
+                avoid_failed = \"maybe\"\n";
+    assert_eq!(
+        faults(text),
+        "build.toml:4: task \"a\": require = \"xcode>=new\": is compared as a version, so the value must begin with \
+         a number, such as xcode>=16.2\n\
+         build.toml:5: task \"a\": prefer = \"500:x=1\": a weight must be from 1 to 100, such as 50:rack=left\n\
+         build.toml:6: task \"a\": avoid_failed = \"maybe\": must be one of no, prefer, require"
+    );
+}
+
+#[test]
 fn the_published_schema_is_current() {
     let stored = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/crab-tasks.schema.json");
     let stored = std::fs::read_to_string(stored).unwrap_or_default();

@@ -7,6 +7,7 @@ use crate::admission::limits::{
     AdmissionLimits, CPU_LIMIT_MILLIS, EXIT_CODES_LIMIT, FACTOR_RANGE_PERCENT, GPU_LIMIT_SLOTS,
     MEMORY_LIMIT_BYTES, NAME_LIMIT_CHARS, NAMED_LIMIT, NAMED_LIMIT_COUNT, SIGNALS_LIMIT,
 };
+use crate::constraint::{CONDITIONS_LIMIT, Constraints, WEIGHT_LIMIT};
 use crate::resources::Resources;
 use crate::task::{RetryPolicy, Signals, TaskSpec};
 use crate::text::OsText;
@@ -23,6 +24,7 @@ pub(super) fn check(spec: &TaskSpec, limits: &AdmissionLimits, found: &mut Findi
     command(&spec.argv, limits, found);
     environment(&spec.environment, limits, found);
     resources(&spec.resources, found);
+    constraints(&spec.constraints, found);
     retry(&spec.retry, limits, found);
     if !is_word(&spec.tenant) {
         found.push("tenant", &quoted(&spec.tenant), WORD_RULE);
@@ -130,6 +132,25 @@ fn resources(need: &Resources, found: &mut Findings) {
         } else {
             found.range(&format!("resources.{name}"), *amount, (0, NAMED_LIMIT), "of it");
         }
+    }
+}
+
+fn constraints(constraints: &Constraints, found: &mut Findings) {
+    let Constraints { require, prefer, avoid_failed: _ } = constraints;
+    let preferred = prefer.iter().map(|one| &one.on);
+    let named = require.iter().map(|one| ("require", one)).chain(preferred.map(|one| ("prefer", one)));
+    for (field, condition) in named {
+        if let Err(wrong) = condition.validate() {
+            found.push(field, &quoted(&condition.to_string()), wrong);
+        }
+    }
+    for (field, count) in [("require", require.len()), ("prefer", prefer.len())] {
+        if count > CONDITIONS_LIMIT {
+            found.push(field, &count, format_args!("must be at most {CONDITIONS_LIMIT} conditions"));
+        }
+    }
+    for preference in prefer {
+        found.range("prefer", preference.weight.into(), (1, WEIGHT_LIMIT.into()), "weight");
     }
 }
 

@@ -31,6 +31,7 @@ pub struct Replay {
     building: BTreeMap<GraphId, Building>,
     live: FxHashMap<TaskId, LiveGrant>,
     backing_off: FxHashMap<TaskId, Timestamp>,
+    failed_on: BTreeMap<TaskId, NodeId>,
     stranded: Stranded,
     effects: Effects,
     unknown: u64,
@@ -94,6 +95,8 @@ pub struct Recovered {
     pub live: Vec<LiveGrant>,
     /// Tasks that need their timer, by task.
     pub backing_off: Vec<BackingOff>,
+    /// Where the last attempts of tasks that are to be tried again did not succeed.
+    pub failed_on: BTreeMap<TaskId, NodeId>,
     /// Ends without a record of their own: write them. What they `was` is not known any more.
     pub closed: Vec<Closed>,
     /// Ready tasks that were told that no node can run them.
@@ -112,6 +115,7 @@ impl Replay {
             building: BTreeMap::new(),
             live: FxHashMap::default(),
             backing_off: FxHashMap::default(),
+            failed_on: BTreeMap::new(),
             stranded: Stranded::default(),
             effects: Effects::default(),
             unknown: 0,
@@ -164,6 +168,8 @@ impl Replay {
             self.graphs.entry(one.task).is_some_and(|entry| entry.state == TaskState::BackingOff)
         });
         backing_off.sort_unstable_by_key(|one| one.task);
+        let is_open = |task: &TaskId| self.graphs.entry(*task).is_some_and(|entry| !entry.state.is_ended());
+        self.failed_on.retain(|task, _| is_open(task));
         Recovered {
             ready: self.graphs.ready(),
             closed: self.graphs.unrecorded(),
@@ -171,6 +177,7 @@ impl Replay {
             shapes: self.shapes,
             live,
             backing_off,
+            failed_on: self.failed_on,
             stranded: self.stranded,
             unknown: self.unknown,
         }
@@ -266,12 +273,13 @@ impl Replay {
                 graphs.cancel_task(task, mark.at, effects);
             }
             TaskEvent::AttemptEnded { next, .. } => {
-                self.live.remove(&task);
+                let grant = self.live.remove(&task);
                 match next {
                     Next::Finish(outcome) => graphs.ended(task, outcome.into(), mark, effects),
                     Next::RetryAfter(wait) => {
                         graphs.backs_off(task, mark, effects);
                         self.backing_off.insert(task, mark.at + *wait);
+                        self.failed_on.extend(grant.map(|grant| (task, grant.node)));
                     }
                 }
             }

@@ -4,28 +4,24 @@ use std::sync::Arc;
 
 use policy::demand::Demand;
 use policy::hindrance::Hindrance;
-use policy::placement::{self, Candidate, ShapeId, Shapes};
+use policy::id::NodeId;
+use policy::placement::{ShapeId, Shapes};
 use rustc_hash::FxHashMap;
 
-use super::{Dispatch, Node};
+use super::Dispatch;
 
 /// Warnings of tasks that wait in vain at once, for the same reason.
 const WARNINGS_LIMIT: usize = 8;
 
 impl Dispatch {
-    /// Why no node takes tasks of this demand now; `None` where one does.
-    pub(in crate::scheduler) fn no_node(&self, demand: &Demand) -> Option<Hindrance> {
-        let open = || self.nodes.iter().filter_map(|node| Some((&node.id, node.room.as_ref()?)));
-        let shut = |node: &Node| node.open_to(demand).err().map(|tripped| tripped.to_string());
-        let shut: Vec<_> = self.nodes.iter().filter(|node| node.room.is_some()).map(shut).collect();
-        let candidates: Vec<_> = open()
-            .zip(&shut)
-            .map(|((_, room), shut)| Candidate { room, accepting: shut.as_deref().map_or(Ok(()), Err) })
-            .collect();
-        let no_fit = placement::place(&demand.resources, &candidates).err()?;
-        let reasons = no_fit.reasons.into_iter();
-        let named = reasons.zip(open()).map(|((_, reason), (id, _))| (id.clone(), reason));
-        Some(Hindrance::NoNode { never: no_fit.never, nodes: named.collect() })
+    /// Why no node takes a task of this demand now whose last attempt did not succeed on `failed_on`; `None` where
+    /// one does.
+    pub(in crate::scheduler) fn no_node(
+        &self,
+        demand: &Demand,
+        failed_on: Option<&NodeId>,
+    ) -> Option<Hindrance> {
+        self.fleet.hindrance(demand, failed_on)
     }
 
     /// Tasks that wait in vain as things are: for what no node has, or for any node at all.
@@ -33,7 +29,7 @@ impl Dispatch {
         let mut queued: Vec<_> = self.queued.iter().collect();
         queued.sort_unstable_by_key(|(shape, _)| **shape);
         let told = queued.into_iter().filter_map(|(shape, counts)| {
-            let hindrance = self.no_node(shapes.demand(*shape)?)?;
+            let hindrance = self.no_node(shapes.demand(*shape)?, None)?;
             let in_vain = match &hindrance {
                 Hindrance::NoNode { never, nodes } => *never || nodes.is_empty(),
                 _ => false,
@@ -51,8 +47,9 @@ impl Dispatch {
         &self,
         shapes: &Shapes,
     ) -> Option<FxHashMap<ShapeId, (Arc<str>, u64)>> {
-        self.nodes.iter().any(|node| node.room.is_some()).then(|| {
-            let never = |shape: &ShapeId| self.no_node(shapes.demand(*shape)?).filter(Hindrance::is_for_ever);
+        self.fleet.is_up().then(|| {
+            let never =
+                |shape: &ShapeId| self.no_node(shapes.demand(*shape)?, None).filter(Hindrance::is_for_ever);
             let told = self.queued.iter().filter_map(|(shape, counts)| Some((shape, counts, never(shape)?)));
             told.map(|(shape, counts, why)| (*shape, (why.to_string().into(), counts.iter().sum()))).collect()
         })
