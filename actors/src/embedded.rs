@@ -71,7 +71,7 @@ impl Embedded {
             node: NodeId::from("local"),
             incarnation: Incarnation(clock.wall().0),
             directory: directory.join("host"),
-            capacity: detect(MEMORY_RESERVE_BYTES),
+            capacity: detect(MEMORY_RESERVE_BYTES, directory),
             labels: labels::detect(),
             base: inherit_all(),
             output: OutputLimits::default(),

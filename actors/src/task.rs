@@ -20,7 +20,7 @@ use policy::event::{Event, Next, Record, TaskEvent};
 use policy::graph::Mark;
 use policy::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
 use policy::lifecycle::{AttemptEnd, EndRules};
-use policy::task::{AttemptOutcome, LossReason, TaskOutcome, TaskReport, Usage};
+use policy::task::{AttemptOutcome, LossReason, RequestNumber, TaskOutcome, TaskReport, Usage};
 use policy::{planted, trap};
 use supervision::{Actor, ActorError, Address, Me};
 
@@ -43,6 +43,8 @@ pub enum Purpose {
         name: NodeId,
         /// Its session.
         session: NodeSession,
+        /// Which of the task's requests it grants.
+        request: RequestNumber,
     },
     /// It holds a grant from before a restart.
     Resume {
@@ -132,7 +134,9 @@ impl Actor for TaskActor {
 impl TaskActor {
     fn begin(&mut self, me: &Me<TaskMessage>) {
         match self.args.purpose.clone() {
-            Purpose::Grant { node, name, session } => self.grant(&node, &name, session, me),
+            Purpose::Grant { node, name, session, request } => {
+                self.grant(&node, name, (session, request), me);
+            }
             Purpose::Resume { .. } => self.resume(me),
             Purpose::Cancel => self.cancel(Acknowledge::nobody(), me),
             Purpose::Skip(because) => self.skip(because, me),
@@ -169,7 +173,8 @@ impl TaskActor {
     /// Goes on after a restart: with the attempt, if it holds one.
     fn resume(&mut self, me: &Me<TaskMessage>) {
         if let Some(holder) = self.story.life.holder() {
-            let grant = self.grant_under(holder.token, AttemptNumber(self.story.life.attempts()));
+            let attempt = AttemptNumber(self.story.life.attempts());
+            let grant = self.grant_under(holder.token, attempt, holder.request);
             let granted = NodeMessage::Granted { grant, task: me.address().clone() };
             return self.tell_node(granted);
         }
@@ -182,8 +187,8 @@ impl TaskActor {
     fn grant(
         &mut self,
         node: &Address<NodeMessage>,
-        name: &NodeId,
-        session: NodeSession,
+        name: NodeId,
+        (session, request): (NodeSession, RequestNumber),
         me: &Me<TaskMessage>,
     ) {
         let task = self.args.seat.task;
@@ -197,9 +202,10 @@ impl TaskActor {
             attempt,
             node: name.clone(),
             session,
+            request,
         });
         self.tell_scheduler(Step::Granted(attempt), appended);
-        let grant = self.grant_under(Token::numbered(epoch, appended.number), attempt);
+        let grant = self.grant_under(Token::numbered(epoch, appended.number), attempt, request);
         let (node, address) = (node.clone(), me.address().clone());
         if planted!(GrantBeforePersist) {
             return node.tell(NodeMessage::Granted { grant, task: address });
@@ -209,12 +215,12 @@ impl TaskActor {
         });
     }
 
-    fn grant_under(&self, token: Token, attempt: AttemptNumber) -> Box<Grant> {
+    fn grant_under(&self, token: Token, attempt: AttemptNumber, request: RequestNumber) -> Box<Grant> {
         let Seat { task, graph, index, .. } = self.args.seat;
         let array_index = self.item.item.array.map(|_| index);
         let (spec, stretch_percent) =
             (Arc::clone(&self.item.item.spec), self.args.side.mode().stretch_percent());
-        Box::new(Grant { token, task, graph, attempt, array_index, spec, stretch_percent })
+        Box::new(Grant { token, task, graph, attempt, array_index, request, spec, stretch_percent })
     }
 
     fn reported(&mut self, token: Token, phase: Phase, order: u64, me: &Me<TaskMessage>) {

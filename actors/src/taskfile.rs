@@ -11,6 +11,7 @@ mod field;
 mod json_tree;
 pub mod quantity;
 mod reader;
+mod request;
 mod schema;
 mod shape;
 mod suggest;

@@ -11,6 +11,8 @@ use policy::constraint::{AvoidFailed, Condition, Preference};
 use policy::event::ArraySpec;
 use policy::task::Priority;
 
+use crate::cli::alternative::{self, Alternative};
+
 /// Runs graphs of tasks on this machine or on a fleet.
 #[derive(Debug, Parser)]
 #[command(name = "crab", version, after_help = EXAMPLES, max_term_width = 100)]
@@ -166,6 +168,13 @@ pub(crate) struct TaskOptions {
     /// Slots of the GPU
     #[arg(long, value_name = "N")]
     pub(crate) gpu: Option<u64>,
+    /// Disk that it fills while it runs, such as 20GiB
+    #[arg(long, value_parser = quantity::size, value_name = "SIZE")]
+    pub(crate) disk: Option<u64>,
+    /// Another request that will do where the above finds no room, such as cpus=2,gpu=1; what it does not say is as above.
+    /// Repeat it for more, the best first; the task finds the number of its own, from 1, in CRAB_ALTERNATIVE
+    #[arg(long, value_parser = alternative::read, value_name = "REQUEST")]
+    pub(crate) alternative: Vec<Alternative>,
     /// An amount of one of the site's own resources
     #[arg(long, value_parser = amount, value_name = "NAME=N")]
     pub(crate) resource: Vec<(String, u64)>,

@@ -14,7 +14,7 @@ use actors::wire::fleet::{OutputPart, OutputPiece, Stream};
 use clap::{CommandFactory, Parser};
 use policy::event::{ArraySpec, Event, Next, Record, TaskEvent};
 use policy::id::{AttemptNumber, GraphId, NodeSession, TaskId, Token};
-use policy::task::{AttemptOutcome, Priority, SpawnFailure, TaskOutcome, Usage};
+use policy::task::{AttemptOutcome, Priority, RequestNumber, SpawnFailure, TaskOutcome, Usage};
 use policy::time::Timestamp;
 
 use crate::cli::args::{Cli, Command};
@@ -220,7 +220,16 @@ fn attempt(id: u64, outcome: &AttemptOutcome) -> [Event; 3] {
     let (attempt, session) = (AttemptNumber(1), NodeSession(1));
     let usage = Usage { wall: Duration::from_millis(1500), ..Usage::default() };
     [
-        task(id, TaskEvent::Granted { token, attempt, node: "mac1".into(), session }),
+        task(
+            id,
+            TaskEvent::Granted {
+                token,
+                attempt,
+                node: "mac1".into(),
+                session,
+                request: RequestNumber::default(),
+            },
+        ),
         task(id, TaskEvent::Started { token, pid: 1, order: 1 }),
         task(
             id,

@@ -63,3 +63,38 @@ fn what_failed_on_one_machine_is_tried_on_another_also_after_the_scheduler_was_k
     assert_eq!(node_of(&fleet, &task), "worker1", "it must not run where it failed");
     fleet.stop();
 }
+
+#[test]
+fn what_was_granted_of_several_requests_holds_also_after_the_scheduler_was_killed() {
+    let mut fleet = Fleet::start(1);
+    let place = &fleet.scheduler;
+    let hold = place.submit(&["--", "sleep", "1000"]);
+    place.wait_state(&hold, "running");
+    let file = place.file(
+        "either.toml",
+        "[task.either]\nshell = \"echo took $CRAB_ALTERNATIVE; exec sleep 1000\"\n\
+         alternatives = [{ cpus = 2 }, { cpus = 1, disk = \"1 MiB\" }]\n",
+    );
+    let either = place.submit(&[&file.display().to_string()]);
+    let shown = place.wait_state(&either, "running");
+    assert_eq!(shown["attempt_list"][0]["alternative"], 2, "{shown}");
+    until_true("it knows which", SOON, || place.run(&["logs", &either]).expect(0).text().contains("took 2"));
+    fleet.kill_scheduler();
+    fleet.start_scheduler();
+    let place = &fleet.scheduler;
+    place.wait_nodes(1);
+    let allocated = || place.run(&["nodes", "--json"]).expect(0).json()[0]["allocated"].clone();
+    until_true("both hold what they were granted", SOON, || {
+        let allocated = allocated();
+        (&allocated["cpu_millis"], &allocated["disk_bytes"]) == (&2000.into(), &(1 << 20).into())
+    });
+    place.run(&["cancel", &hold]).expect(0);
+    let next = place.submit(&["--", "true"]);
+    place.wait_state(&next, "succeeded");
+    assert_eq!(place.show(&either)["state"], "running", "the other core was free for it");
+    let vast = place.submit(&["--disk", "900TiB", "--alternative", "disk=800TiB,cpus=0.5", "--", "true"]);
+    let explained = place.run(&["explain", &vast]).expect(0).text();
+    assert!(explained.contains("can never run") && explained.contains("disk_bytes"), "{explained}");
+    place.run(&["cancel", &vast, &either]).expect(0);
+    fleet.stop();
+}

@@ -52,6 +52,7 @@ fn spec(rng: &mut Rng, name: String) -> TaskSpec {
             gpu_slots: u64::from(rng.u32(..12) == 0),
             ..Resources::default()
         },
+        alternatives: alternatives(&mut rng.clone()),
         // Of chance of their own, so that all else in a seed stays as it is.
         constraints: constraints(&mut rng.clone()),
         priority: PRIORITIES[rng.usize(..4)],
@@ -78,6 +79,16 @@ fn constraints(rng: &mut Rng) -> Constraints {
     Constraints { require, prefer, avoid_failed }
 }
 
+/// What else does for some tasks: more of one thing or another, and no more than the first node has.
+fn alternatives(rng: &mut Rng) -> Vec<Resources> {
+    let other = |rng: &mut Rng| Resources {
+        memory_bytes: rng.u64(..3) << 30,
+        gpu_slots: rng.u64(..2),
+        ..Resources::cpus(250 * rng.u64(1..=4))
+    };
+    (0..[0, 0, 0, 1, 2][rng.usize(..5)]).map(|_| other(rng)).collect()
+}
+
 /// Milliseconds after which somebody notices that a task waits in vain, and cancels it.
 const NOTICED: std::ops::Range<u64> = 5_000..40_000;
 
@@ -85,6 +96,7 @@ const NOTICED: std::ops::Range<u64> = 5_000..40_000;
 fn too_large(rng: &mut Rng, number: u64) -> Item {
     let mut spec = spec(rng, format!("g{number}-large"));
     spec.resources.cpu_millis = 64_000;
+    spec.alternatives.clear();
     Item::new(Arc::new(spec))
 }
 
@@ -218,6 +230,7 @@ fn crowd(rng: &mut Rng) -> Submission {
             priority,
             tenant: "crowd".into(),
             resources: Resources::cpus(500),
+            alternatives: Vec::new(),
             constraints: Constraints::default(),
             ..spec(rng, "crowd".into())
         };

@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use crate::constraint::Constraints;
 use crate::resources::Resources;
-use crate::task::TaskSpec;
+use crate::task::{RequestNumber, TaskSpec, request_of};
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Demand {
-    /// What it holds while it runs.
+    /// What it holds while it runs: the request that it likes best, by which it is charged.
     pub resources: Resources,
+    /// What else will do, in order of preference.
+    pub alternatives: Vec<Resources>,
     /// What it asks of the node it runs on, besides room.
     pub constraints: Constraints,
     /// Who is charged its share.
@@ -28,6 +30,7 @@ impl Demand {
     pub fn of(spec: &TaskSpec) -> Self {
         Self {
             resources: spec.resources.clone(),
+            alternatives: spec.alternatives.clone(),
             constraints: spec.constraints.clone(),
             tenant: Arc::clone(&spec.tenant),
             kind: spec.kind.clone(),
@@ -38,6 +41,18 @@ impl Demand {
     #[must_use]
     pub fn resources(resources: Resources) -> Self {
         let (constraints, tenant) = (Constraints::default(), crate::task::DEFAULT_TENANT.into());
-        Self { resources, constraints, tenant, kind: None }
+        Self { resources, alternatives: Vec::new(), constraints, tenant, kind: None }
+    }
+
+    /// All that it asks for, each with its number, in order of preference; at least one.
+    pub fn requests(&self) -> impl Iterator<Item = (RequestNumber, &Resources)> {
+        let all = std::iter::once(&self.resources).chain(&self.alternatives);
+        (0..).map(RequestNumber).zip(all)
+    }
+
+    /// What an attempt holds that was granted this request.
+    #[must_use]
+    pub fn request(&self, number: RequestNumber) -> &Resources {
+        request_of(&self.resources, &self.alternatives, number)
     }
 }

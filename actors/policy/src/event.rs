@@ -12,7 +12,7 @@ use crate::dependency::Dependency;
 use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, TaskRange, Token};
 use crate::pressure::ModeChange;
 use crate::resources::Resources;
-use crate::task::{AttemptOutcome, Priority, TaskOutcome, TaskReport, TaskSpec, Usage};
+use crate::task::{AttemptOutcome, Priority, RequestNumber, TaskOutcome, TaskReport, TaskSpec, Usage};
 use crate::time::Timestamp;
 
 /// One numbered fact.
@@ -185,6 +185,8 @@ pub enum TaskEvent {
         node: NodeId,
         /// In which session of that node.
         session: NodeSession,
+        /// Which of the task's requests it holds.
+        request: RequestNumber,
     },
     /// The attempt's process runs.
     Started {

@@ -12,7 +12,7 @@ use crate::demand::Demand;
 use crate::hindrance::Hindrance;
 use crate::id::NodeId;
 use crate::node::Room;
-use crate::placement::{self, Candidate, NoFit, Search};
+use crate::placement::{self, Candidate, Choice, NoFit, Search};
 use crate::resources::Resources;
 
 /// Thousandths of a core.
@@ -130,14 +130,16 @@ impl Fleet {
             .nodes
             .iter()
             .filter(|node| node.open_to(demand).is_ok() && demand.constraints.met(&node.labels));
-        let times =
-            open.filter_map(|node| node.room.as_ref()).map(|room| room.times(&demand.resources, limit));
+        // Of several requests that of which most fit: what is counted too much comes back to its queue.
+        let of = |room: &Room| demand.requests().map(|(_, need)| room.times(need, limit)).max().unwrap_or(0);
+        let times = open.filter_map(|node| node.room.as_ref()).map(of);
         times.fold(0, u32::saturating_add).min(limit)
     }
 
-    /// The node for an attempt of a task whose last one did not succeed on `failed_on`: the one that suits it best.
+    /// The node for an attempt of a task whose last one did not succeed on `failed_on`: the one that suits it best; and
+    /// the request that is granted.
     #[must_use]
-    pub fn place(&self, demand: &Demand, failed_on: Option<&NodeId>) -> Option<usize> {
+    pub fn place(&self, demand: &Demand, failed_on: Option<&NodeId>) -> Option<Choice> {
         self.search(demand, failed_on).ok()
     }
 
@@ -150,7 +152,7 @@ impl Fleet {
     }
 
     /// Asks `placement` among the nodes that are up, and translates its places into those of all nodes.
-    fn search(&self, demand: &Demand, failed_on: Option<&NodeId>) -> Result<usize, NoFit> {
+    fn search(&self, demand: &Demand, failed_on: Option<&NodeId>) -> Result<Choice, NoFit> {
         let up = self
             .nodes
             .iter()
@@ -171,7 +173,7 @@ impl Fleet {
             .collect();
         let failed_on = failed_on.and_then(|failed| up.iter().position(|(_, node, ..)| node.id == *failed));
         let found = placement::place(Search { demand, failed_on }, &candidates);
-        found.map(|place| up[place].0).map_err(|no_fit| NoFit {
+        found.map(|choice| Choice { place: up[choice.place].0, ..choice }).map_err(|no_fit| NoFit {
             reasons: no_fit.reasons.into_iter().map(|(place, reason)| (up[place].0, reason)).collect(),
             ..no_fit
         })
@@ -217,6 +219,10 @@ mod tests {
         fleet
     }
 
+    fn placed(fleet: &Fleet, demand: &Demand, failed_on: Option<&str>) -> Option<usize> {
+        fleet.place(demand, failed_on.map(NodeId::from).as_ref()).map(|choice| choice.place)
+    }
+
     fn on(node: &str) -> Demand {
         let constraints = Constraints::requiring(vec![format!("node={node}").parse().unwrap()]);
         Demand { constraints, ..Demand::resources(Resources::cpus(1000)) }
@@ -228,10 +234,10 @@ mod tests {
         assert_eq!((fleet.id(0), fleet.cores()), (&NodeId::from("a"), 4));
         let one = on("b");
         assert_eq!(fleet.times(&one, 9), 2);
-        assert_eq!(fleet.place(&one, None), Some(1));
+        assert_eq!(placed(&fleet, &one, None), Some(1));
         fleet.take(1, &one.resources);
         fleet.take(1, &one.resources);
-        assert_eq!((fleet.times(&one, 9), fleet.place(&one, None)), (0, None));
+        assert_eq!((fleet.times(&one, 9), placed(&fleet, &one, None)), (0, None));
         let room = |free| Room {
             capacity: Resources::cpus(2000),
             free: Resources::cpus(free),
@@ -264,7 +270,7 @@ mod tests {
     fn the_node_of_the_last_failure_is_known_by_its_name() {
         let fleet = fleet(&["a", "b"], 2);
         let demand = Demand::resources(Resources::cpus(1000));
-        assert_eq!(fleet.place(&demand, Some(&NodeId::from("a"))), Some(1));
-        assert_eq!(fleet.place(&demand, Some(&NodeId::from("gone"))), Some(0));
+        assert_eq!(placed(&fleet, &demand, Some("a")), Some(1));
+        assert_eq!(placed(&fleet, &demand, Some("gone")), Some(0));
     }
 }

@@ -12,7 +12,7 @@ use crate::event::{Next, TaskEvent};
 use crate::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
 use crate::planted;
 use crate::retry::{self, Tally};
-use crate::task::{AttemptOutcome, Death, RetryPolicy, TaskOutcome, TaskReport, Usage};
+use crate::task::{AttemptOutcome, Death, RequestNumber, RetryPolicy, TaskOutcome, TaskReport, Usage};
 
 /// Attempts refused by a rate that cost a task nothing. One that goes on to be refused more often than this
 /// fails of itself from then on.
@@ -72,6 +72,8 @@ pub struct Holder {
     pub node: NodeId,
     /// Its session at the time of the grant.
     pub session: NodeSession,
+    /// Which of the task's requests it holds.
+    pub request: RequestNumber,
 }
 
 /// Why an input changes nothing.
@@ -258,10 +260,11 @@ impl Life {
     /// Takes note of what has happened.
     pub fn apply(&mut self, event: &TaskEvent) {
         match event {
-            TaskEvent::Granted { token, attempt, node, session } => {
+            TaskEvent::Granted { token, attempt, node, session, request } => {
                 self.attempts = attempt.0;
                 self.last_token = Some(*token);
-                self.state = State::Granted(Holder { token: *token, node: node.clone(), session: *session });
+                let (token, node, session, request) = (*token, node.clone(), *session, *request);
+                self.state = State::Granted(Holder { token, node, session, request });
             }
             TaskEvent::Started { pid, .. } => {
                 if let State::Granted(holder) = &self.state {

@@ -8,12 +8,14 @@
 //!
 //! Of the nodes that may run it, by the first of these that tells them apart:
 //!
-//! 1. one where it starts at once before one where it waits for its turn, and there the fewest wait;
-//! 2. another than the one where it failed last, unless the task does not mind;
-//! 3. the one where more of what it prefers holds, by weight;
-//! 4. the one that it fills best: least of the scarcest resource is left, in parts of the node's capacity, so that small
+//! 1. one where it starts at once before one where it waits for its turn;
+//! 2. the request that the task likes best of those that are to be had so;
+//! 3. where it waits, the one where the fewest wait;
+//! 4. another than the one where it failed last, unless the task does not mind;
+//! 5. the one where more of what it prefers holds, by weight;
+//! 6. the one that it fills best: least of the scarcest resource is left, in parts of the node's capacity, so that small
 //!    tasks leave whole nodes to large ones;
-//! 5. the first by name.
+//! 7. the first by name.
 
 mod shapes;
 
@@ -26,6 +28,7 @@ use crate::constraint::{AvoidFailed, Labels, Unmet};
 use crate::demand::Demand;
 use crate::node::Room;
 use crate::resources::{Resources, Shortage};
+use crate::task::RequestNumber;
 
 pub use crate::placement::shapes::{SHAPES_LIMIT, ShapeId, Shapes, TooManyShapes};
 
@@ -50,6 +53,15 @@ pub struct Search<'a> {
     pub demand: &'a Demand,
     /// The node, by its place, where its last attempt did not succeed.
     pub failed_on: Option<usize>,
+}
+
+/// Where a task runs, and what it is granted there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choice {
+    /// The node, by its place.
+    pub place: usize,
+    /// Which of the task's requests.
+    pub request: RequestNumber,
 }
 
 /// Why one node does not run a task now.
@@ -87,26 +99,27 @@ pub fn feasible(demand: &Demand, nodes: &[Candidate<'_>]) -> bool {
     nodes.iter().any(|node| node.takes(demand))
 }
 
-/// The node, by its place, that suits best. See the module for what that is.
+/// The node that suits best, and the request that is granted there. See the module for what that is.
 ///
 /// # Errors
 ///
 /// When there is none, with the reason for each.
-pub fn place(search: Search<'_>, nodes: &[Candidate<'_>]) -> Result<usize, NoFit> {
+pub fn place(search: Search<'_>, nodes: &[Candidate<'_>]) -> Result<Choice, NoFit> {
     let barred = search.barred(nodes);
-    let takes = |place: usize, node: &Candidate<'_>| Some(place) != barred && node.takes(search.demand);
-    if let [only] = nodes
-        && takes(0, only)
-    {
-        return Ok(0);
-    }
-    let feasible = nodes.iter().enumerate().filter(|(place, node)| takes(*place, node));
-    let best = feasible.min_by_key(|(place, node)| search.rank(*place, node));
-    best.map(|(place, _)| place).ok_or_else(|| search.explain(barred, nodes))
+    let open = nodes.iter().enumerate().filter(|(place, _)| Some(*place) != barred);
+    let open = open.filter(|(_, node)| node.is_open(search.demand));
+    let choices = open.flat_map(|(place, node)| {
+        let fit = search.demand.requests().filter(|(_, need)| node.room.fits(need));
+        fit.map(move |(request, need)| {
+            (search.rank((place, node), (request, need)), Choice { place, request })
+        })
+    });
+    let best = choices.min_by_key(|(rank, _)| *rank).map(|(_, choice)| choice);
+    best.ok_or_else(|| search.explain(barred, nodes))
 }
 
 /// What the choice between feasible nodes goes by: the smallest is taken.
-type Rank = (u32, bool, Reverse<u32>, u128);
+type Rank = (bool, RequestNumber, u32, bool, Reverse<u32>, u128);
 
 impl<'a> Search<'a> {
     /// For a task that has not failed anywhere.
@@ -125,11 +138,15 @@ impl<'a> Search<'a> {
         (must && nodes.iter().enumerate().any(elsewhere)).then_some(failed_on)
     }
 
-    fn rank(&self, place: usize, node: &Candidate<'_>) -> Rank {
-        let constraints = &self.demand.constraints;
+    fn rank(
+        &self,
+        (place, node): (usize, &Candidate<'_>),
+        (request, need): (RequestNumber, &Resources),
+    ) -> Rank {
+        let (constraints, room) = (&self.demand.constraints, node.room);
         let is_avoided = self.failed_on == Some(place) && constraints.avoid_failed != AvoidFailed::No;
-        let left = left_of_scarcest(&self.demand.resources, node.room);
-        (node.room.staged, is_avoided, Reverse(constraints.liking(node.labels)), left)
+        let liking = Reverse(constraints.liking(node.labels));
+        (!room.starts(need), request, room.staged, is_avoided, liking, left_of_scarcest(need, room))
     }
 
     /// Why none of the nodes runs it.
@@ -157,21 +174,29 @@ impl Candidate<'_> {
     /// Whether it has room for a task that asks this now.
     #[must_use]
     pub fn takes(&self, demand: &Demand) -> bool {
-        self.accepting.is_ok() && self.room.fits(&demand.resources) && demand.constraints.met(self.labels)
+        self.is_open(demand) && demand.requests().any(|(_, need)| self.room.fits(need))
+    }
+
+    /// Whether such tasks may come, were there room.
+    fn is_open(&self, demand: &Demand) -> bool {
+        self.accepting.is_ok() && demand.constraints.met(self.labels)
     }
 
     /// Whether it could run such a task if it were empty.
     fn could_take(&self, demand: &Demand) -> bool {
-        self.room.capacity.covers(&demand.resources) && demand.constraints.met(self.labels)
+        demand.constraints.met(self.labels)
+            && demand.requests().any(|(_, need)| self.room.capacity.covers(need))
     }
 
     fn reason(&self, demand: &Demand) -> Reason {
         let unmet = demand.constraints.unmet(self.labels);
-        let too_small = self.room.capacity.shortages(&demand.resources);
-        let short = self.room.free.shortages(&demand.resources);
+        // Of several requests the best one that it could ever take is what it is short of.
+        let possible = demand.requests().map(|(_, need)| need).find(|need| self.room.capacity.covers(need));
+        let need = possible.unwrap_or(&demand.resources);
+        let short = self.room.free.shortages(need);
         match self.accepting {
             _ if !unmet.is_empty() => Reason::Unmet(unmet),
-            _ if !too_small.is_empty() => Reason::TooSmall(too_small),
+            _ if possible.is_none() => Reason::TooSmall(self.room.capacity.shortages(need)),
             Err(why) => Reason::NotAccepting(why.into()),
             Ok(()) if short.is_empty() => Reason::Behind { staged: self.room.staged },
             Ok(()) => Reason::Short(short),

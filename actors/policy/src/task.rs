@@ -50,6 +50,8 @@ pub enum Priority {
 pub const DEFAULT_CPU_MILLIS: u64 = 1000;
 /// Between the polite signal and the one that cannot be refused, where a task says nothing.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
+/// Requests that one task may name: each is looked at for each node at each choice.
+pub const REQUESTS_LIMIT: usize = 8;
 /// Who is charged where nobody is named.
 pub const DEFAULT_TENANT: &str = "default";
 
@@ -64,8 +66,10 @@ pub struct TaskSpec {
     pub directory: Option<OsText>,
     /// Variables set on top of the worker's base environment.
     pub environment: Vec<(OsText, OsText)>,
-    /// What it holds while it runs.
+    /// What it holds while it runs: the request that it likes best.
     pub resources: Resources,
+    /// What else will do, in order of preference; the grant says which of all these holds.
+    pub alternatives: Vec<Resources>,
     /// What it asks of the node it runs on, besides room.
     pub constraints: Constraints,
     /// How urgent it is.
@@ -92,6 +96,7 @@ impl TaskSpec {
             directory: None,
             environment: Vec::new(),
             resources: Resources::cpus(DEFAULT_CPU_MILLIS),
+            alternatives: Vec::new(),
             constraints: Constraints::default(),
             priority: Priority::Normal,
             tenant: DEFAULT_TENANT.into(),
@@ -102,12 +107,44 @@ impl TaskSpec {
         }
     }
 
+    /// All that it asks for, in order of preference; at least one.
+    pub fn requests(&self) -> impl Iterator<Item = &Resources> {
+        std::iter::once(&self.resources).chain(&self.alternatives)
+    }
+
+    /// What an attempt holds that was granted this request.
+    #[must_use]
+    pub fn request(&self, number: RequestNumber) -> &Resources {
+        request_of(&self.resources, &self.alternatives, number)
+    }
+
     /// About how many bytes it takes when encoded: what varies, without the rest.
     #[must_use]
     pub fn approximate_bytes(&self) -> usize {
         let variables = self.environment.iter().map(|(name, value)| name.len() + value.len());
         self.argv.iter().map(OsText::len).chain(variables).sum::<usize>() + 128
     }
+}
+
+/// Which of a task's requests an attempt holds: the first where it has no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct RequestNumber(pub u8);
+
+impl RequestNumber {
+    /// As people count, from 1.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        u32::from(self.0) + 1
+    }
+}
+
+/// The request of this number, or the first where there is none: one that a grant names is always there.
+pub(crate) fn request_of<'a>(
+    first: &'a Resources,
+    others: &'a [Resources],
+    number: RequestNumber,
+) -> &'a Resources {
+    usize::from(number.0).checked_sub(1).and_then(|place| others.get(place)).unwrap_or(first)
 }
 
 /// Which failures lead to another attempt, and how long after.

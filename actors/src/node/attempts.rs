@@ -151,7 +151,7 @@ impl Attempts {
         lease: Address<LeaseMessage>,
     ) {
         let (token, task) = (grant.token, grant.task);
-        let need = self.take_reservation(task).unwrap_or_else(|| grant.spec.resources.clone());
+        let need = self.take_reservation(task).unwrap_or_else(|| grant.need().clone());
         self.run.push(token);
         self.slots.stage(token, need.clone());
         let seen = Seen::Nothing;
@@ -397,7 +397,7 @@ mod tests {
     use std::sync::Arc;
 
     use policy::id::{AttemptNumber, GraphId};
-    use policy::task::{AttemptOutcome, TaskSpec, Usage};
+    use policy::task::{AttemptOutcome, RequestNumber, TaskSpec, Usage};
 
     use super::*;
 
@@ -410,6 +410,7 @@ mod tests {
             graph: GraphId(1),
             attempt: AttemptNumber(1),
             array_index: None,
+            request: RequestNumber::default(),
             spec: Arc::new(spec),
             stretch_percent: 100,
         })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use policy::breaker::{Key, Recorded};
 use policy::id::{TaskId, Token};
 use policy::resources::Resources;
+use policy::task::RequestNumber;
 use strum::IntoStaticStr;
 use supervision::{Address, Message, Reply};
 
@@ -98,6 +99,8 @@ pub struct Reservation {
     pub seat: Seat,
     /// What an attempt holds.
     pub need: Resources,
+    /// Which of the task's requests that is.
+    pub request: RequestNumber,
     /// What sort of work it is.
     pub kind: Option<Arc<str>>,
 }

@@ -15,7 +15,7 @@ use policy::fleet::Fleet;
 use policy::graph::{Closed, Ready, TaskState};
 use policy::id::{NodeId, TaskId, TaskRange};
 use policy::node::Room;
-use policy::placement::{ShapeId, Shapes};
+use policy::placement::{Choice, ShapeId, Shapes};
 use policy::queue::Taken;
 use policy::task::Priority;
 use rustc_hash::FxHashMap;
@@ -252,7 +252,8 @@ impl SchedulerActor {
         if !self.tenant_may_start(&demand) {
             return false;
         }
-        let Some(place) = self.dispatch.fleet.place(&demand, self.failed_on.get(&taken.task)) else {
+        let failed_on = self.failed_on.get(&taken.task);
+        let Some(Choice { place, request }) = self.dispatch.fleet.place(&demand, failed_on) else {
             return false;
         };
         if self.dispatch.leaving.iter().any(|closed| closed.tasks.contains(taken.task)) {
@@ -272,11 +273,11 @@ impl SchedulerActor {
             return true;
         }
         if let Some(seat) = self.seat(taken.task) {
-            let (need, kind) = (demand.resources.clone(), demand.kind.clone());
+            let (need, kind) = (demand.request(request).clone(), demand.kind.clone());
             let (node, since) = (self.dispatch.fleet.id(place).clone(), self.now());
             let tenant = Arc::clone(&demand.tenant);
             self.take_hold(taken.task, Placed { node, tenant, since, priority, taken });
-            self.dispatch.take(place, Reservation { seat, need, kind });
+            self.dispatch.take(place, Reservation { seat, need, request, kind });
             self.dispatch.is_stale = true;
         }
         true

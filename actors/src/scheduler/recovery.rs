@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use policy::breaker::{Change, Key, Recorded};
 use policy::budget::Ledger;
-use policy::demand::Demand;
 use policy::event::{Event, NodeEvent, Record, SchedulerEvent};
 use policy::graph::{Effects, LiveGrant, Recovered, Replay};
 use policy::history::History;
@@ -89,7 +88,7 @@ impl SchedulerActor {
             };
             let Some(demand) = self.shapes.demand(entry.shape).cloned() else { continue };
             self.take_hold_again(&grant, (entry.shape, entry.priority), &demand);
-            let Demand { resources: need, kind, .. } = Demand::clone(&demand);
+            let (need, kind) = (demand.request(grant.request).clone(), demand.kind.clone());
             if grant.cancel_asked {
                 cancelled.push(grant.task);
             }

@@ -9,6 +9,7 @@ use super::field::{
     Urgency, Words,
 };
 use super::reader::{At, Fields, Reader, fields};
+use super::request::Requests;
 use super::tasks::Tasks;
 use super::tree::Entry;
 
@@ -57,6 +58,11 @@ fields! {
         "memory" memory: Memory,
         /// Slots of the GPU. Default: 0.
         "gpu" gpu: Slots,
+        /// Disk that it fills while it runs, such as "20 GiB". Default: none is set aside.
+        "disk" disk: Memory,
+        /// What it takes instead of the above, the best first: requests such as { cpus = 8 } and { cpus = 2, gpu = 1 };
+        /// what one does not say is as above. Its number, from 1, is in the variable CRAB_ALTERNATIVE.
+        "alternatives" alternatives: Requests,
         /// Amounts of the site's own resources by name; those of the defaults are added.
         "resources" resources: Amounts,
         /// Conditions on the labels of a machine (`crab nodes --json`) that must all hold: "os=macos", "rack!=left",
@@ -85,6 +91,22 @@ fields! {
         "retries" retries: Retries,
         /// Which failures lead to another attempt, and when; instead of `retries`.
         "retry" retry: Retry,
+    }
+}
+
+fields! {
+    /// One of several requests of a task.
+    struct Request {
+        /// Cores.
+        "cpus" cpus: Cpus,
+        /// Memory.
+        "memory" memory: Memory,
+        /// Slots of the GPU.
+        "gpu" gpu: Slots,
+        /// Disk.
+        "disk" disk: Memory,
+        /// Amounts of the site's own resources by name; those of the task are added.
+        "resources" resources: Amounts,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use policy::budget::{Budget, OnReached};
 use policy::dependency::{Dependency, Need, On};
 use policy::event::ArraySpec;
+use policy::resources::Resources;
 use policy::task::{Priority, RetryPolicy, Signals};
 use proptest::prelude::*;
 
@@ -375,6 +376,27 @@ fn conditions_on_machines_are_read_and_those_of_the_defaults_are_added() {
     let a = ("os=macos; xcode>=16; node=mac-1", "rack=left; 50:disk=ssd", "require");
     assert_eq!(of(0), (a.0.into(), a.1.into(), a.2.into()));
     assert_eq!(of(1), ("os=macos".into(), "rack=left".into(), "no".into()));
+}
+
+#[test]
+fn alternatives_say_what_differs_from_the_rest_of_the_task() {
+    let text = "[defaults]\nmemory = \"1 GiB\"\n[task.a]\nshell = \"x\"\ncpus = 4\ndisk = \"2 GiB\"\n\
+                alternatives = [{ cpus = 8 }, { gpu = 1, resources = { key = 1 } }]\n\
+                [task.b]\nshell = \"x\"\nalternatives = [{ cpus = -1 }, 7]\n[task.c]\nshell = \"x\"\nalternatives = []\n";
+    let refused = faults(text);
+    assert_eq!(
+        refused,
+        "build.toml:10: task \"b\": alternatives.cpus = -1: must be between 0.001 and 1,000,000 in steps of 0.001\n\
+         build.toml:10: task \"b\": alternatives = 7: must be a table\n\
+         build.toml:13: task \"c\": alternatives = []: must be a list of requests, the best first, such as \
+         [{ cpus = 8 }, { cpus = 2, gpu = 1 }], at most 8"
+    );
+    let submission = read(text.split_once("[task.b]").unwrap().0);
+    let spec = &submission.items[0].spec;
+    let base = Resources { memory_bytes: 1 << 30, disk_bytes: 2 << 30, ..Resources::cpus(8000) };
+    assert_eq!(spec.resources, base);
+    let second = Resources { cpu_millis: 4000, gpu_slots: 1, named: [("key".into(), 1)].into(), ..base };
+    assert_eq!(spec.alternatives, [second]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use policy::id::{AttemptNumber, Epoch, GraphId, Incarnation, NodeId, NodeSession, TaskId, Token};
 use policy::lease::LeaseTerms;
 use policy::resources::Resources;
-use policy::task::{AttemptOutcome, TaskReport, TaskSpec, Usage};
+use policy::task::{AttemptOutcome, RequestNumber, TaskReport, TaskSpec, Usage};
 use policy::time::{Moment, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -172,6 +172,8 @@ pub struct Grant {
     pub attempt: AttemptNumber,
     /// The index, where the task is a member of an array.
     pub array_index: Option<u64>,
+    /// Which of the task's requests it holds.
+    pub request: RequestNumber,
     /// What to run.
     pub spec: Arc<TaskSpec>,
     /// How far its time limit stretches, in percent: further where much runs late.
@@ -179,6 +181,12 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// What the attempt holds: the same for the scheduler side, the worker and the process host.
+    #[must_use]
+    pub fn need(&self) -> &Resources {
+        self.spec.request(self.request)
+    }
+
     /// The longest the attempt may run; `None` for no limit.
     #[must_use]
     pub fn timeout(&self) -> Option<Duration> {

@@ -151,7 +151,7 @@ mod tests {
     use policy::id::{AttemptNumber, NodeSession, Token};
     use policy::resources::Resources;
     use policy::submission::Submission;
-    use policy::task::{TaskSpec, Usage};
+    use policy::task::{RequestNumber, TaskSpec, Usage};
 
     use super::*;
 
@@ -179,7 +179,16 @@ mod tests {
 
     fn granted(id: u64) -> Record {
         let (token, attempt, session) = (Token(1), AttemptNumber(1), NodeSession(1));
-        task(id, TaskEvent::Granted { token, attempt, node: "n".into(), session })
+        task(
+            id,
+            TaskEvent::Granted {
+                token,
+                attempt,
+                node: "n".into(),
+                session,
+                request: RequestNumber::default(),
+            },
+        )
     }
 
     fn ended(id: u64, outcome: AttemptOutcome, next: Next) -> Record {

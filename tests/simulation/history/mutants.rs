@@ -112,6 +112,15 @@ const MUTANTS: &[Mutant] = &[
             }
         }
     }),
+    ("an attempt takes another request than was granted", "I6", |history| {
+        for (_, record) in &mut history.records {
+            if let Event::Graph(_, GraphEvent::ItemAdmitted(item)) = &mut record.event {
+                let mut spec = TaskSpec::clone(&item.spec);
+                spec.resources.cpu_millis += 1;
+                item.spec = spec.into();
+            }
+        }
+    }),
     ("a task without an end", "I7", |history| {
         let place = history.records.len() - 1;
         let last = (0..=place).rev().find(

@@ -25,7 +25,7 @@ const SLICE_SLACK: u64 = 30;
 const OVERTAKEN_LIMIT: usize = 24;
 
 /// What makes tasks equals: of them the first that came is the first to start.
-type Kind = (Priority, Resources, Box<str>, Constraints);
+type Kind = (Priority, Vec<Resources>, Box<str>, Constraints);
 
 #[derive(Default)]
 struct Pass {
@@ -50,7 +50,12 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
                     if is_free && item.array.is_none_or(|array| array.parallel_limit.is_none()) {
                         let spec = &item.spec;
                         let tenant = spec.tenant.to_string().into();
-                        let kind = (spec.priority, spec.resources.clone(), tenant, spec.constraints.clone());
+                        let kind = (
+                            spec.priority,
+                            spec.requests().cloned().collect(),
+                            tenant,
+                            spec.constraints.clone(),
+                        );
                         pass.admit(kind, *range);
                     }
                 }

@@ -204,7 +204,13 @@ mod tests {
 
     fn granted() -> Event {
         let (token, attempt, node, session) = (Token(1), AttemptNumber(1), "a".into(), NodeSession(1));
-        task(TaskEvent::Granted { token, attempt, node, session })
+        task(TaskEvent::Granted {
+            token,
+            attempt,
+            node,
+            session,
+            request: crate::task::RequestNumber::default(),
+        })
     }
 
     fn ended(seconds: u64, next: Next) -> Event {

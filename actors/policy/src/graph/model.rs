@@ -267,7 +267,13 @@ impl World {
         let attempt = AttemptNumber(
             self.graphs.entry(self.ids[offset as usize]).unwrap().attempt.map_or(1, |last| last.0 + 1),
         );
-        let granted = TaskEvent::Granted { token, attempt, node: "n".into(), session: NodeSession(1) };
+        let granted = TaskEvent::Granted {
+            token,
+            attempt,
+            node: "n".into(),
+            session: NodeSession(1),
+            request: crate::task::RequestNumber::default(),
+        };
         let mark = self.append_task(offset, granted);
         self.graphs.granted(self.ids[offset as usize], attempt, mark, &mut self.effects);
         self.tokens.insert(offset, token);

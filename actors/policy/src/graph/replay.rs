@@ -20,7 +20,7 @@ use crate::graph::stranded::{Stranded, Told};
 use crate::graph::table::Graph;
 use crate::id::{AttemptNumber, GraphId, NodeId, NodeSession, TaskId, Token};
 use crate::placement::Shapes;
-use crate::task::TaskOutcome;
+use crate::task::{RequestNumber, TaskOutcome};
 use crate::time::Timestamp;
 
 /// The table while it is made from records, given in the order of the log.
@@ -65,6 +65,8 @@ pub struct LiveGrant {
     pub node: NodeId,
     /// In which session of that node.
     pub session: NodeSession,
+    /// Which of the task's requests it holds.
+    pub request: RequestNumber,
     /// Where the task's last record starts in the log.
     pub position: LogPosition,
     /// Whether it is to be cancelled.
@@ -247,7 +249,7 @@ impl Replay {
             return;
         }
         match event {
-            TaskEvent::Granted { token, attempt, node, session } => {
+            TaskEvent::Granted { token, attempt, node, session, request } => {
                 graphs.granted(task, *attempt, mark, effects);
                 let (node, position, cancel_asked) = (node.clone(), mark.position, false);
                 let grant = LiveGrant {
@@ -256,6 +258,7 @@ impl Replay {
                     attempt: *attempt,
                     node,
                     session: *session,
+                    request: *request,
                     position,
                     cancel_asked,
                     started: false,

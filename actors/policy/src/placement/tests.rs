@@ -21,8 +21,12 @@ fn candidates<'a>(rooms: &'a [Room], labels: &'a [Labels]) -> Vec<Candidate<'a>>
     both.map(|(room, labels)| Candidate { room, labels, accepting: Ok(()) }).collect()
 }
 
-fn placed_of(demand: &Demand, rooms: &[Room]) -> Result<usize, NoFit> {
+fn chosen(demand: &Demand, rooms: &[Room]) -> Result<Choice, NoFit> {
     place(Search::of(demand), &candidates(rooms, &named(rooms)))
+}
+
+fn placed_of(demand: &Demand, rooms: &[Room]) -> Result<usize, NoFit> {
+    chosen(demand, rooms).map(|choice| choice.place)
 }
 
 fn placed(need: u64, rooms: &[Room]) -> Option<usize> {
@@ -50,6 +54,7 @@ fn a_task_waits_on_a_node_only_where_none_is_free() {
     let staging = |free, staged| Room { staged, staged_limit: 4, ..cpus(8, free) };
     assert_eq!(placed(8, &[staging(0, 1), staging(8, 0)]), Some(1));
     assert_eq!(placed(8, &[staging(0, 2), staging(8, 1)]), Some(1));
+    assert_eq!(placed(8, &[staging(7, 0), staging(8, 0)]), Some(1), "nobody waits on either yet");
     assert_eq!(placed(8, &[staging(0, 4), staging(8, 4)]), None);
 }
 
@@ -112,10 +117,42 @@ fn what_is_preferred_goes_before_the_best_fit_and_behind_starting_at_once() {
     assert_eq!(placed_of(&prefer("node=n0"), &[waits, cpus(8, 8)]), Ok(1));
 }
 
+/// Eight cores, or two and a GPU.
+fn either() -> Demand {
+    let second = Resources { gpu_slots: 1, ..Resources::cpus(2) };
+    Demand { alternatives: vec![second], ..Demand::resources(Resources::cpus(8)) }
+}
+
+#[test]
+fn of_several_requests_the_best_is_granted_that_starts_at_once() {
+    let gpu = |cpu_millis| Resources { gpu_slots: 1, ..Resources::cpus(cpu_millis) };
+    let granted = |rooms: &[Room]| chosen(&either(), rooms).map(|one| (one.place, one.request.0)).ok();
+    let with_gpu = |free| node(gpu(8), free);
+    assert_eq!(granted(&[with_gpu(gpu(8)), cpus(8, 8)]), Some((0, 0)), "it fills the first by its cores");
+    assert_eq!(granted(&[with_gpu(gpu(7)), cpus(8, 8)]), Some((1, 0)));
+    assert_eq!(granted(&[with_gpu(gpu(7)), cpus(8, 7)]), Some((0, 1)));
+    assert_eq!(granted(&[with_gpu(Resources::cpus(7)), cpus(8, 7)]), None);
+    let staging = Room { staged_limit: 1, ..cpus(8, 0) };
+    assert_eq!(granted(&[staging.clone(), with_gpu(gpu(7))]), Some((1, 1)), "the other one would wait");
+    assert_eq!(granted(&[staging, with_gpu(Resources::cpus(7))]), Some((0, 0)));
+}
+
+#[test]
+fn a_node_is_too_small_only_for_all_requests_and_short_of_the_best_it_could_take() {
+    let gpu = Resources { gpu_slots: 1, ..Resources::cpus(4) };
+    let refusal = chosen(&either(), &[cpus(4, 4), node(gpu, Resources::cpus(4))]).unwrap_err();
+    assert_eq!(
+        texts(&refusal),
+        ["0: too small: needs 8 cpu_millis, 4 available", "1: needs 1 gpu_slots, 0 available"]
+    );
+    assert!(!refusal.never);
+}
+
 fn after_failure(avoid_failed: AvoidFailed, rooms: &[Room]) -> Result<usize, NoFit> {
     let constraints = Constraints { avoid_failed, ..Constraints::default() };
     let demand = Demand { constraints, ..Demand::resources(Resources::cpus(2)) };
-    place(Search { demand: &demand, failed_on: Some(0) }, &candidates(rooms, &named(rooms)))
+    let choice = place(Search { demand: &demand, failed_on: Some(0) }, &candidates(rooms, &named(rooms)));
+    choice.map(|choice| choice.place)
 }
 
 #[test]
@@ -153,18 +190,25 @@ proptest! {
         for (cpu, gpu, rack, failed_on) in needs {
             let wanted = ["a", "b", "c"].get(usize::from(rack)).map(|rack| Condition::is("rack", rack));
             let constraints = Constraints::requiring(wanted.into_iter().collect());
-            let demand = Demand { constraints, ..Demand::resources(both(cpu, gpu)) };
+            let alternatives = vec![both(cpu / 2, gpu + 1), both(cpu * 2, 0)];
+            let demand = Demand { constraints, alternatives, ..Demand::resources(both(cpu, gpu)) };
             let may = |(room, labels): (&Room, &Labels)| {
-                room.free.covers(&demand.resources) && demand.constraints.met(labels)
+                demand.requests().any(|(_, need)| room.free.covers(need)) && demand.constraints.met(labels)
             };
             let fits = rooms.iter().zip(&labels).any(may);
             let nodes = candidates(&rooms, &labels);
             let placed = place(Search { demand: &demand, failed_on }, &nodes);
             prop_assert_eq!(placed.is_ok(), fits);
             prop_assert_eq!(feasible(&demand, &nodes), fits);
-            if let Ok(place) = placed {
+            if let Ok(Choice { place, request }) = placed {
                 prop_assert!(demand.constraints.met(&labels[place]));
-                prop_assert!(rooms[place].take(&demand.resources));
+                let better = demand.requests().take(usize::from(request.0));
+                let refused = better.map(|(_, need)| need).all(|need| {
+                    let may = |(room, labels): (&Room, &Labels)| room.free.covers(need) && demand.constraints.met(labels);
+                    !rooms.iter().zip(&labels).any(may)
+                });
+                prop_assert!(refused, "no better request was to be had");
+                prop_assert!(rooms[place].take(demand.request(request)));
             }
         }
     }

@@ -9,7 +9,7 @@ use policy::event::{LogPosition, Record};
 use policy::id::{AttemptNumber, GraphId, NodeId, TaskId, Token};
 use policy::pressure::Mode;
 use policy::resources::Resources;
-use policy::task::{AttemptOutcome, Priority, TaskOutcome, TaskSpec, Usage};
+use policy::task::{AttemptOutcome, Priority, RequestNumber, TaskOutcome, TaskSpec, Usage};
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -188,6 +188,8 @@ pub struct TaskDetail {
 pub struct AttemptRow {
     /// Which.
     pub number: AttemptNumber,
+    /// Which of the task's requests it holds.
+    pub request: RequestNumber,
     /// Its grant.
     pub token: Token,
     /// Where.
