@@ -135,7 +135,7 @@ impl TaskActor {
     fn begin(&mut self, me: &Me<TaskMessage>) {
         match self.args.purpose.clone() {
             Purpose::Grant { node, name, session, request } => {
-                self.grant(&node, name, (session, request), me);
+                self.grant(&node, &name, (session, request), me);
             }
             Purpose::Resume { .. } => self.resume(me),
             Purpose::Cancel => self.cancel(Acknowledge::nobody(), me),
@@ -187,7 +187,7 @@ impl TaskActor {
     fn grant(
         &mut self,
         node: &Address<NodeMessage>,
-        name: NodeId,
+        name: &NodeId,
         (session, request): (NodeSession, RequestNumber),
         me: &Me<TaskMessage>,
     ) {

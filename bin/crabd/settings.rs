@@ -1,7 +1,7 @@
 //! What the daemon was told: by its configuration file, and over that by its command line.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use actors::config::Config;
 use actors::config::amount::{Cores, Size, Written};

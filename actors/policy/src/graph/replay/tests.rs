@@ -41,7 +41,7 @@ impl Log {
                 attempt,
                 node,
                 session,
-                request: crate::task::RequestNumber::default(),
+                request: RequestNumber::default(),
             },
         );
     }
