@@ -55,7 +55,7 @@ fn placing() {
     let start = Instant::now();
     for task in 0..tasks {
         let demand = &demands[task % demands.len()];
-        let node = place(Search::of(demand), &candidates(&free, &labels)).expect("there is room");
+        let node = place(Search::of(demand), &candidates(&free, &labels)).expect("there is room").place;
         assert!(free[node].take(&demand.resources), "what was placed fits");
     }
     let ours = start.elapsed();

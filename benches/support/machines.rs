@@ -106,7 +106,7 @@ impl Core {
         let pick = Pick { want: 1, fitting: fitting.into(), now: self.next_arrival, ..Pick::default() };
         let taken = self.queue.pick(&pick).pop()?;
         self.queue.ended(&[taken.shape]);
-        let node = place(Search::of(shapes.demand(taken.shape)?), &open).ok()?;
+        let node = place(Search::of(shapes.demand(taken.shape)?), &open).ok()?.place;
         rooms[node].take(shapes.need(taken.shape)?);
         Some((taken, node))
     }
