@@ -10,8 +10,10 @@
 
 mod addition;
 mod budget;
+mod directives;
 mod dispatch;
 mod explain;
+mod fit;
 mod guard;
 mod intake;
 mod order;
@@ -29,8 +31,10 @@ use std::time::Duration;
 use policy::breaker::{Key, Seen};
 use policy::budget::Raise;
 use policy::constraint::Labels;
+use policy::directive::Directive;
 use policy::event::SubmissionKey;
-use policy::graph::{Closed, Counts, Effects, Graphs, Mark, TaskState};
+use policy::fleet::Said;
+use policy::graph::{Closed, Effects, Graphs, Mark};
 use policy::history::History;
 use policy::id::{GraphId, NodeId, TaskId, TaskRange};
 use policy::node::Room;
@@ -145,6 +149,22 @@ pub enum SchedulerMessage {
         tripped: Vec<(Key, Seen)>,
         /// What is said of it.
         labels: Arc<Labels>,
+        /// Whether somebody has halted it on the machine itself.
+        halted_here: bool,
+    },
+    /// A node is forgotten, and its actor ends.
+    NodeGone {
+        /// Which.
+        node: NodeId,
+    },
+    /// An operator says something.
+    Direct {
+        /// What.
+        directive: Box<Directive>,
+        /// Who.
+        by: Arc<str>,
+        /// Answered once that is on disk.
+        reply: Reply<Response>,
     },
     /// A node has no room for these after all, or their actors gave up.
     Returned {
@@ -314,10 +334,12 @@ impl Actor for SchedulerActor {
             SchedulerMessage::Picked { priority, taken } => self.picked(priority, taken),
             SchedulerMessage::Aged { priority, lines } => self.aged(priority, lines),
             SchedulerMessage::Beat => self.beat(),
-            SchedulerMessage::NodeChanged { node, room, reservations, tripped, labels } => {
+            SchedulerMessage::NodeChanged { node, room, reservations, tripped, labels, halted_here } => {
                 self.node_changed(&node, room, reservations);
-                self.dispatch.described(&node, tripped, labels);
+                self.dispatch.described(&node, Said { labels, tripped, halted_here });
             }
+            SchedulerMessage::NodeGone { node } => self.node_gone(&node),
+            SchedulerMessage::Direct { directive, by, reply } => self.direct(&directive, by, reply),
             SchedulerMessage::Returned { tasks } => self.returned(tasks),
             SchedulerMessage::NotAwake { task, acknowledge } => self.not_awake(task, acknowledge),
             SchedulerMessage::BackoffDue => self.backoff_due(),
@@ -368,19 +390,6 @@ impl SchedulerActor {
 /// A table with nothing in it changes by nothing: effects of what cannot have any.
 fn no_effects() -> Effects {
     Effects::default()
-}
-
-fn counts(counts: &Counts) -> crate::wire::client::TaskCounts {
-    crate::wire::client::TaskCounts {
-        waiting: counts.of(TaskState::Waiting),
-        ready: counts.of(TaskState::Ready),
-        backing_off: counts.of(TaskState::BackingOff),
-        active: counts.of(TaskState::Active),
-        succeeded: counts.of(TaskState::Succeeded),
-        failed: counts.of(TaskState::Failed),
-        cancelled: counts.of(TaskState::Cancelled),
-        skipped: counts.of(TaskState::Skipped),
-    }
 }
 
 /// Tasks of a long work that are handled in one go: about a millisecond, which others may have to wait.

@@ -4,15 +4,17 @@
 //! more than it has. It knows neither queues nor how a node is reached.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::breaker::{Key, Seen, Tripped};
 use crate::constraint::Labels;
 use crate::demand::Demand;
+use crate::directive::Closed;
 use crate::hindrance::Hindrance;
 use crate::id::NodeId;
 use crate::node::Room;
-use crate::placement::{self, Candidate, Choice, NoFit, Search};
+use crate::placement::{self, Candidate, Choice, NoFit, Reason, Search};
 use crate::resources::Resources;
 
 /// Thousandths of a core.
@@ -30,21 +32,58 @@ struct Site {
     id: NodeId,
     /// `None` while it takes nothing.
     room: Option<Room>,
-    labels: Arc<Labels>,
-    /// Breakers that let nothing through.
-    tripped: Vec<(Key, Seen)>,
+    /// What it had when it was there last.
+    last_room: Option<Room>,
+    said: Said,
+    /// What an operator has said of it.
+    closed: Option<Closed>,
     /// Reservations ever sent.
     sent: u64,
     /// What was sent and is not in `room` yet, by number.
     unseen: VecDeque<(u64, Resources)>,
 }
 
+/// What a node says beside its room.
+#[derive(Debug, Clone, Default)]
+pub struct Said {
+    /// What is said of it.
+    pub labels: Arc<Labels>,
+    /// Breakers that let nothing through.
+    pub tripped: Vec<(Key, Seen)>,
+    /// Whether somebody has halted it on the machine itself.
+    pub halted_here: bool,
+}
+
+/// Why nothing is sent to a node that is up.
+#[derive(Debug)]
+enum Shut {
+    Closed(Closed),
+    HaltedHere,
+    Tripped(Tripped),
+}
+
+impl fmt::Display for Shut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(closed) => closed.fmt(f),
+            Self::HaltedHere => f.write_str("was halted on the machine itself"),
+            Self::Tripped(tripped) => tripped.fmt(f),
+        }
+    }
+}
+
 impl Site {
     /// Whether tasks of a demand are sent here though it is up.
-    fn open_to(&self, demand: &Demand) -> Result<(), Tripped> {
+    fn open_to(&self, demand: &Demand) -> Result<(), Shut> {
+        if let Some(closed) = self.closed {
+            return Err(Shut::Closed(closed));
+        }
+        if self.said.halted_here {
+            return Err(Shut::HaltedHere);
+        }
         let concerned = |(kind, _): &&(Key, Seen)| kind.is_none() || *kind == demand.kind;
-        let tripped = self.tripped.iter().find(concerned).cloned();
-        tripped.map_or(Ok(()), |(kind, seen)| Err(Tripped { kind, seen }))
+        let tripped = self.said.tripped.iter().find(concerned).cloned();
+        tripped.map_or(Ok(()), |(kind, seen)| Err(Shut::Tripped(Tripped { kind, seen })))
     }
 }
 
@@ -55,13 +94,27 @@ impl Fleet {
         let node = Site {
             id: id.clone(),
             room: None,
-            labels: Arc::default(),
-            tripped: Vec::new(),
+            last_room: None,
+            said: Said::default(),
+            closed: None,
             sent: 0,
             unseen: VecDeque::new(),
         };
         self.nodes.insert(place, node);
         place
+    }
+
+    /// A node is forgotten; gives back the place it had.
+    pub fn remove(&mut self, id: &NodeId) -> Option<usize> {
+        let place = self.place_of(id)?;
+        self.nodes.remove(place);
+        Some(place)
+    }
+
+    /// All of them, by name.
+    #[must_use]
+    pub fn ids(&self) -> Vec<NodeId> {
+        self.nodes.iter().map(|node| node.id.clone()).collect()
     }
 
     /// Whether there is such a node.
@@ -92,6 +145,7 @@ impl Fleet {
         node.unseen.retain(|(number, _)| *number > reservations);
         let capacity = |room: &Option<Room>| room.as_ref().map(|room| room.capacity.clone());
         let is_other = capacity(&node.room) != capacity(&room);
+        node.last_room = room.clone().or_else(|| node.last_room.take());
         node.room = room;
         if let Some(room) = &mut node.room {
             for (_, need) in &node.unseen {
@@ -101,11 +155,17 @@ impl Fleet {
         is_other
     }
 
-    /// What is said of a node, and which of its breakers let nothing through.
-    pub fn described(&mut self, id: &NodeId, labels: Arc<Labels>, tripped: Vec<(Key, Seen)>) {
+    /// What is said of a node, and what it says itself against sending anything there.
+    pub fn described(&mut self, id: &NodeId, said: Said) {
         if let Some(place) = self.place_of(id) {
-            let node = &mut self.nodes[place];
-            (node.labels, node.tripped) = (labels, tripped);
+            self.nodes[place].said = said;
+        }
+    }
+
+    /// What an operator says against sending anything there.
+    pub fn set_closed(&mut self, id: &NodeId, closed: Option<Closed>) {
+        if let Some(place) = self.place_of(id) {
+            self.nodes[place].closed = closed;
         }
     }
 
@@ -129,7 +189,7 @@ impl Fleet {
         let open = self
             .nodes
             .iter()
-            .filter(|node| node.open_to(demand).is_ok() && demand.constraints.met(&node.labels));
+            .filter(|node| node.open_to(demand).is_ok() && demand.constraints.met(&node.said.labels));
         // Of several requests that of which most fit: what is counted too much comes back to its queue.
         let of = |room: &Room| demand.requests().map(|(_, need)| room.times(need, limit)).max().unwrap_or(0);
         let times = open.filter_map(|node| node.room.as_ref()).map(of);
@@ -151,6 +211,22 @@ impl Fleet {
         Some(Hindrance::NoNode { never, nodes: named.collect() })
     }
 
+    /// Why none of the nodes that are known, be they away for the moment, can ever run tasks of this demand; `None`
+    /// where one can, or none was ever there.
+    #[must_use]
+    pub fn never_fits(&self, demand: &Demand) -> Option<Vec<(NodeId, Reason)>> {
+        let known: Vec<_> =
+            self.nodes.iter().filter_map(|node| Some((node, node.last_room.as_ref()?))).collect();
+        let accepting = |node: &Site| if node.room.is_some() { Ok(()) } else { Err("is away") };
+        let candidates: Vec<_> = known
+            .iter()
+            .map(|(node, room)| Candidate { room, labels: &node.said.labels, accepting: accepting(node) })
+            .collect();
+        let no_fit = placement::place(Search::of(demand), &candidates).err().filter(|no_fit| no_fit.never)?;
+        let reasons = no_fit.reasons.into_iter().map(|(place, reason)| (known[place].0.id.clone(), reason));
+        Some(reasons.collect())
+    }
+
     /// Asks `placement` among the nodes that are up, and translates its places into those of all nodes.
     fn search(&self, demand: &Demand, failed_on: Option<&NodeId>) -> Result<Choice, NoFit> {
         let up = self
@@ -167,7 +243,7 @@ impl Fleet {
             .iter()
             .map(|(_, node, room, shut)| Candidate {
                 room,
-                labels: &node.labels,
+                labels: &node.said.labels,
                 accepting: shut.as_deref().map_or(Ok(()), Err),
             })
             .collect();
@@ -214,7 +290,7 @@ mod tests {
             fleet.add(&id);
             let room = Room { free: capacity.clone(), capacity, staged: 0, staged_limit: 0 };
             assert!(fleet.changed(&id, Some(room), 0), "it is new");
-            fleet.described(&id, Arc::new(Labels::of(name, [])), Vec::new());
+            fleet.described(&id, Said { labels: Arc::new(Labels::of(name, [])), ..Said::default() });
         }
         fleet
     }
@@ -257,8 +333,8 @@ mod tests {
         let hindrance = fleet.hindrance(&on("a"), None).unwrap();
         assert_eq!(hindrance.to_string(), "no node can ever run it: b label node=a missing (it is b)");
         assert!(hindrance.is_for_ever());
-        let shut = vec![(None, Seen::HalfOpen { free: false })];
-        fleet.described(&NodeId::from("b"), Arc::new(Labels::of("b", [])), shut);
+        let (labels, tripped) = (Arc::new(Labels::of("b", [])), vec![(None, Seen::HalfOpen { free: false })]);
+        fleet.described(&NodeId::from("b"), Said { labels, tripped, halted_here: false });
         assert_eq!(fleet.times(&on("b"), 9), 0);
         assert!(!fleet.hindrance(&on("b"), None).unwrap().is_for_ever());
         fleet.changed(&NodeId::from("b"), None, 0);

@@ -4,25 +4,25 @@
 //! the time slices share it between the priorities; each queue picks its part in its own order; what then
 //! does not fit goes back to its place.
 
+mod nodes;
 mod why;
 
 use std::sync::Arc;
 
-use policy::breaker::{Key, Seen};
-use policy::constraint::{AvoidFailed, Labels};
+use policy::constraint::AvoidFailed;
 use policy::demand::Demand;
+use policy::directive::Directives;
 use policy::fleet::Fleet;
 use policy::graph::{Closed, Ready, TaskState};
-use policy::id::{NodeId, TaskId, TaskRange};
-use policy::node::Room;
+use policy::id::{TaskId, TaskRange};
 use policy::placement::{Choice, ShapeId, Shapes};
 use policy::queue::Taken;
 use policy::task::Priority;
 use rustc_hash::FxHashMap;
-use supervision::Address;
 
-use crate::node::{NodeMessage, Reservation};
+use crate::node::Reservation;
 use crate::queue::QueueMessage;
+use crate::scheduler::dispatch::nodes::Door;
 use crate::scheduler::order::Ordering;
 use crate::scheduler::{Placed, SchedulerActor, no_effects};
 
@@ -38,6 +38,7 @@ pub(super) struct Dispatch {
     fleet: Fleet,
     /// By the places of the fleet.
     doors: Vec<Door>,
+    directives: Arc<Directives>,
     pub(super) ordering: Ordering,
     /// Ready tasks by shape and priority: what the queues hold.
     queued: FxHashMap<ShapeId, [u64; 4]>,
@@ -57,32 +58,7 @@ pub(super) struct Dispatch {
     is_stale: bool,
 }
 
-/// The way to a node, and what is to be sent there.
-#[derive(Debug)]
-struct Door {
-    address: Address<NodeMessage>,
-    batch: Vec<Reservation>,
-}
-
 impl Dispatch {
-    pub(super) fn add_node(&mut self, id: &NodeId, address: Address<NodeMessage>) {
-        let place = self.fleet.add(id);
-        self.doors.insert(place, Door { address, batch: Vec::new() });
-    }
-
-    pub(super) fn knows(&self, id: &NodeId) -> bool {
-        self.fleet.knows(id)
-    }
-
-    /// What a node said, less what it had not heard when it said so.
-    pub(super) fn node_changed(&mut self, id: &NodeId, room: Option<Room>, reservations: u64) {
-        if self.fleet.changed(id, room, reservations) {
-            self.ordering.set_fleet(self.fleet.capacity());
-        }
-        self.sent_behind = 0;
-        self.is_stale = true;
-    }
-
     pub(super) fn queued(&mut self, shape: ShapeId, priority: Priority, more: u64) {
         self.queued.entry(shape).or_default()[priority as usize] += more;
         self.queued_of[priority as usize] += more;
@@ -111,11 +87,6 @@ impl Dispatch {
     /// Cores of all nodes that are up.
     pub(super) fn cores(&self) -> u64 {
         self.fleet.cores()
-    }
-
-    /// What is said of a node, and its breakers that let nothing through.
-    pub(super) fn described(&mut self, id: &NodeId, tripped: Vec<(Key, Seen)>, labels: Arc<Labels>) {
-        self.fleet.described(id, labels, tripped);
     }
 
     pub(super) fn has_queued(&self) -> bool {
@@ -158,17 +129,6 @@ impl Dispatch {
         }
         waiting
     }
-
-    fn take(&mut self, place: usize, reservation: Reservation) {
-        self.fleet.take(place, &reservation.need);
-        self.doors[place].batch.push(reservation);
-    }
-
-    fn send_batches(&mut self) {
-        for door in self.doors.iter_mut().filter(|door| !door.batch.is_empty()) {
-            door.address.tell(NodeMessage::Reserve(std::mem::take(&mut door.batch)));
-        }
-    }
 }
 
 impl SchedulerActor {
@@ -178,7 +138,11 @@ impl SchedulerActor {
             return;
         }
         let limits = self.side.limits();
-        let may = |demand: &Demand| self.guard.places(&limits.quotas, demand, ROUND_LIMIT);
+        let directives = self.side.directives();
+        let may = |demand: &Demand| match directives.is_tenant_paused(&demand.tenant) {
+            true => 0,
+            false => self.guard.places(&limits.quotas, demand, ROUND_LIMIT),
+        };
         let (fitting, most) = self.dispatch.fitting(&self.shapes, may);
         let most = self.startable(most);
         if most == 0 {
@@ -249,7 +213,7 @@ impl SchedulerActor {
     /// forgotten here.
     fn place(&mut self, priority: Priority, taken: Taken) -> bool {
         let Some(demand) = self.shapes.demand(taken.shape).cloned() else { return true };
-        if !self.tenant_may_start(&demand) {
+        if !self.tenant_may_start(&demand) || self.stopped(priority, taken.shape).is_some() {
             return false;
         }
         let failed_on = self.failed_on.get(&taken.task);

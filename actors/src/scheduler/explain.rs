@@ -97,7 +97,7 @@ impl SchedulerActor {
     pub(super) fn hindrances(&self, entry: &EntryView) -> Vec<Hindrance> {
         let Some(demand) = self.shapes.demand(entry.shape) else { return Vec::new() };
         let no_node = self.dispatch.no_node(demand, self.failed_on.get(&entry.task));
-        self.held_back(entry.graph, entry.shape).into_iter().chain(no_node).collect()
+        self.held_back(entry).into_iter().chain(no_node).collect()
     }
 
     /// The attempts on nodes that would take the task if they had room, those that should end first before others.

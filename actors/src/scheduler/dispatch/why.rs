@@ -5,7 +5,7 @@ use std::sync::Arc;
 use policy::demand::Demand;
 use policy::hindrance::Hindrance;
 use policy::id::NodeId;
-use policy::placement::{ShapeId, Shapes};
+use policy::placement::{Reason, ShapeId, Shapes};
 use rustc_hash::FxHashMap;
 
 use super::Dispatch;
@@ -22,6 +22,12 @@ impl Dispatch {
         failed_on: Option<&NodeId>,
     ) -> Option<Hindrance> {
         self.fleet.hindrance(demand, failed_on)
+    }
+
+    /// Why none of the nodes that are known, be they away for the moment, can ever run tasks of this demand; `None`
+    /// where one can, or none was ever there.
+    pub(in crate::scheduler) fn never_fits(&self, demand: &Demand) -> Option<Vec<(NodeId, Reason)>> {
+        self.fleet.never_fits(demand)
     }
 
     /// Tasks that wait in vain as things are: for what no node has, or for any node at all.
