@@ -8,6 +8,7 @@ use strum::IntoStaticStr;
 
 use crate::breaker;
 use crate::budget::{Budget, OnReached, Reached};
+use crate::claims::Indices;
 use crate::dependency::Dependency;
 use crate::directive::Directive;
 use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, TaskRange, Token};
@@ -188,6 +189,8 @@ pub enum TaskEvent {
         session: NodeSession,
         /// Which of the task's requests it holds.
         request: RequestNumber,
+        /// The indices of pools that it holds.
+        indices: Indices,
     },
     /// The attempt's process runs.
     Started {

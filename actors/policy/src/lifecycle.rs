@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::claims::Indices;
 use crate::event::{Next, TaskEvent};
 use crate::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
 use crate::planted;
@@ -76,6 +77,8 @@ pub struct Holder {
     pub session: NodeSession,
     /// Which of the task's requests it holds.
     pub request: RequestNumber,
+    /// The indices of pools that the attempt holds.
+    pub indices: Indices,
 }
 
 /// Why an input changes nothing.
@@ -262,11 +265,16 @@ impl Life {
     /// Takes note of what has happened.
     pub fn apply(&mut self, event: &TaskEvent) {
         match event {
-            TaskEvent::Granted { token, attempt, node, session, request } => {
+            TaskEvent::Granted { token, attempt, node, session, request, indices } => {
                 self.attempts = attempt.0;
                 self.last_token = Some(*token);
-                let (token, node, session, request) = (*token, node.clone(), *session, *request);
-                self.state = State::Granted(Holder { token, node, session, request });
+                self.state = State::Granted(Holder {
+                    token: *token,
+                    node: node.clone(),
+                    session: *session,
+                    request: *request,
+                    indices: indices.clone(),
+                });
             }
             TaskEvent::Started { pid, .. } => {
                 if let State::Granted(holder) = &self.state {

@@ -368,6 +368,7 @@ mod tests {
             array_index: None,
             request: RequestNumber::default(),
             spec: Arc::new(spec),
+            indices: policy::claims::Indices::new(),
             stretch_percent: 100,
         })
     }

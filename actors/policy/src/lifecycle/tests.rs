@@ -12,6 +12,7 @@ fn granted(token: u64, attempt: u32) -> TaskEvent {
         node: "a".into(),
         session: NodeSession(1),
         request: RequestNumber::default(),
+        indices: Indices::new(),
     }
 }
 
