@@ -280,9 +280,7 @@ impl NodeActor {
                 node: self.args.node.clone(),
                 room: self.session().and(self.outlet.as_ref()).map(|_| self.room()),
                 reservations: self.reservations,
-                tripped: self.tripped(),
-                labels: self.machine.as_ref().map(|machine| Arc::clone(&machine.labels)).unwrap_or_default(),
-                halted_here: self.is_halted_here(),
+                said: self.said(),
             });
         }
     }

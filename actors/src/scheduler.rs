@@ -29,9 +29,7 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::breaker::{Key, Seen};
 use policy::budget::Raise;
-use policy::constraint::Labels;
 use policy::directive::Directive;
 use policy::event::SubmissionKey;
 use policy::fleet::Said;
@@ -147,12 +145,8 @@ pub enum SchedulerMessage {
         room: Option<Room>,
         /// How many reservations this takes into account.
         reservations: u64,
-        /// Its breakers that let nothing through.
-        tripped: Vec<(Key, Seen)>,
-        /// What is said of it.
-        labels: Arc<Labels>,
-        /// Whether somebody has halted it on the machine itself.
-        halted_here: bool,
+        /// What else it says.
+        said: Said,
     },
     /// A node is forgotten, and its actor ends.
     NodeGone {
@@ -339,9 +333,8 @@ impl Actor for SchedulerActor {
             SchedulerMessage::Picked { priority, taken } => self.picked(priority, taken),
             SchedulerMessage::Aged { priority, lines } => self.aged(priority, lines),
             SchedulerMessage::Beat => self.beat(),
-            SchedulerMessage::NodeChanged { node, room, reservations, tripped, labels, halted_here } => {
-                self.node_changed(&node, room, reservations);
-                self.dispatch.described(&node, Said { labels, tripped, halted_here });
+            SchedulerMessage::NodeChanged { node, room, reservations, said } => {
+                self.node_changed(&node, (room, reservations), said);
             }
             SchedulerMessage::NodeGone { node } => self.node_gone(&node),
             SchedulerMessage::Direct { directive, by, reply } => self.direct(&directive, by, reply),

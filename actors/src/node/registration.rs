@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use policy::constraint::{Labels, VERSION};
 use policy::event::{Event, NodeEvent};
+use policy::fleet::Said;
 use policy::id::NodeSession;
 use policy::resources::Resources;
 use policy::task::LossReason;
@@ -67,5 +68,14 @@ impl NodeActor {
                 outlet.send(ToWorker::Halt { session, halted });
             }
         });
+    }
+
+    /// What the scheduler hears beside the room.
+    pub(super) fn said(&self) -> Said {
+        Said {
+            labels: self.machine.as_ref().map(|machine| Arc::clone(&machine.labels)).unwrap_or_default(),
+            tripped: self.tripped(),
+            halted_here: self.is_halted_here(),
+        }
     }
 }

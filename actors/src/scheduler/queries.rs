@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use policy::event::{Event, GraphEvent};
+use policy::fleet::Said;
 use policy::graph::{Counts, EntryView, GraphView, TaskState};
 use policy::id::{GraphId, NodeId, TaskId, TaskRange};
 use policy::node::Room;
@@ -177,9 +178,15 @@ impl SchedulerActor {
     }
 
     /// What a node can still be given.
-    pub(super) fn node_changed(&mut self, node: &NodeId, room: Option<Room>, reservations: u64) {
+    pub(super) fn node_changed(
+        &mut self,
+        node: &NodeId,
+        (room, reservations): (Option<Room>, u64),
+        said: Said,
+    ) {
         self.node(node);
         self.dispatch.node_changed(node, room, reservations);
+        self.dispatch.described(node, said);
     }
 
     /// The actor of a node, known to the dispatcher from now on.

@@ -1,3 +1,5 @@
+//! Which node and which request are chosen, and what is told where none is.
+
 use proptest::prelude::*;
 
 use super::*;
