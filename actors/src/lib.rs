@@ -17,6 +17,7 @@ pub mod archive;
 pub mod outlet;
 pub mod story;
 pub mod side;
+pub mod inspect;
 pub mod gateway;
 pub mod scheduler;
 pub mod queue;

@@ -14,6 +14,7 @@ mod breaker;
 mod message;
 mod output;
 mod registration;
+mod show;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use policy::id::{NodeId, NodeSession, TaskId, Token};
 use policy::lease::{NodeLease, Standing};
 use policy::node::{Pace, Room};
 use policy::planted;
-use supervision::{Actor, ActorError, Address, Me, Reply};
+use supervision::{Actor, ActorError, Address, Fact, Me, Reply};
 
 use crate::lease::NodeDeadline;
 use crate::node::attempts::{Attempts, Restoring};
@@ -112,6 +113,7 @@ impl Actor for NodeActor {
             NodeMessage::RestoreBreaker { key, recorded } => {
                 self.breakers.apply(&key, &recorded, self.args.side.clock.now());
             }
+            NodeMessage::ResetBreaker { key, reply } => reply.send(self.reset_breaker(&key)),
             NodeMessage::Cancel { task, acknowledge } => self.cancel(task, acknowledge),
             NodeMessage::ReadOutput { token, read, reply } => self.read_output(token, read, reply),
             NodeMessage::Describe(reply) => reply.send(self.describe()),
@@ -120,6 +122,10 @@ impl Actor for NodeActor {
         }
         self.ask_flush(me);
         Ok(())
+    }
+
+    fn show(&self) -> Vec<Fact> {
+        self.facts()
     }
 }
 
@@ -143,6 +149,8 @@ impl NodeActor {
                 }
             }
             FromWorker::Output { request, piece } => self.readers.answer(request, piece),
+            // The side's inspector takes these before they come here.
+            FromWorker::Inspected { .. } => {}
             FromWorker::Goodbye { session } => {
                 if self.is_current(session, &outlet) {
                     self.goodbye(session);

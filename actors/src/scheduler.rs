@@ -18,6 +18,7 @@ mod order;
 mod queries;
 mod recovery;
 mod rows;
+mod show;
 mod steps;
 mod survey;
 
@@ -41,7 +42,7 @@ use policy::time::Moment;
 use policy::trap;
 use rustc_hash::FxHashMap;
 use strum::IntoStaticStr;
-use supervision::{Actor, ActorError, Me, Message, Reply};
+use supervision::{Actor, ActorError, Fact, Me, Message, Reply};
 
 use crate::archive::Known;
 pub use crate::scheduler::addition::{Addition, Grounds};
@@ -333,6 +334,10 @@ impl Actor for SchedulerActor {
         }
         self.after_message(me);
         Ok(())
+    }
+
+    fn show(&self) -> Vec<Fact> {
+        self.facts()
     }
 }
 

@@ -10,6 +10,7 @@
 //! **Invariant.** What leaves the process (a grant, an acknowledgement) follows a record that is on disk.
 
 mod message;
+mod show;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,7 +23,7 @@ use policy::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
 use policy::lifecycle::{AttemptEnd, EndRules};
 use policy::task::{AttemptOutcome, LossReason, TaskOutcome, TaskReport, Usage};
 use policy::{planted, trap};
-use supervision::{Actor, ActorError, Address, Me};
+use supervision::{Actor, ActorError, Address, Fact, Me};
 
 use crate::log::Appended;
 use crate::node::{Closing, NodeMessage};
@@ -126,6 +127,10 @@ impl Actor for TaskActor {
             TaskMessage::Cancel(acknowledge) => self.cancel(acknowledge, me),
         }
         Ok(())
+    }
+
+    fn show(&self) -> Vec<Fact> {
+        self.facts()
     }
 }
 

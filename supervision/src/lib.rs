@@ -22,7 +22,7 @@ mod testing;
 
 pub use actor::{Actor, ActorError, Me, Request, spawn};
 pub use address::{Address, AskError, Reply};
-pub use describe::{ChildState, Counts, Description, Inquiry};
+pub use describe::{ChildState, Counts, Deed, Described, Description, Errand, Fact, First, Inquiry};
 pub use dynamic::Dynamic;
 pub use envelope::{Envelope, Message};
 pub use exit::{Ending, Exit};

@@ -62,6 +62,9 @@ impl Answerer {
             Request::Nodes => Response::Nodes(self.nodes().await),
             Request::Explain(task) => self.explain(task).await,
             Request::Run { submission, wait, report } => self.run(submission, wait, report).await,
+            Request::Inspect { .. } | Request::Operate { .. } => {
+                Response::Refused("this is for the inspector".into())
+            }
         }
     }
 

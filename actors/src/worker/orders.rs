@@ -25,6 +25,8 @@ impl Worker {
             ToWorker::Forget { session, tokens } if self.is_now(session) => self.forget(tokens),
             ToWorker::Reregister => self.reregister(),
             ToWorker::ReadOutput { request, token, read } => self.read_output(request, token, read, me),
+            // The machine's inspector takes these before they come here.
+            ToWorker::Inspect { .. } => {}
             // Of a session that is over.
             ToWorker::HeartbeatHeard { .. }
             | ToWorker::Run { .. }

@@ -73,6 +73,10 @@ struct Details {
     waited_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     late: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<String>,
 }
 
 impl From<&Record> for Event {
@@ -225,6 +229,15 @@ fn of_scheduler(event: &SchedulerEvent) -> (&'static str, Details) {
     match event {
         SchedulerEvent::Started { epoch, .. } => {
             ("scheduler.started", Details { epoch: Some(*epoch), ..none })
+        }
+        SchedulerEvent::Operated { by, action, reason } => {
+            let details = Details {
+                by: Some(by.to_string()),
+                action: Some(action.to_string()),
+                reason: Some(reason.to_string()),
+                ..none
+            };
+            ("scheduler.operated", details)
         }
         SchedulerEvent::Stopped => ("scheduler.stopped", none),
         SchedulerEvent::Pressure(change) => {

@@ -109,7 +109,11 @@ impl Pass {
                 | GraphEvent::Resumed { .. },
             )
             | Event::Task { .. }
-            | Event::Scheduler(SchedulerEvent::Pressure(_) | SchedulerEvent::AgedBoost { .. }) => {}
+            | Event::Scheduler(
+                SchedulerEvent::Pressure(_)
+                | SchedulerEvent::AgedBoost { .. }
+                | SchedulerEvent::Operated { .. },
+            ) => {}
         }
     }
 
