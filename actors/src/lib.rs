@@ -10,6 +10,7 @@ pub mod wire;
 pub mod say;
 pub mod taskfile;
 pub mod client;
+pub mod console;
 pub mod link;
 pub mod log;
 pub mod store;

@@ -77,7 +77,8 @@ pub(super) fn stage(words: &[Word], end: usize) -> Result<Stage, Fault> {
         return Err(Fault::usage(end..end, "something should stand behind |").possible(stage_names()));
     };
     let usage = || STAGES.iter().find(|(stage, ..)| *stage == name.text).map_or("", |(_, usage, _)| *usage);
-    let wrong = |span: Range<usize>| Fault::usage(span, format!("{} wants: {} {}", name.text, name.text, usage()));
+    let wrong =
+        |span: Range<usize>| Fault::usage(span, format!("{} wants: {} {}", name.text, name.text, usage()));
     let at = rest.first().map_or(name.span.end..name.span.end, |word| word.span.clone());
     match (name.text.as_str(), rest) {
         ("where", rest) if !rest.is_empty() => condition(rest).ok_or_else(|| wrong(at)),
@@ -90,7 +91,10 @@ pub(super) fn stage(words: &[Word], end: usize) -> Result<Stage, Fault> {
         ("head", [number]) => number.text.parse().map(Stage::Head).map_err(|_| wrong(at)),
         ("select", [_, ..]) => {
             let fields = rest.iter().flat_map(|word| {
-                word.text.split(',').filter(|text| !text.is_empty()).map(|text| Word { text: text.to_owned(), span: word.span.clone() })
+                word.text
+                    .split(',')
+                    .filter(|text| !text.is_empty())
+                    .map(|text| Word { text: text.to_owned(), span: word.span.clone() })
             });
             Ok(Stage::Select(fields.collect()))
         }
@@ -100,7 +104,8 @@ pub(super) fn stage(words: &[Word], end: usize) -> Result<Stage, Fault> {
         _ if usage().is_empty() && !stage_names().any(|stage| stage == name.text) => {
             let fault = Fault::usage(name.span.clone(), format!("nothing behind | is called {}", name.text));
             let near = closest(&name.text, stage_names());
-            let fault = near.into_iter().fold(fault, |fault, near| fault.help(format!("did you mean {near}?")));
+            let fault =
+                near.into_iter().fold(fault, |fault, near| fault.help(format!("did you mean {near}?")));
             Err(fault.possible(stage_names()))
         }
         _ => Err(wrong(at)),
@@ -113,11 +118,8 @@ fn stage_names() -> impl Iterator<Item = &'static str> {
 
 /// `mbox > 10`, `mbox>10`, `name ~ "a b"`.
 fn condition(words: &[Word]) -> Option<Stage> {
-    let joined: Vec<(usize, char)> = words
-        .iter()
-        .enumerate()
-        .flat_map(|(word, text)| text.text.chars().map(move |c| (word, c)))
-        .collect();
+    let joined: Vec<(usize, char)> =
+        words.iter().enumerate().flat_map(|(word, text)| text.text.chars().map(move |c| (word, c))).collect();
     let text: String = joined.iter().map(|(_, c)| *c).collect();
     let at = text.char_indices().find(|(_, c)| "!<>=~".contains(*c))?.0;
     let (symbol, op) = OPS.iter().find(|(symbol, _)| text[at..].starts_with(symbol))?;
@@ -169,7 +171,8 @@ fn step(mut reply: Reply, stage: &Stage) -> Result<Reply, Fault> {
         }
         Stage::Select(fields) => {
             let places = fields.iter().map(|field| column(&reply, field)).collect::<Result<Vec<_>, _>>()?;
-            reply.columns = places.iter().map(|at| Column { rank: 0, ..reply.columns[*at].clone() }).collect();
+            reply.columns =
+                places.iter().map(|at| Column { rank: 0, ..reply.columns[*at].clone() }).collect();
             for row in &mut reply.rows {
                 *row = places.iter().map(|at| row[*at].clone()).collect();
             }
@@ -200,7 +203,8 @@ fn grouped(reply: &Reply, field: &Word) -> Result<Reply, Fault> {
         *counts.entry(&row[at]).or_default() += 1;
     }
     let mut grouped = Reply { what: "group".to_owned(), ..Reply::default() };
-    grouped.columns = vec![Column { rank: 0, ..reply.columns[at].clone() }, Column::new("count", Kind::Number, 0)];
+    grouped.columns =
+        vec![Column { rank: 0, ..reply.columns[at].clone() }, Column::new("count", Kind::Number, 0)];
     grouped.rows = counts.into_iter().map(|(cell, count)| vec![cell.clone(), Cell::Number(count)]).collect();
     grouped.rows.sort_by(|one, other| other[1].cmp(&one[1]).then_with(|| one[0].cmp(&other[0])));
     Ok(grouped)
@@ -211,7 +215,9 @@ fn column(reply: &Reply, field: &Word) -> Result<usize, Fault> {
         let names = || reply.columns.iter().map(|column| column.name.as_str());
         let fault = Fault::usage(field.span.clone(), format!("there is no column {}", field.text));
         let near = closest(&field.text, names());
-        near.into_iter().fold(fault, |fault, near| fault.help(format!("did you mean {near}?"))).possible(names())
+        near.into_iter()
+            .fold(fault, |fault, near| fault.help(format!("did you mean {near}?")))
+            .possible(names())
     })
 }
 

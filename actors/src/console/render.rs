@@ -154,7 +154,8 @@ impl Canvas {
             let filled = reply.columns.iter().zip(row).filter(|(_, cell)| **cell != Cell::Nothing);
             let card: String = filled
                 .map(|(column, cell)| {
-                    let tone = if column.kind == Kind::State { Tone::of(&column.text(cell)) } else { Tone::Plain };
+                    let tone =
+                        if column.kind == Kind::State { Tone::of(&column.text(cell)) } else { Tone::Plain };
                     self.pair(&column.name, &column.text(cell), (widest, tone))
                 })
                 .collect();

@@ -165,10 +165,7 @@ impl Reply {
     /// Lines of words: what each is about, and what is said of it.
     #[must_use]
     pub fn lines(what: &str) -> Self {
-        Self {
-            shape: Shape::Lines,
-            ..Self::new(what, &[("about", Kind::Id, 0), ("text", Kind::Text, 0)])
-        }
+        Self { shape: Shape::Lines, ..Self::new(what, &[("about", Kind::Id, 0), ("text", Kind::Text, 0)]) }
     }
 
     /// Adds a line to [`Self::lines`].

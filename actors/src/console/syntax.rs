@@ -124,7 +124,11 @@ fn take(line: &mut Line, word: &Word, takes_line: bool) -> Result<(), Fault> {
             return Err(Fault::usage(word.span.clone(), text));
         }
         _ => {
-            let flags = line.verb.wants.iter().any(|wants| matches!(wants, Wants::Word(list) if list.contains(&word.text.as_str())));
+            let flags = line
+                .verb
+                .wants
+                .iter()
+                .any(|wants| matches!(wants, Wants::Word(list) if list.contains(&word.text.as_str())));
             if is_flag(&word.text) && !flags && !takes_line && !takes_moment {
                 let text = format!("{} takes no {}", line.verb.name, word.text);
                 return Err(Fault::usage(word.span.clone(), text));
@@ -213,7 +217,11 @@ mod tests {
     #[test]
     fn an_error_points_into_the_line_and_says_what_is_possible() {
         let shown = fault("taskz | head 5");
-        assert!(shown.starts_with("  taskz | head 5\n  ^^^^^\nerror: there is no verb taskz\n  did you mean task"), "{shown}");
+        assert!(
+            shown
+                .starts_with("  taskz | head 5\n  ^^^^^\nerror: there is no verb taskz\n  did you mean task"),
+            "{shown}"
+        );
         assert!(fault("tasks colour=red").contains("  tasks colour=red\n        ^^^^^^^^^^\n"));
         assert!(fault("nodes now").contains("takes nothing"));
         assert!(fault("why").contains("why TASK"));

@@ -73,7 +73,7 @@ pub const VERBS: &[Verb] = verbs! {
     Look "tree" [] [Actor, Pairs(&["node"])], 0, "[ACTOR] [node=N]", "actors below their supervisors";
     Look "actor" ["a"] [Actor], 1, "ACTOR", "all that is counted of one actor";
     Look "state" ["s"] [Actor], 1, "ACTOR", "what an actor holds; a stuck one is told of from its counters";
-    Look "top" [] [Pairs(&["by", "window", "node"])], 0, "[by=mbox|in|wait|busy|restarts] [window=2s]",
+    Look "top" [] [Pairs(&["by", "window", "node"])], 0, "[by=mbox|grow|in|wait|handle|restarts] [window=1s] [node=N]",
         "the actors with the most, by what happens within the window";
     Look "nodes" ["n"] [], 0, "", "the machines";
     Look "node" [] [Node], 1, "NODE", "one machine and what runs there";

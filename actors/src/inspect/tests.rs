@@ -87,7 +87,8 @@ impl Scene {
     }
 
     async fn the_door(&self) -> ActorRow {
-        self.actors(Some("door/front")).await.pop().expect("it is there")
+        let rows = self.actors(Some("door/front")).await;
+        rows.into_iter().find(|row| &*row.kind == Door::KIND).expect("it is there")
     }
 }
 

@@ -143,6 +143,12 @@ impl Replay {
         Ok(())
     }
 
+    /// The table, as far as the records go.
+    #[must_use]
+    pub fn graphs(&self) -> &Graphs {
+        &self.graphs
+    }
+
     /// The graph of a task, as far as the records go.
     #[must_use]
     pub fn graph_of(&self, task: TaskId) -> Option<GraphId> {
