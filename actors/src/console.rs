@@ -6,6 +6,7 @@
 
 pub mod act;
 mod ask;
+pub mod complete;
 mod eye;
 pub mod fault;
 pub mod header;

@@ -5,8 +5,8 @@ pub(super) mod diff;
 mod events;
 mod fleet;
 mod help;
-mod tasks;
-mod top;
+pub(super) mod tasks;
+pub(super) mod top;
 
 use crate::console::Console;
 use crate::console::fault::{Fault, Sort};
@@ -38,6 +38,21 @@ pub(super) async fn ask(console: &Console, line: &Line) -> Result<Vec<Reply>, Fa
         other => return Err(Fault::of(Sort::Usage, format!("{other} is not a question"))),
     };
     Ok(vec![one])
+}
+
+/// The names of the columns that a verb is answered with, for completion.
+pub(super) fn columns(verb: &str) -> Vec<&'static str> {
+    let columns = match verb {
+        "ps" | "tree" => actors::COLUMNS,
+        "top" => top::TOP,
+        "tasks" | "queue" | "task" | "graph" => tasks::TASK,
+        "graphs" => tasks::GRAPH,
+        "nodes" | "node" => fleet::NODE,
+        "events" => events::EVENT,
+        "lints" => super::lint::LINT,
+        _ => &[],
+    };
+    columns.iter().map(|(name, ..)| *name).collect()
 }
 
 /// The first plain word, which the verb's table has made sure of.

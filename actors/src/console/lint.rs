@@ -343,17 +343,19 @@ async fn of_fleet(client: &Client, now: Timestamp) -> Result<Vec<Lint>, Fault> {
     Ok(lints)
 }
 
+/// Of the rows of `lint`.
+pub(super) const LINT: &[(&str, Kind, u8)] = &[
+    ("lint", Kind::Id, 0),
+    ("severity", Kind::State, 1),
+    ("about", Kind::Id, 0),
+    ("since", Kind::Length, 2),
+    ("evidence", Kind::Text, 0),
+    ("fix", Kind::Text, 1),
+    ("why", Kind::Text, 3),
+];
+
 fn reply(lints: &[Lint]) -> Reply {
-    let columns = [
-        ("lint", Kind::Id, 0),
-        ("severity", Kind::State, 1),
-        ("about", Kind::Id, 0),
-        ("since", Kind::Length, 2),
-        ("evidence", Kind::Text, 0),
-        ("fix", Kind::Text, 1),
-        ("why", Kind::Text, 3),
-    ];
-    let mut reply = Reply::new("lint", &columns);
+    let mut reply = Reply::new("lint", LINT);
     for lint in lints {
         let code: &'static str = lint.code.into();
         reply.rows.push(vec![

@@ -59,6 +59,26 @@ fn is_flag(word: &str) -> bool {
     word.len() == 2 && word.starts_with('-') && word.ends_with(|c: char| c.is_ascii_alphabetic())
 }
 
+/// The lines that `;` separates, outside of quotes.
+#[must_use]
+pub fn statements(text: &str) -> Vec<&str> {
+    let (mut statements, mut from, mut quote) = (Vec::new(), 0, None);
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(open), c) if c == open => quote = None,
+            (None, ';') => {
+                statements.push(&text[from..at]);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    statements.push(&text[from..]);
+    statements.retain(|statement| !statement.trim().is_empty());
+    statements
+}
+
 /// Reads a line; `None` where nothing stands in it.
 ///
 /// # Errors
@@ -212,6 +232,12 @@ mod tests {
         assert_eq!(line.pair("graph").map(|word| word.text.as_str()), Some("g7"));
         assert_eq!(line.stages.len(), 2);
         assert!(parse("  ").unwrap().is_none());
+    }
+
+    #[test]
+    fn statements_end_with_a_semicolon_outside_of_quotes() {
+        assert_eq!(statements("at seq=5; tasks 'a;b' ;"), ["at seq=5", " tasks 'a;b' "]);
+        assert!(statements(" ; ").is_empty());
     }
 
     #[test]

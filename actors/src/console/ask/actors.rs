@@ -101,7 +101,7 @@ pub(crate) fn state_of(row: &ActorRow) -> &'static str {
     }
 }
 
-const COLUMNS: &[(&str, Kind, u8)] = &[
+pub(super) const COLUMNS: &[(&str, Kind, u8)] = &[
     ("actor", Kind::Id, 0),
     ("state", Kind::State, 1),
     ("mbox", Kind::Number, 1),

@@ -13,17 +13,13 @@ use crate::wire::client::{EventFilter, Target};
 /// Events that are told where nobody says how many.
 const EVENTS: usize = 40;
 
+/// Of the rows of `event`.
+pub(super) const EVENT: &[(&str, Kind, u8)] =
+    &[("event", Kind::Number, 0), ("at", Kind::Time, 1), ("cause", Kind::Number, 4), ("what", Kind::Text, 0)];
+
 /// Events as rows.
 pub(crate) fn table<'a>(records: impl Iterator<Item = &'a Record>) -> Reply {
-    let mut reply = Reply::new(
-        "event",
-        &[
-            ("event", Kind::Number, 0),
-            ("at", Kind::Time, 1),
-            ("cause", Kind::Number, 4),
-            ("what", Kind::Text, 0),
-        ],
-    );
+    let mut reply = Reply::new("event", EVENT);
     let number = |number: u64| if number == 0 { Cell::Nothing } else { Cell::Number(number) };
     reply.rows = records
         .map(|record| {

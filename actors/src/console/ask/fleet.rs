@@ -55,23 +55,23 @@ pub(super) async fn nodes(console: &Console) -> Result<Reply, Fault> {
     Ok(table(&console.eye()?.nodes().await?, console.now()))
 }
 
+/// Of the rows of `node`.
+pub(super) const NODE: &[(&str, Kind, u8)] = &[
+    ("node", Kind::Id, 0),
+    ("state", Kind::State, 0),
+    ("run", Kind::Number, 0),
+    ("staged", Kind::Number, 3),
+    ("cpus", Kind::Text, 1),
+    ("memory", Kind::Text, 2),
+    ("gpu", Kind::Text, 3),
+    ("other", Kind::Text, 4),
+    ("heard", Kind::Length, 1),
+    ("breaker", Kind::State, 1),
+    ("version", Kind::Text, 5),
+];
+
 fn table(rows: &[NodeRow], now: Timestamp) -> Reply {
-    let mut reply = Reply::new(
-        "node",
-        &[
-            ("node", Kind::Id, 0),
-            ("state", Kind::State, 0),
-            ("run", Kind::Number, 0),
-            ("staged", Kind::Number, 3),
-            ("cpus", Kind::Text, 1),
-            ("memory", Kind::Text, 2),
-            ("gpu", Kind::Text, 3),
-            ("other", Kind::Text, 4),
-            ("heard", Kind::Length, 1),
-            ("breaker", Kind::State, 1),
-            ("version", Kind::Text, 5),
-        ],
-    );
+    let mut reply = Reply::new("node", NODE);
     reply.rows = rows.iter().map(|row| cells(row, now)).collect();
     reply
 }

@@ -45,22 +45,22 @@ fn states(word: &Word) -> Result<Vec<StateName>, Fault> {
     })
 }
 
+/// Of the rows of `task`.
+pub(super) const TASK: &[(&str, Kind, u8)] = &[
+    ("task", Kind::Id, 0),
+    ("name", Kind::Text, 0),
+    ("state", Kind::State, 0),
+    ("for", Kind::Length, 1),
+    ("priority", Kind::State, 3),
+    ("tries", Kind::Number, 4),
+    ("node", Kind::Id, 1),
+    ("graph", Kind::Id, 2),
+    ("tenant", Kind::Text, 5),
+    ("outcome", Kind::Text, 2),
+];
+
 pub(super) fn table(rows: &[TaskRow], now: Timestamp) -> Reply {
-    let mut reply = Reply::new(
-        "task",
-        &[
-            ("task", Kind::Id, 0),
-            ("name", Kind::Text, 0),
-            ("state", Kind::State, 0),
-            ("for", Kind::Length, 1),
-            ("priority", Kind::State, 3),
-            ("tries", Kind::Number, 4),
-            ("node", Kind::Id, 1),
-            ("graph", Kind::Id, 2),
-            ("tenant", Kind::Text, 5),
-            ("outcome", Kind::Text, 2),
-        ],
-    );
+    let mut reply = Reply::new("task", TASK);
     let cells = |row: &TaskRow| {
         vec![
             Cell::text(row.task),
@@ -191,24 +191,24 @@ fn attempts(rows: &[AttemptRow]) -> Reply {
     reply
 }
 
+/// Of the rows of `graph`.
+pub(super) const GRAPH: &[(&str, Kind, u8)] = &[
+    ("graph", Kind::Id, 0),
+    ("name", Kind::Text, 0),
+    ("state", Kind::State, 0),
+    ("age", Kind::Length, 1),
+    ("took", Kind::Length, 3),
+    ("tasks", Kind::Number, 0),
+    ("run", Kind::Number, 1),
+    ("ready", Kind::Number, 1),
+    ("wait", Kind::Number, 1),
+    ("ok", Kind::Number, 1),
+    ("bad", Kind::Number, 1),
+    ("stranded", Kind::Number, 4),
+];
+
 fn graph_table(rows: &[GraphRow], now: Timestamp) -> Reply {
-    let mut reply = Reply::new(
-        "graph",
-        &[
-            ("graph", Kind::Id, 0),
-            ("name", Kind::Text, 0),
-            ("state", Kind::State, 0),
-            ("age", Kind::Length, 1),
-            ("took", Kind::Length, 3),
-            ("tasks", Kind::Number, 0),
-            ("run", Kind::Number, 1),
-            ("ready", Kind::Number, 1),
-            ("wait", Kind::Number, 1),
-            ("ok", Kind::Number, 1),
-            ("bad", Kind::Number, 1),
-            ("stranded", Kind::Number, 4),
-        ],
-    );
+    let mut reply = Reply::new("graph", GRAPH);
     let cells = |row: &GraphRow| {
         let tasks = &row.tasks;
         let bad = tasks.failed + tasks.cancelled + tasks.skipped;

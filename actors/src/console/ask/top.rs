@@ -36,6 +36,20 @@ pub(crate) struct Change {
     pub(crate) growth: i64,
 }
 
+/// Of the rows of `actor`.
+pub(super) const TOP: &[(&str, Kind, u8)] = &[
+    ("actor", Kind::Id, 0),
+    ("state", Kind::State, 1),
+    ("mbox", Kind::Number, 0),
+    ("grow", Kind::Text, 1),
+    ("in/s", Kind::Number, 1),
+    ("out/s", Kind::Number, 2),
+    ("wait99", Kind::Length, 2),
+    ("handle99", Kind::Length, 2),
+    ("rst", Kind::Number, 2),
+    ("now", Kind::Text, 1),
+];
+
 pub(super) async fn top(console: &Console, line: &Line) -> Result<Reply, Fault> {
     let by = line.pair("by");
     let key = by.map_or("mbox", |word| word.text.as_str());
@@ -56,21 +70,7 @@ pub(super) async fn top(console: &Console, line: &Line) -> Result<Reply, Fault> 
     let place = line.pair("node").map_or(Where::Everywhere, |word| Where::Machine(word.text.as_str().into()));
     let mut changes = changes(console, &place, window).await?;
     changes.sort_by_key(|change| std::cmp::Reverse(amount(change, key)));
-    let mut reply = Reply::new(
-        "actor",
-        &[
-            ("actor", Kind::Id, 0),
-            ("state", Kind::State, 1),
-            ("mbox", Kind::Number, 0),
-            ("grow", Kind::Text, 1),
-            ("in/s", Kind::Number, 1),
-            ("out/s", Kind::Number, 2),
-            ("wait99", Kind::Length, 2),
-            ("handle99", Kind::Length, 2),
-            ("rst", Kind::Number, 2),
-            ("now", Kind::Text, 1),
-        ],
-    );
+    let mut reply = Reply::new("actor", TOP);
     reply.rows = changes.iter().take(SHOWN).map(cells).collect();
     reply.notes.push(format!("by {key}, within {}", short(window)));
     Ok(reply)
