@@ -214,10 +214,7 @@ mod tests {
 
     #[test]
     fn verbs_ids_names_keys_and_columns_are_offered_where_they_may_stand() {
-        assert_eq!(
-            offered("ta")[..2],
-            ["tasks", "task"].map(|verb| verb.to_owned()).iter().rev().cloned().collect::<Vec<_>>()[..]
-        );
+        assert_eq!(offered("tas")[..2], ["task", "tasks"]);
         assert_eq!(offered("why t"), ["t9", "t10"]);
         assert_eq!(offered("node "), ["mac-1"]);
         assert_eq!(offered("state sched"), ["scheduler"]);
@@ -226,14 +223,7 @@ mod tests {
         assert_eq!(offered("tasks | wh"), ["where"]);
         assert!(offered("tasks | sort st").contains(&"state".to_owned()));
         assert_eq!(offered("watch nod")[..1], ["node".to_owned()]);
-        assert_eq!(
-            offered("mi"),
-            ["mine"]
-                .iter()
-                .map(|word| (*word).to_owned())
-                .chain(offered("mi").into_iter().skip(1))
-                .collect::<Vec<_>>()
-        );
+        assert_eq!(offered("mi")[0], "mine");
         assert!(offered("nodes x").is_empty());
     }
 

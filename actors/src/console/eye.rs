@@ -72,7 +72,8 @@ impl Eye<'_> {
                 let fault = Fault::of(Sort::NotFound, format!("nothing is called {}", word.text));
                 Err(fault.at(word.span.clone()).help("`graphs` and `tasks` show what there is"))
             }
-            ([one], _) | (_, [one]) => Ok(one.target),
+            ([one], _) => Ok(one.target),
+            (_, [one]) => Ok(one.target),
             (many, _) => {
                 let text = format!("{} is the name of {} things, the newest first", word.text, many.len());
                 let fault = Fault::usage(word.span.clone(), text);

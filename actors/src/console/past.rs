@@ -86,7 +86,8 @@ impl Past {
 
     /// The records up to a number.
     pub fn upto(&self, number: u64) -> impl DoubleEndedIterator<Item = &Record> {
-        self.records.iter().take_while(move |record| record.number <= number)
+        let end = self.records.partition_point(|record| record.number <= number);
+        self.records[..end].iter()
     }
 
     /// The state after the record of this number.
