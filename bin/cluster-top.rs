@@ -10,6 +10,7 @@ mod top {
     pub(crate) mod repl;
     pub(crate) mod screen;
     pub(crate) mod session;
+    pub(crate) mod tui;
 }
 
 use std::io::{IsTerminal, Read};
@@ -60,6 +61,7 @@ fn start(cli: &Cli, runtime: &tokio::runtime::Runtime, screen: &mut Screen) -> u
             screen.trouble(&format!("error: {error}"));
             2
         }
+        (Some(Mode::Tui), None) => repl::full(session, screen, runtime),
         (Some(Mode::Run { .. }) | None, None) => repl::run(session, screen, runtime),
     }
 }
@@ -72,6 +74,7 @@ fn script(cli: &Cli) -> Option<std::io::Result<Vec<String>>> {
     }
     match &cli.mode {
         Some(Mode::Run { file }) => Some(std::fs::read_to_string(file).map(lines)),
+        Some(Mode::Tui) => None,
         None if !std::io::stdin().is_terminal() => {
             let mut text = String::new();
             Some(std::io::stdin().read_to_string(&mut text).map(|_| lines(text)))

@@ -19,3 +19,4 @@ mod settings;
 mod signals;
 mod strangers;
 mod survival;
+mod top;

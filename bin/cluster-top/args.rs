@@ -56,6 +56,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Mode {
+    /// The full screen
+    Tui,
     /// Run the lines of a file
     Run {
         /// The file; lines that begin with # are passed over

@@ -45,6 +45,11 @@ impl Editor {
         ]);
         keys.add_binding(KeyModifiers::NONE, KeyCode::Tab, tab);
         keys.add_binding(KeyModifiers::SHIFT, KeyCode::BackTab, ReedlineEvent::MenuPrevious);
+        keys.add_binding(
+            KeyModifiers::NONE,
+            KeyCode::F(2),
+            ReedlineEvent::ExecuteHostCommand("tui".to_owned()),
+        );
         let menu = ColumnarMenu::default().with_name(MENU).with_columns(4).with_column_padding(2);
         let mut line = Reedline::create()
             .with_completer(Box::new(Names(Arc::clone(words))))
@@ -67,7 +72,7 @@ impl Editor {
     /// Waits until a line is typed.
     pub(crate) fn read(&mut self, prompt: &Line) -> Typed {
         match self.line.read_line(prompt) {
-            Ok(Signal::Success(line)) => Typed::Line(line),
+            Ok(Signal::Success(line) | Signal::HostCommand(line)) => Typed::Line(line),
             Ok(Signal::CtrlD) | Err(_) => Typed::End,
             Ok(_) => Typed::Nothing,
         }

@@ -13,6 +13,7 @@ use tokio::runtime::Runtime;
 use super::editor::{Editor, Line, SharedWords, Typed};
 use super::screen::Screen;
 use super::session::{Outcome, Session};
+use super::tui;
 
 /// Runs until somebody leaves; the exit code.
 pub(crate) fn run(mut session: Session, screen: &mut Screen, runtime: &Runtime) -> u8 {
@@ -38,6 +39,17 @@ pub(crate) fn run(mut session: Session, screen: &mut Screen, runtime: &Runtime) 
     }
 }
 
+/// The full screen, and the prompt behind it.
+pub(crate) fn full(mut session: Session, screen: &mut Screen, runtime: &Runtime) -> u8 {
+    match tui::run(&mut session, screen, runtime) {
+        Ok(()) => 0,
+        Err(error) => {
+            screen.trouble(&format!("error: the full screen: {error}"));
+            1
+        }
+    }
+}
+
 /// Answers what was typed; `false` where that ends the session.
 fn answer(session: &mut Session, screen: &mut Screen, runtime: &Runtime, text: &str) -> bool {
     for statement in syntax::statements(text) {
@@ -50,6 +62,11 @@ fn answer(session: &mut Session, screen: &mut Screen, runtime: &Runtime, text: &
         match ran {
             Some(Ok(Outcome::Done { .. })) => {}
             Some(Ok(Outcome::Quit)) => return false,
+            Some(Ok(Outcome::Full)) => {
+                if let Err(error) = tui::run(session, screen, runtime) {
+                    screen.trouble(&format!("error: the full screen: {error}"));
+                }
+            }
             Some(Ok(Outcome::Asks(planned))) => agree(session, screen, runtime, &planned),
             Some(Err(fault)) => {
                 screen.fault(&fault, statement);

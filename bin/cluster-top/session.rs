@@ -37,6 +37,8 @@ pub(crate) enum Outcome {
     Done { alarm: bool },
     /// Somebody has to agree to this first.
     Asks(Box<Planned>),
+    /// Somebody wants the full screen.
+    Full,
     /// The session is over.
     Quit,
 }
@@ -135,6 +137,7 @@ impl Session {
                 screen.replies(&[reply], line.stages.contains(&Stage::Json));
             }
             ("alias", ..) => self.alias(screen, line)?,
+            ("tui", ..) => return Ok(Outcome::Full),
             ("quit", ..) => return Ok(Outcome::Quit),
             _ => {
                 let text = format!("{} wants: {} {}", line.verb.name, line.verb.name, line.verb.usage);
@@ -200,6 +203,10 @@ pub(crate) async fn run_all(session: &mut Session, screen: &mut Screen, lines: &
         match session.run(screen, text).await {
             Ok(Outcome::Done { alarm }) => alarmed |= alarm,
             Ok(Outcome::Quit) => break,
+            Ok(Outcome::Full) => {
+                screen.trouble("the full screen needs a terminal");
+                return 2;
+            }
             Ok(Outcome::Asks(planned)) => {
                 screen.trouble(&format!("this {}; with --yes it is done", planned.says));
                 return 2;

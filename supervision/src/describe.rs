@@ -77,6 +77,7 @@ pub struct Fact {
 impl Fact {
     /// Called `name`.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "values are made in place, by whoever tells them")]
     pub fn new(name: impl Into<Box<str>>, value: impl ToString) -> Self {
         Self { name: name.into(), value: value.to_string().into() }
     }

@@ -6,7 +6,7 @@ use policy::pressure::Mode;
 use policy::time::Timestamp;
 
 use crate::console::fault::Fault;
-use crate::console::render::{Canvas, Tone};
+use crate::console::render::{Canvas, Strip, Tone};
 use crate::console::{Console, eye::Eye, lint};
 use crate::say;
 use crate::wire::client::{NodeHealth, NodeRow, Status};
@@ -83,6 +83,16 @@ impl Header {
     /// The line, cut to the width of the canvas.
     #[must_use]
     pub fn line(&self, canvas: &Canvas) -> String {
+        let mut line = String::new();
+        for (text, tone) in self.strip(canvas.width) {
+            line.push_str(&canvas.paint(tone, &text));
+        }
+        line
+    }
+
+    /// The line in pieces, as many as fit.
+    #[must_use]
+    pub fn strip(&self, width: usize) -> Strip {
         let [up, suspect, lost] = self.nodes;
         let [ready, active, waiting] = self.tasks;
         let mut parts = vec![(format!("crab {}", self.name), Tone::Strong)];
@@ -105,16 +115,15 @@ impl Header {
         if let Some((number, at)) = self.moment {
             parts.push((format!("@{number} {}", say::clock_time(at)), Tone::Warn));
         }
-        let mut line = String::new();
-        let mut used = 0;
+        let (mut strip, mut used) = (Strip::new(), 0);
         for (text, tone) in parts {
-            let gap = if line.is_empty() { "" } else { " | " };
-            if used + gap.len() + text.len() > canvas.width {
+            let gap = if strip.is_empty() { "" } else { " | " };
+            used += gap.len() + text.chars().count();
+            if used > width {
                 break;
             }
-            used += gap.len() + text.len();
-            line.push_str(&format!("{gap}{}", canvas.paint(tone, &text)));
+            strip.extend([(gap.to_owned(), Tone::Plain), (text, tone)]);
         }
-        line
+        strip
     }
 }

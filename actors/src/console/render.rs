@@ -25,6 +25,20 @@ impl Default for Canvas {
     }
 }
 
+/// A line in pieces, each in its tone.
+pub type Strip = Vec<(String, Tone)>;
+
+/// A table in pieces.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sheet {
+    /// The heads of the columns.
+    pub head: Strip,
+    /// The rows, in the order of the reply.
+    pub rows: Vec<Strip>,
+    /// The names of the columns for which there is no room.
+    pub hidden: Vec<String>,
+}
+
 /// What a word says of how things are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
@@ -96,19 +110,17 @@ impl Canvas {
         if self.ascii { to_ascii(&text) } else { text }
     }
 
-    fn table(&self, reply: &Reply) -> String {
-        if reply.rows.is_empty() {
-            return self.paint(Tone::Dim, &format!("no {}", plural(&reply.what))) + "\n";
-        }
+    /// A table in pieces, for who draws by himself: heads, rows, and the columns for which there is no room.
+    #[must_use]
+    pub fn sheet(&self, reply: &Reply) -> Sheet {
         let prefixes = match reply.shape {
             Shape::Tree => branches(&levels(reply)),
             _ => vec![String::new(); reply.rows.len()],
         };
         let layout = Layout::of(reply, &prefixes, self.width);
-        let mut text = String::new();
         let heads = layout.shown.iter().map(|at| (reply.columns[*at].name.to_uppercase(), Tone::Strong));
-        text.push_str(&self.row(&layout, heads));
-        for (texts, row) in layout.texts.iter().zip(&reply.rows) {
+        let head = self.strip(&layout, heads);
+        let row = |(texts, row): (&Vec<String>, &Vec<Cell>)| {
             let cells = layout.shown.iter().map(|at| {
                 let tone = match (&row[*at], reply.columns[*at].kind) {
                     (Cell::Text(word), Kind::State) => Tone::of(word),
@@ -116,34 +128,53 @@ impl Canvas {
                 };
                 (texts[*at].clone(), tone)
             });
-            text.push_str(&self.row(&layout, cells));
+            self.strip(&layout, cells)
+        };
+        let rows = layout.texts.iter().zip(&reply.rows).map(row).collect();
+        Sheet { head, rows, hidden: layout.hidden }
+    }
+
+    fn table(&self, reply: &Reply) -> String {
+        if reply.rows.is_empty() {
+            return self.paint(Tone::Dim, &format!("no {}", plural(&reply.what))) + "\n";
         }
-        if !layout.hidden.is_empty() {
-            let hidden = format!("not shown: {} (select them, or widen)", layout.hidden.join(", "));
-            wrapped(&hidden, self.width).iter().for_each(|line| {
-                text.push_str(&self.paint(Tone::Dim, line));
+        let sheet = self.sheet(reply);
+        let mut text: String =
+            std::iter::once(&sheet.head).chain(&sheet.rows).map(|strip| self.painted(strip)).collect();
+        if !sheet.hidden.is_empty() {
+            let hidden = format!("not shown: {} (select them, or widen)", sheet.hidden.join(", "));
+            for line in wrapped(&hidden, self.width) {
+                text.push_str(&self.paint(Tone::Dim, &line));
                 text.push('\n');
-            });
+            }
         }
         text
     }
 
-    fn row(&self, layout: &Layout, cells: impl Iterator<Item = (String, Tone)>) -> String {
-        let mut line = String::new();
+    fn strip(&self, layout: &Layout, cells: impl Iterator<Item = (String, Tone)>) -> Strip {
+        let mut strip = Strip::new();
         let last = layout.shown.len().saturating_sub(1);
         for (place, (text, tone)) in cells.enumerate() {
             let text = cut(&text, layout.widths[place]);
             let room = " ".repeat(layout.widths[place].saturating_sub(text.width()));
-            let painted = self.paint(tone, &text);
-            match (layout.right[place], place == last) {
-                (true, _) => line.push_str(&format!("{room}{painted}")),
-                (false, true) => line.push_str(&painted),
-                (false, false) => line.push_str(&format!("{painted}{room}")),
+            let text = if self.ascii { to_ascii(&text) } else { text };
+            if layout.right[place] {
+                strip.extend([(room, Tone::Plain), (text, tone)]);
+            } else {
+                strip.extend([(text, tone), (room, Tone::Plain)]);
             }
             if place < last {
-                line.push_str("  ");
+                strip.push(("  ".to_owned(), Tone::Plain));
             }
         }
+        while strip.last().is_some_and(|(text, _)| text.trim().is_empty()) {
+            strip.pop();
+        }
+        strip
+    }
+
+    fn painted(&self, strip: &Strip) -> String {
+        let line: String = strip.iter().map(|(text, tone)| self.paint(*tone, text)).collect();
         format!("{}\n", line.trim_end())
     }
 

@@ -206,6 +206,7 @@ impl Reply {
 impl Cell {
     /// Words; nothing where there are none.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "values are made in place, by whoever tells them")]
     pub fn text(text: impl ToString) -> Self {
         let text = text.to_string();
         if text.is_empty() { Self::Nothing } else { Self::Text(text) }

@@ -104,6 +104,7 @@ pub const VERBS: &[Verb] = verbs! {
     Session "live" ["now"] [], 0, "", "back to what is";
     Session "diff" [] [Moment, Moment], 2, "@-5m @seq=N", "what tasks, graphs and nodes are otherwise than then";
     Session "alias" [] [Line], 0, "[NAME = LINE]", "a word of your own";
+    Session "tui" ["full"] [], 0, "", "the full screen (F2)";
     Session "quit" ["exit", "bye"] [], 0, "", "leaves (Ctrl-D)";
 };
 
