@@ -7,6 +7,7 @@
 pub mod act;
 mod ask;
 pub mod complete;
+pub mod export;
 mod eye;
 pub mod fault;
 pub mod header;

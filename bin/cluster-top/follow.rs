@@ -21,7 +21,8 @@ const EVERY_LEAST: Duration = Duration::from_millis(100);
 
 /// Whether a line goes on by itself, or brings what is no table.
 pub(crate) fn is_for(line: &Line) -> bool {
-    matches!(line.verb.name, "tail" | "logs" | "watch") || (line.verb.name == "events" && line.has("-f"))
+    matches!(line.verb.name, "tail" | "logs" | "watch" | "export")
+        || (line.verb.name == "events" && line.has("-f"))
 }
 
 /// Follows until Ctrl-C; in a script until there is no more.
@@ -30,6 +31,11 @@ pub(crate) async fn run(session: &mut Session, screen: &mut Screen, line: &Line)
         match line.verb.name {
             "watch" => watch(session, screen, line).await,
             "logs" => logs(session, screen, line).await,
+            "export" => {
+                let text = session.console.export(line).await?;
+                screen.text(&text);
+                Ok(())
+            }
             _ => events(session, screen, line).await,
         }
     };

@@ -146,6 +146,24 @@ fn actions_ask_are_recorded_and_are_done() {
     place.run(&["cancel", &task]).expect(0);
 }
 
+#[test]
+fn a_graph_is_exported_as_a_trace_and_as_a_picture() {
+    let place = Place::new();
+    let _daemon = place.single("2");
+    let file = "name = \"g\"\n[task.a]\nshell = \"sleep 0.2\"\n[task.b]\narray = \"1-2\"\nshell = \"sleep 0.2\"\nafter = [\"a\"]\n";
+    let file = place.file("graph.toml", file).display().to_string();
+    place.run(&["submit", "--wait", &file]).expect(0);
+    let trace: Value =
+        serde_json::from_str(&place.ask_top("export chrome g").expect(0).text()).expect("it is JSON");
+    let bars: Vec<_> =
+        trace["traceEvents"].as_array().expect("a list").iter().filter(|one| one["ph"] == "X").collect();
+    assert_eq!((bars.len(), bars[0]["name"].as_str()), (3, Some("a")), "{trace}");
+    assert_ne!(bars[1]["tid"], bars[2]["tid"], "two that run at once have a lane each: {trace}");
+    let picture = place.ask_top("export dot g").expect(0).text();
+    assert!(picture.contains("\"a\" -> \"b\";") && picture.contains("2 succeeded"), "{picture}");
+    place.ask_top("export gif g").expect(2).says(&["possible: chrome dot"]);
+}
+
 /// What `line` tells, without what passes by itself.
 fn standing(place: &Place, args: &[&str], line: &str) -> Vec<Value> {
     let all = [args, &["--json", "-e", line]].concat();

@@ -296,8 +296,7 @@ fn branches(levels: &[u64]) -> Vec<String> {
 /// The same with nothing but ASCII.
 fn to_ascii(text: &str) -> String {
     let ascii = |c: char| match c {
-        '│' => '|',
-        '├' => '|',
+        '│' | '├' => '|',
         '└' => '`',
         '─' => '-',
         '…' => '~',

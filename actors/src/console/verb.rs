@@ -91,6 +91,8 @@ pub const VERBS: &[Verb] = verbs! {
         "what has happened, -f as it happens";
     Look "tail" [] [Target], 0, "[TASK|GRAPH]", "events as they happen";
     Look "logs" ["l"] [Target, Word(&["-f"])], 1, "TASK [-f]", "what a task wrote, -f as it writes";
+    Look "export" [] [Word(&["chrome", "dot"]), Target], 2, "chrome|dot GRAPH",
+        "a graph's execution as a trace for Perfetto, or its shape for Graphviz";
     Look "watch" ["w"] [Line], 1, "LINE [1s]", "asks again and again";
     Look "help" ["?", "h"] [Wants::Verb], 0, "[VERB]", "this";
     Act "kill" ["cancel"] [Target], 1, "TASK|GRAPH", "ends tasks: SIGTERM, and SIGKILL after the grace";

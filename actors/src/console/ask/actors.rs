@@ -143,13 +143,14 @@ pub(super) async fn list(console: &Console, line: &Line) -> Result<Reply, Fault>
         (Some((_, Some(machine))), _) => Where::of(Some(machine)),
         (_, pair) => Where::of(pair.map(|word| word.text.as_str())),
     };
-    let only = named.as_ref().map(|(name, _)| name.as_str().into());
+    let name = named.as_ref().map(|(name, _)| name.as_str());
+    let only = name.map(Into::into);
     let look = Look::Actors { only, first: First::Oldest, limit: if is_tree { 16 } else { CHILDREN_LIMIT } };
     let mut reply = Reply::new("actor", COLUMNS);
     reply.shape = if is_tree { Shape::Tree } else { Shape::Table };
     for side in gather(client, &place, &look).await? {
         match side.rows {
-            Ok(rows) => fill(&mut reply, &rows, (side.machine.as_ref(), named.as_ref(), is_tree)),
+            Ok(rows) => fill(&mut reply, &rows, (side.machine.as_ref(), name, is_tree)),
             Err(why) => reply.notes.push(unseen(side.machine.as_ref(), &why)),
         }
         if side.more > 0 {
@@ -165,10 +166,10 @@ pub(super) async fn list(console: &Console, line: &Line) -> Result<Reply, Fault>
 fn fill(
     reply: &mut Reply,
     rows: &[ActorRow],
-    (machine, named, is_tree): (Option<&NodeId>, Option<&(String, Option<String>)>, bool),
+    (machine, named, is_tree): (Option<&NodeId>, Option<&str>, bool),
 ) {
     let wanted = |row: &&ActorRow| match named {
-        Some((name, _)) => is_called(row, name) || (is_tree && row.is_supervisor),
+        Some(name) => is_called(row, name) || (is_tree && row.is_supervisor),
         // Supervisors are of the tree; a list is of those that work.
         None => is_tree || !row.is_supervisor,
     };
@@ -348,10 +349,7 @@ pub(super) async fn leases(console: &Console) -> Result<Reply, Fault> {
     let filter = crate::wire::client::TaskFilter { graph: None, states };
     let tasks = client.tasks(&filter, 4096).await?;
     for row in leases.iter().take(LEASES) {
-        let facts = match client.inspect(None, Look::State(row.probe)).await? {
-            Sight::State(facts) => facts,
-            _ => continue,
-        };
+        let Sight::State(facts) = client.inspect(None, Look::State(row.probe)).await? else { continue };
         let fact =
             |name: &str| facts.iter().find(|fact| &*fact.name == name).map(|fact| fact.value.to_string());
         let task = fact("task");
