@@ -41,6 +41,10 @@ pub(crate) fn run(mut session: Session, screen: &mut Screen, runtime: &Runtime) 
 
 /// The full screen, and the prompt behind it.
 pub(crate) fn full(mut session: Session, screen: &mut Screen, runtime: &Runtime) -> u8 {
+    if let Err((fault, moment)) = runtime.block_on(session.begin()) {
+        screen.fault(&fault, &moment);
+        return fault.sort.exit_code();
+    }
     match tui::run(&mut session, screen, runtime) {
         Ok(()) => 0,
         Err(error) => {

@@ -246,9 +246,10 @@ fn a_person_at_the_prompt_completes_recalls_mistypes_and_agrees() {
     let mut terminal = Terminal::start(&mut place.top(&[]));
     terminal.shows("crab one | 1 up");
     terminal.shows("> ");
-    terminal.types("nod\tx");
-    terminal.types("\x7f\r");
-    terminal.shows("STATE");
+    terminal.types("leas\t");
+    terminal.shows("leases");
+    terminal.types("\r");
+    terminal.shows("TOKEN");
     terminal.shows("> ");
     terminal.types("taskz\r");
     terminal.shows("^^^^^");

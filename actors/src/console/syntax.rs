@@ -106,9 +106,11 @@ pub fn parse(text: &str) -> Result<Option<Line>, Fault> {
         stages: Vec::new(),
         text: text.to_owned(),
     };
-    let takes_line = verb.wants.contains(&Wants::Line);
-    for word in rest {
-        take(&mut line, word, takes_line)?;
+    if verb.wants.contains(&Wants::Line) {
+        // What follows is a line of its own, with the stages in it.
+        line.words = words[1..].to_vec();
+    } else {
+        rest.iter().try_for_each(|word| take(&mut line, word))?;
     }
     if line.plain().count() < verb.least {
         let end = rest.last().unwrap_or(name).span.end;
@@ -116,20 +118,20 @@ pub fn parse(text: &str) -> Result<Option<Line>, Fault> {
         return Err(Fault::usage(end..end, missing));
     }
     let end = text.len();
-    for part in parts {
+    for part in parts.filter(|_| !verb.wants.contains(&Wants::Line)) {
         line.stages.push(pipe::stage(part, end)?);
     }
     Ok(Some(line))
 }
 
-fn take(line: &mut Line, word: &Word, takes_line: bool) -> Result<(), Fault> {
+fn take(line: &mut Line, word: &Word) -> Result<(), Fault> {
     let keys = line.verb.wants.iter().find_map(|wants| match wants {
         Wants::Pairs(keys) => Some(*keys),
         _ => None,
     });
     let takes_moment = line.verb.wants.contains(&Wants::Moment);
     match word.text.split_once('=') {
-        Some((key, value)) if !takes_line && !takes_moment => {
+        Some((key, value)) if !takes_moment => {
             let span = word.span.clone();
             if !keys.unwrap_or_default().contains(&key) {
                 let text = format!("{} takes no {key}=", line.verb.name);
@@ -149,7 +151,7 @@ fn take(line: &mut Line, word: &Word, takes_line: bool) -> Result<(), Fault> {
                 .wants
                 .iter()
                 .any(|wants| matches!(wants, Wants::Word(list) if list.contains(&word.text.as_str())));
-            if is_flag(&word.text) && !flags && !takes_line && !takes_moment {
+            if is_flag(&word.text) && !flags && !takes_moment {
                 let text = format!("{} takes no {}", line.verb.name, word.text);
                 return Err(Fault::usage(word.span.clone(), text));
             }
