@@ -212,6 +212,12 @@ impl Config {
     /// How much the scheduler side takes on.
     #[must_use]
     pub fn limits(&self) -> Limits {
+        self.limits_where(self.daemon.listen.is_some())
+    }
+
+    /// As [`Self::limits`], where the command line has said whether other machines can join.
+    #[must_use]
+    pub fn limits_where(&self, others_can_join: bool) -> Limits {
         let weights = Arc::new(tenants::weights(&self.tenants));
         let (shares, ageing) = (self.scheduler.shares(), self.scheduler.ages());
         Limits {
@@ -220,6 +226,7 @@ impl Config {
             breaker: self.breaker.rules(),
             poison_after: self.breaker.poison_after(),
             quotas: tenants::quotas(&self.tenants),
+            unschedulable: self.scheduler.unschedulable_where(others_can_join),
             ..self.limits.limits()
         }
     }

@@ -12,6 +12,7 @@ mod addition;
 mod budget;
 mod dispatch;
 mod explain;
+mod fit;
 mod guard;
 mod intake;
 mod order;

@@ -51,6 +51,8 @@ pub(crate) struct Submission {
     tasks: u64,
     first_task: String,
     repeated: bool,
+    /// What of it no machine can run as things are.
+    warnings: Vec<String>,
 }
 
 impl From<&Submitted> for Submission {
@@ -61,6 +63,7 @@ impl From<&Submitted> for Submission {
             tasks: submitted.tasks,
             first_task: submitted.first.to_string(),
             repeated: submitted.repeated,
+            warnings: submitted.warnings.iter().map(ToString::to_string).collect(),
         }
     }
 }

@@ -138,7 +138,13 @@ impl Script {
         match request {
             Request::Run { submission, .. } => {
                 let tasks = submission.items.iter().map(policy::event::Item::tasks).sum();
-                let submitted = Submitted { graph: GraphId(1), first: TaskId(1), tasks, repeated: false };
+                let submitted = Submitted {
+                    graph: GraphId(1),
+                    first: TaskId(1),
+                    tasks,
+                    repeated: false,
+                    warnings: Box::default(),
+                };
                 let Response::Graph(row) =
                     self.answer(&Request::Graph { graph: GraphId(1), wait: Duration::ZERO })
                 else {

@@ -6,6 +6,7 @@
 mod addition;
 mod cycle;
 mod limits;
+mod misfit;
 mod spec;
 
 #[cfg(test)]
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::admission::addition::{Existing, find_own_names, place};
 pub use crate::admission::limits::{AdmissionLimits, PROBLEMS_LIMIT};
+pub use crate::admission::misfit::{Unschedulable, misfit};
 
 use crate::dependency::On;
 use crate::event::Item;

@@ -34,3 +34,4 @@ pub mod node;
 pub mod breaker;
 pub mod slots;
 pub mod retry;
+pub mod session;

@@ -1,6 +1,6 @@
 //! `[limits]`: how much the scheduler side takes on.
 
-use policy::admission::AdmissionLimits;
+use policy::admission::{AdmissionLimits, Unschedulable};
 use policy::breaker::BreakerRules;
 use policy::graph::Retention;
 use policy::pressure::PressureRules;
@@ -38,6 +38,8 @@ pub struct Limits {
     pub quotas: Quotas,
     /// In which order tasks are started.
     pub scheduling: Scheduling,
+    /// What follows for what no machine can ever run.
+    pub unschedulable: Unschedulable,
 }
 
 impl Default for Limits {
@@ -54,6 +56,7 @@ impl Default for Limits {
             poison_after: POISON_AFTER,
             quotas: Quotas::default(),
             scheduling: Scheduling::default(),
+            unschedulable: Unschedulable::default(),
         }
     }
 }

@@ -24,7 +24,7 @@ impl Answerer {
         };
         let mut ran = Ran { submitted, row, events: EventsPage::default(), output: None };
         // What was submitted before may have any number of events: its follower begins at the beginning.
-        if report && !submitted.repeated {
+        if report && !ran.submitted.repeated {
             ran.events = self.events_since(before, &ran.row).await;
             ran.output = self.whole_output(&ran).await;
         }

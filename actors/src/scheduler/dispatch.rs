@@ -56,6 +56,8 @@ struct Node {
     id: NodeId,
     address: Address<NodeMessage>,
     room: Option<Room>,
+    /// What it had when it was there last.
+    last_room: Option<Room>,
     /// Reservations ever sent.
     sent: u64,
     /// What was sent and is not in `room` yet, by number.
@@ -84,6 +86,7 @@ impl Dispatch {
             id: id.clone(),
             address,
             room: None,
+            last_room: None,
             sent: 0,
             unseen: std::collections::VecDeque::new(),
             batch: Vec::new(),
@@ -103,6 +106,7 @@ impl Dispatch {
         node.unseen.retain(|(number, _)| *number > reservations);
         let capacity = |room: &Option<Room>| room.as_ref().map(|room| room.capacity.clone());
         let is_other = capacity(&node.room) != capacity(&room);
+        node.last_room = room.clone().or_else(|| node.last_room.take());
         node.room = room;
         if let Some(room) = &mut node.room {
             for (_, need) in &node.unseen {

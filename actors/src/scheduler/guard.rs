@@ -99,6 +99,11 @@ impl SchedulerActor {
         checked
     }
 
+    /// It was let in and is refused for another reason after all.
+    pub(super) fn not_taken_in(&mut self, submission: &Submission) {
+        self.guard.taken_in = self.guard.taken_in.saturating_sub(submission.items.len() as u64);
+    }
+
     fn admits(&self, submission: &Submission) -> Result<(), Response> {
         let new = submission.items.len() as u64;
         let priorities = submission.items.iter().map(|item| item.spec.priority);

@@ -225,7 +225,7 @@ pub struct ServerInfo {
 }
 
 /// A submission that is safely on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submitted {
     /// Its graph, or the one it was added to.
     pub graph: GraphId,
@@ -235,7 +235,12 @@ pub struct Submitted {
     pub tasks: u64,
     /// Whether the key was known and nothing new was made.
     pub repeated: bool,
+    /// What of it no machine of the fleet can run as things are, the first [`WARNINGS_LIMIT`].
+    pub warnings: Box<[Box<str>]>,
 }
+
+/// Warnings that come with one submission: what a person reads.
+pub const WARNINGS_LIMIT: usize = 8;
 
 /// A submission that is safely on disk, and how far it has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -46,10 +46,16 @@ fn task_row() -> TaskRow {
 
 #[test]
 fn a_submission() {
-    let submitted = Submitted { graph: GraphId(12), first: TaskId(12), tasks: 3, repeated: false };
+    let submitted = Submitted {
+        graph: GraphId(12),
+        first: TaskId(12),
+        tasks: 3,
+        repeated: false,
+        warnings: Box::default(),
+    };
     assert_eq!(
         json(&Submission::from(&submitted)),
-        r#"{"v":1,"graph":"g12","tasks":3,"first_task":"t12","repeated":false}"#
+        r#"{"v":1,"graph":"g12","tasks":3,"first_task":"t12","repeated":false,"warnings":[]}"#
     );
 }
 

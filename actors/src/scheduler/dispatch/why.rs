@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use policy::demand::Demand;
 use policy::hindrance::Hindrance;
-use policy::placement::{self, Candidate, ShapeId, Shapes};
+use policy::id::NodeId;
+use policy::placement::{self, Candidate, Reason, ShapeId, Shapes};
 use rustc_hash::FxHashMap;
 
 use super::{Dispatch, Node};
@@ -26,6 +27,18 @@ impl Dispatch {
         let reasons = no_fit.reasons.into_iter();
         let named = reasons.zip(open()).map(|((_, reason), (id, _))| (id.clone(), reason));
         Some(Hindrance::NoNode { never: no_fit.never, nodes: named.collect() })
+    }
+
+    /// Why none of the nodes that are known, be they away for the moment, can ever run tasks of this demand; `None`
+    /// where one can, or none was ever there.
+    pub(in crate::scheduler) fn never_fits(&self, demand: &Demand) -> Option<Vec<(NodeId, Reason)>> {
+        let known = || self.nodes.iter().filter_map(|node| Some((node, node.last_room.as_ref()?)));
+        let accepting = |node: &Node| if node.room.is_some() { Ok(()) } else { Err("is away") };
+        let candidates: Vec<_> =
+            known().map(|(node, room)| Candidate { room, accepting: accepting(node) }).collect();
+        let no_fit = placement::place(&demand.resources, &candidates).err().filter(|no_fit| no_fit.never)?;
+        let reasons = no_fit.reasons.into_iter();
+        Some(reasons.zip(known()).map(|((_, reason), (node, _))| (node.id.clone(), reason)).collect())
     }
 
     /// Tasks that wait in vain as things are: for what no node has, or for any node at all.
