@@ -96,6 +96,8 @@ pub struct Errand {
 pub enum Deed {
     /// Have it show its state.
     Look(Reply<Vec<Fact>>),
+    /// Hand out its probe, for who watches it for a while.
+    Probe(Reply<Arc<Probe>>),
     /// Kill it; what follows is its supervisor's rule. Answered once that has been asked for.
     Kill(Reply<()>),
 }

@@ -19,6 +19,7 @@ use crate::actor::{Actor, ActorError, Me, ReadyHook};
 use crate::address::Address;
 use crate::envelope::{Content, Envelope, Handling, Message};
 use crate::exit::Panicked;
+use crate::trace::Marks;
 
 /// What it takes to start an actor.
 pub(crate) struct Start<A: Actor> {
@@ -85,7 +86,8 @@ impl<A: Actor> ractor::Actor for Host<A> {
         let me = &state.me.0;
         let probe = me.address().probe();
         let handling = Handling::start(envelope.origin_of_answers(probe.id()));
-        let since = probe.handling(envelope.content.kind(), envelope.enqueued);
+        let (kind, number) = (envelope.content.kind(), envelope.number);
+        let since = probe.handling(kind, envelope.enqueued);
         let outcome = match envelope.content {
             Content::Message(message) => guarded(|| state.actor.handle(message, me)),
             Content::Look(reply) => {
@@ -97,6 +99,10 @@ impl<A: Actor> ractor::Actor for Host<A> {
             }
         };
         probe.handled(since);
+        if probe.tap().is_on() {
+            let (origin, enqueued) = (envelope.origin, envelope.enqueued);
+            probe.tap().take(Marks { number, kind, origin, enqueued, since });
+        }
         drop(handling);
         state.me.leave_on_error(outcome)
     }

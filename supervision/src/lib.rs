@@ -17,6 +17,7 @@ pub mod probe;
 pub mod spec;
 pub mod strategy;
 pub mod supervisor;
+pub mod trace;
 #[cfg(test)]
 mod testing;
 
@@ -31,3 +32,4 @@ pub use probe::{Probe, ProbeId, Reading};
 pub use spec::{Backoff, ChildSpec, Kind, Restart, Shutdown};
 pub use strategy::Strategy;
 pub use supervisor::{Child, Running, SupervisorArgs};
+pub use trace::{Trace, Traced};

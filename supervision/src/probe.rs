@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::trace::Tap;
+
 /// Buckets of a duration histogram: powers of two of microseconds, the last one open (about 35 minutes).
 pub const BUCKETS: usize = 32;
 
@@ -37,6 +39,7 @@ pub struct Probe {
     waits: Histogram,
     handlings: Histogram,
     current: Mutex<Option<Current>>,
+    tap: Tap,
     /// When it was started again, the last times.
     restarted: Mutex<VecDeque<Instant>>,
 }
@@ -123,6 +126,7 @@ impl Probe {
             waits: Histogram::default(),
             handlings: Histogram::default(),
             current: Mutex::new(None),
+            tap: Tap::default(),
             restarted: Mutex::default(),
         })
     }
@@ -198,6 +202,11 @@ impl Probe {
 
     fn restart_times(&self) -> MutexGuard<'_, VecDeque<Instant>> {
         self.restarted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where a trace hangs, if there is one.
+    pub(crate) fn tap(&self) -> &Tap {
+        &self.tap
     }
 
     /// Messages waiting now.

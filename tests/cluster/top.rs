@@ -66,6 +66,8 @@ fn every_actor_of_both_sides_is_told_and_shows_what_it_holds() {
     assert_eq!((&leases[0]["task"], &leases[0]["node"]), (&json!(task), &json!("one")), "{leases:?}");
     let top = rows(&place, "top by=in window=100ms");
     assert!(top.iter().any(|row| row["actor"] == "node/one"), "{top:?}");
+    let traced = rows(&place, "trace node/one max=3 for=10s");
+    assert!(traced.iter().any(|row| row["kind"] == "Tick" || row["kind"] == "Heard"), "{traced:?}");
     place.ask_top("actor nobody").expect(4).says(&["there is no actor nobody", "^^^^^^"]);
     place.run(&["cancel", &task]).expect(0);
 }
@@ -103,6 +105,8 @@ fn a_wrong_line_is_told_where_it_is_wrong_and_exit_codes_tell_the_rest() {
     let error: Value = serde_json::from_str(told.err.trim()).expect("it is JSON");
     assert_eq!(error["exit_code"], 2);
     place.ask_top("lints").expect(0);
+    drop(daemon);
+    let daemon = place.patient("2");
     let vain = place.submit(&["--cpus", "99", "--", "true"]);
     place.wait_state(&vain, "ready");
     let lints = run(&mut place.top(&["--json", "-e", "lints"])).expect(3).json();

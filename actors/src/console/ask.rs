@@ -7,6 +7,7 @@ mod fleet;
 mod help;
 pub(super) mod tasks;
 pub(super) mod top;
+mod trace;
 
 use crate::console::Console;
 use crate::console::fault::{Fault, Sort};
@@ -21,6 +22,7 @@ pub(super) async fn ask(console: &Console, line: &Line) -> Result<Vec<Reply>, Fa
         "actor" => actors::one(console, line).await?,
         "state" => actors::state(console, line).await?,
         "top" => top::top(console, line).await?,
+        "trace" => trace::trace(console, line).await?,
         "leases" => actors::leases(console).await?,
         "nodes" => fleet::nodes(console).await?,
         "node" => return fleet::node(console, line).await,

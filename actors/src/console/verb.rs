@@ -83,6 +83,8 @@ pub const VERBS: &[Verb] = verbs! {
     Look "queue" ["q"] [], 0, "", "what waits, the next first";
     Look "graphs" ["gs"] [Pairs(&["limit"])], 0, "[limit=50]", "graphs, the newest first";
     Look "graph" ["g"] [Target], 1, "GRAPH", "one graph and its tasks";
+    Look "trace" [] [Actor, Pairs(&["max", "for"])], 1, "ACTOR [max=50] [for=5s]",
+        "the messages that go through an actor; ends by itself";
     Look "leases" [] [], 0, "", "who holds the right to run what";
     Look "tenants" [] [], 0, "", "who is charged what";
     Look "why" ["explain"] [Target], 1, "TASK", "what a task waits for, who holds it, when it should start";

@@ -5,14 +5,19 @@ use std::time::Duration;
 use supervision::probe::quantile;
 use supervision::supervisor::SupervisorMessage;
 use supervision::{
-    Address, ChildState, Deed, Described, Description, Errand, Inquiry, Kind, ProbeId, Reading, Reply,
+    Address, ChildState, Deed, Described, Description, Errand, Inquiry, Kind, ProbeId, Reading, Reply, Trace,
 };
 
-use crate::wire::inspect::{ACTORS_LIMIT, ActorRow, CHILDREN_LIMIT, Look, STATE_DEADLINE, Sight};
+use crate::wire::inspect::{
+    ACTORS_LIMIT, ActorRow, CHILDREN_LIMIT, Look, STATE_DEADLINE, Sight, TRACE_LIMIT,
+};
 
 /// How long the whole tree may take to be described: supervisors answer in microseconds, and one that does not
 /// is told as such.
 const TREE_DEADLINE: Duration = Duration::from_millis(400);
+
+/// Between two looks whether a trace is full.
+const TRACE_LOOK: Duration = Duration::from_millis(20);
 
 /// Answers a look.
 pub(super) async fn look(root: &Address<SupervisorMessage>, look: Look) -> Sight {
@@ -23,6 +28,7 @@ pub(super) async fn look(root: &Address<SupervisorMessage>, look: Look) -> Sight
             actors(root, Inquiry { children_limit, deadline: TREE_DEADLINE, only, first }).await
         }
         Look::State(probe) => state(root, probe).await,
+        Look::Trace { probe, limit, within } => trace(root, probe, limit, within.min(TRACE_LIMIT)).await,
         Look::Restart(probe) => restart(root, probe).await,
     }
 }
@@ -94,6 +100,25 @@ async fn state(root: &Address<SupervisorMessage>, probe: ProbeId) -> Sight {
             None => Sight::NoActor,
         },
     }
+}
+
+/// Messages as they go through an actor. Nobody is told of each: the trace is looked at now and then.
+async fn trace(root: &Address<SupervisorMessage>, probe: ProbeId, limit: u32, within: Duration) -> Sight {
+    let (reply, answer) = Reply::channel();
+    root.tell(SupervisorMessage::Run(Errand::new(probe, Deed::Probe(reply))));
+    let Ok(Ok(probe)) = tokio::time::timeout(TREE_DEADLINE, answer).await else { return Sight::NoActor };
+    let Some(trace) = Trace::begin(&probe, limit as usize) else {
+        return Sight::Unseen("somebody else traces it at the moment".into());
+    };
+    // A client that leaves does not keep it: it ends with the time at the latest.
+    let _ = tokio::time::timeout(within, async {
+        while !trace.is_full() {
+            tokio::time::sleep(TRACE_LOOK).await;
+        }
+    })
+    .await;
+    let (messages, missed) = trace.messages();
+    Sight::Traced { messages, missed }
 }
 
 async fn find(root: &Address<SupervisorMessage>, probe: ProbeId) -> Option<ActorRow> {

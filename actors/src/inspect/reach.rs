@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::inspect::InspectorMessage;
 use crate::outlet::Outlet;
 use crate::wire::fleet::{FromWorker, ToWorker};
-use crate::wire::inspect::{Look, Sight};
+use crate::wire::inspect::{Look, Sight, TRACE_LIMIT};
 
 /// How long a machine may take to answer: its own deadlines, and the way there and back.
 pub const MACHINE_DEADLINE: Duration = Duration::from_millis(1500);
@@ -59,11 +59,15 @@ impl Reach {
 
     /// Asks the inspector of a machine.
     pub async fn ask(&self, node: &NodeId, look: Look) -> Sight {
+        let takes = match &look {
+            Look::Trace { within, .. } => (*within).min(TRACE_LIMIT),
+            _ => Duration::ZERO,
+        };
         let (request, answer) = match self.send(node, look) {
             Ok(sent) => sent,
             Err(why) => return Sight::Unseen(why.into()),
         };
-        let answer = tokio::time::timeout(MACHINE_DEADLINE, answer).await;
+        let answer = tokio::time::timeout(MACHINE_DEADLINE + takes, answer).await;
         self.known().waiting.remove(&request);
         match answer {
             Ok(Ok(sight)) => sight,

@@ -9,7 +9,7 @@ use policy::breaker::Key;
 use policy::budget::Raise;
 use policy::id::{GraphId, NodeId};
 use serde::{Deserialize, Serialize};
-use supervision::{ChildState, Fact, First, ProbeId};
+use supervision::{ChildState, Fact, First, ProbeId, Traced};
 
 use crate::wire::client::Target;
 
@@ -27,6 +27,15 @@ pub enum Look {
     },
     /// What does this one hold?
     State(ProbeId),
+    /// Which messages go through this one from now on? Answered when there are so many, or the time is over.
+    Trace {
+        /// Which actor.
+        probe: ProbeId,
+        /// At most so many messages.
+        limit: u32,
+        /// For so long, up to [`TRACE_LIMIT`].
+        within: Duration,
+    },
     /// Kill it, so that its supervisor starts it again. Only by way of [`Action::Restart`], which is recorded.
     Restart(ProbeId),
 }
@@ -35,6 +44,8 @@ pub enum Look {
 pub const CHILDREN_LIMIT: u32 = 256;
 /// Actors in one answer: far below a frame, and more than anybody reads.
 pub const ACTORS_LIMIT: usize = 4096;
+/// The longest a trace takes: below the deadline of a call; whoever wants more asks again.
+pub const TRACE_LIMIT: Duration = Duration::from_secs(10);
 /// How long an actor may take to show what it holds; then its counters answer in its place.
 pub const STATE_DEADLINE: Duration = Duration::from_millis(250);
 
@@ -52,6 +63,13 @@ pub enum Sight {
     State(Vec<Fact>),
     /// To `State`: it did not answer within [`STATE_DEADLINE`].
     Busy(Box<ActorRow>),
+    /// To `Trace`.
+    Traced {
+        /// In the order in which they were handled.
+        messages: Vec<Traced>,
+        /// How many more there were.
+        missed: u64,
+    },
     /// To `Restart`.
     Restarted,
     /// To anything that names an actor that is not there.

@@ -144,6 +144,7 @@ impl<A: Actor, F: Fn() -> A::Args + Send + Sync> Starter for Behind<A, F> {
 pub(crate) fn do_to<M: Message>(deed: Deed, address: &Address<M>, cell: &ActorCell) {
     match deed {
         Deed::Look(reply) => address.look(reply),
+        Deed::Probe(reply) => reply.send(Arc::clone(address.probe())),
         Deed::Kill(reply) => {
             cell.kill();
             reply.send(());
