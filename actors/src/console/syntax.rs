@@ -164,13 +164,11 @@ fn take(line: &mut Line, word: &Word) -> Result<(), Fault> {
 fn unknown_verb(word: &Word) -> Fault {
     let names = || VERBS.iter().map(|verb| verb.name);
     let fault = Fault::usage(word.span.clone(), format!("there is no verb {}", word.text));
-    let fault = match closest(&word.text, names()) {
-        Some(near) => fault.help(format!("did you mean {near}?")),
-        None if STAGES.iter().any(|(name, ..)| *name == word.text) => {
-            fault.help(format!("{} stands behind a |, as in: tasks | {}", word.text, word.text))
-        }
-        None => fault,
-    };
+    if STAGES.iter().any(|(name, ..)| *name == word.text) {
+        return fault.help(format!("{} stands behind a |, as in: tasks | {}", word.text, word.text));
+    }
+    let near = closest(&word.text, names());
+    let fault = near.into_iter().fold(fault, |fault, near| fault.help(format!("did you mean {near}?")));
     fault.possible(names())
 }
 

@@ -56,7 +56,7 @@ fn rows_are_left_out_ordered_counted_and_grouped() {
 #[test]
 fn a_stage_that_makes_no_sense_says_where_and_what_is_possible() {
     let fault = |line: &str| through(line).expect_err("it makes no sense");
-    assert!(fault("tasks | where stat=x").contains("did you mean state?"));
+    assert!(fault("tasks | where sate=x").contains("did you mean state?"));
     assert!(fault("tasks | where for > soon").contains("a length of time"));
     assert!(fault("tasks | wehre for > 1s").contains("did you mean where?"));
     assert!(fault("tasks | head many").contains("head [N]"));

@@ -20,6 +20,7 @@ fn golden(name: &str, reply: &Reply) {
             let path = Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join(format!("src/console/render/golden/{name}-{width}{kind}.txt"));
             if std::env::var_os("CRAB_GOLDEN").is_some() {
+                std::fs::create_dir_all(path.parent().expect("it is in one")).expect("there is room");
                 std::fs::write(&path, &text).expect("there is room");
             }
             let kept = std::fs::read_to_string(&path).unwrap_or_default();
