@@ -50,7 +50,8 @@ impl Editor {
             KeyCode::F(2),
             ReedlineEvent::ExecuteHostCommand("tui".to_owned()),
         );
-        let menu = ColumnarMenu::default().with_name(MENU).with_columns(4).with_column_padding(2);
+        let menu =
+            ColumnarMenu::default().with_name(MENU).with_marker("> ").with_columns(4).with_column_padding(2);
         let mut line = Reedline::create()
             .with_completer(Box::new(Names(Arc::clone(words))))
             .with_menu(ReedlineMenu::EngineCompleter(Box::new(menu)))

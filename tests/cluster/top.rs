@@ -42,7 +42,7 @@ fn every_actor_of_both_sides_is_told_and_shows_what_it_holds() {
     place.wait_state(&task, "running");
     let tree = place.ask_top("tree").expect(0).text();
     for actor in [
-        "supervisor/scheduler-side",
+        "scheduler-side",
         "log",
         "scheduler",
         "queue/normal",
@@ -52,8 +52,8 @@ fn every_actor_of_both_sides_is_told_and_shows_what_it_holds() {
         &format!("task/{task}"),
         "listener",
         "inspector",
-        "supervisor/machine-side@one",
-        "worker/one@one",
+        "machine-side@one",
+        "worker@one",
         "attempt/",
     ] {
         assert!(tree.contains(actor), "{actor} is not in\n{tree}");
@@ -77,11 +77,11 @@ fn actors_of_another_machine_are_told_over_the_connection_it_dialled() {
     let fleet = Fleet::start(2);
     let place = &fleet.scheduler;
     let seen = rows(place, "ps node=worker1");
-    assert!(seen.iter().any(|row| row["actor"] == "worker/worker1@worker1"), "{seen:?}");
+    assert!(seen.iter().any(|row| row["actor"] == "worker@worker1"), "{seen:?}");
     assert!(seen.iter().any(|row| row["actor"] == "dialler@worker1"), "{seen:?}");
     let state = place.ask_top("state worker@worker0").expect(0).text();
     assert!(state.contains("lease ends in"), "{state}");
-    place.ask_top("state worker").expect(2).says(&["names 2 actors", "worker/worker0@worker0"]);
+    place.ask_top("state worker").expect(2).says(&["names 2 actors", "worker@worker0"]);
     let done = run(&mut place.top(&["--yes", "-e", "restart worker@worker1"])).expect(0).text();
     assert_eq!(done, "done\n");
     until_true("its supervisor has started it again", SOON, || {
@@ -140,7 +140,7 @@ fn actions_ask_are_recorded_and_are_done() {
     place.wait_state(&task, "running");
     place.ask_top("breaker reset one").expect(2).says(&["--yes"]);
     run(&mut place.top(&["--yes", "-e", "breaker reset one"])).expect(7).says(&["is closed"]);
-    run(&mut place.top(&["--yes", "-e", "restart supervisor/core"])).expect(7).says(&["is a supervisor"]);
+    run(&mut place.top(&["--yes", "-e", "restart core"])).expect(7).says(&["is a supervisor"]);
     run(&mut place.top(&["--yes", "-e", "restart scheduler"])).expect(0);
     until_true("the core is there again", SOON, || {
         let seen = run(&mut place.top(&["--json", "-e", "actor scheduler"]));

@@ -12,7 +12,7 @@ use crate::console::Console;
 use crate::console::ask::actors::{Gathered, STUCK_AFTER, Where, gather, name_of};
 use crate::console::ask::top::{Change, between};
 use crate::console::fault::Fault;
-use crate::console::reply::{Cell, Kind, Reply, short};
+use crate::console::reply::{Cell, Kind, Reply, Shape, short};
 use crate::say;
 use crate::wire::client::{
     EventFilter, GraphRow, NodeHealth, NodeRow, StateName, Status, TaskFilter, TaskRow,
@@ -368,6 +368,8 @@ fn reply(lints: &[Lint]) -> Reply {
             Cell::text(lint.code.why()),
         ]);
     }
+    // A few, each with words to be read.
+    reply.shape = Shape::Card;
     reply.alarm = !lints.is_empty();
     reply
 }

@@ -189,9 +189,9 @@ fn step(mut reply: Reply, stage: &Stage) -> Result<Reply, Fault> {
     Ok(reply)
 }
 
-/// A tree out of order is a list.
+/// A tree out of order is a list, and what was narrowed is one, too.
 fn flatten(reply: &mut Reply) {
-    if reply.shape == Shape::Tree {
+    if matches!(reply.shape, Shape::Tree | Shape::Card) {
         reply.shape = Shape::Table;
     }
 }
@@ -251,14 +251,14 @@ impl Wanted {
         };
         let order = match (cell, self.number) {
             (Cell::Number(one), Some(other)) => one.cmp(&other),
-            (Cell::Nothing, Some(_)) => Ordering::Less,
+            (Cell::Nothing, Some(other)) => 0.cmp(&other),
             _ => text.cmp(&self.text),
         };
         match op {
             Op::Is => order == Ordering::Equal,
             Op::IsNot => order != Ordering::Equal,
-            Op::Less => order == Ordering::Less && *cell != Cell::Nothing,
-            Op::AtMost => order != Ordering::Greater && *cell != Cell::Nothing,
+            Op::Less => order == Ordering::Less,
+            Op::AtMost => order != Ordering::Greater,
             Op::More => order == Ordering::Greater,
             Op::AtLeast => order != Ordering::Less,
             Op::Contains => text.contains(&self.text),

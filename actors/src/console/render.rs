@@ -96,7 +96,9 @@ impl Canvas {
     /// The reply as text; every line ends with a line feed.
     #[must_use]
     pub fn render(&self, reply: &Reply) -> String {
+        let is_empty = reply.rows.is_empty() && reply.shape != Shape::Lines;
         let mut text = match reply.shape {
+            _ if is_empty => self.paint(Tone::Dim, &format!("no {}", plural(&reply.what))) + "\n",
             Shape::Table | Shape::Tree => self.table(reply),
             Shape::Card => self.card(reply),
             Shape::Lines => self.lines(reply),
@@ -135,9 +137,6 @@ impl Canvas {
     }
 
     fn table(&self, reply: &Reply) -> String {
-        if reply.rows.is_empty() {
-            return self.paint(Tone::Dim, &format!("no {}", plural(&reply.what))) + "\n";
-        }
         let sheet = self.sheet(reply);
         let mut text: String =
             std::iter::once(&sheet.head).chain(&sheet.rows).map(|strip| self.painted(strip)).collect();

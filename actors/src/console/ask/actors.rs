@@ -80,10 +80,15 @@ pub(crate) async fn gather(client: &Client, place: &Where, look: &Look) -> Resul
     Ok(all.into_iter().map(|(_, gathered)| gathered).collect())
 }
 
-/// `task/t12`, `scheduler`; with `@machine` where it is one's.
+/// `task/t12`, `scheduler`, `core`; with `@machine` where it is one's.
 #[must_use]
 pub(crate) fn name_of(row: &ActorRow, machine: Option<&NodeId>) -> String {
-    let name = if row.name.is_empty() { row.kind.to_string() } else { format!("{}/{}", row.kind, row.name) };
+    let is_told = row.name.is_empty() || machine.is_some_and(|machine| *machine.0 == *row.name);
+    let name = match (is_told, row.is_supervisor) {
+        (true, _) => row.kind.to_string(),
+        (false, true) => row.name.to_string(),
+        (false, false) => format!("{}/{}", row.kind, row.name),
+    };
     machine.map_or_else(|| name.clone(), |machine| format!("{name}@{machine}"))
 }
 
@@ -104,7 +109,7 @@ pub(crate) fn state_of(row: &ActorRow) -> &'static str {
 pub(super) const COLUMNS: &[(&str, Kind, u8)] = &[
     ("actor", Kind::Id, 0),
     ("state", Kind::State, 1),
-    ("mbox", Kind::Number, 1),
+    ("mbox", Kind::Number, 0),
     ("high", Kind::Number, 4),
     ("wait99", Kind::Length, 3),
     ("handled", Kind::Number, 3),
@@ -173,7 +178,21 @@ fn fill(
         // Supervisors are of the tree; a list is of those that work.
         None => is_tree || !row.is_supervisor,
     };
+    // The shards of a dynamic supervisor are how it is made, not what it is: while they are well, their children
+    // stand below it.
+    let mut passed = 0;
     for row in rows.iter().filter(wanted) {
+        let is_shard = &*row.kind == "shard" && row.is_supervisor;
+        if is_tree && is_shard && row.answered && row.restarts == 0 && row.more == 0 && named.is_none() {
+            passed = row.level;
+            continue;
+        }
+        let is_below = passed > 0 && row.level > passed;
+        if !is_below {
+            passed = 0;
+        }
+        let level = row.level - u8::from(is_below);
+        let row = &ActorRow { level, ..row.clone() };
         reply.rows.push(cells(row, machine));
         if row.more > 0 && is_tree {
             let mut more = vec![Cell::Nothing; COLUMNS.len()];

@@ -69,6 +69,8 @@ pub(super) async fn top(console: &Console, line: &Line) -> Result<Reply, Fault> 
     };
     let place = line.pair("node").map_or(Where::Everywhere, |word| Where::Machine(word.text.as_str().into()));
     let mut changes = changes(console, &place, window).await?;
+    // Supervisors and what they ask each other are of the one who looks.
+    changes.retain(|change| !change.row.is_supervisor);
     changes.sort_by_key(|change| std::cmp::Reverse(amount(change, key)));
     let mut reply = Reply::new("actor", TOP);
     reply.rows = changes.iter().take(SHOWN).map(cells).collect();

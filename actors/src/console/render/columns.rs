@@ -7,6 +7,10 @@ use crate::console::reply::{Kind, Reply, Shape};
 
 /// Columns of words are not cut below this before another is left out: a name and a half.
 const WORDS: usize = 14;
+/// From this rank on a column of nothing but zeros is left out.
+const DETAIL: u8 = 4;
+/// From this rank on a column is for programs, and for who selects it.
+const HIDDEN: u8 = 8;
 /// What stands between two columns.
 const GAP: usize = 2;
 
@@ -34,9 +38,15 @@ impl Layout {
         };
         let texts: Vec<Vec<String>> = reply.rows.iter().zip(prefixes).map(text).collect();
         let is_level = |at: &usize| reply.shape == Shape::Tree && reply.columns[*at].name == "level";
-        let is_filled = |at: &usize| texts.iter().any(|row| !row[*at].is_empty());
+        let is_filled = |at: &usize| {
+            let says = |row: &Vec<String>| {
+                !row[*at].is_empty() && (row[*at] != "0" || reply.columns[*at].rank < DETAIL)
+            };
+            texts.iter().any(says)
+        };
         let mut shown: Vec<usize> = (0..reply.columns.len()).filter(|at| !is_level(at)).collect();
         // A column in which nothing stands is not worth its room, unless it was asked for.
+        shown.retain(|at| reply.columns[*at].rank < HIDDEN);
         shown.retain(|at| reply.columns[*at].rank == 0 || is_filled(at));
         let natural = |at: usize| {
             let cells = texts.iter().map(|row| row[at].width()).max().unwrap_or(0);
