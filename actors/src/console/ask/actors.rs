@@ -340,7 +340,9 @@ pub(super) async fn state(console: &Console, line: &Line) -> Result<Reply, Fault
             reply.alarm = true;
         }
         Sight::Unseen(why) => return Err(Fault::of(Sort::Unreachable, why.to_string())),
-        Sight::NoActor | Sight::Actors { .. } | Sight::Restarted => return Err(nobody(word, &[])),
+        Sight::NoActor | Sight::Actors { .. } | Sight::Traced { .. } | Sight::Restarted => {
+            return Err(nobody(word, &[]));
+        }
     }
     Ok(reply)
 }
