@@ -286,6 +286,23 @@ fn a_person_at_the_prompt_completes_recalls_mistypes_and_agrees() {
 }
 
 #[test]
+fn the_full_screen_shows_tables_details_and_keys_and_gives_the_terminal_back() {
+    let place = Place::new();
+    let _daemon = place.single("2");
+    let task = place.submit(&["--name", "worked", "--", "true"]);
+    place.wait_state(&task, "succeeded");
+    let mut terminal = Terminal::start(&mut place.top(&["tui"]));
+    terminal.shows("1 tree");
+    terminal.shows("scheduler-side");
+    terminal.types("3");
+    terminal.shows("worked");
+    terminal.types("\r");
+    terminal.shows("command");
+    terminal.types("q");
+    assert_eq!(terminal.ended().code(), Some(0));
+}
+
+#[test]
 fn the_first_answer_is_there_soon() {
     let place = Place::new();
     let _daemon = place.single("2");

@@ -16,7 +16,7 @@ use crate::wire::client::NodeHealth;
 use crate::wire::inspect::{ActorRow, CHILDREN_LIMIT, Look, Sight};
 
 /// Handling one message for so long is more than work: handlers never wait.
-pub const STUCK_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const STUCK_AFTER: Duration = Duration::from_secs(1);
 
 /// Leases whose ends are asked for: one question each.
 const LEASES: usize = 64;
