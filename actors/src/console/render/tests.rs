@@ -25,7 +25,7 @@ fn golden(name: &str, reply: &Reply) {
             }
             let kept = std::fs::read_to_string(&path).unwrap_or_default();
             assert_eq!(text, kept, "{}", path.display());
-            let widest = text.lines().map(|line| unicode_width::UnicodeWidthStr::width(line)).max();
+            let widest = text.lines().map(unicode_width::UnicodeWidthStr::width).max();
             assert!(color || widest.unwrap_or(0) <= width, "{name} at {width} is as wide as {widest:?}");
         }
     }
