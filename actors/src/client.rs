@@ -11,6 +11,7 @@ pub mod follow;
 mod inspect;
 mod key;
 mod link;
+mod operate;
 pub mod service;
 pub mod transport;
 mod wait;

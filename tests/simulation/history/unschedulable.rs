@@ -112,7 +112,8 @@ impl Pass {
             | Event::Scheduler(
                 SchedulerEvent::Pressure(_)
                 | SchedulerEvent::AgedBoost { .. }
-                | SchedulerEvent::Operated { .. },
+                | SchedulerEvent::Operated { .. }
+                | SchedulerEvent::Directed { .. },
             ) => {}
         }
     }
@@ -125,7 +126,7 @@ impl Pass {
             NodeEvent::Suspected | NodeEvent::Lost { .. } | NodeEvent::Left { .. } => {
                 self.up.remove(node);
             }
-            NodeEvent::StaleReport { .. } | NodeEvent::Breaker { .. } => return,
+            NodeEvent::StaleReport { .. } | NodeEvent::Breaker { .. } | NodeEvent::Drained => return,
         }
         self.quiet_since = at;
     }

@@ -136,7 +136,8 @@ impl Replay {
                 SchedulerEvent::Stopped
                 | SchedulerEvent::Operated { .. }
                 | SchedulerEvent::Pressure(_)
-                | SchedulerEvent::AgedBoost { .. },
+                | SchedulerEvent::AgedBoost { .. }
+                | SchedulerEvent::Directed { .. },
             ) => {}
         }
         self.effects.clear();
