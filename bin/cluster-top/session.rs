@@ -117,7 +117,7 @@ impl Session {
     pub(crate) async fn perform(&mut self, screen: &mut Screen, planned: &Planned) -> Result<Outcome, Fault> {
         let told = self.console.perform(planned, (&self.by, &self.reason)).await?;
         if screen.json {
-            let object = serde_json::json!({"v": 1, "what": "action", "action": planned.action.to_string(), "told": told});
+            let object = serde_json::json!({"v": 1, "what": "action", "action": planned.deed.to_string(), "told": told});
             screen.text(&format!("{object}\n"));
         } else {
             screen.text(&format!("{told}\n"));

@@ -140,6 +140,14 @@ fn actions_ask_are_recorded_and_are_done() {
     place.wait_state(&task, "running");
     place.ask_top("breaker reset one").expect(2).says(&["--yes"]);
     run(&mut place.top(&["--yes", "-e", "breaker reset one"])).expect(7).says(&["is closed"]);
+    place.ask_top("pause tenant=somebody").expect(0);
+    place.ask_top("cordon one").expect(0);
+    let nodes = rows(&place, "nodes");
+    assert_eq!(nodes[0]["directed"], "cordoned", "{nodes:?}");
+    assert!(place.ask_top("status").expect(0).text().contains("paused"));
+    place.ask_top("uncordon one").expect(0);
+    place.ask_top("resume tenant=somebody").expect(0);
+    place.ask_top("halt").expect(2).says(&["starts nothing more on all"]);
     run(&mut place.top(&["--yes", "-e", "restart core"])).expect(7).says(&["is a supervisor"]);
     run(&mut place.top(&["--yes", "-e", "restart scheduler"])).expect(0);
     until_true("the core is there again", SOON, || {

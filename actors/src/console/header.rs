@@ -27,6 +27,8 @@ pub struct Header {
     pub mode: Mode,
     /// What looks wrong, as far as that is seen without asking the actors.
     pub lints: usize,
+    /// Whether operators have halted or paused everything, or a part.
+    pub stopped: Option<&'static str>,
     /// The scheduler does not answer.
     pub is_silent: bool,
     /// The moment in the past that is shown.
@@ -58,6 +60,7 @@ fn empty(name: &str) -> Header {
         tasks: [0; 3],
         mode: Mode::default(),
         lints: 0,
+        stopped: None,
         is_silent: false,
         moment: None,
     }
@@ -68,6 +71,11 @@ fn live(status: &Status, now: Timestamp) -> Header {
     Header {
         nodes: healths(&status.nodes),
         tasks: [counts.ready, counts.active, counts.waiting + counts.backing_off],
+        stopped: match (status.halted, status.paused.is_empty()) {
+            (true, _) => Some("halted"),
+            (false, false) => Some("paused"),
+            (false, true) => None,
+        },
         mode: status.pressure.mode,
         lints: lint::of_nodes(&status.nodes, now).len() + status.warnings.len(),
         ..empty(&status.server.name)
@@ -106,6 +114,7 @@ impl Header {
             parts.push((format!("run {active}"), if active > 0 { Tone::Good } else { Tone::Plain }));
             parts.extend((waiting > 0).then(|| (format!("wait {waiting}"), Tone::Plain)));
         }
+        parts.extend(self.stopped.map(|stopped| (stopped.to_owned(), Tone::Warn)));
         if self.mode != Mode::Normal {
             parts.push((format!("{} pressure", self.mode), Tone::Warn));
         }

@@ -63,7 +63,7 @@ impl Tone {
         match word {
             "up" | "running" | "succeeded" | "closed" | "runs-next" | "run" => Self::Good,
             "suspect" | "backing-off" | "restarting" | "starting" | "half-open" | "warning" | "late"
-            | "stopping" | "not-now" | "parked" | "silent" => Self::Warn,
+            | "halted" | "draining" | "cordoned" | "stopping" | "not-now" | "parked" | "silent" => Self::Warn,
             "lost" | "failed" | "open" | "error" | "stuck" | "never-fits" | "ended" => Self::Bad,
             "cancelled" | "skipped" | "waiting" | "idle" => Self::Dim,
             _ => Self::Plain,

@@ -137,6 +137,7 @@ fn machines_that_are_late_lost_or_left_alone_have_lints() {
         labels: Vec::new(),
         version: "1".into(),
         breakers,
+        directed: Default::default(),
     };
     let of = |health, breakers| {
         let lints = lint::of_nodes(&[row(health, breakers)], Timestamp(8_000_000));

@@ -99,8 +99,14 @@ pub const VERBS: &[Verb] = verbs! {
     Look "help" ["?", "h"] [Wants::Verb], 0, "[VERB]", "this";
     Act "kill" ["cancel"] [Target], 1, "TASK|GRAPH", "ends tasks: SIGTERM, and SIGKILL after the grace";
     Act "retry" [] [Target], 1, "TASK|GRAPH", "tries again what ended without success";
-    Act "resume" [] [Target, Pairs(&["attempts", "time", "cost"])], 1, "GRAPH [attempts=N] [time=1h] [cost=N]",
-        "goes on with a graph whose budget was used up";
+    Act "resume" [] [Target, Pairs(&["attempts", "time", "cost", "tenant", "priority"])], 0,
+        "[tenant=T|priority=P] | GRAPH [attempts=N] [time=1h] [cost=N]", "ends a pause; goes on with a graph whose budget was used up";
+    Act "pause" [] [Pairs(&["tenant", "priority"])], 0, "[tenant=T|priority=P]", "grants nothing more; what was granted goes on";
+    Act "cordon" [] [Node], 1, "NODE", "keeps new work from a machine";
+    Act "uncordon" [] [Node], 1, "NODE", "takes that, or a drain, back";
+    Act "drain" [] [Node, Pairs(&["within"])], 1, "NODE [within=10m]", "empties a machine; at the end of the time also of what runs";
+    Act "halt" [] [Node], 0, "[NODE]", "starts nothing more, there or anywhere; what runs goes on";
+    Act "unhalt" [] [Node], 0, "[NODE]", "ends the halt";
     Act "restart" [] [Actor], 1, "ACTOR", "ends an actor, so that its supervisor starts it again";
     Act "breaker" [] [Word(&["reset"]), Node, Pairs(&["kind"])], 2, "reset NODE [kind=K]", "closes a breaker";
     Session "at" [] [Moment], 1, "-5m|seq=N", "everything as it was then; `live` goes back";

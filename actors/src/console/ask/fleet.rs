@@ -24,6 +24,12 @@ pub(super) async fn status(console: &Console) -> Result<Vec<Reply>, Fault> {
             lines.line("actors", format!("{} tasks are awake", status.awake));
             let pressure = &status.pressure;
             lines.line("pressure", format!("{}: {} of {}", pressure.mode, pressure.depth, pressure.limit));
+            if status.halted {
+                lines.line("halted", "nothing is started; `unhalt` ends that");
+            }
+            for scope in &status.paused {
+                lines.line("paused", format!("{scope}; `resume` ends that"));
+            }
             lines.notes.extend(status.warnings.iter().map(|warning| format!("warning: {warning}")));
             (status.tasks, status.graphs)
         }
@@ -66,6 +72,7 @@ pub(super) const NODE: &[(&str, Kind, u8)] = &[
     ("gpu", Kind::Text, 3),
     ("other", Kind::Text, 4),
     ("heard", Kind::Length, 1),
+    ("directed", Kind::State, 1),
     ("breaker", Kind::State, 1),
     ("version", Kind::Text, 5),
 ];
@@ -74,6 +81,14 @@ fn table(rows: &[NodeRow], now: Timestamp) -> Reply {
     let mut reply = Reply::new("node", NODE);
     reply.rows = rows.iter().map(|row| cells(row, now)).collect();
     reply
+}
+
+/// What operators have said of it.
+fn directed(row: &NodeRow) -> Option<&'static str> {
+    let directed = &row.directed;
+    let said =
+        [(directed.halted, "halted"), (directed.draining, "draining"), (directed.cordoned, "cordoned")];
+    said.iter().find(|(holds, _)| *holds).map(|(_, word)| *word)
 }
 
 fn cells(row: &NodeRow, now: Timestamp) -> Vec<Cell> {
@@ -98,6 +113,7 @@ fn cells(row: &NodeRow, now: Timestamp) -> Vec<Cell> {
         },
         Cell::text(named.collect::<Vec<_>>().join(", ")),
         Cell::length(now.since(row.heard)),
+        Cell::maybe(directed(row)),
         Cell::maybe(breaker),
         Cell::text(&row.version),
     ]

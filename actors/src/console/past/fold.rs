@@ -15,7 +15,8 @@ use crate::config::Limits;
 use crate::story::told::Told;
 use crate::story::{ItemRecord, item_of};
 use crate::wire::client::{
-    Found, GraphRow, NodeHealth, NodeRow, StateName, Target, TaskCounts, TaskDetail, TaskFilter, TaskRow,
+    Directed, Found, GraphRow, NodeHealth, NodeRow, StateName, Target, TaskCounts, TaskDetail, TaskFilter,
+    TaskRow,
 };
 
 /// See the module's documentation. A record's own number stands for its place in the log.
@@ -92,6 +93,7 @@ impl Fold {
                 heard: at,
                 labels: Vec::new(),
                 version: "".into(),
+                directed: Directed::default(),
                 breakers: self.nodes.remove(node).map(|before| before.breakers).unwrap_or_default(),
             };
             self.nodes.insert(node.clone(), row);
