@@ -21,6 +21,7 @@ const HELP: &str = "\
 up, down     a row; page up, page down, home, end
 enter        details of the row
 w            why a task waits         i    what an actor holds
+J, K         the details, down and up
 /            rows that contain what is typed; esc shows all again
 s            by the next column       S    the other way round
 :            a line of the language, answered beside the table
@@ -57,7 +58,7 @@ fn split(view: &View, body: Rect) -> (Rect, Option<Rect>) {
     let [table, detail] = if body.width >= WIDE {
         Layout::horizontal([Constraint::Percentage(55), Constraint::Percentage(45)]).areas(body)
     } else {
-        Layout::vertical([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(body)
+        Layout::vertical([Constraint::Percentage(40), Constraint::Percentage(60)]).areas(body)
     };
     (table, Some(detail))
 }
@@ -141,7 +142,7 @@ fn draw_detail(view: &View, frame: &mut Frame<'_>, area: Rect) {
         Err(shown) => shown.clone(),
     };
     frame.render_widget(block, area);
-    frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: false }), inner);
+    frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: false }).scroll((view.scroll, 0)), inner);
 }
 
 fn draw_foot(view: &View, frame: &mut Frame<'_>, area: Rect) {
@@ -157,7 +158,7 @@ fn draw_foot(view: &View, frame: &mut Frame<'_>, area: Rect) {
 
 fn draw_help(view: &View, frame: &mut Frame<'_>) {
     let area = frame.area();
-    let (width, height) = (70.min(area.width), 15.min(area.height));
+    let (width, height) = (70.min(area.width), 16.min(area.height));
     let place = Rect::new((area.width - width) / 2, (area.height - height) / 2, width, height);
     let block = Block::bordered().title(" keys ").border_style(style(view, Tone::Dim));
     frame.render_widget(Clear, place);

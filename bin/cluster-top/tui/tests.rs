@@ -95,8 +95,8 @@ fn a_frame_is_whole_at_both_sizes() {
     assert!(view.set_detail("task t1", Ok(vec![tasks()])));
     let small = frame(&mut view, (80, 24));
     let large = frame(&mut view, (200, 60));
-    assert!(small.contains(" task t1 ") && large.contains(" task t1 "), "{small}\n{large}");
-    let beside = large.lines().any(|line| line.starts_with("TASK") && line.matches("TASK").count() == 2);
+    assert!(small.contains(" task t1 ") && large.contains("│ task t1"), "{small}\n{large}");
+    let beside = large.lines().any(|line| line.starts_with("t1    build") && line.contains("│TASK"));
     assert!(beside, "details stand beside the table: {large}");
     press(&mut view, KeyCode::Char('?'));
     assert!(frame(&mut view, (80, 24)).contains("any key closes this"));

@@ -63,6 +63,8 @@ pub(super) struct View {
     pub(super) help: bool,
     /// The line that was asked, and the answer.
     pub(super) detail: Option<(String, Result<Vec<Reply>, String>)>,
+    /// Lines of the details that are above the screen.
+    pub(super) scroll: u16,
     pub(super) color: bool,
     pub(super) ascii: bool,
 }
@@ -83,6 +85,7 @@ impl View {
             frozen: false,
             help: false,
             detail: None,
+            scroll: 0,
             color,
             ascii,
         }
@@ -157,6 +160,7 @@ impl View {
     }
 
     pub(super) fn set_detail(&mut self, line: &str, replies: Result<Vec<Reply>, Fault>) -> bool {
+        self.scroll = 0;
         self.detail = Some((line.to_owned(), replies.map_err(|fault| fault.shown(line))));
         true
     }
@@ -186,6 +190,8 @@ impl View {
             KeyCode::Char('p') => self.frozen = !self.frozen,
             KeyCode::Char('s') => self.sort_next(),
             KeyCode::Char('S') => self.sort = self.sort.map(|(at, falling)| (at, !falling)),
+            KeyCode::Char('J') => self.scroll = self.scroll.saturating_add(1),
+            KeyCode::Char('K') => self.scroll = self.scroll.saturating_sub(1),
             KeyCode::Char('w') => return self.about("why"),
             KeyCode::Char('i') => return self.about("state"),
             KeyCode::Char(digit) if TABS.iter().any(|(key, ..)| *key == digit) => {
