@@ -3,10 +3,11 @@
 use supervision::Fact;
 
 use crate::scheduler::SchedulerActor;
+use crate::wire::client::TaskCounts;
 
 impl SchedulerActor {
     pub(super) fn facts(&self) -> Vec<Fact> {
-        let counts = super::counts(&self.graphs.counts_of_all());
+        let counts = TaskCounts::from(&self.graphs.counts_of_all());
         let [low, normal, high, critical] = self.dispatch.queued_by_priority();
         vec![
             Fact::new("graphs", self.graphs.len()),

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 
 use super::*;
 use crate::describe::ChildState;
-use crate::supervisor::{self, Running};
+use crate::supervisor::{self, Running, SupervisorMessage};
 use crate::testing::{Scene, Worker, WorkerMessage, until_idle};
 use crate::{Actor, ActorError, Ending, Inquiry, Kind, Me, Message};
 
@@ -195,13 +195,13 @@ async fn an_errand_finds_its_child_wherever_it_is_and_is_dropped_where_there_is_
     dynamic.start(scene.args("1"), &address).expect("starts");
     let (reply, killed) = crate::Reply::channel();
     let errand = crate::Errand::new(address.probe().id(), crate::Deed::Kill(reply));
-    running.address().tell(crate::supervisor::SupervisorMessage::Run(errand));
+    running.address().tell(SupervisorMessage::Run(errand));
     assert_eq!(killed.await, Ok(()));
-    crate::testing::until_idle().await;
+    until_idle().await;
     assert_eq!(dynamic.count(), 0);
     let (reply, killed) = crate::Reply::channel();
     let errand = crate::Errand::new(address.probe().id(), crate::Deed::Kill(reply));
-    running.address().tell(crate::supervisor::SupervisorMessage::Run(errand));
+    running.address().tell(SupervisorMessage::Run(errand));
     assert!(killed.await.is_err(), "nobody has that child");
     running.stop().await;
 }

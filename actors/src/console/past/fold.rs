@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use policy::breaker::{Change, Seen};
 use policy::event::{Event, GraphEvent, NodeEvent, Record, SchedulerEvent, TaskEvent};
-use policy::graph::{Malformed, Replay, TaskState};
+use policy::graph::{Malformed, Replay};
 use policy::id::{GraphId, NodeId, TaskId};
 use policy::placement::Shapes;
 use policy::time::Timestamp;
@@ -105,7 +105,7 @@ impl Fold {
             NodeEvent::Suspected => row.health = NodeHealth::Suspect,
             NodeEvent::Recovered | NodeEvent::Joined { .. } => row.health = NodeHealth::Up,
             NodeEvent::Lost { .. } | NodeEvent::Left { .. } => row.health = NodeHealth::Lost,
-            NodeEvent::StaleReport { .. } => {}
+            NodeEvent::StaleReport { .. } | NodeEvent::Drained => {}
             NodeEvent::Breaker { kind, change } => {
                 row.breakers.retain(|(key, _)| key != kind);
                 let seen = match change {
@@ -191,7 +191,7 @@ impl Fold {
             name: self.names.get(&view.graph).cloned().unwrap_or_else(|| "?".into()),
             submitted: view.admitted_at,
             ended: view.finished_at,
-            tasks: counts(&view.counts),
+            tasks: TaskCounts::from(&view.counts),
             unschedulable: 0,
             budget: None,
         }
@@ -199,8 +199,8 @@ impl Fold {
 
     /// Tasks by state.
     #[must_use]
-    pub fn counts(&self) -> TaskCounts {
-        counts(&self.replay.graphs().counts_of_all())
+    pub fn TaskCounts::from(&self) -> TaskCounts {
+        TaskCounts::from(&self.replay.graphs().counts_of_all())
     }
 
     /// The machines, with what runs on them going by the records of the tasks.
@@ -272,16 +272,3 @@ impl Fold {
 
 /// Entries that are looked at together.
 const PAGE: usize = 1024;
-
-fn counts(counts: &policy::graph::Counts) -> TaskCounts {
-    TaskCounts {
-        waiting: counts.of(TaskState::Waiting),
-        ready: counts.of(TaskState::Ready),
-        backing_off: counts.of(TaskState::BackingOff),
-        active: counts.of(TaskState::Active),
-        succeeded: counts.of(TaskState::Succeeded),
-        failed: counts.of(TaskState::Failed),
-        cancelled: counts.of(TaskState::Cancelled),
-        skipped: counts.of(TaskState::Skipped),
-    }
-}
