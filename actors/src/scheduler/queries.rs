@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use policy::event::{Event, GraphEvent};
-use policy::graph::{Counts, EntryView, GraphView, TaskState};
+use policy::graph::{EntryView, GraphView, TaskState};
 use policy::id::{GraphId, NodeId, TaskId, TaskRange};
 use policy::node::Room;
 use supervision::{Address, Reply};

@@ -199,7 +199,7 @@ impl Fold {
 
     /// Tasks by state.
     #[must_use]
-    pub fn TaskCounts::from(&self) -> TaskCounts {
+    pub fn counts(&self) -> TaskCounts {
         TaskCounts::from(&self.replay.graphs().counts_of_all())
     }
 
