@@ -74,11 +74,10 @@ fn script(cli: &Cli) -> Option<std::io::Result<Vec<String>>> {
     }
     match &cli.mode {
         Some(Mode::Run { file }) => Some(std::fs::read_to_string(file).map(lines)),
-        Some(Mode::Tui) => None,
         None if !std::io::stdin().is_terminal() => {
             let mut text = String::new();
             Some(std::io::stdin().read_to_string(&mut text).map(|_| lines(text)))
         }
-        None => None,
+        Some(Mode::Tui) | None => None,
     }
 }
