@@ -39,7 +39,6 @@ use crate::outlet::Outlet;
 use crate::scheduler::SchedulerMessage;
 use crate::side::Side;
 use crate::task::{Acknowledge, Purpose, Seat, TaskMessage};
-use crate::wire::client::{NodeHealth, NodeRow};
 use crate::wire::fleet::{
     FromWorker, GRANTS_PER_MESSAGE, Grant, Held, OutputPiece, OutputRead, OutputRefusal, Phase, Report,
     ToWorker,
@@ -378,28 +377,5 @@ impl NodeActor {
 
     fn log(&self, event: NodeEvent) {
         self.args.side.log.append(&Event::Node(self.args.node.clone(), event), 0, 0);
-    }
-
-    fn describe(&self) -> Option<NodeRow> {
-        let machine = self.machine.as_ref()?;
-        let health = match (machine.session, self.standing) {
-            (None, _) | (_, Standing::Expired) => NodeHealth::Lost,
-            (_, Standing::Suspect) => NodeHealth::Suspect,
-            (_, Standing::Good) => NodeHealth::Up,
-        };
-        let silent = self.args.side.clock.now().since(self.lease.last_heard());
-        Some(NodeRow {
-            node: self.args.node.clone(),
-            health,
-            capacity: machine.capacity.clone(),
-            allocated: self.attempts.allocated(),
-            running: self.attempts.running(),
-            staged: self.attempts.staged(),
-            heard: self.args.side.clock.wall() - silent,
-            labels: machine.labels.clone(),
-            version: machine.version.clone(),
-            breakers: self.breakers.seen(self.args.side.clock.now()),
-            directed: self.directed(),
-        })
     }
 }

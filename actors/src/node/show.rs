@@ -1,10 +1,36 @@
-//! What a node holds, for an operator who looks.
+//! What a node is and holds, for who looks.
 
+use policy::lease::Standing;
 use supervision::Fact;
 
 use crate::node::NodeActor;
+use crate::wire::client::{NodeHealth, NodeRow};
 
 impl NodeActor {
+    /// The node as it stands in lists; `None` before it has registered.
+    pub(super) fn describe(&self) -> Option<NodeRow> {
+        let machine = self.machine.as_ref()?;
+        let health = match (machine.session, self.standing) {
+            (None, _) | (_, Standing::Expired) => NodeHealth::Lost,
+            (_, Standing::Suspect) => NodeHealth::Suspect,
+            (_, Standing::Good) => NodeHealth::Up,
+        };
+        let silent = self.args.side.clock.now().since(self.lease.last_heard());
+        Some(NodeRow {
+            node: self.args.node.clone(),
+            health,
+            capacity: machine.capacity.clone(),
+            allocated: self.attempts.allocated(),
+            running: self.attempts.running(),
+            staged: self.attempts.staged(),
+            heard: self.args.side.clock.wall() - silent,
+            labels: machine.labels.clone(),
+            version: machine.version.clone(),
+            breakers: self.breakers.seen(self.args.side.clock.now()),
+            directed: self.directed(),
+        })
+    }
+
     pub(super) fn facts(&self) -> Vec<Fact> {
         let now = self.args.side.clock.now();
         let mut facts = vec![
