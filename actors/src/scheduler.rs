@@ -387,10 +387,6 @@ impl SchedulerActor {
     fn now(&self) -> Moment {
         self.side.clock.now()
     }
-
-    fn seat(&self, task: TaskId) -> Option<Seat> {
-        self.graphs.entry(task).map(|entry| Seat::from(&entry))
-    }
 }
 
 /// A table with nothing in it changes by nothing: effects of what cannot have any.

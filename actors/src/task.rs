@@ -358,13 +358,6 @@ impl TaskActor {
         self.args.side.scheduler.tell(SchedulerMessage::Stepped { task: self.args.seat.task, step, mark });
     }
 
-    fn node(&self) -> Option<&Address<NodeMessage>> {
-        match &self.args.purpose {
-            Purpose::Grant { node, .. } | Purpose::Resume { node } => Some(node),
-            Purpose::Cancel | Purpose::Skip(_) | Purpose::Retry | Purpose::GiveUp { .. } => None,
-        }
-    }
-
     fn tell_node(&self, message: NodeMessage) {
         if let Some(node) = self.node() {
             node.tell(message);

@@ -3,9 +3,12 @@
 use policy::dependency::Need;
 use policy::event::LogPosition;
 use policy::graph::TaskState;
+use policy::id::TaskId;
 
+use crate::scheduler::SchedulerActor;
 use crate::task::Seat;
 use crate::wire::client::Target;
+
 /// What the table knows of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawRow {
@@ -28,4 +31,11 @@ pub struct NamedAt {
     pub target: Target,
     /// The record that says so.
     pub position: LogPosition,
+}
+
+impl SchedulerActor {
+    /// Where a task sits, if it is known.
+    pub(super) fn seat(&self, task: TaskId) -> Option<Seat> {
+        self.graphs.entry(task).map(|entry| Seat::from(&entry))
+    }
 }

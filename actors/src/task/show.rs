@@ -1,10 +1,19 @@
-//! What a task's actor holds, for an operator who looks.
+//! What a task's actor is awake for and holds.
 
-use supervision::Fact;
+use supervision::{Address, Fact};
 
-use crate::task::TaskActor;
+use crate::node::NodeMessage;
+use crate::task::{Purpose, TaskActor};
 
 impl TaskActor {
+    /// The node for which it is awake, if it is for one.
+    pub(super) fn node(&self) -> Option<&Address<NodeMessage>> {
+        match &self.args.purpose {
+            Purpose::Grant { node, .. } | Purpose::Resume { node } => Some(node),
+            Purpose::Cancel | Purpose::Skip(_) | Purpose::Retry | Purpose::GiveUp { .. } => None,
+        }
+    }
+
     pub(super) fn facts(&self) -> Vec<Fact> {
         let life = &self.story.life;
         let holder = life.holder().map_or_else(
