@@ -57,7 +57,7 @@ use crate::scheduler::guard::Guard;
 pub use crate::scheduler::rows::{NamedAt, RawRow};
 use crate::scheduler::survey::Survey;
 use crate::side::Side;
-use crate::task::{Acknowledge, Seat, Step};
+use crate::task::{Acknowledge, Step};
 use crate::wire::client::{Response, ServerInfo, Status, Target, TaskFilter};
 
 /// What the scheduler can be told.
@@ -382,10 +382,6 @@ impl SchedulerActor {
             self.continuing = true;
             me.address().tell(SchedulerMessage::Continue);
         }
-    }
-
-    fn now(&self) -> Moment {
-        self.side.clock.now()
     }
 }
 

@@ -4,6 +4,7 @@ use policy::dependency::Need;
 use policy::event::LogPosition;
 use policy::graph::TaskState;
 use policy::id::TaskId;
+use policy::time::Moment;
 
 use crate::scheduler::SchedulerActor;
 use crate::task::Seat;
@@ -34,6 +35,11 @@ pub struct NamedAt {
 }
 
 impl SchedulerActor {
+    /// Now, on the clock of leases.
+    pub(super) fn now(&self) -> Moment {
+        self.side.clock.now()
+    }
+
     /// Where a task sits, if it is known.
     pub(super) fn seat(&self, task: TaskId) -> Option<Seat> {
         self.graphs.entry(task).map(|entry| Seat::from(&entry))
