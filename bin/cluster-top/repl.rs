@@ -34,6 +34,8 @@ pub(crate) fn run(mut session: Session, screen: &mut Screen, runtime: &Runtime) 
                 if !answer(&mut session, screen, runtime, &text) {
                     return 0;
                 }
+                // The next prompt stands apart from what was answered.
+                screen.text(if text.trim().is_empty() { "" } else { "\n" });
             }
         }
     }

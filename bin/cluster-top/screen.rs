@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use actors::console::fault::Fault;
-use actors::console::render::{Canvas, Tone};
+use actors::console::render::Canvas;
 use actors::console::reply::Reply;
 
 use super::args::Cli;
@@ -66,9 +66,8 @@ impl Screen {
             let object = serde_json::json!({"v": 1, "exit_code": code, "error": fault.message});
             return self.trouble(&object.to_string());
         }
-        let shown = fault.shown(line);
-        let painted = self.canvas().paint(Tone::Bad, "error:");
-        self.trouble(&shown.replacen("error:", &painted, 1));
+        let shown = self.canvas().fault(fault, line);
+        self.trouble(&shown);
     }
 
     /// A part of the result.

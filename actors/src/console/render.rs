@@ -4,6 +4,7 @@ mod columns;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::console::fault::Fault;
 use crate::console::reply::{Cell, Kind, Reply, Shape};
 use columns::Layout;
 
@@ -91,6 +92,20 @@ impl Canvas {
             Some(code) if self.color && !text.is_empty() => format!("\x1b[{code}m{text}\x1b[0m"),
             _ => text.to_owned(),
         }
+    }
+
+    /// What is wrong with a line, as text without a line feed at its end.
+    #[must_use]
+    pub fn fault(&self, fault: &Fault, line: &str) -> String {
+        let shown = fault.shown(line);
+        let within = |text: &str| {
+            let indent: String = text.chars().take_while(|c| *c == ' ').collect();
+            let room = self.width.saturating_sub(indent.len()).max(20);
+            let lines = wrapped(text.trim_start(), room);
+            lines.iter().map(|line| format!("{indent}{line}")).collect::<Vec<_>>().join("\n")
+        };
+        let text = shown.lines().map(within).collect::<Vec<_>>().join("\n");
+        text.replacen("error:", &self.paint(Tone::Bad, "error:"), 1)
     }
 
     /// The reply as text; every line ends with a line feed.

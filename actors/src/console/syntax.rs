@@ -168,7 +168,11 @@ fn unknown_verb(word: &Word) -> Fault {
         return fault.help(format!("{} stands behind a |, as in: tasks | {}", word.text, word.text));
     }
     let near = closest(&word.text, names());
-    let fault = near.into_iter().fold(fault, |fault, near| fault.help(format!("did you mean {near}?")));
+    let behind = || closest(&word.text, STAGES.iter().map(|(name, ..)| *name));
+    let fault = match near.map(ToOwned::to_owned).or_else(|| behind().map(|stage| format!("| {stage}"))) {
+        Some(near) => fault.help(format!("did you mean {near}?")),
+        None => fault,
+    };
     fault.possible(names())
 }
 
