@@ -41,7 +41,16 @@ fn events() -> Vec<Event> {
             "mac".into(),
             NodeEvent::Joined { session, incarnation: Incarnation(1), capacity: Resources::cpus(2000) },
         ),
-        of_task(1, TaskEvent::Granted { token, attempt: AttemptNumber(1), node: "mac".into(), session }),
+        of_task(
+            1,
+            TaskEvent::Granted {
+                token,
+                attempt: AttemptNumber(1),
+                node: "mac".into(),
+                session,
+                indices: Default::default(),
+            },
+        ),
         of_task(2, TaskEvent::Started { token, pid: 9, order: 1 }),
         of_task(3, ended),
         Event::Node("mac".into(), NodeEvent::Lost { session }),
