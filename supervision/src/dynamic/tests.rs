@@ -221,8 +221,10 @@ async fn ten_thousand_children_cost_the_one_who_looks_little() {
         let told: usize = described[0].children.iter().map(|shard| shard.children.len()).sum();
         assert_eq!(told, 4 * 64);
     }
-    // One look a second may cost a hundredth of a core: ten of them took some 30 ms without optimization.
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    let each = began.elapsed() / 10;
+    println!("a look at 10,000 children takes {each:?}");
+    // One look a second may cost a hundredth of a core; this is generous, for a machine that does other things.
+    assert!(each < Duration::from_millis(200), "{each:?}");
     running.stop().await;
 }
 
