@@ -22,3 +22,4 @@ mod settings;
 mod signals;
 mod strangers;
 mod survival;
+mod top;

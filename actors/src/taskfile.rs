@@ -15,7 +15,7 @@ mod reader;
 mod request;
 mod schema;
 mod shape;
-mod suggest;
+pub(crate) mod suggest;
 mod tasks;
 mod toml_tree;
 mod tree;

@@ -113,6 +113,7 @@ impl Pass {
             | Event::Scheduler(
                 SchedulerEvent::Pressure(_)
                 | SchedulerEvent::AgedBoost { .. }
+                | SchedulerEvent::Operated { .. }
                 | SchedulerEvent::Directed { .. },
             ) => {}
         }
