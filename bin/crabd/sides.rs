@@ -19,6 +19,7 @@ use actors::process::port::HostProgram;
 use actors::side::Side;
 use actors::wire::client::ServerInfo;
 use actors::worker::environment::{BaseEnvironment, INHERITED};
+use actors::worker::labels;
 use anyhow::Context;
 use policy::id::{Incarnation, NodeId};
 use policy::resources::Resources;
@@ -171,8 +172,6 @@ fn machine(
         .copied()
         .chain(worker.pass_env.iter().flat_map(|list| &list.0).map(String::as_str))
         .collect();
-    let own = [("os", std::env::consts::OS), ("arch", std::env::consts::ARCH)];
-    let own = own.into_iter().map(|(key, value)| (key.into(), value.into()));
     let given = worker
         .labels
         .iter()
@@ -183,7 +182,7 @@ fn machine(
         incarnation,
         directory: settings.data_dir.join("host"),
         capacity,
-        labels: own.chain(given).collect(),
+        labels: labels::detect().into_iter().chain(given).collect(),
         base: BaseEnvironment::of(std::env::vars_os(), &inherited),
         output: OutputLimits::default(),
         retention: Retention::default(),

@@ -10,7 +10,7 @@ use crate::claims::Indices;
 use crate::dependency::{Dependency, Need};
 use crate::event::{ArraySpec, GraphHead, SubmissionKey};
 use crate::id::{GraphId, NodeSession, Token};
-use crate::task::{TaskSpec, Usage};
+use crate::task::{RequestNumber, TaskSpec, Usage};
 
 fn record(seconds: u64, event: Event) -> Record {
     Record { number: 1, at: Timestamp(seconds * 1_000_000), cause: 0, correlation: 0, event }
@@ -49,6 +49,7 @@ fn granted(attempt: u32) -> TaskEvent {
         node: "a".into(),
         session: NodeSession(1),
         indices: Indices::default(),
+        request: RequestNumber::default(),
     }
 }
 
