@@ -226,7 +226,9 @@ impl Canvas {
         // What is too long to stand beside something stands above it.
         let (above, about) = if about.width() > widest { (about, "") } else { ("", about) };
         if !above.is_empty() {
-            pair.push_str(&format!("{}\n", self.paint(Tone::Dim, above)));
+            for line in wrapped(above, self.width) {
+                pair.push_str(&format!("{}\n", self.paint(Tone::Dim, &line)));
+            }
         }
         let lines = wrapped(text, room);
         for (place, line) in lines.iter().enumerate() {
