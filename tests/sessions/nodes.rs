@@ -48,7 +48,11 @@ fn a_task_runs_in_a_session_and_its_output_and_status_come_back() {
     let script = "echo \"$CRAB_NODE $GREETING\"; pwd; echo bad >&2; exit 3";
     let task = place.submit(&["--env", "GREETING=it's $(id)", "--", "sh", "-c", script]);
     let shown = place.wait_state(&task, "failed");
-    assert_eq!(shown["node"].as_str().or(shown["attempts"][0]["node"].as_str()), Some("mac-1"), "{shown}");
+    assert_eq!(
+        shown["node"].as_str().or_else(|| shown["attempts"][0]["node"].as_str()),
+        Some("mac-1"),
+        "{shown}"
+    );
     let logs = place.run(&["logs", &task]).expect(0);
     let repository = bed.base().join("r").canonicalize().expect("it is there");
     let (text, said) = (logs.text(), format!("mac-1 it's $(id)\n{}\n", repository.display()));
