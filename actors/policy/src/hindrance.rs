@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 use crate::budget::Reached;
+use crate::directive::Stopped;
 use crate::id::NodeId;
 use crate::placement::Reason;
 use crate::pressure::Mode;
@@ -26,6 +27,8 @@ pub enum Hindrance {
     },
     /// Its graph has used up its budget and is paused.
     Budget(Reached),
+    /// An operator has said so.
+    Stopped(Stopped),
     /// Its tenant has as many running as it may.
     Quota(OverQuota),
     /// So much waits that fewer run at once, and that many do.
@@ -43,7 +46,7 @@ impl Hindrance {
     pub fn is_for_ever(&self) -> bool {
         match self {
             Self::NoNode { never, .. } => *never,
-            Self::Budget(_) | Self::Quota(_) | Self::Pressure { .. } => false,
+            Self::Budget(_) | Self::Stopped(_) | Self::Quota(_) | Self::Pressure { .. } => false,
         }
     }
 
@@ -51,7 +54,11 @@ impl Hindrance {
     #[must_use]
     pub fn until(&self) -> Option<Timestamp> {
         match self {
-            Self::NoNode { .. } | Self::Budget(_) | Self::Quota(_) | Self::Pressure { .. } => None,
+            Self::NoNode { .. }
+            | Self::Budget(_)
+            | Self::Stopped(_)
+            | Self::Quota(_)
+            | Self::Pressure { .. } => None,
         }
     }
 }
@@ -74,6 +81,7 @@ impl fmt::Display for Hindrance {
                 }
             }
             Self::Budget(reached) => write!(f, "its graph is paused: {reached}"),
+            Self::Stopped(stopped) => stopped.fmt(f),
             Self::Quota(over) => over.fmt(f),
             Self::Pressure { mode, running } => {
                 write!(f, "the queue is under {mode} pressure: {running} run, as many as may")

@@ -133,7 +133,10 @@ impl Replay {
             Event::Scheduler(SchedulerEvent::Started { .. }) => self.building.clear(),
             Event::Node(..)
             | Event::Scheduler(
-                SchedulerEvent::Stopped | SchedulerEvent::Pressure(_) | SchedulerEvent::AgedBoost { .. },
+                SchedulerEvent::Stopped
+                | SchedulerEvent::Pressure(_)
+                | SchedulerEvent::AgedBoost { .. }
+                | SchedulerEvent::Directed { .. },
             ) => {}
         }
         self.effects.clear();
