@@ -25,6 +25,7 @@ pub mod lease;
 pub mod node;
 pub mod worker;
 pub mod process;
+pub mod session;
 pub mod output;
 pub mod tree;
 pub mod head;

@@ -102,10 +102,11 @@ impl Order {
         self.turns.clear();
         let aged = std::mem::take(&mut self.aged);
         let (mut climbing, mut stay) = (Vec::new(), Vec::new());
+        let waiting: Backlog = fitting.map(|count| count > 0);
         for one in aged {
             let fits = fits(one.born, one.line.shape);
             match one.line.standing.class {
-                Priority::Critical if fits && plan.total() < most => self.ask(&mut plan, one, &[false; 4]),
+                Priority::Critical if fits && plan.total() < most => self.ask(&mut plan, one, &waiting),
                 Priority::Normal | Priority::High if fits => climbing.push(one),
                 _ => stay.push(one),
             }

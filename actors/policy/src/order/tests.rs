@@ -114,6 +114,19 @@ fn what_runs_out_in_the_middle_of_a_round_earns_nothing_after_that() {
 }
 
 #[test]
+fn a_line_at_the_top_is_paid_for_by_its_own_priority_alone() {
+    for (born, pays) in [(Priority::Low, false), (Priority::Critical, true)] {
+        let mut order = Order::default();
+        order.aged(born, [line(1, 3, Priority::Critical)]);
+        order.plan(1, [9; 4], |_, _| true);
+        let turn = order.served(born, ShapeId(1));
+        order.started(turn);
+        let next = starts(&mut order, 1, [9; 4])[0].1;
+        assert_eq!(next == Priority::Critical, !pays, "{born}");
+    }
+}
+
+#[test]
 fn shares_that_are_configured_are_read() {
     let mut order = Order::default();
     order.set_shares(Shares { critical: 10, high: 20, normal: 30, low: 40 }).unwrap();
