@@ -15,6 +15,7 @@ mod directives;
 mod message;
 mod output;
 mod registration;
+mod show;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,20 +26,19 @@ use policy::id::{NodeId, NodeSession, TaskId, Token};
 use policy::lease::{NodeLease, Standing};
 use policy::node::{Pace, Room};
 use policy::planted;
-use supervision::{Actor, ActorError, Address, Me, Reply};
+use supervision::{Actor, ActorError, Address, Fact, Me, Reply};
 
 use crate::lease::NodeDeadline;
 use crate::node::attempts::{Attempts, Restoring};
 pub use crate::node::breaker::Closing;
 use crate::node::directives::Heeding;
-pub use crate::node::message::{NodeMessage, Reservation, Restored};
+pub use crate::node::message::{NodeMessage, Reservation, Restored, Terms};
 use crate::node::output::Readers;
 use crate::node::registration::Machine;
 use crate::outlet::Outlet;
 use crate::scheduler::SchedulerMessage;
 use crate::side::Side;
 use crate::task::{Acknowledge, Purpose, Seat, TaskMessage};
-use crate::wire::client::{NodeHealth, NodeRow};
 use crate::wire::fleet::{
     FromWorker, GRANTS_PER_MESSAGE, Grant, Held, OutputPiece, OutputRead, OutputRefusal, Phase, Report,
     ToWorker,
@@ -116,6 +116,7 @@ impl Actor for NodeActor {
             NodeMessage::RestoreBreaker { key, recorded } => {
                 self.breakers.apply(&key, &recorded, self.args.side.clock.now());
             }
+            NodeMessage::ResetBreaker { key, reply } => reply.send(self.reset_breaker(&key)),
             NodeMessage::Cancel { task, acknowledge } => self.cancel(task, acknowledge),
             NodeMessage::ReadOutput { token, read, reply } => self.read_output(token, read, reply),
             NodeMessage::Describe(reply) => reply.send(self.describe()),
@@ -126,6 +127,10 @@ impl Actor for NodeActor {
         }
         self.ask_flush(me);
         Ok(())
+    }
+
+    fn show(&self) -> Vec<Fact> {
+        self.facts()
     }
 }
 
@@ -150,6 +155,8 @@ impl NodeActor {
                 }
             }
             FromWorker::Output { request, piece } => self.readers.answer(request, piece),
+            // The side's inspector takes these before they come here.
+            FromWorker::Inspected { .. } => {}
             FromWorker::Goodbye { session } => {
                 if self.is_current(session, &outlet) {
                     self.goodbye(session);
@@ -168,13 +175,13 @@ impl NodeActor {
 
     fn reserve(&mut self, reservations: Vec<Reservation>, me: &Me<NodeMessage>) {
         let (mut returned, mut room) = (Vec::new(), self.room());
-        for Reservation { seat, need, kind, indices } in reservations {
+        for Reservation { seat, need, terms, kind } in reservations {
             self.reservations += 1;
             if let Some(session) = self.session_for(seat.task, kind.as_deref()).filter(|_| room.take(&need)) {
                 self.attempts.reserve(seat.task, need);
                 let node = me.address().clone();
                 let name = self.args.node.clone();
-                if self.wake(seat, Purpose::Grant { node, name, session, indices }).is_none() {
+                if self.wake(seat, Purpose::Grant { node, name, session, terms }).is_none() {
                     self.attempts.unreserve(seat.task);
                     self.breakers.declined(seat.task);
                     returned.push(seat.task);
@@ -280,8 +287,7 @@ impl NodeActor {
                 node: self.args.node.clone(),
                 room: self.session().and(self.outlet.as_ref()).map(|_| self.room()),
                 reservations: self.reservations,
-                tripped: self.tripped(),
-                halted_here: self.is_halted_here(),
+                said: self.said(),
             });
         }
     }
@@ -370,28 +376,5 @@ impl NodeActor {
 
     fn log(&self, event: NodeEvent) {
         self.args.side.log.append(&Event::Node(self.args.node.clone(), event), 0, 0);
-    }
-
-    fn describe(&self) -> Option<NodeRow> {
-        let machine = self.machine.as_ref()?;
-        let health = match (machine.session, self.standing) {
-            (None, _) | (_, Standing::Expired) => NodeHealth::Lost,
-            (_, Standing::Suspect) => NodeHealth::Suspect,
-            (_, Standing::Good) => NodeHealth::Up,
-        };
-        let silent = self.args.side.clock.now().since(self.lease.last_heard());
-        Some(NodeRow {
-            node: self.args.node.clone(),
-            health,
-            capacity: machine.capacity.clone(),
-            allocated: self.attempts.allocated(),
-            running: self.attempts.running(),
-            staged: self.attempts.staged(),
-            heard: self.args.side.clock.wall() - silent,
-            labels: machine.labels.clone(),
-            version: machine.version.clone(),
-            breakers: self.breakers.seen(self.args.side.clock.now()),
-            directed: self.directed(),
-        })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! **Role.** Owns the order in which ready tasks of its priority are taken (P6).
 //! **Decides with** `policy::{queue, share}`. **Parent** the scheduler side's core. **Hears** scheduler: `Push`,
-//! `PutBack`, `Remove`, `Holds`, `Pick`, `Age`. **Tells** scheduler: `Picked`, one for each `Pick`; `Aged`, one for
+//! `PutBack`, `PutBehind`, `Remove`, `Holds`, `Pick`, `Age`. **Tells** scheduler: `Picked`, one for each `Pick`; `Aged`, one for
 //! each `Age`.
 //! **Its crash** restarts the core, which fills the queues again from the log.
 //! **Invariant.** A task is in at most one queue, at most once.
@@ -19,7 +19,7 @@ use policy::queue::{Arrival, Pick, Queue, Scale, Taken};
 use policy::task::Priority;
 use policy::trap;
 use strum::IntoStaticStr;
-use supervision::{Actor, ActorError, Me, Message};
+use supervision::{Actor, ActorError, Fact, Me, Message};
 
 use crate::scheduler::SchedulerMessage;
 use crate::side::Side;
@@ -40,6 +40,13 @@ pub enum QueueMessage {
     },
     /// One that was picked did not fit after all: back to its place.
     PutBack(Taken),
+    /// One that was picked has no room where others of its line have: behind them.
+    PutBehind {
+        /// Which.
+        taken: Taken,
+        /// Its new place in the order of arrival.
+        arrival: Arrival,
+    },
     /// These are ready no more.
     Remove {
         /// The tasks.
@@ -103,6 +110,9 @@ impl Message for QueueMessage {
     }
 }
 
+/// Lines that are shown to who looks: what fits on a screen.
+const SHOWN: usize = 16;
+
 /// Everything a queue needs to start.
 #[derive(Debug, Clone)]
 pub struct QueueArgs {
@@ -135,6 +145,7 @@ impl Actor for QueueActor {
                 self.ready.push(tasks, shape, &demand, arrival);
             }
             QueueMessage::PutBack(taken) => self.ready.put_back(taken),
+            QueueMessage::PutBehind { taken, arrival } => self.ready.put_behind(taken, arrival),
             QueueMessage::Remove { tasks, shape } => self.ready.remove(tasks, shape),
             QueueMessage::Locate { task, shape, found } => found.tell(self.ready.line(task, shape)),
             QueueMessage::Holds { shape, demand } => self.ready.holds(shape, &demand),
@@ -142,6 +153,17 @@ impl Actor for QueueActor {
             QueueMessage::Age(ladder) => self.age(&ladder),
         }
         Ok(())
+    }
+
+    fn show(&self) -> Vec<Fact> {
+        let mut facts = vec![
+            Fact::new("tasks", self.ready.len()),
+            Fact::new("lines", self.ready.lanes().count()),
+            Fact::new("memory", crate::say::size(self.ready.bytes() as u64)),
+        ];
+        let lanes = self.ready.lanes().take(SHOWN);
+        facts.extend(lanes.map(|(shape, _, tasks)| Fact::new(format!("line {}", shape.0), tasks)));
+        facts
     }
 }
 

@@ -21,6 +21,7 @@ mod order;
 mod queries;
 mod recovery;
 mod rows;
+mod show;
 mod steps;
 mod survey;
 
@@ -29,10 +30,10 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::breaker::{Key, Seen};
 use policy::budget::Raise;
 use policy::directive::Directive;
 use policy::event::SubmissionKey;
+use policy::fleet::Said;
 use policy::graph::{Closed, Effects, Graphs, Mark};
 use policy::history::History;
 use policy::id::{GraphId, NodeId, TaskId, TaskRange};
@@ -45,7 +46,7 @@ use policy::time::Moment;
 use policy::trap;
 use rustc_hash::FxHashMap;
 use strum::IntoStaticStr;
-use supervision::{Actor, ActorError, Me, Message, Reply};
+use supervision::{Actor, ActorError, Fact, Me, Message, Reply};
 
 use crate::archive::Known;
 pub use crate::scheduler::addition::{Addition, Grounds};
@@ -56,7 +57,7 @@ use crate::scheduler::guard::Guard;
 pub use crate::scheduler::rows::{NamedAt, RawRow};
 use crate::scheduler::survey::Survey;
 use crate::side::Side;
-use crate::task::{Acknowledge, Seat, Step};
+use crate::task::{Acknowledge, Step};
 use crate::wire::client::{Response, ServerInfo, Status, Target, TaskFilter};
 
 /// What the scheduler can be told.
@@ -145,10 +146,8 @@ pub enum SchedulerMessage {
         room: Option<Room>,
         /// How many reservations this takes into account.
         reservations: u64,
-        /// Its breakers that let nothing through.
-        tripped: Vec<(Key, Seen)>,
-        /// Whether somebody has halted it on the machine itself.
-        halted_here: bool,
+        /// What else it says.
+        said: Said,
     },
     /// A node is forgotten, and its actor ends.
     NodeGone {
@@ -299,6 +298,8 @@ pub struct SchedulerActor {
     next_arrival: Arrival,
     /// Where active tasks were sent.
     placed: FxHashMap<TaskId, Placed>,
+    /// Where the last attempts of tasks that are to be tried again did not succeed.
+    failed_on: BTreeMap<TaskId, NodeId>,
     backing_off: BinaryHeap<Reverse<(Moment, TaskId)>>,
     backoff_armed: Option<Moment>,
     /// Ends by consequence whose records are still to be written.
@@ -333,9 +334,8 @@ impl Actor for SchedulerActor {
             SchedulerMessage::Picked { priority, taken } => self.picked(priority, taken),
             SchedulerMessage::Aged { priority, lines } => self.aged(priority, lines),
             SchedulerMessage::Beat => self.beat(),
-            SchedulerMessage::NodeChanged { node, room, reservations, tripped, halted_here } => {
-                self.node_changed(&node, room, reservations);
-                self.dispatch.shut(&node, tripped, halted_here);
+            SchedulerMessage::NodeChanged { node, room, reservations, said } => {
+                self.node_changed(&node, (room, reservations), said);
             }
             SchedulerMessage::NodeGone { node } => self.node_gone(&node),
             SchedulerMessage::Direct { directive, by, reply } => self.direct(&directive, by, reply),
@@ -361,6 +361,10 @@ impl Actor for SchedulerActor {
         self.after_message(me);
         Ok(())
     }
+
+    fn show(&self) -> Vec<Fact> {
+        self.facts()
+    }
 }
 
 impl SchedulerActor {
@@ -377,14 +381,6 @@ impl SchedulerActor {
             self.continuing = true;
             me.address().tell(SchedulerMessage::Continue);
         }
-    }
-
-    fn now(&self) -> Moment {
-        self.side.clock.now()
-    }
-
-    fn seat(&self, task: TaskId) -> Option<Seat> {
-        self.graphs.entry(task).map(|entry| Seat::from(&entry))
     }
 }
 

@@ -9,6 +9,7 @@ mod index;
 mod log;
 mod mutants;
 mod order;
+mod placing;
 mod table;
 mod truth;
 mod unschedulable;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use actors::scheduler::RawRow;
 use actors::wire::client::Target;
+use policy::constraint::Labels;
 use policy::event::{LogPosition, Record, SubmissionKey};
 use policy::id::{GraphId, NodeId, TaskId, Token};
 use policy::resources::Resources;
@@ -37,6 +39,8 @@ pub(crate) struct History {
     pub(crate) processes: Vec<Process>,
     /// What each node truly has.
     pub(crate) nodes: BTreeMap<NodeId, Resources>,
+    /// What is said of each.
+    pub(crate) labels: BTreeMap<NodeId, Labels>,
     /// What the scheduler said of every task at the very end.
     pub(crate) rows: Vec<RawRow>,
     /// Whether it has come to rest: faults are over, and there was time for everything to end.
@@ -131,6 +135,7 @@ impl History {
         truth::check(self, &index, &mut findings);
         clients::check(self, &index, &mut findings);
         order::check(self, &index, &mut findings);
+        placing::check(self, &index, &mut findings);
         bounds::check(self, &index, &mut findings);
         if self.has_ended {
             table::check(self, &index, &mut findings);

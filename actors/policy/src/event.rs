@@ -14,7 +14,7 @@ use crate::directive::Directive;
 use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, TaskRange, Token};
 use crate::pressure::ModeChange;
 use crate::resources::Resources;
-use crate::task::{AttemptOutcome, Priority, TaskOutcome, TaskReport, TaskSpec, Usage};
+use crate::task::{AttemptOutcome, Priority, RequestNumber, TaskOutcome, TaskReport, TaskSpec, Usage};
 use crate::time::Timestamp;
 
 /// One numbered fact.
@@ -187,6 +187,8 @@ pub enum TaskEvent {
         node: NodeId,
         /// In which session of that node.
         session: NodeSession,
+        /// Which of the task's requests it holds.
+        request: RequestNumber,
         /// The indices of pools that it holds.
         indices: Indices,
     },
@@ -294,6 +296,15 @@ pub enum SchedulerEvent {
     },
     /// It stopped in order.
     Stopped,
+    /// An operator wants something to be done; it is begun once this is on disk.
+    Operated {
+        /// Who, as they call themselves.
+        by: Arc<str>,
+        /// What.
+        action: Arc<str>,
+        /// Why; empty where nobody said.
+        reason: Arc<str>,
+    },
     /// What waits is another strain than before.
     Pressure(ModeChange),
     /// The first task of a line has waited so long that it is served as more urgent than it is.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use policy::event::{Event, GraphEvent};
-use policy::graph::{Counts, EntryView, GraphView, TaskState};
+use policy::fleet::Said;
+use policy::graph::{EntryView, GraphView, TaskState};
 use policy::id::{GraphId, NodeId, TaskId, TaskRange};
 use policy::node::Room;
 use supervision::{Address, Reply};
@@ -30,7 +31,7 @@ impl SchedulerActor {
         let directives = self.side.directives();
         Status {
             server,
-            tasks: counts(&self.graphs.counts_of_all()),
+            tasks: TaskCounts::from(&self.graphs.counts_of_all()),
             queued: self.dispatch.queued_by_priority(),
             tenants: self.tenants(),
             graphs: self.graphs.newest(None).filter(|view| view.finished_at.is_none()).count() as u64,
@@ -120,7 +121,7 @@ impl SchedulerActor {
         dependencies.truncate(DEPENDENCIES_LIMIT);
         let is_ready = entry.state == TaskState::Ready;
         let demand = self.shapes.demand(entry.shape).filter(|_| is_ready);
-        let no_node = || demand.and_then(|demand| self.dispatch.no_node(demand));
+        let no_node = || demand.and_then(|demand| self.dispatch.no_node(demand, self.failed_on.get(&task)));
         let hindrance = self.held_back(&entry).filter(|_| is_ready).or_else(no_node);
         let waits_for = hindrance.map(|hindrance| hindrance.to_string().into());
         let unschedulable = self.survey.told.of(task).filter(|_| is_ready).map(|told| told.position);
@@ -157,7 +158,7 @@ impl SchedulerActor {
             name: self.name(view),
             submitted: view.admitted_at,
             ended: view.finished_at,
-            tasks: counts(&view.counts),
+            tasks: TaskCounts::from(&view.counts),
             budget: self.budget_row(view.graph),
             unschedulable: self.survey.told.count(all).min(view.counts.of(TaskState::Ready)),
         }
@@ -177,9 +178,15 @@ impl SchedulerActor {
     }
 
     /// What a node can still be given.
-    pub(super) fn node_changed(&mut self, node: &NodeId, room: Option<Room>, reservations: u64) {
+    pub(super) fn node_changed(
+        &mut self,
+        node: &NodeId,
+        (room, reservations): (Option<Room>, u64),
+        said: Said,
+    ) {
         self.node(node);
         self.dispatch.node_changed(node, room, reservations);
+        self.dispatch.described(node, said);
     }
 
     /// The actor of a node, known to the dispatcher from now on.
@@ -214,18 +221,5 @@ fn state(name: StateName) -> TaskState {
         StateName::Failed => TaskState::Failed,
         StateName::Cancelled => TaskState::Cancelled,
         StateName::Skipped => TaskState::Skipped,
-    }
-}
-
-fn counts(counts: &Counts) -> TaskCounts {
-    TaskCounts {
-        waiting: counts.of(TaskState::Waiting),
-        ready: counts.of(TaskState::Ready),
-        backing_off: counts.of(TaskState::BackingOff),
-        active: counts.of(TaskState::Active),
-        succeeded: counts.of(TaskState::Succeeded),
-        failed: counts.of(TaskState::Failed),
-        cancelled: counts.of(TaskState::Cancelled),
-        skipped: counts.of(TaskState::Skipped),
     }
 }

@@ -10,9 +10,11 @@ use policy::claims::Indices;
 use policy::id::{AttemptNumber, Epoch, GraphId, Incarnation, NodeId, NodeSession, TaskId, Token};
 use policy::lease::LeaseTerms;
 use policy::resources::Resources;
-use policy::task::{AttemptOutcome, TaskReport, TaskSpec, Usage};
+use policy::task::{AttemptOutcome, RequestNumber, TaskReport, TaskSpec, Usage};
 use policy::time::{Moment, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use crate::wire::inspect::{Look, Sight};
 
 /// From the scheduler side to a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +84,13 @@ pub enum ToWorker {
         /// From where and how much.
         read: OutputRead,
     },
+    /// For the inspector of the machine.
+    Inspect {
+        /// Named by the answer.
+        request: u64,
+        /// What is asked.
+        look: Look,
+    },
 }
 
 /// From a worker to the scheduler side.
@@ -115,6 +124,13 @@ pub enum FromWorker {
         request: u64,
         /// The piece, or why there is none.
         piece: Result<OutputPiece, OutputRefusal>,
+    },
+    /// The answer of the machine's inspector to an `Inspect`.
+    Inspected {
+        /// The request it answers.
+        request: u64,
+        /// What is seen.
+        sight: Box<Sight>,
     },
     /// The worker stops in order; it holds nothing any more.
     Goodbye {
@@ -199,6 +215,8 @@ pub struct Grant {
     pub attempt: AttemptNumber,
     /// The index, where the task is a member of an array.
     pub array_index: Option<u64>,
+    /// Which of the task's requests it holds.
+    pub request: RequestNumber,
     /// What to run.
     pub spec: Arc<TaskSpec>,
     /// The indices of pools that it holds.
@@ -208,6 +226,12 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// What the attempt holds: the same for the scheduler side, the worker and the process host.
+    #[must_use]
+    pub fn need(&self) -> &Resources {
+        self.spec.request(self.request)
+    }
+
     /// The longest the attempt may run; `None` for no limit.
     #[must_use]
     pub fn timeout(&self) -> Option<Duration> {

@@ -7,10 +7,11 @@ use policy::budget::{Budget, Reached, Spent};
 use policy::dependency::Need;
 use policy::directive::Scope;
 use policy::event::{LogPosition, Record};
+use policy::graph::{Counts, TaskState};
 use policy::id::{AttemptNumber, GraphId, NodeId, TaskId, Token};
 use policy::pressure::Mode;
 use policy::resources::Resources;
-use policy::task::{AttemptOutcome, Priority, TaskOutcome, TaskSpec, Usage};
+use policy::task::{AttemptOutcome, Priority, RequestNumber, TaskOutcome, TaskSpec, Usage};
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +91,22 @@ pub struct TaskCounts {
     pub cancelled: u64,
     /// Skipped.
     pub skipped: u64,
+}
+
+/// What the table counts.
+impl From<&Counts> for TaskCounts {
+    fn from(counts: &Counts) -> Self {
+        Self {
+            waiting: counts.of(TaskState::Waiting),
+            ready: counts.of(TaskState::Ready),
+            backing_off: counts.of(TaskState::BackingOff),
+            active: counts.of(TaskState::Active),
+            succeeded: counts.of(TaskState::Succeeded),
+            failed: counts.of(TaskState::Failed),
+            cancelled: counts.of(TaskState::Cancelled),
+            skipped: counts.of(TaskState::Skipped),
+        }
+    }
 }
 
 impl TaskCounts {
@@ -193,6 +210,8 @@ pub struct TaskDetail {
 pub struct AttemptRow {
     /// Which.
     pub number: AttemptNumber,
+    /// Which of the task's requests it holds.
+    pub request: RequestNumber,
     /// Its grant.
     pub token: Token,
     /// Where.
