@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::config::Config;
 use crate::config::claims::{self, LockConfig};
 use crate::config::section::{Section, Setting};
+use crate::config::ssh_nodes::SshNodeConfig;
 use crate::config::tenants::TenantConfig;
 
 /// Stands for names that are the site's own.
@@ -18,6 +19,7 @@ fn settings() -> Vec<Setting> {
     let mut settings = Config::default().settings();
     TenantConfig::default().settings(&format!("tenants.{NAME}"), &mut settings);
     LockConfig::default().settings(&format!("locks.{NAME}"), &mut settings);
+    SshNodeConfig::default().settings(&format!("ssh_nodes.{NAME}"), &mut settings);
     settings.extend(claims::shapes(NAME));
     settings
 }
