@@ -35,7 +35,7 @@ use policy::history::History;
 use policy::id::{GraphId, NodeId, TaskId, TaskRange};
 use policy::node::Room;
 use policy::placement::Shapes;
-use policy::queue::{AgedLine, Arrival, Taken};
+use policy::queue::{AgedLine, Arrival, Skipped, Taken};
 use policy::submission::Submission;
 use policy::task::Priority;
 use policy::time::Moment;
@@ -123,6 +123,8 @@ pub enum SchedulerMessage {
         priority: Priority,
         /// The next tasks that may fit somewhere.
         taken: Vec<Taken>,
+        /// Who was first in turn and does not fit, where that was asked.
+        skipped: Option<Skipped>,
     },
     /// A queue's lines whose first has waited long.
     Aged {
@@ -311,7 +313,7 @@ impl Actor for SchedulerActor {
             SchedulerMessage::Retry { target, reply } => self.retry(target, reply),
             SchedulerMessage::Resume { graph, raise, reply } => self.resume(graph, &raise, reply),
             SchedulerMessage::Stepped { task, step, mark } => self.stepped(task, step, mark),
-            SchedulerMessage::Picked { priority, taken } => self.picked(priority, taken),
+            SchedulerMessage::Picked { priority, taken, skipped } => self.picked(priority, taken, skipped),
             SchedulerMessage::Aged { priority, lines } => self.aged(priority, lines),
             SchedulerMessage::Beat => self.beat(),
             SchedulerMessage::NodeChanged { node, room, reservations, tripped, labels } => {

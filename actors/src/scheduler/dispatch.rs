@@ -4,6 +4,7 @@
 //! the time slices share it between the priorities; each queue picks its part in its own order; what then
 //! does not fit goes back to its place.
 
+mod keeping;
 mod why;
 
 use std::sync::Arc;
@@ -11,18 +12,21 @@ use std::sync::Arc;
 use policy::breaker::{Key, Seen};
 use policy::constraint::{AvoidFailed, Labels};
 use policy::demand::Demand;
-use policy::fleet::Fleet;
+use policy::fleet::{Asker, Fleet};
 use policy::graph::{Closed, Ready, TaskState};
 use policy::id::{NodeId, TaskId, TaskRange};
 use policy::node::Room;
 use policy::placement::{Choice, ShapeId, Shapes};
-use policy::queue::Taken;
+use policy::queue::{Skipped, Taken};
+use policy::reserve::LineId;
 use policy::task::Priority;
 use rustc_hash::FxHashMap;
 use supervision::Address;
 
 use crate::node::{NodeMessage, Reservation};
 use crate::queue::QueueMessage;
+use crate::scheduler::dispatch::keeping::Keeping;
+pub(super) use crate::scheduler::dispatch::keeping::Kept;
 use crate::scheduler::order::Ordering;
 use crate::scheduler::{Placed, SchedulerActor, no_effects};
 
@@ -42,6 +46,8 @@ pub(super) struct Dispatch {
     /// Ready tasks by shape and priority: what the queues hold.
     queued: FxHashMap<ShapeId, [u64; 4]>,
     queued_of: [u64; 4],
+    /// For whom room is kept.
+    keeping: Keeping,
     /// Answers of queues that this round still waits for.
     awaited: u32,
     picked: Vec<(Priority, Taken)>,
@@ -140,7 +146,7 @@ impl Dispatch {
         let (mut fitting, mut most) = (Vec::new(), 0);
         for shape in self.queued.keys() {
             let Some(demand) = shapes.demand(*shape) else { continue };
-            let fit = self.fleet.times(demand, ROUND_LIMIT).min(may(demand));
+            let fit = self.fleet.times(demand, *shape, ROUND_LIMIT).min(may(demand));
             if fit > 0 {
                 fitting.push(*shape);
                 most = most.max(fit);
@@ -179,13 +185,15 @@ impl SchedulerActor {
         }
         let limits = self.side.limits();
         let may = |demand: &Demand| self.guard.places(&limits.quotas, demand, ROUND_LIMIT);
+        self.dispatch.tend_holds(&self.shapes, may);
         let (fitting, most) = self.dispatch.fitting(&self.shapes, may);
         let most = self.startable(most);
         if most == 0 {
             return;
         }
         let waiting = self.dispatch.waiting(&fitting);
-        let picks = self.picks(most, waiting, &fitting.into());
+        let kept = self.dispatch.begin_keeping(&self.shapes, (&fitting, waiting), may);
+        let picks = self.picks(most, waiting, &fitting.into(), &kept);
         for (priority, pick) in picks {
             self.dispatch.awaited += 1;
             self.side.queue(priority).tell(pick);
@@ -193,7 +201,8 @@ impl SchedulerActor {
     }
 
     /// A queue's answer; with the last one of the round all are placed, the most urgent first.
-    pub(super) fn picked(&mut self, priority: Priority, taken: Vec<Taken>) {
+    pub(super) fn picked(&mut self, priority: Priority, taken: Vec<Taken>, skipped: Option<Skipped>) {
+        self.dispatch.keeping.heard(priority, skipped);
         self.dispatch.awaited = self.dispatch.awaited.saturating_sub(1);
         self.dispatch.is_stale |= self.dispatch.ordering.picked(priority, &taken);
         self.dispatch.picked.extend(taken.into_iter().map(|taken| (priority, taken)));
@@ -209,6 +218,7 @@ impl SchedulerActor {
             if self.place(priority, taken) {
                 self.dispatch.sent_behind = 0;
                 self.dispatch.ordering.started(priority, &taken);
+                self.dispatch.served(priority, taken.shape);
                 self.history.started(now, priority);
             } else {
                 self.dispatch.ordering.not_placed(priority, taken);
@@ -217,6 +227,8 @@ impl SchedulerActor {
         }
         self.dispatch.send_batches();
         self.return_to_queues(back);
+        let shares = self.side.limits().scheduling.shares;
+        self.dispatch.end_keeping(&self.shapes, shares);
         // Until all of it is known: what is taken out of the queues must not be what this round has taken.
         self.dispatch.awaited = 1;
         self.settle_budgets();
@@ -252,8 +264,9 @@ impl SchedulerActor {
         if !self.tenant_may_start(&demand) {
             return false;
         }
-        let failed_on = self.failed_on.get(&taken.task);
-        let Some(Choice { place, request }) = self.dispatch.fleet.place(&demand, failed_on) else {
+        let line = Some(LineId { priority, shape: taken.shape });
+        let asker = Asker { line, failed_on: self.failed_on.get(&taken.task) };
+        let Some(Choice { place, request }) = self.dispatch.fleet.place(&demand, asker) else {
             return false;
         };
         if self.dispatch.leaving.iter().any(|closed| closed.tasks.contains(taken.task)) {
@@ -292,6 +305,8 @@ impl SchedulerActor {
                 self.next_arrival = arrival.after(1);
                 self.side.queue(priority).tell(QueueMessage::PutBehind { taken, arrival });
                 self.dispatch.sent_behind += 1;
+                // What is held may be the very node where it must not run again.
+                self.dispatch.served(priority, taken.shape);
                 // Somebody else of its line may fit, unless all of them have been tried.
                 stale |= self.dispatch.sent_behind < self.dispatch.queued_of(taken.shape, priority);
             } else {

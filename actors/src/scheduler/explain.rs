@@ -2,10 +2,12 @@
 
 use policy::event::LogPosition;
 use policy::explain::{self, Ahead, Holding, Verdict};
+use policy::fleet::Asker;
 use policy::graph::{EntryView, TaskState};
 use policy::hindrance::Hindrance;
 use policy::id::{TaskId, TaskRange};
 use policy::placement::Reason;
+use policy::reserve::LineId;
 use policy::time::Moment;
 use supervision::Reply;
 
@@ -96,8 +98,14 @@ impl SchedulerActor {
     /// Everything that refuses tasks of a demand now, each as its gate says it.
     pub(super) fn hindrances(&self, entry: &EntryView) -> Vec<Hindrance> {
         let Some(demand) = self.shapes.demand(entry.shape) else { return Vec::new() };
-        let no_node = self.dispatch.no_node(demand, self.failed_on.get(&entry.task));
+        let no_node = self.dispatch.no_node(demand, self.asker(entry));
         self.held_back(entry.graph, entry.shape).into_iter().chain(no_node).collect()
+    }
+
+    /// The task as one who looks for a node.
+    pub(super) fn asker(&self, entry: &EntryView) -> Asker<'_> {
+        let line = LineId { priority: entry.priority, shape: entry.shape };
+        Asker { line: Some(line), failed_on: self.failed_on.get(&entry.task) }
     }
 
     /// The attempts on nodes that would take the task if they had room, those that should end first before others.
@@ -106,8 +114,10 @@ impl SchedulerActor {
             Hindrance::NoNode { nodes, .. } => nodes.as_slice(),
             _ => &[],
         });
-        let full: Vec<_> =
-            full.filter(|(_, reason)| matches!(reason, Reason::Short(_))).map(|(node, _)| node).collect();
+        let full: Vec<_> = full
+            .filter(|(_, reason)| matches!(reason, Reason::Short(_) | Reason::Keeping(_)))
+            .map(|(node, _)| node)
+            .collect();
         if full.is_empty() {
             return Vec::new();
         }

@@ -1,0 +1,131 @@
+//! Keeping room for what is large: feeds `policy::reserve` with what rounds show, and `policy::fleet` with what it decides.
+
+use std::sync::Arc;
+
+use policy::demand::Demand;
+use policy::id::TaskId;
+use policy::placement::{ShapeId, Shapes};
+use policy::queue::Skipped;
+use policy::reserve::{LineId, Reserve};
+use policy::task::Priority;
+use policy::time_slice::Shares;
+use rustc_hash::FxHashMap;
+
+use super::{Dispatch, PRIORITIES};
+
+/// Starts of a round that count towards turns: beyond these every class is due anyway.
+const STARTS_COUNTED: u32 = 40;
+
+/// What is remembered of it.
+#[derive(Debug, Default)]
+pub(super) struct Keeping {
+    reserve: Reserve,
+    /// Who was first of the lines that have missed turns.
+    first: FxHashMap<LineId, TaskId>,
+    /// Of the round that is under way: what had something that fits, or that would on an empty node.
+    fits: [bool; 4],
+    stuck: [bool; 4],
+    /// Whose turn it was, and who could not use it.
+    turns: Vec<(Priority, Option<Skipped>)>,
+    /// How many were started.
+    started: u32,
+}
+
+/// What the queues are asked beside who is next.
+#[derive(Debug, Default)]
+pub(in crate::scheduler) struct Kept {
+    /// Lines for which there is room now that was held for them: they are asked first.
+    pub(in crate::scheduler) first: Vec<LineId>,
+    /// Needs that do not fit now and would on an empty node.
+    pub(in crate::scheduler) stuck: Arc<[ShapeId]>,
+    /// The classes whose turn it is: who of the stuck is first there?
+    pub(in crate::scheduler) due: [bool; 4],
+}
+
+impl Keeping {
+    /// A queue has answered.
+    pub(super) fn heard(&mut self, priority: Priority, skipped: Option<Skipped>) {
+        if self.stuck[priority as usize] && self.reserve.is_due(priority) {
+            self.turns.push((priority, skipped));
+        }
+    }
+}
+
+impl Dispatch {
+    /// Gives up what is held for those who do not wait any more or may not start, and looks for another node where one
+    /// can run them no more.
+    pub(super) fn tend_holds(&mut self, shapes: &Shapes, may: impl Fn(&Demand) -> u32) {
+        let gone = |line: &&LineId| self.queued_of(line.shape, line.priority) == 0;
+        let gone: Vec<_> = self.keeping.first.keys().filter(gone).copied().collect();
+        gone.into_iter().for_each(|line| self.served(line.priority, line.shape));
+        for (line, task) in self.fleet.holds() {
+            match shapes.demand(line.shape).filter(|demand| may(demand) > 0) {
+                Some(demand) if self.fleet.hold(line, task, demand) => {}
+                Some(_) => {
+                    self.fleet.release(line);
+                    self.keeping.reserve.lost(line);
+                }
+                None => self.served(line.priority, line.shape),
+            }
+        }
+    }
+
+    /// A task of this line was started, or none waits there.
+    pub(super) fn served(&mut self, priority: Priority, shape: ShapeId) {
+        let line = LineId { priority, shape };
+        self.keeping.started += 1;
+        if self.keeping.first.remove(&line).is_some() {
+            self.fleet.release(line);
+            self.keeping.reserve.served(line);
+        }
+    }
+
+    /// What a round asks the queues for the sake of those that do not fit.
+    pub(super) fn begin_keeping(
+        &mut self,
+        shapes: &Shapes,
+        (fitting, waiting): (&[ShapeId], [u64; 4]),
+        may: impl Fn(&Demand) -> u32,
+    ) -> Kept {
+        let is_stuck = |shape: &ShapeId| {
+            let demand = || shapes.demand(*shape).filter(|demand| may(demand) > 0);
+            fitting.binary_search(shape).is_err()
+                && demand().is_some_and(|demand| self.fleet.could_take(demand))
+        };
+        let mut stuck: Vec<_> = self.queued.keys().copied().filter(is_stuck).collect();
+        stuck.sort_unstable();
+        let is_there = |counts: [u64; 4]| counts.map(|count| count > 0);
+        let stuck_of = is_there(self.waiting(&stuck));
+        let first = self.fleet.holds().into_iter().map(|(line, _)| line);
+        let first = first.filter(|line| fitting.binary_search(&line.shape).is_ok()).collect();
+        let keeping = &mut self.keeping;
+        (keeping.fits, keeping.stuck, keeping.started) = (is_there(waiting), stuck_of, 0);
+        keeping.turns.clear();
+        let due = PRIORITIES.map(|one| stuck_of[one as usize] && keeping.reserve.is_due(one));
+        Kept { first, stuck: stuck.into(), due }
+    }
+
+    /// What a round has shown: turns that were missed, and nodes to be held.
+    pub(super) fn end_keeping(&mut self, shapes: &Shapes, shares: Shares) {
+        let Self { keeping, fleet, .. } = self;
+        let started = std::mem::take(&mut keeping.started);
+        if started > 0 {
+            for (priority, skipped) in std::mem::take(&mut keeping.turns) {
+                keeping.reserve.turn(priority, skipped.map(|skipped| skipped.shape));
+                if let Some(Skipped { shape, task }) = skipped {
+                    keeping.first.insert(LineId { priority, shape }, task);
+                }
+            }
+            let Shares { critical, high, normal, low } = shares;
+            let shares = [low, normal, high, critical].map(u32::from);
+            for _ in 0..started.min(STARTS_COUNTED) {
+                keeping.reserve.started(shares, keeping.fits, keeping.stuck);
+            }
+        }
+        let first = &keeping.first;
+        keeping.reserve.hold(|line| {
+            let wants = first.get(&line).zip(shapes.demand(line.shape));
+            wants.is_some_and(|(task, demand)| fleet.hold(line, *task, demand))
+        });
+    }
+}
