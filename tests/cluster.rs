@@ -2,6 +2,7 @@
 
 mod budget;
 mod cancel;
+mod claims;
 mod commands;
 mod damage;
 mod equal;
@@ -11,8 +12,10 @@ mod fleet;
 mod growing;
 mod guard;
 mod history;
+mod large;
 mod leases;
 mod nothing_lost;
+mod operators;
 mod order;
 mod placement;
 mod refusals;

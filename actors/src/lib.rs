@@ -7,6 +7,7 @@ pub mod config;
 pub mod clock;
 pub mod memory;
 pub mod wire;
+pub mod say;
 pub mod taskfile;
 pub mod client;
 pub mod link;

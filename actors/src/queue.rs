@@ -160,7 +160,7 @@ impl QueueActor {
         let skipped = self.ready.skipped(pick);
         let taken = self.ready.pick(pick);
         let priority = self.args.priority;
-        self.args.side.scheduler.tell(SchedulerMessage::Picked { priority, taken, skipped });
+        self.args.side.scheduler.tell(SchedulerMessage::Picked { priority, answer: (taken, skipped) });
     }
 
     fn age(&mut self, ladder: &Ladder) {

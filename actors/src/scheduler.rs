@@ -10,8 +10,11 @@
 
 mod addition;
 mod budget;
+mod claims;
+mod directives;
 mod dispatch;
 mod explain;
+mod fit;
 mod guard;
 mod intake;
 mod order;
@@ -26,11 +29,11 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::breaker::{Key, Seen};
 use policy::budget::Raise;
-use policy::constraint::Labels;
+use policy::directive::Directive;
 use policy::event::SubmissionKey;
-use policy::graph::{Closed, Counts, Effects, Graphs, Mark, TaskState};
+use policy::fleet::Said;
+use policy::graph::{Closed, Effects, Graphs, Mark};
 use policy::history::History;
 use policy::id::{GraphId, NodeId, TaskId, TaskRange};
 use policy::node::Room;
@@ -46,6 +49,7 @@ use supervision::{Actor, ActorError, Me, Message, Reply};
 
 use crate::archive::Known;
 pub use crate::scheduler::addition::{Addition, Grounds};
+use crate::scheduler::claims::Claiming;
 use crate::scheduler::dispatch::Dispatch;
 pub use crate::scheduler::explain::RawExplanation;
 use crate::scheduler::guard::Guard;
@@ -121,10 +125,8 @@ pub enum SchedulerMessage {
     Picked {
         /// Which queue.
         priority: Priority,
-        /// The next tasks that may fit somewhere.
-        taken: Vec<Taken>,
-        /// Who was first in turn and does not fit, where that was asked.
-        skipped: Option<Skipped>,
+        /// The next tasks that may fit somewhere, and who was first in turn and does not fit, where that was asked.
+        answer: (Vec<Taken>, Option<Skipped>),
     },
     /// A queue's lines whose first has waited long.
     Aged {
@@ -143,10 +145,22 @@ pub enum SchedulerMessage {
         room: Option<Room>,
         /// How many reservations this takes into account.
         reservations: u64,
-        /// Its breakers that let nothing through.
-        tripped: Vec<(Key, Seen)>,
-        /// What is said of it.
-        labels: Arc<Labels>,
+        /// What else it says.
+        said: Said,
+    },
+    /// A node is forgotten, and its actor ends.
+    NodeGone {
+        /// Which.
+        node: NodeId,
+    },
+    /// An operator says something.
+    Direct {
+        /// What.
+        directive: Box<Directive>,
+        /// Who.
+        by: Arc<str>,
+        /// Answered once that is on disk.
+        reply: Reply<Response>,
     },
     /// A node has no room for these after all, or their actors gave up.
     Returned {
@@ -162,6 +176,8 @@ pub enum SchedulerMessage {
     },
     /// Timer: a task's wait may be over.
     BackoffDue,
+    /// Timer: a rate may let somebody in.
+    ClaimsDue,
     /// There is more of a long work to do.
     Continue,
     /// Timer: look whether something waits that no node can run.
@@ -273,6 +289,7 @@ pub struct SchedulerActor {
     /// The names of graphs that were asked for, and of new ones.
     names: BTreeMap<GraphId, Arc<str>>,
     dispatch: Dispatch,
+    claiming: Claiming,
     guard: Guard,
     history: History,
     survey: Survey,
@@ -313,16 +330,18 @@ impl Actor for SchedulerActor {
             SchedulerMessage::Retry { target, reply } => self.retry(target, reply),
             SchedulerMessage::Resume { graph, raise, reply } => self.resume(graph, &raise, reply),
             SchedulerMessage::Stepped { task, step, mark } => self.stepped(task, step, mark),
-            SchedulerMessage::Picked { priority, taken, skipped } => self.picked(priority, taken, skipped),
+            SchedulerMessage::Picked { priority, answer } => self.picked(priority, answer),
             SchedulerMessage::Aged { priority, lines } => self.aged(priority, lines),
             SchedulerMessage::Beat => self.beat(),
-            SchedulerMessage::NodeChanged { node, room, reservations, tripped, labels } => {
-                self.node_changed(&node, room, reservations);
-                self.dispatch.described(&node, tripped, labels);
+            SchedulerMessage::NodeChanged { node, room, reservations, said } => {
+                self.node_changed(&node, (room, reservations), said);
             }
+            SchedulerMessage::NodeGone { node } => self.node_gone(&node),
+            SchedulerMessage::Direct { directive, by, reply } => self.direct(&directive, by, reply),
             SchedulerMessage::Returned { tasks } => self.returned(tasks),
             SchedulerMessage::NotAwake { task, acknowledge } => self.not_awake(task, acknowledge),
             SchedulerMessage::BackoffDue => self.backoff_due(),
+            SchedulerMessage::ClaimsDue => self.claims_due(),
             SchedulerMessage::Continue => self.go_on(),
             SchedulerMessage::Survey => self.look_around(),
             SchedulerMessage::Status { server, reply } => reply.send(Box::new(self.status(server))),
@@ -350,6 +369,7 @@ impl SchedulerActor {
         self.start_round();
         self.arm_beat(me);
         self.arm_backoff(me);
+        self.arm_claims(me);
         self.arm_survey(me);
         let has_more = !self.closing.is_empty() || !self.reviving.is_empty();
         if has_more && !self.continuing {
@@ -370,19 +390,6 @@ impl SchedulerActor {
 /// A table with nothing in it changes by nothing: effects of what cannot have any.
 fn no_effects() -> Effects {
     Effects::default()
-}
-
-fn counts(counts: &Counts) -> crate::wire::client::TaskCounts {
-    crate::wire::client::TaskCounts {
-        waiting: counts.of(TaskState::Waiting),
-        ready: counts.of(TaskState::Ready),
-        backing_off: counts.of(TaskState::BackingOff),
-        active: counts.of(TaskState::Active),
-        succeeded: counts.of(TaskState::Succeeded),
-        failed: counts.of(TaskState::Failed),
-        cancelled: counts.of(TaskState::Cancelled),
-        skipped: counts.of(TaskState::Skipped),
-    }
 }
 
 /// Tasks of a long work that are handled in one go: about a millisecond, which others may have to wait.

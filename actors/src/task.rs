@@ -20,12 +20,12 @@ use policy::event::{Event, Next, Record, TaskEvent};
 use policy::graph::Mark;
 use policy::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
 use policy::lifecycle::{AttemptEnd, EndRules};
-use policy::task::{AttemptOutcome, LossReason, RequestNumber, TaskOutcome, TaskReport, Usage};
+use policy::task::{AttemptOutcome, LossReason, TaskOutcome, TaskReport, Usage};
 use policy::{planted, trap};
 use supervision::{Actor, ActorError, Address, Me};
 
 use crate::log::Appended;
-use crate::node::{Closing, NodeMessage};
+use crate::node::{Closing, NodeMessage, Terms};
 use crate::scheduler::SchedulerMessage;
 use crate::side::Side;
 use crate::story::{self, ItemRecord, Story, StoryError};
@@ -43,8 +43,8 @@ pub enum Purpose {
         name: NodeId,
         /// Its session.
         session: NodeSession,
-        /// Which of the task's requests it grants.
-        request: RequestNumber,
+        /// What it grants.
+        terms: Terms,
     },
     /// It holds a grant from before a restart.
     Resume {
@@ -134,9 +134,7 @@ impl Actor for TaskActor {
 impl TaskActor {
     fn begin(&mut self, me: &Me<TaskMessage>) {
         match self.args.purpose.clone() {
-            Purpose::Grant { node, name, session, request } => {
-                self.grant(&node, &name, (session, request), me);
-            }
+            Purpose::Grant { node, name, session, terms } => self.grant(&node, (&name, session), &terms, me),
             Purpose::Resume { .. } => self.resume(me),
             Purpose::Cancel => self.cancel(Acknowledge::nobody(), me),
             Purpose::Skip(because) => self.skip(because, me),
@@ -174,7 +172,8 @@ impl TaskActor {
     fn resume(&mut self, me: &Me<TaskMessage>) {
         if let Some(holder) = self.story.life.holder() {
             let attempt = AttemptNumber(self.story.life.attempts());
-            let grant = self.grant_under(holder.token, attempt, holder.request);
+            let terms = Terms { request: holder.request, indices: holder.indices.clone() };
+            let grant = self.grant_under(holder.token, attempt, &terms);
             let granted = NodeMessage::Granted { grant, task: me.address().clone() };
             return self.tell_node(granted);
         }
@@ -187,8 +186,8 @@ impl TaskActor {
     fn grant(
         &mut self,
         node: &Address<NodeMessage>,
-        name: &NodeId,
-        (session, request): (NodeSession, RequestNumber),
+        (name, session): (&NodeId, NodeSession),
+        terms: &Terms,
         me: &Me<TaskMessage>,
     ) {
         let task = self.args.seat.task;
@@ -202,10 +201,11 @@ impl TaskActor {
             attempt,
             node: name.clone(),
             session,
-            request,
+            request: terms.request,
+            indices: terms.indices.clone(),
         });
         self.tell_scheduler(Step::Granted(attempt), appended);
-        let grant = self.grant_under(Token::numbered(epoch, appended.number), attempt, request);
+        let grant = self.grant_under(Token::numbered(epoch, appended.number), attempt, terms);
         let (node, address) = (node.clone(), me.address().clone());
         if planted!(GrantBeforePersist) {
             return node.tell(NodeMessage::Granted { grant, task: address });
@@ -215,12 +215,13 @@ impl TaskActor {
         });
     }
 
-    fn grant_under(&self, token: Token, attempt: AttemptNumber, request: RequestNumber) -> Box<Grant> {
+    fn grant_under(&self, token: Token, attempt: AttemptNumber, terms: &Terms) -> Box<Grant> {
         let Seat { task, graph, index, .. } = self.args.seat;
         let array_index = self.item.item.array.map(|_| index);
         let (spec, stretch_percent) =
             (Arc::clone(&self.item.item.spec), self.args.side.mode().stretch_percent());
-        Box::new(Grant { token, task, graph, attempt, array_index, request, spec, stretch_percent })
+        let Terms { request, indices } = terms.clone();
+        Box::new(Grant { token, task, graph, attempt, array_index, request, spec, indices, stretch_percent })
     }
 
     fn reported(&mut self, token: Token, phase: Phase, order: u64, me: &Me<TaskMessage>) {

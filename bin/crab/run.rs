@@ -20,7 +20,7 @@ use crate::cli::doubt::Doubt;
 use crate::cli::exit::Exit;
 use crate::cli::screen::Screen;
 use crate::cli::session::{self, Opened, Session};
-use crate::cli::submit::BUSY_PATIENCE;
+use crate::cli::submit::{self, BUSY_PATIENCE};
 use crate::cli::{json, text, work};
 use interrupt::{Interrupts, Told};
 use plan::Plan;
@@ -109,6 +109,7 @@ async fn start(opened: &Opened, screen: &mut Screen, submission: Submission) -> 
     if ran.submitted.repeated {
         screen.note(format_args!("submitted before under this key: {}", ran.submitted.graph));
     }
+    submit::warn(screen, &ran.submitted);
     Ok(ran)
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actors::client::Client;
-use actors::wire::client::Target;
+use actors::wire::client::{Submitted, Target};
 use policy::dependency::{Dependency, Need, On};
 
 use crate::cli::args::Submit;
@@ -25,6 +25,7 @@ pub(crate) async fn run(session: &Session, screen: &mut Screen, args: Submit) ->
     let submission = work::addition(args.work, joined)?;
     if args.wait {
         let ran = client.run_patiently(submission, (FIRST_WAIT, false), BUSY_PATIENCE).await?;
+        warn(screen, &ran.submitted);
         return match ran.row.ended {
             Some(_) => wait::tell(screen, &ran.row),
             None => wait::graph(&client, screen, ran.submitted.graph, None).await,
@@ -44,8 +45,16 @@ pub(crate) async fn run(session: &Session, screen: &mut Screen, args: Submit) ->
         };
         let tasks = text::count(submitted.tasks, "task");
         screen.line(format_args!("{} ({tasks}{added}{known})", submitted.graph))?;
+        warn(screen, &submitted);
     }
     Ok(Exit::SUCCESS)
+}
+
+/// What of it waits in vain as things are.
+pub(crate) fn warn(screen: &mut Screen, submitted: &Submitted) {
+    for warning in &submitted.warnings {
+        screen.note(format_args!("warning: {}", text::harmless(warning)));
+    }
 }
 
 /// Where it belongs: the graph that is named, or that of the first task it depends on.

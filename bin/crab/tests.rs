@@ -12,6 +12,7 @@ use actors::wire::client::{
 };
 use actors::wire::fleet::{OutputPart, OutputPiece, Stream};
 use clap::{CommandFactory, Parser};
+use policy::claims::Indices;
 use policy::event::{ArraySpec, Event, Next, Record, TaskEvent};
 use policy::id::{AttemptNumber, GraphId, NodeSession, TaskId, Token};
 use policy::task::{AttemptOutcome, Priority, RequestNumber, SpawnFailure, TaskOutcome, Usage};
@@ -138,7 +139,13 @@ impl Script {
         match request {
             Request::Run { submission, .. } => {
                 let tasks = submission.items.iter().map(policy::event::Item::tasks).sum();
-                let submitted = Submitted { graph: GraphId(1), first: TaskId(1), tasks, repeated: false };
+                let submitted = Submitted {
+                    graph: GraphId(1),
+                    first: TaskId(1),
+                    tasks,
+                    repeated: false,
+                    warnings: Box::default(),
+                };
                 let Response::Graph(row) =
                     self.answer(&Request::Graph { graph: GraphId(1), wait: Duration::ZERO })
                 else {
@@ -228,6 +235,7 @@ fn attempt(id: u64, outcome: &AttemptOutcome) -> [Event; 3] {
                 node: "mac1".into(),
                 session,
                 request: RequestNumber::default(),
+                indices: Indices::new(),
             },
         ),
         task(id, TaskEvent::Started { token, pid: 1, order: 1 }),

@@ -74,7 +74,7 @@ impl Sides {
             return tracing::warn!("nothing of a worker's settings can be taken over: it needs a restart");
         };
         let side = head.side();
-        side.set_limits(config.limits());
+        side.set_limits(config.limits_where(settings.listen.is_some()));
         let (rows, waiting) = config::merge(&side.settings(), settings.shown(config));
         side.show_settings(rows);
         tracing::info!("took over the configuration");
@@ -104,7 +104,7 @@ async fn head(settings: &Settings, incarnation: Incarnation, clock: Clock) -> an
         name: settings.name.as_str().into(),
         clock,
         terms: settings.config.terms(),
-        limits: settings.config.limits(),
+        limits: settings.config.limits_where(settings.listen.is_some()),
         log: settings.config.log(),
     };
     let head = Head::start(options, |side, gateway| {

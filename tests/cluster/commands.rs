@@ -39,7 +39,7 @@ fn every_command_writes_the_json_that_is_documented() {
     let _daemon = place.single("2");
     let json = |args: &[&str], code: i32| place.run(&[&["--json"], args].concat()).expect(code).json();
     let submitted = json(&["submit", "--name", "hello", "--", "echo", "hi"], 0);
-    fields(&submitted[0], &["v", "graph", "tasks", "first_task", "repeated"]);
+    fields(&submitted[0], &["v", "graph", "tasks", "first_task", "repeated", "warnings"]);
     fields(&json(&["wait", "g1"], 0)[0], GRAPH);
     fields(&json(&["wait", "t1"], 0)[0], TASK);
     fields(&json(&["list"], 0)[0], GRAPH);

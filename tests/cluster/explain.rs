@@ -19,7 +19,7 @@ fn every_reason_to_wait_is_told_with_what_it_waits_for() {
          [task.child]\ncommand = [\"true\"]\nafter = [\"hold\"]\n\
          [task.giant]\ncommand = [\"true\"]\ncpus = 64\n",
     );
-    let _daemon = place.single("2");
+    let _daemon = place.patient("2");
     place.run(&["submit", &file.display().to_string()]).expect(0);
     place.wait_state("hold", "running");
     assert_eq!(explain(&place, "hold")["verdict"], "active");

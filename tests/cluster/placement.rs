@@ -36,8 +36,8 @@ fn a_task_runs_where_its_conditions_hold_and_nowhere_else() {
         && explained.contains("worker1 label xcode>=27 missing (it is 26.0)");
     assert!(both && explained.contains("can never run"), "{explained}");
     until_true("it is told that it waits in vain", SOON, || {
-        let events = place.run(&["events", &never]).expect(0).text();
-        events.contains("unschedulable") && events.contains("xcode>=27")
+        let events = place.run(&["events", "--json", &never]).expect(0).text();
+        events.contains("task.unschedulable") && events.contains("xcode>=27")
     });
     let shown = place.show(&never);
     assert_eq!(shown["spec"]["require"][0], "xcode>=27");

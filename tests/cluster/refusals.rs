@@ -128,7 +128,7 @@ fn bytes_that_are_no_text_pass_through_unchanged() {
 #[test]
 fn a_task_that_is_larger_than_every_node_does_not_wait_in_silence() {
     let place = Place::new();
-    let _daemon = place.single("2");
+    let _daemon = place.patient("2");
     let large = place.submit(&["--cpus", "512", "--", "true"]);
     let odd = place.submit(&["--resource", "licence=1", "--", "true"]);
     let why = |task: &str, words: &[&str]| {
@@ -162,9 +162,49 @@ fn a_task_that_is_larger_than_every_node_does_not_wait_in_silence() {
 }
 
 #[test]
+fn what_no_machine_can_ever_run_is_refused_where_no_machine_can_join_and_nothing_of_it_is_there() {
+    let place = Place::new();
+    let _daemon = place.single("2");
+    let file = place.file(
+        "graph.toml",
+        "[task.small]\ncommand = [\"true\"]\n[task.giant]\ncommand = [\"true\"]\ncpus = 64\n",
+    );
+    let words = ["cpu_millis = 64000", "task \"giant\"", "one comes closest and has 2000", "unschedulable"];
+    place.run(&["submit", &file.display().to_string()]).expect(7).says(&words);
+    place.run(&["run", "--cpus", "64", "--", "true"]).expect(2).says(&["cpu_millis = 64000"]);
+    assert_eq!(place.run(&["list", "--json"]).expect(0).json(), Vec::<serde_json::Value>::new());
+    assert_eq!(place.submit(&["--", "true"]), "t1");
+    place
+        .run(&["submit", "--into", "g1", "--name", "more", "--cpus", "64", "--", "true"])
+        .expect(7)
+        .says(&["64000"]);
+}
+
+#[test]
+fn where_machines_can_join_it_is_taken_in_with_a_warning_and_the_operator_can_say_otherwise() {
+    let place = Place::new();
+    let refuse = place.file("refuse.toml", "[scheduler]\nunschedulable = \"refuse\"\n").display().to_string();
+    let listening = ["--listen", "127.0.0.1:0", "--cpus", "2", "--name", "one"];
+    let daemon = place.daemon(&listening);
+    place.wait_nodes(1);
+    let giant = ["submit", "--json", "--cpus", "64", "--", "true"];
+    let told = place.run(&giant).expect(0).json();
+    let warnings = told[0]["warnings"].as_array().expect("a list");
+    assert!(warnings[0].as_str().is_some_and(|text| text.contains("one comes closest")), "{told:?}");
+    place.run(&["submit", "--cpus", "64", "--", "true"]).expect(0).says(&["warning: cpu_millis = 64000"]);
+    assert!(daemon.stop().success());
+    let _daemon = place.daemon(&[&listening[..], &["--config", &refuse]].concat());
+    place.wait_nodes(1);
+    place.run(&giant).expect(7);
+    let shown = place.run(&["config", "show", "--origin", "--json"]).expect(0).json();
+    let row = shown.iter().find(|row| row["key"] == "scheduler.unschedulable").expect("it is shown");
+    assert_eq!(row["value"], "\"refuse\"");
+}
+
+#[test]
 fn what_no_node_can_run_is_told_once_and_runs_when_a_node_comes_that_can() {
     let place = Place::new();
-    let daemon = place.single("2");
+    let daemon = place.patient("2");
     place.run(&["submit", "--cpus", "64", "--array", "1-3", "--", "true"]).expect(0);
     let told = || -> Vec<serde_json::Value> {
         let events = place.run(&["events", "--json", "g1"]).expect(0).json();
@@ -187,7 +227,7 @@ fn what_no_node_can_run_is_told_once_and_runs_when_a_node_comes_that_can() {
     });
     assert!(daemon.stop().success());
 
-    let daemon = place.single("64");
+    let daemon = place.patient("64");
     waits.end().expect(0);
     place.run(&["wait", "g1"]).expect(0);
     assert_eq!(told().len(), 1, "once, also after a restart");

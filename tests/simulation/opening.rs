@@ -5,7 +5,7 @@ use actors::config::Limits;
 use actors::head::Head;
 use actors::log::disk::{Durability, SimulatedDisk};
 use actors::log::{Log, LogLimits, OpenError};
-use policy::admission::AdmissionLimits;
+use policy::admission::{AdmissionLimits, Unschedulable};
 use policy::lease::LeaseTerms;
 
 use super::world::{Nature, Planted};
@@ -26,7 +26,9 @@ fn log_limits(lies: bool) -> LogLimits {
 pub(super) async fn open_head(disk: &SimulatedDisk, clock: Clock, nature: Nature) -> Result<Head, String> {
     let log = open_log(disk, clock, nature.planted == Planted::DiskLies)?;
     let admission = AdmissionLimits { waiting_tasks: nature.waiting_tasks, ..AdmissionLimits::default() };
-    let limits = Limits { admission, ..Limits::default() };
+    // Machines come and go here: what fits none of those that are up waits for one.
+    let unschedulable = Unschedulable::Warn;
+    let limits = Limits { admission, unschedulable, ..Limits::default() };
     let head =
         Head::start_on(log, ("simulated".into(), clock), LeaseTerms::default(), limits, |_, _| Vec::new());
     head.await.map_err(|error| error.to_string())

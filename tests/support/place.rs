@@ -67,6 +67,15 @@ impl Place {
         daemon
     }
 
+    /// As [`Self::single`], for work that fits no machine yet.
+    pub(crate) fn patient(&self, cpus: &str) -> Daemon {
+        let config = self.file("patient.toml", "[scheduler]\nunschedulable = \"warn\"\n");
+        let daemon =
+            self.daemon(&["--cpus", cpus, "--name", "one", "--config", &config.display().to_string()]);
+        self.wait_nodes(1);
+        daemon
+    }
+
     pub(crate) fn wait_ready(&self) {
         until_true("the daemon answers", SOON, || {
             self.ask(|client| async move { client.hello().await }).is_ok()

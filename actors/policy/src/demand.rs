@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::claims::Claims;
 use crate::constraint::Constraints;
 use crate::resources::Resources;
 use crate::task::{RequestNumber, TaskSpec, request_of};
@@ -22,6 +23,8 @@ pub struct Demand {
     pub tenant: Arc<str>,
     /// What sort of work it is.
     pub kind: Option<Arc<str>>,
+    /// What it claims of the fleet while it runs.
+    pub claims: Option<Arc<Claims>>,
 }
 
 impl Demand {
@@ -34,6 +37,7 @@ impl Demand {
             constraints: spec.constraints.clone(),
             tenant: Arc::clone(&spec.tenant),
             kind: spec.kind.clone(),
+            claims: spec.claims.clone().filter(|claims| !claims.is_empty()),
         }
     }
 
@@ -41,7 +45,7 @@ impl Demand {
     #[must_use]
     pub fn resources(resources: Resources) -> Self {
         let (constraints, tenant) = (Constraints::default(), crate::task::DEFAULT_TENANT.into());
-        Self { resources, alternatives: Vec::new(), constraints, tenant, kind: None }
+        Self { resources, alternatives: Vec::new(), constraints, tenant, kind: None, claims: None }
     }
 
     /// All that it asks for, each with its number, in order of preference; at least one.

@@ -8,7 +8,9 @@ use strum::IntoStaticStr;
 
 use crate::breaker;
 use crate::budget::{Budget, OnReached, Reached};
+use crate::claims::Indices;
 use crate::dependency::Dependency;
+use crate::directive::Directive;
 use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, TaskRange, Token};
 use crate::pressure::ModeChange;
 use crate::resources::Resources;
@@ -187,6 +189,8 @@ pub enum TaskEvent {
         session: NodeSession,
         /// Which of the task's requests it holds.
         request: RequestNumber,
+        /// The indices of pools that it holds.
+        indices: Indices,
     },
     /// The attempt's process runs.
     Started {
@@ -262,6 +266,8 @@ pub enum NodeEvent {
         /// The session that ended.
         session: NodeSession,
     },
+    /// It is drained and holds nothing any more.
+    Drained,
     /// It reported on an attempt under a token that is not the task's current one. Nothing changed.
     StaleReport {
         /// The task it named.
@@ -304,5 +310,12 @@ pub enum SchedulerEvent {
         waited: Duration,
         /// Whether that is longer than the objective.
         is_late: bool,
+    },
+    /// An operator has said something that holds until it is taken back.
+    Directed {
+        /// What.
+        directive: Directive,
+        /// Who, as the program that asked says.
+        by: Arc<str>,
     },
 }

@@ -4,15 +4,17 @@
 //! more than it has. It knows neither queues nor how a node is reached.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::breaker::{Key, Seen, Tripped};
 use crate::constraint::Labels;
 use crate::demand::Demand;
+use crate::directive::Closed;
 use crate::hindrance::Hindrance;
 use crate::id::{NodeId, TaskId};
 use crate::node::Room;
-use crate::placement::{self, Candidate, Choice, Held, NoFit, Search, ShapeId};
+use crate::placement::{self, Candidate, Choice, Held, NoFit, Reason, Search, ShapeId};
 use crate::reserve::LineId;
 use crate::resources::Resources;
 
@@ -31,9 +33,11 @@ struct Site {
     id: NodeId,
     /// `None` while it takes nothing.
     room: Option<Room>,
-    labels: Arc<Labels>,
-    /// Breakers that let nothing through.
-    tripped: Vec<(Key, Seen)>,
+    /// What it had when it was there last.
+    last_room: Option<Room>,
+    said: Said,
+    /// What an operator has said of it.
+    closed: Option<Closed>,
     /// Reservations ever sent.
     sent: u64,
     /// What was sent and is not in `room` yet, by number.
@@ -61,6 +65,35 @@ pub struct Asker<'a> {
     pub failed_on: Option<&'a NodeId>,
 }
 
+/// What a node says beside its room.
+#[derive(Debug, Clone, Default)]
+pub struct Said {
+    /// What is said of it.
+    pub labels: Arc<Labels>,
+    /// Breakers that let nothing through.
+    pub tripped: Vec<(Key, Seen)>,
+    /// Whether somebody has halted it on the machine itself.
+    pub halted_here: bool,
+}
+
+/// Why nothing is sent to a node that is up.
+#[derive(Debug)]
+enum Shut {
+    Closed(Closed),
+    HaltedHere,
+    Tripped(Tripped),
+}
+
+impl fmt::Display for Shut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(closed) => closed.fmt(f),
+            Self::HaltedHere => f.write_str("was halted on the machine itself"),
+            Self::Tripped(tripped) => tripped.fmt(f),
+        }
+    }
+}
+
 impl Site {
     /// As a line sees it; `None` while it is not up.
     fn candidate<'a>(
@@ -73,7 +106,7 @@ impl Site {
             Some(hold) if Some(hold.line) == line => Held::ForIt,
             Some(hold) => Held::For(hold.task, &hold.need),
         };
-        Some(Candidate { room: self.room.as_ref()?, labels: &self.labels, accepting, held })
+        Some(Candidate { room: self.room.as_ref()?, labels: &self.said.labels, accepting, held })
     }
 
     /// How many attempts fit now that need this and are of this shape.
@@ -88,10 +121,16 @@ impl Site {
     }
 
     /// Whether tasks of a demand are sent here though it is up.
-    fn open_to(&self, demand: &Demand) -> Result<(), Tripped> {
+    fn open_to(&self, demand: &Demand) -> Result<(), Shut> {
+        if let Some(closed) = self.closed {
+            return Err(Shut::Closed(closed));
+        }
+        if self.said.halted_here {
+            return Err(Shut::HaltedHere);
+        }
         let concerned = |(kind, _): &&(Key, Seen)| kind.is_none() || *kind == demand.kind;
-        let tripped = self.tripped.iter().find(concerned).cloned();
-        tripped.map_or(Ok(()), |(kind, seen)| Err(Tripped { kind, seen }))
+        let tripped = self.said.tripped.iter().find(concerned).cloned();
+        tripped.map_or(Ok(()), |(kind, seen)| Err(Shut::Tripped(Tripped { kind, seen })))
     }
 }
 
@@ -102,14 +141,28 @@ impl Fleet {
         let node = Site {
             id: id.clone(),
             room: None,
-            labels: Arc::default(),
-            tripped: Vec::new(),
+            last_room: None,
+            said: Said::default(),
+            closed: None,
             sent: 0,
             unseen: VecDeque::new(),
             hold: None,
         };
         self.nodes.insert(place, node);
         place
+    }
+
+    /// A node is forgotten; gives back the place it had.
+    pub fn remove(&mut self, id: &NodeId) -> Option<usize> {
+        let place = self.place_of(id)?;
+        self.nodes.remove(place);
+        Some(place)
+    }
+
+    /// All of them, by name.
+    #[must_use]
+    pub fn ids(&self) -> Vec<NodeId> {
+        self.nodes.iter().map(|node| node.id.clone()).collect()
     }
 
     /// Whether there is such a node.
@@ -140,6 +193,7 @@ impl Fleet {
         node.unseen.retain(|(number, _)| *number > reservations);
         let capacity = |room: &Option<Room>| room.as_ref().map(|room| room.capacity.clone());
         let is_other = capacity(&node.room) != capacity(&room);
+        node.last_room = room.clone().or_else(|| node.last_room.take());
         node.room = room;
         if let Some(room) = &mut node.room {
             for (_, need) in &node.unseen {
@@ -149,11 +203,17 @@ impl Fleet {
         is_other
     }
 
-    /// What is said of a node, and which of its breakers let nothing through.
-    pub fn described(&mut self, id: &NodeId, labels: Arc<Labels>, tripped: Vec<(Key, Seen)>) {
+    /// What is said of a node, and what it says itself against sending anything there.
+    pub fn described(&mut self, id: &NodeId, said: Said) {
         if let Some(place) = self.place_of(id) {
-            let node = &mut self.nodes[place];
-            (node.labels, node.tripped) = (labels, tripped);
+            self.nodes[place].said = said;
+        }
+    }
+
+    /// What an operator says against sending anything there.
+    pub fn set_closed(&mut self, id: &NodeId, closed: Option<Closed>) {
+        if let Some(place) = self.place_of(id) {
+            self.nodes[place].closed = closed;
         }
     }
 
@@ -174,10 +234,9 @@ impl Fleet {
     /// How many attempts of a demand, which is that of this shape, fit now, up to `limit`.
     #[must_use]
     pub fn times(&self, demand: &Demand, shape: ShapeId, limit: u32) -> u32 {
-        let open = self.open_to(demand);
         // Of several requests that of which most fit: what is counted too much comes back to its queue.
         let of = |node: &Site| demand.requests().map(|(_, need)| node.times(need, shape, limit)).max();
-        open.filter_map(of).fold(0, u32::saturating_add).min(limit)
+        self.open_to(demand).filter_map(of).fold(0, u32::saturating_add).min(limit)
     }
 
     /// Whether some node could run it if it were empty.
@@ -188,7 +247,8 @@ impl Fleet {
     }
 
     fn open_to(&self, demand: &Demand) -> impl Iterator<Item = &Site> {
-        self.nodes.iter().filter(|node| node.open_to(demand).is_ok() && demand.constraints.met(&node.labels))
+        let is_open = |node: &&Site| node.open_to(demand).is_ok();
+        self.nodes.iter().filter(is_open).filter(|node| demand.constraints.met(&node.said.labels))
     }
 
     /// The node for an attempt: the one that suits it best; and the request that is granted.
@@ -205,9 +265,30 @@ impl Fleet {
         Some(Hindrance::NoNode { never, nodes: named.collect() })
     }
 
+    /// Why none of the nodes that are known, be they away for the moment, can ever run tasks of this demand; `None`
+    /// where one can, or none was ever there.
+    #[must_use]
+    pub fn never_fits(&self, demand: &Demand) -> Option<Vec<(NodeId, Reason)>> {
+        let known: Vec<_> =
+            self.nodes.iter().filter_map(|node| Some((node, node.last_room.as_ref()?))).collect();
+        let accepting = |node: &Site| if node.room.is_some() { Ok(()) } else { Err("is away") };
+        let candidates: Vec<_> = known
+            .iter()
+            .map(|(node, room)| Candidate {
+                room,
+                labels: &node.said.labels,
+                accepting: accepting(node),
+                held: Held::No,
+            })
+            .collect();
+        let no_fit = placement::place(Search::of(demand), &candidates).err().filter(|no_fit| no_fit.never)?;
+        let reasons = no_fit.reasons.into_iter().map(|(place, reason)| (known[place].0.id.clone(), reason));
+        Some(reasons.collect())
+    }
+
     /// Asks `placement` among the nodes that are up, and translates its places into those of all nodes.
     fn search(&self, demand: &Demand, asker: Asker<'_>) -> Result<Choice, NoFit> {
-        let shut = |node: &Site| node.open_to(demand).err().map(|tripped| tripped.to_string());
+        let shut = |node: &Site| node.open_to(demand).err().map(|shut| shut.to_string());
         let up = self.nodes.iter().enumerate().filter(|(_, node)| node.room.is_some());
         let up: Vec<_> = up.map(|(place, node)| (place, node, shut(node))).collect();
         let mut candidates = Vec::with_capacity(up.len());
@@ -268,7 +349,7 @@ impl Fleet {
     fn lacking(&self, place: usize, demand: &Demand) -> Option<(u128, usize, Resources)> {
         let node = &self.nodes[place];
         let room = node.room.as_ref()?;
-        let is_open = node.open_to(demand).is_ok() && demand.constraints.met(&node.labels);
+        let is_open = node.open_to(demand).is_ok() && demand.constraints.met(&node.said.labels);
         let need = demand.requests().map(|(_, need)| need).find(|need| room.capacity.covers(need));
         need.filter(|_| is_open).map(|need| (placement::lacking(need, room), place, need.clone()))
     }

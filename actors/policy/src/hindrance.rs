@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 use crate::budget::Reached;
+use crate::claims::Blocked;
+use crate::directive::Stopped;
 use crate::id::NodeId;
 use crate::placement::Reason;
 use crate::pressure::Mode;
@@ -26,6 +28,8 @@ pub enum Hindrance {
     },
     /// Its graph has used up its budget and is paused.
     Budget(Reached),
+    /// An operator has said so.
+    Stopped(Stopped),
     /// Its tenant has as many running as it may.
     Quota(OverQuota),
     /// So much waits that fewer run at once, and that many do.
@@ -35,6 +39,13 @@ pub enum Hindrance {
         /// How many run.
         running: u64,
     },
+    /// What it claims of the fleet is not to be had.
+    Claim {
+        /// What of it, and why not.
+        blocked: Blocked,
+        /// When that is over, where it depends on nobody.
+        until: Option<Timestamp>,
+    },
 }
 
 impl Hindrance {
@@ -43,7 +54,20 @@ impl Hindrance {
     pub fn is_for_ever(&self) -> bool {
         match self {
             Self::NoNode { never, .. } => *never,
-            Self::Budget(_) | Self::Quota(_) | Self::Pressure { .. } => false,
+            Self::Budget(_)
+            | Self::Stopped(_)
+            | Self::Quota(_)
+            | Self::Pressure { .. }
+            | Self::Claim { .. } => false,
+        }
+    }
+
+    /// What sort of thing it is, in one word.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Claim { blocked, .. } => blocked.into(),
+            other => other.into(),
         }
     }
 
@@ -51,7 +75,12 @@ impl Hindrance {
     #[must_use]
     pub fn until(&self) -> Option<Timestamp> {
         match self {
-            Self::NoNode { .. } | Self::Budget(_) | Self::Quota(_) | Self::Pressure { .. } => None,
+            Self::Claim { until, .. } => *until,
+            Self::NoNode { .. }
+            | Self::Budget(_)
+            | Self::Stopped(_)
+            | Self::Quota(_)
+            | Self::Pressure { .. } => None,
         }
     }
 }
@@ -74,7 +103,9 @@ impl fmt::Display for Hindrance {
                 }
             }
             Self::Budget(reached) => write!(f, "its graph is paused: {reached}"),
+            Self::Stopped(stopped) => stopped.fmt(f),
             Self::Quota(over) => over.fmt(f),
+            Self::Claim { blocked, .. } => blocked.fmt(f),
             Self::Pressure { mode, running } => {
                 write!(f, "the queue is under {mode} pressure: {running} run, as many as may")
             }

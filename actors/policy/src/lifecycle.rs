@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::claims::Indices;
 use crate::event::{Next, TaskEvent};
 use crate::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
 use crate::planted;
 use crate::retry::{self, Tally};
-use crate::task::{AttemptOutcome, Death, RequestNumber, RetryPolicy, TaskOutcome, TaskReport, Usage};
+use crate::task::{
+    AttemptOutcome, Death, LossReason, RequestNumber, RetryPolicy, TaskOutcome, TaskReport, Usage,
+};
 
 /// Attempts refused by a rate that cost a task nothing. One that goes on to be refused more often than this
 /// fails of itself from then on.
@@ -74,6 +77,8 @@ pub struct Holder {
     pub session: NodeSession,
     /// Which of the task's requests it holds.
     pub request: RequestNumber,
+    /// The indices of pools that the attempt holds.
+    pub indices: Indices,
 }
 
 /// Why an input changes nothing.
@@ -260,11 +265,16 @@ impl Life {
     /// Takes note of what has happened.
     pub fn apply(&mut self, event: &TaskEvent) {
         match event {
-            TaskEvent::Granted { token, attempt, node, session, request } => {
+            TaskEvent::Granted { token, attempt, node, session, request, indices } => {
                 self.attempts = attempt.0;
                 self.last_token = Some(*token);
-                let (token, node, session, request) = (*token, node.clone(), *session, *request);
-                self.state = State::Granted(Holder { token, node, session, request });
+                self.state = State::Granted(Holder {
+                    token: *token,
+                    node: node.clone(),
+                    session: *session,
+                    request: *request,
+                    indices: indices.clone(),
+                });
             }
             TaskEvent::Started { pid, .. } => {
                 if let State::Granted(holder) = &self.state {
@@ -289,6 +299,7 @@ impl Life {
         self.deaths.extend(self.death(outcome));
         match outcome {
             _ if self.refused_for(outcome, report).is_some() => self.throttled += 1,
+            AttemptOutcome::Lost(LossReason::Drained) => {}
             outcome if outcome.is_loss() => self.losses += 1,
             outcome if outcome.is_success() => {}
             _ => self.failures += 1 + u32::from(planted!(FailuresCountTwice)),

@@ -1,6 +1,7 @@
 //! What a task is: its specification and how a try at it, or the whole of it, can end.
 
 mod report;
+mod request;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +9,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
+use crate::claims::Claims;
 use crate::constraint::Constraints;
 use crate::id::{AttemptNumber, NodeId, TaskId};
 use crate::resources::Resources;
 use crate::text::OsText;
 
 pub use crate::task::report::{PARKED_LIMIT, Parked, RateUse, TaskReport};
+pub(crate) use crate::task::request::request_of;
+pub use crate::task::request::{REQUESTS_LIMIT, RequestNumber};
 
 /// How urgent a task is. Waiting raises it, see `queue`.
 #[derive(
@@ -50,8 +54,6 @@ pub enum Priority {
 pub const DEFAULT_CPU_MILLIS: u64 = 1000;
 /// Between the polite signal and the one that cannot be refused, where a task says nothing.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
-/// Requests that one task may name: each is looked at for each node at each choice.
-pub const REQUESTS_LIMIT: usize = 8;
 /// Who is charged where nobody is named.
 pub const DEFAULT_TENANT: &str = "default";
 
@@ -84,6 +86,8 @@ pub struct TaskSpec {
     pub grace: Duration,
     /// What sort of work it is, such as `build`: tasks of one kind fail alike. `None` for no sort of its own.
     pub kind: Option<Arc<str>>,
+    /// What it claims of the fleet while it runs; `None` where that is nothing.
+    pub claims: Option<Arc<Claims>>,
 }
 
 impl TaskSpec {
@@ -104,6 +108,7 @@ impl TaskSpec {
             timeout: None,
             grace: DEFAULT_GRACE,
             kind: None,
+            claims: None,
         }
     }
 
@@ -122,29 +127,9 @@ impl TaskSpec {
     #[must_use]
     pub fn approximate_bytes(&self) -> usize {
         let variables = self.environment.iter().map(|(name, value)| name.len() + value.len());
-        self.argv.iter().map(OsText::len).chain(variables).sum::<usize>() + 128
+        let claims = self.claims.as_ref().map_or(0, |claims| claims.bytes());
+        self.argv.iter().map(OsText::len).chain(variables).sum::<usize>() + claims + 128
     }
-}
-
-/// Which of a task's requests an attempt holds: the first where it has no other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
-pub struct RequestNumber(pub u8);
-
-impl RequestNumber {
-    /// As people count, from 1.
-    #[must_use]
-    pub fn number(self) -> u32 {
-        u32::from(self.0) + 1
-    }
-}
-
-/// The request of this number, or the first where there is none: one that a grant names is always there.
-pub(crate) fn request_of<'a>(
-    first: &'a Resources,
-    others: &'a [Resources],
-    number: RequestNumber,
-) -> &'a Resources {
-    usize::from(number.0).checked_sub(1).and_then(|place| others.get(place)).unwrap_or(first)
 }
 
 /// Which failures lead to another attempt, and how long after.
@@ -265,8 +250,10 @@ pub enum LossReason {
     HostDied,
     /// The node does not know the attempt.
     Unknown,
-    /// An operator or a drain took it away.
+    /// The machine could not take it after all, or stopped in order.
     Evicted,
+    /// An operator has taken it off the machine. It counts as nothing at all.
+    Drained,
 }
 
 /// How a task ended, for good.
@@ -337,7 +324,7 @@ impl LossReason {
     pub fn is_death(self) -> bool {
         match self {
             Self::LeaseExpired | Self::Rebooted | Self::HostDied => true,
-            Self::LeaseLost | Self::Unknown | Self::Evicted => false,
+            Self::LeaseLost | Self::Unknown | Self::Evicted | Self::Drained => false,
         }
     }
 }

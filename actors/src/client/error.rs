@@ -113,8 +113,7 @@ fn rejection_text(rejection: &Rejection) -> String {
     let mut lines = vec!["the submission was refused, nothing was started".to_owned()];
     for problem in &rejection.problems {
         let place = problem.item.map(|item| format!("item {item}: ")).unwrap_or_default();
-        let value = if problem.value.is_empty() { String::new() } else { format!(" = {}", problem.value) };
-        lines.push(format!("  {place}{}{value}: {}", problem.field, problem.expected));
+        lines.push(format!("  {place}{problem}"));
     }
     if rejection.more > 0 {
         lines.push(format!("  and {} more", rejection.more));

@@ -135,7 +135,13 @@ async fn a_submission_larger_than_a_frame_arrives_whole() {
     let (client, script) = script(|request| match request {
         Request::Submit(submission) => {
             let tasks = submission.items.len() as u64;
-            Response::Submitted(Submitted { graph: GraphId(1), first: TaskId(1), tasks, repeated: false })
+            Response::Submitted(Submitted {
+                graph: GraphId(1),
+                first: TaskId(1),
+                tasks,
+                repeated: false,
+                warnings: Box::default(),
+            })
         }
         other => panic!("{other:?}"),
     });

@@ -1,7 +1,10 @@
 //! `[limits]`: how much the scheduler side takes on.
 
-use policy::admission::AdmissionLimits;
+use std::sync::Arc;
+
+use policy::admission::{AdmissionLimits, Unschedulable};
 use policy::breaker::BreakerRules;
+use policy::claims::ClaimRules;
 use policy::graph::Retention;
 use policy::pressure::PressureRules;
 use policy::retry::POISON_AFTER;
@@ -38,6 +41,10 @@ pub struct Limits {
     pub quotas: Quotas,
     /// In which order tasks are started.
     pub scheduling: Scheduling,
+    /// What the fleet has for tasks to claim.
+    pub claims: Arc<ClaimRules>,
+    /// What follows for what no machine can ever run.
+    pub unschedulable: Unschedulable,
 }
 
 impl Default for Limits {
@@ -54,6 +61,8 @@ impl Default for Limits {
             poison_after: POISON_AFTER,
             quotas: Quotas::default(),
             scheduling: Scheduling::default(),
+            claims: Arc::default(),
+            unschedulable: Unschedulable::default(),
         }
     }
 }

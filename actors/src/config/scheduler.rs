@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use policy::admission::Unschedulable;
 use policy::ageing::{Ageing, Mode};
 use policy::queue::Weights;
 use policy::time_slice::Shares;
@@ -40,6 +41,8 @@ section! {
         tick: Length = Length(Ageing::default().tick), Any("10ms to 1m");
         /// The objective: who stands first in its line is leased within so many ticks.
         objective_ticks: u32 = Ageing::default().objective_ticks, 1..=100_000;
+        /// What follows for a submission that no machine can ever run.
+        unschedulable: Unschedulable as "refuse; warn where others can join (daemon.listen)", Any("refuse or warn");
     }
 }
 
@@ -53,6 +56,14 @@ impl SchedulerConfig {
             normal: self.time_slice_normal(),
             low: self.time_slice_low(),
         }
+    }
+
+    /// What follows for a submission that no machine can ever run. Where no other machine can join, nothing is gained
+    /// by waiting, so it is refused at once.
+    #[must_use]
+    pub fn unschedulable_where(&self, others_can_join: bool) -> Unschedulable {
+        let usual = if others_can_join { Unschedulable::Warn } else { Unschedulable::Refuse };
+        self.unschedulable.unwrap_or(usual)
     }
 
     /// How waiting raises.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use policy::event::{Event, Record, TaskEvent};
 use policy::submission::Submission;
 
-use crate::gateway::answer::{Answerer, off_loop, page};
+use crate::gateway::answer::{Answerer, off_loop};
+use crate::gateway::following::page;
 use crate::wire::client::{
     EventFilter, EventsPage, GraphRow, PAGE_LIMIT, RAN_OUTPUT_LIMIT_BYTES, Ran, Response, WAIT_LIMIT,
 };
@@ -24,7 +25,7 @@ impl Answerer {
         };
         let mut ran = Ran { submitted, row, events: EventsPage::default(), output: None };
         // What was submitted before may have any number of events: its follower begins at the beginning.
-        if report && !submitted.repeated {
+        if report && !ran.submitted.repeated {
             ran.events = self.events_since(before, &ran.row).await;
             ran.output = self.whole_output(&ran).await;
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use policy::breaker::{Key, Recorded};
+use policy::claims::Indices;
 use policy::id::{TaskId, Token};
 use policy::resources::Resources;
 use policy::task::RequestNumber;
@@ -80,6 +81,10 @@ pub enum NodeMessage {
     },
     /// How is it?
     Describe(Reply<Option<NodeRow>>),
+    /// An operator has said something.
+    Heed,
+    /// An operator wants it forgotten.
+    Retire,
     /// Timer: look at the lease.
     Tick,
     /// Everything told before this has been handled: send what has gathered.
@@ -99,10 +104,19 @@ pub struct Reservation {
     pub seat: Seat,
     /// What an attempt holds.
     pub need: Resources,
-    /// Which of the task's requests that is.
-    pub request: RequestNumber,
     /// What sort of work it is.
     pub kind: Option<Arc<str>>,
+    /// What the grant says of it.
+    pub terms: Terms,
+}
+
+/// What a grant says beside who runs what: decided when the task was placed, and never again.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    /// Which of the task's requests the attempt holds.
+    pub request: RequestNumber,
+    /// The indices of pools that were taken for it.
+    pub indices: Indices,
 }
 
 /// An attempt that was granted before a restart.

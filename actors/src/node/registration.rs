@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use policy::constraint::{Labels, VERSION};
 use policy::event::{Event, NodeEvent};
+use policy::fleet::Said;
 use policy::id::NodeSession;
 use policy::resources::Resources;
 use policy::task::LossReason;
@@ -59,8 +60,22 @@ impl NodeActor {
 
     fn welcome(&self, session: NodeSession, number: u64, outlet: Outlet<ToWorker>) {
         let (epoch, terms) = (self.args.side.epoch(), self.args.side.terms);
+        let halted = self.args.side.directives().is_halted(&self.args.node);
         self.args.side.log.when_durable(number, move || {
             outlet.send(ToWorker::Welcome { session, epoch, terms });
+            if halted {
+                // Before any grant.
+                outlet.send(ToWorker::Halt { session, halted });
+            }
         });
+    }
+
+    /// What the scheduler hears beside the room.
+    pub(super) fn said(&self) -> Said {
+        Said {
+            labels: self.machine.as_ref().map(|machine| Arc::clone(&machine.labels)).unwrap_or_default(),
+            tripped: self.tripped(),
+            halted_here: self.is_halted_here(),
+        }
     }
 }

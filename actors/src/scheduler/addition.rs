@@ -10,6 +10,7 @@ use policy::submission::Submission;
 use supervision::Reply;
 
 use crate::log::{Appended, Batch};
+use crate::scheduler::intake::Checked;
 use crate::scheduler::{SchedulerActor, no_effects};
 use crate::wire::client::{Response, Submitted, Target};
 
@@ -63,8 +64,8 @@ impl SchedulerActor {
         if self.graphs.view(*graph).is_none_or(|view| view.items != *before) {
             return reply.send(None);
         }
-        let shapes = match self.check_room(submission) {
-            Ok(shapes) => shapes,
+        let Checked { shapes, warnings } = match self.check_room(submission) {
+            Ok(checked) => checked,
             Err(refusal) => return reply.send(Some(refusal)),
         };
         let part = submission.part(self.graphs.next_task(), *digest);
@@ -79,7 +80,7 @@ impl SchedulerActor {
         let (first, tasks) = (part.first, part.tasks);
         self.when_written(
             reply,
-            Some(Response::Submitted(Submitted { graph: *graph, first, tasks, repeated: false })),
+            Some(Response::Submitted(Submitted { graph: *graph, first, tasks, repeated: false, warnings })),
         );
     }
 
@@ -112,5 +113,6 @@ pub(super) fn repeated(known: &Known, digest: [u8; 16]) -> Response {
     if known.digest != digest {
         return Response::Conflict { graph };
     }
-    Response::Submitted(Submitted { graph, first, tasks: u64::from(tasks), repeated: true })
+    let (tasks, warnings) = (u64::from(tasks), Box::default());
+    Response::Submitted(Submitted { graph, first, tasks, repeated: true, warnings })
 }

@@ -4,29 +4,28 @@
 //! the time slices share it between the priorities; each queue picks its part in its own order; what then
 //! does not fit goes back to its place.
 
+mod back;
 mod keeping;
+mod nodes;
 mod why;
 
 use std::sync::Arc;
 
-use policy::breaker::{Key, Seen};
-use policy::constraint::{AvoidFailed, Labels};
 use policy::demand::Demand;
+use policy::directive::Directives;
 use policy::fleet::{Asker, Fleet};
-use policy::graph::{Closed, Ready, TaskState};
-use policy::id::{NodeId, TaskId, TaskRange};
-use policy::node::Room;
+use policy::graph::{Closed, Ready};
+use policy::id::TaskId;
 use policy::placement::{Choice, ShapeId, Shapes};
 use policy::queue::{Skipped, Taken};
 use policy::reserve::LineId;
 use policy::task::Priority;
 use rustc_hash::FxHashMap;
-use supervision::Address;
 
-use crate::node::{NodeMessage, Reservation};
-use crate::queue::QueueMessage;
+use crate::node::{Reservation, Terms};
 use crate::scheduler::dispatch::keeping::Keeping;
 pub(super) use crate::scheduler::dispatch::keeping::Kept;
+use crate::scheduler::dispatch::nodes::Door;
 use crate::scheduler::order::Ordering;
 use crate::scheduler::{Placed, SchedulerActor, no_effects};
 
@@ -42,6 +41,7 @@ pub(super) struct Dispatch {
     fleet: Fleet,
     /// By the places of the fleet.
     doors: Vec<Door>,
+    directives: Arc<Directives>,
     pub(super) ordering: Ordering,
     /// Ready tasks by shape and priority: what the queues hold.
     queued: FxHashMap<ShapeId, [u64; 4]>,
@@ -63,32 +63,7 @@ pub(super) struct Dispatch {
     is_stale: bool,
 }
 
-/// The way to a node, and what is to be sent there.
-#[derive(Debug)]
-struct Door {
-    address: Address<NodeMessage>,
-    batch: Vec<Reservation>,
-}
-
 impl Dispatch {
-    pub(super) fn add_node(&mut self, id: &NodeId, address: Address<NodeMessage>) {
-        let place = self.fleet.add(id);
-        self.doors.insert(place, Door { address, batch: Vec::new() });
-    }
-
-    pub(super) fn knows(&self, id: &NodeId) -> bool {
-        self.fleet.knows(id)
-    }
-
-    /// What a node said, less what it had not heard when it said so.
-    pub(super) fn node_changed(&mut self, id: &NodeId, room: Option<Room>, reservations: u64) {
-        if self.fleet.changed(id, room, reservations) {
-            self.ordering.set_fleet(self.fleet.capacity());
-        }
-        self.sent_behind = 0;
-        self.is_stale = true;
-    }
-
     pub(super) fn queued(&mut self, shape: ShapeId, priority: Priority, more: u64) {
         self.queued.entry(shape).or_default()[priority as usize] += more;
         self.queued_of[priority as usize] += more;
@@ -119,11 +94,6 @@ impl Dispatch {
         self.fleet.cores()
     }
 
-    /// What is said of a node, and its breakers that let nothing through.
-    pub(super) fn described(&mut self, id: &NodeId, tripped: Vec<(Key, Seen)>, labels: Arc<Labels>) {
-        self.fleet.described(id, labels, tripped);
-    }
-
     pub(super) fn has_queued(&self) -> bool {
         !self.queued.is_empty()
     }
@@ -141,19 +111,18 @@ impl Dispatch {
         &self.queued
     }
 
-    /// The shapes that fit somewhere now, and how many tasks of the most fitting one do.
-    fn fitting(&self, shapes: &Shapes, may: impl Fn(&Demand) -> u32) -> (Vec<ShapeId>, u32) {
-        let (mut fitting, mut most) = (Vec::new(), 0);
+    /// The shapes that fit somewhere now, and how many tasks of each do.
+    fn fitting(&self, shapes: &Shapes, may: impl Fn(&Demand) -> u32) -> Vec<(ShapeId, u32)> {
+        let mut fitting = Vec::new();
         for shape in self.queued.keys() {
             let Some(demand) = shapes.demand(*shape) else { continue };
             let fit = self.fleet.times(demand, *shape, ROUND_LIMIT).min(may(demand));
             if fit > 0 {
-                fitting.push(*shape);
-                most = most.max(fit);
+                fitting.push((*shape, fit));
             }
         }
         fitting.sort_unstable();
-        (fitting, most.min(ROUND_LIMIT))
+        fitting
     }
 
     /// Tasks of these shapes that wait, by priority.
@@ -164,17 +133,6 @@ impl Dispatch {
         }
         waiting
     }
-
-    fn take(&mut self, place: usize, reservation: Reservation) {
-        self.fleet.take(place, &reservation.need);
-        self.doors[place].batch.push(reservation);
-    }
-
-    fn send_batches(&mut self) {
-        for door in self.doors.iter_mut().filter(|door| !door.batch.is_empty()) {
-            door.address.tell(NodeMessage::Reserve(std::mem::take(&mut door.batch)));
-        }
-    }
 }
 
 impl SchedulerActor {
@@ -183,16 +141,24 @@ impl SchedulerActor {
         if self.dispatch.awaited > 0 || !std::mem::take(&mut self.dispatch.is_stale) {
             return;
         }
+        self.tend_holds();
         let limits = self.side.limits();
-        let may = |demand: &Demand| self.guard.places(&limits.quotas, demand, ROUND_LIMIT);
-        self.dispatch.tend_holds(&self.shapes, may);
-        let (fitting, most) = self.dispatch.fitting(&self.shapes, may);
+        let directives = self.side.directives();
+        let may = |demand: &Demand| match directives.is_tenant_paused(&demand.tenant) {
+            true => 0,
+            false => self.guard.places(&limits.quotas, demand, ROUND_LIMIT),
+        };
+        let mut fitting = self.dispatch.fitting(&self.shapes, may);
+        let stuck = self.stuck(&fitting);
+        self.leave_to_claims(&mut fitting);
+        let most = fitting.iter().map(|(_, fit)| *fit).max().unwrap_or(0).min(ROUND_LIMIT);
         let most = self.startable(most);
         if most == 0 {
             return;
         }
+        let fitting: Vec<_> = fitting.into_iter().map(|(shape, _)| shape).collect();
         let waiting = self.dispatch.waiting(&fitting);
-        let kept = self.dispatch.begin_keeping(&self.shapes, (&fitting, waiting), may);
+        let kept = self.dispatch.begin_keeping((&fitting, waiting), stuck);
         let picks = self.picks(most, waiting, &fitting.into(), &kept);
         for (priority, pick) in picks {
             self.dispatch.awaited += 1;
@@ -201,7 +167,7 @@ impl SchedulerActor {
     }
 
     /// A queue's answer; with the last one of the round all are placed, the most urgent first.
-    pub(super) fn picked(&mut self, priority: Priority, taken: Vec<Taken>, skipped: Option<Skipped>) {
+    pub(super) fn picked(&mut self, priority: Priority, (taken, skipped): (Vec<Taken>, Option<Skipped>)) {
         self.dispatch.keeping.heard(priority, skipped);
         self.dispatch.awaited = self.dispatch.awaited.saturating_sub(1);
         self.dispatch.is_stale |= self.dispatch.ordering.picked(priority, &taken);
@@ -236,32 +202,11 @@ impl SchedulerActor {
         self.leave_queues();
     }
 
-    /// Takes what has ended out of its queue; while a round is under way, at the end of it, since a queue
-    /// may have handed it out already.
-    pub(super) fn leave_queue(&mut self, closed: Closed) {
-        self.dispatch.leaving.push(closed);
-        if self.dispatch.awaited == 0 {
-            self.leave_queues();
-        }
-    }
-
-    fn leave_queues(&mut self) {
-        let mut dropped = std::mem::take(&mut self.dispatch.dropped);
-        dropped.sort_unstable();
-        for Closed { tasks, shape, priority, .. } in std::mem::take(&mut self.dispatch.leaving) {
-            for tasks in without(tasks, &dropped) {
-                self.dispatch.unqueued(shape, priority, u64::from(tasks.count));
-                self.side.queue(priority).tell(QueueMessage::Remove { tasks, shape });
-            }
-        }
-        std::mem::take(&mut self.dispatch.coming).into_iter().for_each(|ready| self.enqueue(ready));
-    }
-
-    /// Sends a task to a node; `false` where none has room. One that has been cancelled meanwhile is
-    /// forgotten here.
+    /// Sends a task to a node; `false` where none has room, or what it claims is not to be had. One that has been
+    /// cancelled meanwhile is forgotten here.
     fn place(&mut self, priority: Priority, taken: Taken) -> bool {
         let Some(demand) = self.shapes.demand(taken.shape).cloned() else { return true };
-        if !self.tenant_may_start(&demand) {
+        if !self.tenant_may_start(&demand) || self.stopped(priority, taken.shape).is_some() {
             return false;
         }
         let line = Some(LineId { priority, shape: taken.shape });
@@ -269,110 +214,34 @@ impl SchedulerActor {
         let Some(Choice { place, request }) = self.dispatch.fleet.place(&demand, asker) else {
             return false;
         };
-        if self.dispatch.leaving.iter().any(|closed| closed.tasks.contains(taken.task)) {
-            self.dispatch.dropped.push(taken.task);
-            self.dispatch.ordering.over(priority, taken.shape);
-            return true;
-        }
-        if !self.budget_covers(taken.task) {
-            self.dispatch.dropped.push(taken.task);
-            self.dispatch.ordering.over(priority, taken.shape);
-            return true;
-        }
-        if !self.graphs.activate(taken.task, &mut no_effects()) {
-            self.budget_release(taken.task);
+        let node = self.dispatch.fleet.id(place).clone();
+        let Some(indices) = self.take_claims(priority, &taken, &node, &demand) else { return false };
+        if !self.may_still_start(taken.task) {
+            self.give_back_claims(taken.task);
             self.dispatch.dropped.push(taken.task);
             self.dispatch.ordering.over(priority, taken.shape);
             return true;
         }
         if let Some(seat) = self.seat(taken.task) {
             let (need, kind) = (demand.request(request).clone(), demand.kind.clone());
-            let (node, since) = (self.dispatch.fleet.id(place).clone(), self.now());
-            let tenant = Arc::clone(&demand.tenant);
+            let (tenant, since) = (Arc::clone(&demand.tenant), self.now());
             self.take_hold(taken.task, Placed { node, tenant, since, priority, taken });
-            self.dispatch.take(place, Reservation { seat, need, request, kind });
+            self.dispatch.take(place, Reservation { seat, need, terms: Terms { request, indices }, kind });
             self.dispatch.is_stale = true;
         }
         true
     }
 
-    fn return_to_queues(&mut self, back: Vec<(Priority, Taken)>) {
-        let mut stale = self.dispatch.is_stale;
-        for (priority, taken) in back.into_iter().rev() {
-            self.dispatch.queued(taken.shape, priority, 1);
-            if self.is_choosy(taken.task) {
-                let arrival = self.next_arrival;
-                self.next_arrival = arrival.after(1);
-                self.side.queue(priority).tell(QueueMessage::PutBehind { taken, arrival });
-                self.dispatch.sent_behind += 1;
-                // What is held may be the very node where it must not run again.
-                self.dispatch.served(priority, taken.shape);
-                // Somebody else of its line may fit, unless all of them have been tried.
-                stale |= self.dispatch.sent_behind < self.dispatch.queued_of(taken.shape, priority);
-            } else {
-                self.side.queue(priority).tell(QueueMessage::PutBack(taken));
-            }
+    /// Whether a task that was picked has not been cancelled meanwhile and its graph may go on; it is active then.
+    fn may_still_start(&mut self, task: TaskId) -> bool {
+        if self.dispatch.leaving.iter().any(|closed| closed.tasks.contains(task)) || !self.budget_covers(task)
+        {
+            return false;
         }
-        // Their coming back is no news: they did not fit a moment ago.
-        self.dispatch.is_stale = stale;
-    }
-
-    /// Whether a task may have no room where others that ask alike have: it must not run where it failed.
-    fn is_choosy(&self, task: TaskId) -> bool {
-        let demand = || self.shapes.demand(self.graphs.entry(task)?.shape);
-        self.failed_on.contains_key(&task)
-            && demand().is_some_and(|demand| demand.constraints.avoid_failed == AvoidFailed::Require)
-    }
-
-    /// Tasks that a node has sent back, or whose actors gave up before anything was granted.
-    pub(super) fn returned(&mut self, tasks: Vec<TaskId>) {
-        for task in tasks {
+        let is_active = self.graphs.activate(task, &mut no_effects());
+        if !is_active {
             self.budget_release(task);
-            let (at, mut effects) = (self.side.clock.wall(), no_effects());
-            if self.graphs.put_back(task, at, &mut effects) {
-                if self.is_held(task) {
-                    self.let_go(task);
-                } else if let Some(Placed { priority, taken, .. }) = self.drop_hold(task) {
-                    self.dispatch.queued(taken.shape, priority, 1);
-                    self.side.queue(priority).tell(QueueMessage::PutBack(taken));
-                }
-            } else {
-                self.let_go(task);
-                // Cancelled meanwhile; it never came back to its queue.
-                effects.closed.iter_mut().for_each(|closed| closed.was = TaskState::Active);
-            }
-            self.carry_out(effects);
         }
-    }
-}
-
-/// The parts of `tasks` between those that are in `taken`, which is sorted.
-fn without(tasks: TaskRange, taken: &[TaskId]) -> Vec<TaskRange> {
-    let mut parts = Vec::new();
-    let mut first = tasks.first;
-    for gap in taken.iter().copied().filter(|task| tasks.contains(*task)).chain([tasks.end()]) {
-        let count = u32::try_from(gap.0 - first.0).unwrap_or(u32::MAX);
-        if count > 0 {
-            parts.push(TaskRange { first, count });
-        }
-        first = TaskId(gap.0 + 1);
-    }
-    parts
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn range(first: u64, count: u32) -> TaskRange {
-        TaskRange { first: TaskId(first), count }
-    }
-
-    #[test]
-    fn what_was_handed_out_is_not_taken_out_again() {
-        let taken = [3, 5, 6, 9, 20].map(TaskId);
-        assert_eq!(without(range(3, 7), &taken), [range(4, 1), range(7, 2)]);
-        assert_eq!(without(range(10, 4), &taken), [range(10, 4)]);
-        assert_eq!(without(range(5, 2), &taken), []);
+        is_active
     }
 }

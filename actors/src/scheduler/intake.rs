@@ -26,8 +26,8 @@ impl SchedulerActor {
         if let Some(known) = known {
             return self.when_written(reply, addition::repeated(&known, digest));
         }
-        let shapes = match self.check_room(submission) {
-            Ok(shapes) => shapes,
+        let Checked { shapes, warnings } = match self.check_room(submission) {
+            Ok(checked) => checked,
             Err(refusal) => return reply.send(refusal),
         };
         let graph = GraphId(self.graphs.next_task().0);
@@ -48,12 +48,31 @@ impl SchedulerActor {
             first: graph.first_task(),
             tasks: head.tasks,
             repeated: false,
+            warnings,
         });
         self.when_written(reply, answer);
     }
 
-    /// Whether there is room for it, and the shapes of its items.
-    pub(super) fn check_room(&mut self, submission: &Submission) -> Result<Vec<ShapeId>, Response> {
+    /// Whether it is taken in: the shapes of its items, and what of it no machine can run as things are.
+    pub(super) fn check_room(&mut self, submission: &Submission) -> Result<Checked, Response> {
+        self.check_space(submission)?;
+        self.check_tenants(submission)?;
+        self.check_guard(submission)?;
+        let checked = self.intern(submission).and_then(|shapes| {
+            let fits = self.check_fit(submission, &shapes);
+            if fits.is_err() {
+                shapes.iter().for_each(|shape| self.shapes.release(*shape));
+            }
+            Ok(Checked { shapes, warnings: fits? })
+        });
+        if checked.is_err() {
+            self.not_taken_in(submission);
+        }
+        checked
+    }
+
+    /// Whether there is room for it on disk and in memory.
+    fn check_space(&self, submission: &Submission) -> Result<(), Response> {
         if let LogHealth::Stalled { reason, .. } | LogHealth::Broken { reason } = self.side.log.health() {
             let reason = format!("nothing can be written to disk: {reason}").into();
             return Err(Response::Busy { reason, retry_after: DISK_RETRY });
@@ -67,8 +86,11 @@ impl SchedulerActor {
         if let Err(busy) = admission::room(unended, tasks, &self.side.limits().admission) {
             return Err(Response::Busy { reason: busy.to_string().into(), retry_after: busy.retry_after });
         }
-        self.check_tenants(submission)?;
-        self.check_guard(submission)?;
+        Ok(())
+    }
+
+    /// The shapes of its items.
+    fn intern(&mut self, submission: &Submission) -> Result<Vec<ShapeId>, Response> {
         let mut shapes = Vec::with_capacity(submission.items.len());
         for item in &submission.items {
             match self.shapes.intern(&Demand::of(&item.spec)) {
@@ -185,6 +207,15 @@ impl SchedulerActor {
     pub(super) fn when_written<R: Send + 'static>(&self, reply: Reply<R>, answer: R) {
         self.side.log.when_durable(self.side.log.last(), move || reply.send(answer));
     }
+}
+
+/// What was found out about a submission that is taken in.
+#[derive(Debug)]
+pub(super) struct Checked {
+    /// The shapes of its items.
+    pub(super) shapes: Vec<ShapeId>,
+    /// What of it no machine can run as things are.
+    pub(super) warnings: Box<[Box<str>]>,
 }
 
 /// Bytes of a graph that are written at once: thousands of small tasks.

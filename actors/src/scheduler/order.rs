@@ -87,7 +87,9 @@ impl SchedulerActor {
         fitting: &Arc<[ShapeId]>,
         kept: &Kept,
     ) -> Vec<(Priority, QueueMessage)> {
-        let (limits, now) = (self.side.limits(), self.next_arrival);
+        let (limits, now, directives) = (self.side.limits(), self.next_arrival, self.side.directives());
+        let open = |priority: Priority| !directives.is_paused(priority);
+        let waiting = PRIORITIES.map(|one| if open(one) { waiting[one as usize] } else { 0 });
         let ordering = &mut self.dispatch.ordering;
         // What was read was checked.
         let _ = ordering.order.set_shares(limits.scheduling.shares);
@@ -95,8 +97,9 @@ impl SchedulerActor {
             let (fleet, weights) = (ordering.scale.fleet.clone(), Arc::clone(&limits.scheduling.weights));
             ordering.scale = Arc::new(Scale { fleet, weights });
         }
-        let mut plan = ordering.order.plan(most, waiting, |shape| fitting.binary_search(&shape).is_ok());
-        for LineId { priority, shape } in kept.first.iter().copied() {
+        let fits = |born, shape| open(born) && fitting.binary_search(&shape).is_ok();
+        let mut plan = ordering.order.plan(most, waiting, fits);
+        for LineId { priority, shape } in kept.first.iter().copied().filter(|line| open(line.priority)) {
             plan.ask_first(priority, shape);
         }
         let is_asked = |priority: &Priority| plan.asked(*priority) > 0 || kept.due[*priority as usize];
@@ -183,6 +186,7 @@ impl SchedulerActor {
 
     pub(super) fn beat(&mut self) {
         let (now, next, limits) = (self.now(), self.next_arrival, self.side.limits());
+        self.look_at_rules();
         let (ageing, queued) = (&limits.scheduling.ageing, self.dispatch.queued_by_priority());
         let ordering = &mut self.dispatch.ordering;
         ordering.is_beating = false;

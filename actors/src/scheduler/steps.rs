@@ -7,6 +7,7 @@ use policy::event::Next;
 use policy::graph::{Cancelled, Closed, ClosedBy, Effects, Mark, Ready, TaskState};
 use policy::id::{GraphId, NodeId, TaskId, TaskRange};
 use policy::planted;
+use policy::task::TaskReport;
 use policy::time::Moment;
 use supervision::Me;
 
@@ -29,16 +30,16 @@ impl SchedulerActor {
             }
             Step::Noted => self.graphs.noted(task, mark),
             Step::RetryAsked => self.graphs.retry(task, mark, &mut effects),
-            Step::Over { next: Next::Finish(outcome), charge, .. } => {
-                self.left_node(task);
+            Step::Over { next: Next::Finish(outcome), charge, report, .. } => {
+                self.left_node(task, report.as_deref());
                 self.failed_on.remove(&task);
                 self.budget_charge(task, &charge);
                 let ended = TaskState::from(&outcome);
                 let ended = if planted!(FailureReleases) { TaskState::Succeeded } else { ended };
                 self.graphs.ended(task, ended, mark, &mut effects);
             }
-            Step::Over { next: Next::RetryAfter(wait), charge, is_retry, .. } => {
-                if let Some(node) = self.left_node(task) {
+            Step::Over { next: Next::RetryAfter(wait), charge, is_retry, report } => {
+                if let Some(node) = self.left_node(task, report.as_deref()) {
                     self.failed_on.insert(task, node);
                 }
                 self.budget_charge(task, &charge);
@@ -54,7 +55,8 @@ impl SchedulerActor {
     }
 
     /// Its attempt is over, and another length to estimate by. Where it was.
-    fn left_node(&mut self, task: TaskId) -> Option<NodeId> {
+    fn left_node(&mut self, task: TaskId, report: Option<&TaskReport>) -> Option<NodeId> {
+        self.end_claims(task, report);
         let placed = self.let_go(task)?;
         self.history.took(placed.taken.shape, self.now().since(placed.since));
         Some(placed.node)
@@ -92,6 +94,7 @@ impl SchedulerActor {
         let arrival = self.next_arrival;
         self.next_arrival = arrival.after(u64::from(tasks.count));
         let Some(demand) = self.shapes.demand(shape).cloned() else { return };
+        self.note_arrival(shape, arrival);
         self.side.queue(priority).tell(QueueMessage::Push { tasks, shape, demand, arrival });
     }
 

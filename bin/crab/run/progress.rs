@@ -147,6 +147,7 @@ impl Progress {
 #[cfg(test)]
 mod tests {
 
+    use policy::claims::Indices;
     use policy::event::{ArraySpec, Item, SubmissionKey};
     use policy::id::{AttemptNumber, NodeSession, Token};
     use policy::resources::Resources;
@@ -187,6 +188,7 @@ mod tests {
                 node: "n".into(),
                 session,
                 request: RequestNumber::default(),
+                indices: Indices::new(),
             },
         )
     }

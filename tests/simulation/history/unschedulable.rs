@@ -110,7 +110,11 @@ impl Pass {
                 | GraphEvent::Resumed { .. },
             )
             | Event::Task { .. }
-            | Event::Scheduler(SchedulerEvent::Pressure(_) | SchedulerEvent::AgedBoost { .. }) => {}
+            | Event::Scheduler(
+                SchedulerEvent::Pressure(_)
+                | SchedulerEvent::AgedBoost { .. }
+                | SchedulerEvent::Directed { .. },
+            ) => {}
         }
     }
 
@@ -122,7 +126,7 @@ impl Pass {
             NodeEvent::Suspected | NodeEvent::Lost { .. } | NodeEvent::Left { .. } => {
                 self.up.remove(node);
             }
-            NodeEvent::StaleReport { .. } | NodeEvent::Breaker { .. } => return,
+            NodeEvent::StaleReport { .. } | NodeEvent::Breaker { .. } | NodeEvent::Drained => return,
         }
         self.quiet_since = at;
     }

@@ -80,7 +80,7 @@ fn each_wrong_field_is_named_with_its_value_and_what_it_must_be() {
         ),
         (
             |spec| spec.resources.named.extend([("cpu_millis".into(), 1)]),
-            r#"task "build": resources = "cpu_millis": has a field of its own: cpus, memory or gpu"#,
+            r#"task "build": resources = "cpu_millis": has a field of its own: cpus, memory, gpu or disk"#,
         ),
         (
             |spec| spec.tenant = "Ann".into(),

@@ -15,7 +15,7 @@ fn fleet(names: &[&str], cores: u64) -> Fleet {
         fleet.add(&id);
         let room = Room { free: capacity.clone(), capacity, staged: 0, staged_limit: 0 };
         assert!(fleet.changed(&id, Some(room), 0), "it is new");
-        fleet.described(&id, Arc::new(Labels::of(name, [])), Vec::new());
+        fleet.described(&id, Said { labels: Arc::new(Labels::of(name, [])), ..Said::default() });
     }
     fleet
 }
@@ -59,8 +59,8 @@ fn who_is_away_or_shut_takes_nothing_and_says_so() {
     let hindrance = fleet.hindrance(&on("a"), Asker::default()).unwrap();
     assert_eq!(hindrance.to_string(), "no node can ever run it: b label node=a missing (it is b)");
     assert!(hindrance.is_for_ever());
-    let shut = vec![(None, Seen::HalfOpen { free: false })];
-    fleet.described(&NodeId::from("b"), Arc::new(Labels::of("b", [])), shut);
+    let (labels, tripped) = (Arc::new(Labels::of("b", [])), vec![(None, Seen::HalfOpen { free: false })]);
+    fleet.described(&NodeId::from("b"), Said { labels, tripped, halted_here: false });
     assert_eq!(fleet.times(&on("b"), ANY, 9), 0);
     assert!(!fleet.hindrance(&on("b"), Asker::default()).unwrap().is_for_ever());
     fleet.changed(&NodeId::from("b"), None, 0);
@@ -90,7 +90,6 @@ struct Stream {
 
 const SMALL: ShapeId = ShapeId(1);
 const LARGE: ShapeId = ShapeId(2);
-const LARGE_LINE: LineId = LineId { priority: Priority::Normal, shape: LARGE };
 
 fn demand(shape: ShapeId) -> Demand {
     let tenant = if shape == SMALL { "many" } else { "one" };

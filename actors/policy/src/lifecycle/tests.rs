@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::task::{LossReason, SpawnFailure};
+use crate::task::SpawnFailure;
 
 fn granted(token: u64, attempt: u32) -> TaskEvent {
     TaskEvent::Granted {
@@ -12,6 +12,7 @@ fn granted(token: u64, attempt: u32) -> TaskEvent {
         node: "a".into(),
         session: NodeSession(1),
         request: RequestNumber::default(),
+        indices: Indices::new(),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use policy::demand::Demand;
 use policy::id::TaskId;
 use policy::placement::{ShapeId, Shapes};
 use policy::queue::Skipped;
@@ -12,6 +11,7 @@ use policy::time_slice::Shares;
 use rustc_hash::FxHashMap;
 
 use super::{Dispatch, PRIORITIES};
+use crate::scheduler::SchedulerActor;
 
 /// Starts of a round that count towards turns: beyond these every class is due anyway.
 const STARTS_COUNTED: u32 = 40;
@@ -51,29 +51,61 @@ impl Keeping {
     }
 }
 
-impl Dispatch {
+impl SchedulerActor {
     /// Gives up what is held for those who do not wait any more or may not start, and looks for another node where one
     /// can run them no more.
-    pub(super) fn tend_holds(&mut self, shapes: &Shapes, may: impl Fn(&Demand) -> u32) {
-        let gone = |line: &&LineId| self.queued_of(line.shape, line.priority) == 0;
-        let gone: Vec<_> = self.keeping.first.keys().filter(gone).copied().collect();
-        gone.into_iter().for_each(|line| self.served(line.priority, line.shape));
-        for (line, task) in self.fleet.holds() {
-            match shapes.demand(line.shape).filter(|demand| may(demand) > 0) {
-                Some(demand) if self.fleet.hold(line, task, demand) => {}
-                Some(_) => {
-                    self.fleet.release(line);
-                    self.keeping.reserve.lost(line);
-                }
-                None => self.served(line.priority, line.shape),
+    pub(super) fn tend_holds(&mut self) {
+        let waits = |line: &LineId| self.dispatch.queued_of(line.shape, line.priority) > 0;
+        let gone = self.dispatch.keeping.first.keys().filter(|line| !waits(line)).copied();
+        let held = self.dispatch.fleet.holds();
+        let barred = held
+            .iter()
+            .map(|(line, _)| *line)
+            .filter(|line| self.stopped(line.priority, line.shape).is_some() || !self.may_keep(line.shape));
+        for line in gone.chain(barred).collect::<Vec<_>>() {
+            self.dispatch.give_up(line.priority, line.shape);
+        }
+        for (line, task) in self.dispatch.fleet.holds() {
+            let Some(demand) = self.shapes.demand(line.shape) else { continue };
+            if !self.dispatch.fleet.hold(line, task, demand) {
+                self.dispatch.keeping.reserve.lost(line);
             }
         }
     }
 
-    /// A task of this line was started, or none waits there.
+    /// The needs that fit nowhere now, of those that are given here, and would on an empty node.
+    pub(super) fn stuck(&self, fitting: &[(ShapeId, u32)]) -> Vec<ShapeId> {
+        let has_room = |shape: &ShapeId| fitting.binary_search_by_key(shape, |(fits, _)| *fits).is_ok();
+        let could = |shape: &ShapeId| {
+            self.shapes.demand(*shape).is_some_and(|demand| self.dispatch.fleet.could_take(demand))
+        };
+        let waiting = self.dispatch.queued.keys().copied();
+        let mut stuck: Vec<_> =
+            waiting.filter(|shape| !has_room(shape) && could(shape) && self.may_keep(*shape)).collect();
+        stuck.sort_unstable();
+        stuck
+    }
+
+    /// Whether tasks of this need might start if there were room.
+    fn may_keep(&self, shape: ShapeId) -> bool {
+        self.shapes.demand(shape).is_some_and(|demand| {
+            self.tenant_may_start(demand)
+                && !self.side.directives().is_tenant_paused(&demand.tenant)
+                && self.claim_in_the_way(shape, demand).is_none()
+        })
+    }
+}
+
+impl Dispatch {
+    /// A task of this line was started.
     pub(super) fn served(&mut self, priority: Priority, shape: ShapeId) {
-        let line = LineId { priority, shape };
         self.keeping.started += 1;
+        self.give_up(priority, shape);
+    }
+
+    /// Nothing is held for this line any more, and it has missed nothing.
+    pub(super) fn give_up(&mut self, priority: Priority, shape: ShapeId) {
+        let line = LineId { priority, shape };
         if self.keeping.first.remove(&line).is_some() {
             self.fleet.release(line);
             self.keeping.reserve.served(line);
@@ -83,17 +115,9 @@ impl Dispatch {
     /// What a round asks the queues for the sake of those that do not fit.
     pub(super) fn begin_keeping(
         &mut self,
-        shapes: &Shapes,
         (fitting, waiting): (&[ShapeId], [u64; 4]),
-        may: impl Fn(&Demand) -> u32,
+        stuck: Vec<ShapeId>,
     ) -> Kept {
-        let is_stuck = |shape: &ShapeId| {
-            let demand = || shapes.demand(*shape).filter(|demand| may(demand) > 0);
-            fitting.binary_search(shape).is_err()
-                && demand().is_some_and(|demand| self.fleet.could_take(demand))
-        };
-        let mut stuck: Vec<_> = self.queued.keys().copied().filter(is_stuck).collect();
-        stuck.sort_unstable();
         let is_there = |counts: [u64; 4]| counts.map(|count| count > 0);
         let stuck_of = is_there(self.waiting(&stuck));
         let first = self.fleet.holds().into_iter().map(|(line, _)| line);

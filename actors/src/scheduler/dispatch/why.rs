@@ -5,7 +5,8 @@ use std::sync::Arc;
 use policy::demand::Demand;
 use policy::fleet::Asker;
 use policy::hindrance::Hindrance;
-use policy::placement::{ShapeId, Shapes};
+use policy::id::NodeId;
+use policy::placement::{Reason, ShapeId, Shapes};
 use rustc_hash::FxHashMap;
 
 use super::Dispatch;
@@ -17,6 +18,12 @@ impl Dispatch {
     /// Why no node takes a task of this demand now; `None` where one does.
     pub(in crate::scheduler) fn no_node(&self, demand: &Demand, asker: Asker<'_>) -> Option<Hindrance> {
         self.fleet.hindrance(demand, asker)
+    }
+
+    /// Why none of the nodes that are known, be they away for the moment, can ever run tasks of this demand; `None`
+    /// where one can, or none was ever there.
+    pub(in crate::scheduler) fn never_fits(&self, demand: &Demand) -> Option<Vec<(NodeId, Reason)>> {
+        self.fleet.never_fits(demand)
     }
 
     /// Tasks that wait in vain as things are: for what no node has, or for any node at all.

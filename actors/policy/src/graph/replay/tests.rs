@@ -42,6 +42,7 @@ impl Log {
                 node,
                 session,
                 request: RequestNumber::default(),
+                indices: Indices::new(),
             },
         );
     }

@@ -1,0 +1,103 @@
+//! Work that no machine of the fleet can ever run: refused when it is handed in, or taken in with a warning.
+//!
+//! Whether that is so is decided by the function that places (`placement::place`); this says it to whoever hands in.
+
+use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
+use crate::admission::Problem;
+use crate::id::NodeId;
+use crate::placement::Reason;
+use crate::resources::Shortage;
+
+/// What follows for it.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum Unschedulable {
+    /// It is refused: what waits for a machine that nobody will bring waits for ever.
+    #[default]
+    Refuse,
+    /// It is taken in with a warning, and waits for a machine that can run it.
+    Warn,
+}
+
+/// What is wrong with an item whose demand no node can ever meet, by the node that comes closest to it.
+#[must_use]
+pub fn misfit(item: usize, name: &str, nodes: &[(NodeId, Reason)]) -> Vec<Problem> {
+    let Some((node, reason)) = nodes.iter().min_by_key(|(node, reason)| (distance(reason), node)) else {
+        return Vec::new();
+    };
+    let problem = |field: &str, value: &str, expected: String| Problem {
+        item: Some(item),
+        field: field.into(),
+        value: value.into(),
+        expected: expected.into(),
+    };
+    match reason {
+        Reason::TooSmall(shortages) => {
+            let of = |shortage: &Shortage| {
+                let Shortage { resource, needed, available } = shortage;
+                let most = format!(
+                    "no machine has all that task {name:?} needs: {node} comes closest and has {available}"
+                );
+                problem(resource, &needed.to_string(), most)
+            };
+            shortages.iter().map(of).collect()
+        }
+        other => vec![problem("", "", format!("no machine can ever run task {name:?}: {node}: {other}"))],
+    }
+}
+
+/// The smaller, the closer: whether it is too small, how many dimensions fall short, and how far the worst of them does, in thousandths.
+fn distance(reason: &Reason) -> (bool, usize, u128) {
+    let Reason::TooSmall(shortages) = reason else { return (false, 0, 0) };
+    let gap =
+        |shortage: &Shortage| u128::from(shortage.needed) * 1000 / u128::from(shortage.available.max(1));
+    (true, shortages.len(), shortages.iter().map(gap).max().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::Resources;
+
+    fn too_small(capacity: &Resources, need: &Resources) -> Reason {
+        Reason::TooSmall(capacity.shortages(need))
+    }
+
+    fn both(cpu_millis: u64, gpu_slots: u64) -> Resources {
+        Resources { cpu_millis, gpu_slots, ..Resources::default() }
+    }
+
+    #[test]
+    fn the_task_what_it_needs_and_the_closest_machine_are_named() {
+        let need = both(64_000, 1);
+        let nodes = [
+            ("a".into(), too_small(&both(4000, 0), &need)),
+            ("b".into(), too_small(&both(8000, 1), &need)),
+            ("c".into(), too_small(&both(16_000, 1), &need)),
+        ];
+        let found = misfit(3, "giant", &nodes);
+        assert_eq!(found.iter().map(|problem| problem.item).collect::<Vec<_>>(), [Some(3)]);
+        assert_eq!(
+            found[0].to_string(),
+            "cpu_millis = 64000: no machine has all that task \"giant\" needs: c comes closest and has 16000"
+        );
+        assert_eq!(misfit(0, "giant", &nodes[..1]).len(), 2, "each dimension that falls short");
+        assert_eq!(misfit(0, "giant", &[]), []);
+    }
+}

@@ -1,0 +1,120 @@
+//! How things are said to people: amounts, ages and foreign text; [`event`] and [`explain`] say what has
+//! happened and what a task waits for. Programs print it; nothing here does.
+
+pub mod event;
+pub mod explain;
+
+use std::time::Duration;
+
+use policy::resources::Resources;
+use policy::time::Timestamp;
+
+/// `1h02m`, `3m20s`, `4.1s`, `12ms`.
+#[must_use]
+pub fn length(length: Duration) -> String {
+    let seconds = length.as_secs();
+    match seconds {
+        0 if length.as_millis() < 1000 && length.as_millis() < 100 => format!("{}ms", length.as_millis()),
+        0..10 => format!("{}.{}s", seconds, length.subsec_millis() / 100),
+        10..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+/// How long ago, seen from `now`.
+#[must_use]
+pub fn age(now: Timestamp, then: Timestamp) -> String {
+    format!("{} ago", length(now.since(then)))
+}
+
+/// `1.5 GiB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut unit = 0;
+    let mut scale: u64 = 1;
+    while unit + 1 < UNITS.len() && bytes >= scale * 1024 {
+        scale *= 1024;
+        unit += 1;
+    }
+    let tenths = u128::from(bytes) * 10 / u128::from(scale);
+    match tenths % 10 {
+        0 => format!("{} {}", tenths / 10, UNITS[unit]),
+        tenth => format!("{}.{tenth} {}", tenths / 10, UNITS[unit]),
+    }
+}
+
+/// `1.5` cores from 1500 thousandths.
+#[must_use]
+pub fn cores(millis: u64) -> String {
+    let text = format!("{}.{:03}", millis / 1000, millis % 1000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// `2 cpus, 4 GiB, 1 gpu, 1 license`.
+#[must_use]
+pub fn resources(resources: &Resources) -> String {
+    let mut parts = vec![format!("{} cpus", cores(resources.cpu_millis))];
+    if resources.memory_bytes > 0 {
+        parts.push(size(resources.memory_bytes));
+    }
+    if resources.gpu_slots > 0 {
+        parts.push(format!("{} gpu", resources.gpu_slots));
+    }
+    if resources.disk_bytes > 0 {
+        parts.push(format!("{} disk", size(resources.disk_bytes)));
+    }
+    parts.extend(resources.named.iter().map(|(name, amount)| format!("{amount} {name}")));
+    parts.join(", ")
+}
+
+/// RFC 3339, in UTC.
+#[must_use]
+pub fn rfc3339(time: Timestamp) -> String {
+    instant(time).to_string()
+}
+
+/// The time of day where the user is.
+#[must_use]
+pub fn clock_time(time: Timestamp) -> String {
+    instant(time).to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S").to_string()
+}
+
+fn instant(time: Timestamp) -> jiff::Timestamp {
+    i64::try_from(time.0)
+        .ok()
+        .and_then(|micros| jiff::Timestamp::from_microsecond(micros).ok())
+        .unwrap_or_default()
+}
+
+/// `1 task`, `2 tasks`.
+#[must_use]
+pub fn count(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// One line of foreign text, without anything that a terminal obeys.
+#[must_use]
+pub fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_short() {
+        assert_eq!(length(Duration::from_millis(12)), "12ms");
+        assert_eq!(length(Duration::from_millis(4_190)), "4.1s");
+        assert_eq!(length(Duration::from_secs(200)), "3m20s");
+        assert_eq!(length(Duration::from_secs(3_725)), "1h02m");
+        assert_eq!(size(0), "0 B");
+        assert_eq!(size(3 << 29), "1.5 GiB");
+        assert_eq!(cores(1500), "1.5");
+        assert_eq!(cores(2000), "2");
+        assert_eq!(rfc3339(Timestamp(1_767_225_600_000_000)), "2026-01-01T00:00:00Z");
+    }
+}
