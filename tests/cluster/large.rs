@@ -18,7 +18,8 @@ fn a_large_task_does_not_starve_behind_a_stream_of_small_ones() {
         place.submit(&["--tenant", "many", "--name", "small", "--array", "1-400", "--", "sleep", "0.4"]);
     place.wait_state(&stream, "running");
     let options = ["--tenant", "one", "--name", "large", "--cpus", "2"];
-    let large = place.submit(&[&options[..], &["--", "sh", "-c", "until [ -e go ]; do sleep 0.05; done"]].concat());
+    let large =
+        place.submit(&[&options[..], &["--", "sh", "-c", "until [ -e go ]; do sleep 0.05; done"]].concat());
     until_true("it starts while the stream goes on", SOON, || state(&place, &large) == "running");
     let explained = place.run(&["explain", "small[400]"]).expect(0).text();
     assert!(explained.contains("not now"), "the stream goes on behind it: {explained}");
@@ -39,7 +40,9 @@ fn who_waits_for_kept_room_and_who_waits_behind_it_are_told() {
         let told = place.run(&["explain", "--json", task]).expect(0).json().remove(0);
         told["hindrances"][0]["text"].as_str().unwrap_or_default().to_owned()
     };
-    until_true("room is kept for it", SOON, || first(&large).contains("is kept for it: needs 2000 cpu_millis"));
+    until_true("room is kept for it", SOON, || {
+        first(&large).contains("is kept for it: needs 2000 cpu_millis")
+    });
     until_true("the others wait behind it", SOON, || first("t22").contains(&format!("kept for {large}")));
     place.run(&["cancel", &hold]).expect(0);
     place.wait_state(&large, "succeeded");
