@@ -1,3 +1,5 @@
+//! What a fleet takes, refuses and keeps; and a large task behind a stream of small ones.
+
 use proptest::prelude::*;
 
 use super::*;
