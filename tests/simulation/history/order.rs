@@ -10,6 +10,7 @@ use policy::event::{Event, GraphEvent, SchedulerEvent, TaskEvent};
 use policy::id::{TaskId, TaskRange};
 use policy::resources::Resources;
 use policy::task::Priority;
+use policy::time::Timestamp;
 
 use super::index::Index;
 use super::{Findings, History};
@@ -31,6 +32,8 @@ type Kind = (Priority, Vec<Resources>, Box<str>, Constraints);
 struct Pass {
     kinds: Vec<(Kind, BTreeSet<TaskId>)>,
     kind_of: BTreeMap<TaskId, usize>,
+    /// When each task was first granted: what is placed in one round is recorded node by node, and nobody of it overtakes.
+    moments: BTreeMap<TaskId, Timestamp>,
     /// How many younger equals have started before a task that waits.
     overtaken: BTreeMap<TaskId, usize>,
     /// Starts by priority since all four wait.
@@ -38,7 +41,7 @@ struct Pass {
 }
 
 pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Findings) {
-    let mut pass = Pass::default();
+    let mut pass = Pass { moments: moments(history), ..Pass::default() };
     let mut admitted = BTreeMap::new();
     for (_, record) in &history.records {
         match &record.event {
@@ -76,6 +79,17 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
     }
 }
 
+/// When each task was first granted.
+fn moments(history: &History) -> BTreeMap<TaskId, Timestamp> {
+    let mut moments = BTreeMap::new();
+    for (_, record) in &history.records {
+        if let Event::Task { task, event: TaskEvent::Granted { .. }, .. } = &record.event {
+            moments.entry(*task).or_insert(record.at);
+        }
+    }
+    moments
+}
+
 impl Pass {
     fn admit(&mut self, kind: Kind, tasks: TaskRange) {
         let known = self.kinds.iter().position(|(known, _)| *known == kind);
@@ -103,7 +117,9 @@ impl Pass {
 
     fn granted(&mut self, task: TaskId, priority: Priority, findings: &mut Findings) {
         if let Some(place) = self.kind_of.get(&task) {
-            for elder in self.kinds[*place].1.range(..task) {
+            let moment = self.moments.get(&task);
+            let later = |elder: &&TaskId| self.moments.get(elder) != moment;
+            for elder in self.kinds[*place].1.range(..task).filter(later) {
                 let overtaken = self.overtaken.entry(*elder).or_default();
                 *overtaken += 1;
                 findings.expect("I8", *overtaken <= OVERTAKEN_LIMIT, || {
