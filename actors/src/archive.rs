@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use policy::event::{Event, LogPosition, Record, SchedulerEvent};
 use policy::id::TaskRange;
+use rustc_hash::FxHashMap;
 
 use crate::log::{Log, ReadError};
 use crate::store::{
@@ -190,6 +191,7 @@ impl Known {
         match &record.event {
             Event::Graph(graph, _) => self.has(graph.0),
             Event::Task { task, .. } => self.has(task.0),
+            Event::Scheduler(SchedulerEvent::TenantSpent(_)) => true,
             Event::Node(..) | Event::Scheduler(_) => false,
         }
     }
@@ -199,12 +201,14 @@ impl Known {
 struct Folding<'a> {
     known: &'a Known,
     changes: Vec<(Key, Option<Vec<u8>>)>,
+    /// Where the last sum of what each tenant has used is kept: it holds all that the earlier ones say.
+    sums: FxHashMap<Arc<str>, Key>,
 }
 
 impl<'a> Folding<'a> {
     /// Begins with the records that are kept and belong to nothing known any more.
     fn begin(store: &Shared, known: &'a Known) -> Result<Self, StoreError> {
-        let mut changes = Vec::new();
+        let mut folding = Self { known, changes: Vec::new(), sums: FxHashMap::default() };
         let mut is_wanted = true;
         store.scan(&mut |key, snapshot| {
             if key.kind != RECORD {
@@ -212,13 +216,26 @@ impl<'a> Folding<'a> {
             }
             // The parts of a record follow its first one, and share its fate.
             if key.id.last() == Some(&0) {
-                is_wanted = owner(&snapshot.bytes).is_none_or(|task| known.has(task));
+                is_wanted = match owner(&snapshot.bytes) {
+                    Owner::Task(task) => known.has(task),
+                    Owner::Tenant(tenant) => {
+                        folding.supersede(tenant, key.clone());
+                        true
+                    }
+                    Owner::Nobody => true,
+                };
             }
             if !is_wanted {
-                changes.push((key, None));
+                folding.changes.push((key, None));
             }
         })?;
-        Ok(Self { known, changes })
+        Ok(folding)
+    }
+
+    /// A later sum of what a tenant has used: the one before is of no use any more.
+    fn supersede(&mut self, tenant: Arc<str>, key: Key) {
+        let before = self.sums.insert(tenant, key);
+        self.changes.extend(before.map(|key| (key, None)));
     }
 }
 
@@ -228,6 +245,9 @@ impl Folder for Folding<'_> {
             let bytes = codec::encode(&(position, record));
             self.changes.push((Key::of_name(STARTED, LAST_START), Some(bytes)));
         } else if self.known.wants(record) {
+            if let Event::Scheduler(SchedulerEvent::TenantSpent(spending)) = &record.event {
+                self.supersede(Arc::clone(&spending.tenant), part_key(position, 0));
+            }
             let bytes = codec::encode(record);
             let count = bytes.len().div_ceil(PART_BYTES);
             for (part, piece) in bytes.chunks(PART_BYTES).enumerate() {
@@ -243,14 +263,25 @@ impl Folder for Folding<'_> {
     }
 }
 
-/// Whose record the first part of one is; `None` where that cannot be told from it, which keeps it.
-fn owner(first_part: &[u8]) -> Option<u64> {
-    let (_, bytes) = first_part.split_first()?;
-    let (record, _) = codec::decode_front::<Record>(bytes, PART_BYTES).ok()?;
+/// Whose record one is.
+enum Owner {
+    /// A graph's or a task's, by the id of a task of it.
+    Task(u64),
+    /// It says what a tenant has used so far.
+    Tenant(Arc<str>),
+    /// Nobody's, or that cannot be told from its first part: it is kept.
+    Nobody,
+}
+
+/// Whose record the first part of one is.
+fn owner(first_part: &[u8]) -> Owner {
+    let Some((_, bytes)) = first_part.split_first() else { return Owner::Nobody };
+    let Ok((record, _)) = codec::decode_front::<Record>(bytes, PART_BYTES) else { return Owner::Nobody };
     match record.event {
-        Event::Graph(graph, _) => Some(graph.0),
-        Event::Task { task, .. } => Some(task.0),
-        Event::Node(..) | Event::Scheduler(_) => None,
+        Event::Graph(graph, _) => Owner::Task(graph.0),
+        Event::Task { task, .. } => Owner::Task(task.0),
+        Event::Scheduler(SchedulerEvent::TenantSpent(spending)) => Owner::Tenant(spending.tenant),
+        Event::Node(..) | Event::Scheduler(_) => Owner::Nobody,
     }
 }
 

@@ -19,6 +19,7 @@ mod order;
 mod queries;
 mod recovery;
 mod rows;
+mod spending;
 mod steps;
 mod survey;
 
@@ -258,6 +259,8 @@ struct Placed {
     since: Moment,
     priority: Priority,
     taken: Taken,
+    /// Whether an attempt of its tenant's budget is set aside for it: until it is granted.
+    is_set_aside: bool,
 }
 
 /// See the module's documentation.
@@ -329,7 +332,7 @@ impl Actor for SchedulerActor {
             }
             SchedulerMessage::Row { task, reply } => reply.send(self.row(task)),
             SchedulerMessage::Explain { task, reply } => self.explain(task, reply),
-            SchedulerMessage::Known { reply } => reply.send(self.known()),
+            SchedulerMessage::Known { reply } => self.tell_known(reply),
             SchedulerMessage::Names { reply } => reply.send(self.named()),
         }
         self.after_message(me);

@@ -274,6 +274,8 @@ struct Tenant {
     running: ByPriority<u64>,
     /// Of the fleet, 0 to 1.
     share: ByPriority<f64>,
+    /// `null` where nothing is limited.
+    budget: Option<Budget>,
 }
 
 impl From<&TenantRow> for Tenant {
@@ -284,6 +286,7 @@ impl From<&TenantRow> for Tenant {
             waiting: row.waiting.into(),
             running: row.running.into(),
             share: row.share_ppm.map(|ppm| ppm as f64 / 1e6).into(),
+            budget: row.budget.as_deref().map(Budget::from),
         }
     }
 }

@@ -35,11 +35,14 @@ async fn overview(client: &Client, screen: &mut Screen) -> anyhow::Result<()> {
     }
     let now = Clock::system().wall();
     screen.line(overview_text(&status, now))?;
-    if !status.tenants.is_empty() {
+    if status.tenants.iter().any(|row| row.waiting != [0; 4] || row.running != [0; 4]) {
         screen.line(format_args!("\n{}", tenants(&status.tenants)))?;
     }
     if !status.nodes.is_empty() {
         screen.line(format_args!("\n{}", nodes::table(&status.nodes, now)))?;
+    }
+    for told in status.tenants.iter().filter_map(exceeded) {
+        screen.line(text::harmless(&told))?;
     }
     for warning in &status.warnings {
         screen.line(screen.painted(Color::Yellow, "warning: ", &text::harmless(warning)))?;
@@ -83,6 +86,13 @@ fn tenants(tenants: &[TenantRow]) -> String {
         })
     });
     text::table(&["tenant", "weight", "priority", "waiting", "running", "share"], rows)
+}
+
+/// A line for each tenant whose budget is used up.
+fn exceeded(row: &TenantRow) -> Option<String> {
+    let exceeded = row.budget.as_ref()?.exceeded.as_ref()?;
+    let until = exceeded.until.map(|until| format!(", until {}", text::clock_time(until)));
+    Some(format!("{exceeded}{}", until.unwrap_or_default()))
 }
 
 fn counts(tasks: &TaskCounts) -> String {

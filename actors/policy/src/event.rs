@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 use crate::breaker;
-use crate::budget::{Budget, OnReached, Reached};
+use crate::budget::{Budget, Exceeded, OnReached, Reached, Spending};
 use crate::dependency::Dependency;
 use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, TaskRange, Token};
 use crate::pressure::ModeChange;
@@ -303,4 +303,13 @@ pub enum SchedulerEvent {
         /// Whether that is longer than the objective.
         is_late: bool,
     },
+    /// A tenant has used up its budget.
+    TenantBudgetReached(Exceeded),
+    /// A tenant goes on: its period is over, or it may use more.
+    TenantResumed {
+        /// Who.
+        tenant: Arc<str>,
+    },
+    /// What a tenant has used up so far, before records from which that is known are let go.
+    TenantSpent(Spending),
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
-use crate::budget::Reached;
+use crate::budget::{Exceeded, Reached};
 use crate::id::NodeId;
 use crate::placement::Reason;
 use crate::pressure::Mode;
@@ -26,6 +26,8 @@ pub enum Hindrance {
     },
     /// Its graph has used up its budget and is paused.
     Budget(Reached),
+    /// Its tenant has used up its budget.
+    TenantBudget(Exceeded),
     /// Its tenant has as many running as it may.
     Quota(OverQuota),
     /// So much waits that fewer run at once, and that many do.
@@ -43,7 +45,7 @@ impl Hindrance {
     pub fn is_for_ever(&self) -> bool {
         match self {
             Self::NoNode { never, .. } => *never,
-            Self::Budget(_) | Self::Quota(_) | Self::Pressure { .. } => false,
+            Self::Budget(_) | Self::TenantBudget(_) | Self::Quota(_) | Self::Pressure { .. } => false,
         }
     }
 
@@ -51,6 +53,7 @@ impl Hindrance {
     #[must_use]
     pub fn until(&self) -> Option<Timestamp> {
         match self {
+            Self::TenantBudget(exceeded) => exceeded.until,
             Self::NoNode { .. } | Self::Budget(_) | Self::Quota(_) | Self::Pressure { .. } => None,
         }
     }
@@ -74,6 +77,7 @@ impl fmt::Display for Hindrance {
                 }
             }
             Self::Budget(reached) => write!(f, "its graph is paused: {reached}"),
+            Self::TenantBudget(exceeded) => exceeded.fmt(f),
             Self::Quota(over) => over.fmt(f),
             Self::Pressure { mode, running } => {
                 write!(f, "the queue is under {mode} pressure: {running} run, as many as may")

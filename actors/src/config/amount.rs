@@ -64,7 +64,7 @@ macro_rules! quoted {
     )*};
 }
 
-quoted! { Length Size policy::admission::Unschedulable policy::ageing::Mode std::net::SocketAddr crate::log::disk::Durability }
+quoted! { Length Size policy::budget::OnReached policy::admission::Unschedulable policy::ageing::Mode std::net::SocketAddr crate::log::disk::Durability }
 
 impl<V: Written> Written for Table<V> {
     fn written(&self) -> String {

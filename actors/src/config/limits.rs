@@ -1,7 +1,10 @@
 //! `[limits]`: how much the scheduler side takes on.
 
+use std::sync::Arc;
+
 use policy::admission::{AdmissionLimits, Unschedulable};
 use policy::breaker::BreakerRules;
+use policy::budget::TenantBudgets;
 use policy::graph::Retention;
 use policy::pressure::PressureRules;
 use policy::retry::POISON_AFTER;
@@ -36,6 +39,8 @@ pub struct Limits {
     pub poison_after: u32,
     /// What tenants may have at once.
     pub quotas: Quotas,
+    /// What tenants may use up.
+    pub budgets: Arc<TenantBudgets>,
     /// In which order tasks are started.
     pub scheduling: Scheduling,
     /// What follows for what no machine can ever run.
@@ -55,6 +60,7 @@ impl Default for Limits {
             breaker: BreakerRules::default(),
             poison_after: POISON_AFTER,
             quotas: Quotas::default(),
+            budgets: Arc::default(),
             scheduling: Scheduling::default(),
             unschedulable: Unschedulable::default(),
         }

@@ -6,6 +6,8 @@
 
 mod why;
 
+use std::cell::RefCell;
+
 use policy::breaker::{Key, Seen, Tripped};
 use policy::demand::Demand;
 use policy::graph::{Closed, Ready, TaskState};
@@ -243,8 +245,13 @@ impl SchedulerActor {
             return;
         }
         let limits = self.side.limits();
-        let may = |demand: &Demand| self.guard.places(&limits.quotas, demand, ROUND_LIMIT);
+        let refused = RefCell::new(Vec::new());
+        let may = |demand: &Demand| {
+            let places = self.guard.places(&limits.quotas, demand, ROUND_LIMIT);
+            self.covered(demand, places, &refused)
+        };
         let (fitting, most) = self.dispatch.fitting(&self.shapes, may);
+        self.tenants_refused(refused.into_inner());
         let most = self.startable(most);
         if most == 0 {
             return;
@@ -336,7 +343,8 @@ impl SchedulerActor {
         if let Some(seat) = self.seat(taken.task) {
             let Demand { resources: need, kind, tenant, .. } = Demand::clone(&demand);
             let (node, since) = (self.dispatch.nodes[place].id.clone(), self.now());
-            self.take_hold(taken.task, Placed { node, tenant, since, priority, taken });
+            let is_set_aside = self.set_aside(&tenant);
+            self.take_hold(taken.task, Placed { node, tenant, since, priority, taken, is_set_aside });
             self.dispatch.take(place, Reservation { seat, need, kind });
             self.dispatch.is_stale = true;
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::breaker::{Change, Key, Recorded};
-use policy::budget::Ledger;
+use policy::budget::{Ledger, TenantLedger};
 use policy::demand::Demand;
 use policy::event::{Event, NodeEvent, Record, SchedulerEvent};
 use policy::graph::{Effects, LiveGrant, Recovered, Replay};
@@ -30,7 +30,7 @@ use crate::task::Purpose;
 impl SchedulerActor {
     /// Reads the log, begins a new epoch, fills the queues, and wakes what may still run.
     pub(super) fn recover(side: Arc<Side>, me: &Me<SchedulerMessage>) -> Result<Self, ActorError> {
-        let Replayed { recovered, last_epoch, breakers, ledger } = replay(&side)?;
+        let Replayed { recovered, last_epoch, breakers, ledger, tenants } = replay(&side)?;
         let epoch = Epoch(last_epoch + 1);
         side.set_epoch(if planted!(TokensBeginAgain) { Epoch(1) } else { epoch });
         side.nodes.forget_all();
@@ -49,7 +49,7 @@ impl SchedulerActor {
             shapes,
             names: BTreeMap::new(),
             dispatch: Dispatch::default(),
-            guard: Guard::new(&side.limits(), ledger),
+            guard: Guard::new(&side.limits(), ledger, tenants),
             history: History::default(),
             survey: Survey::after(stranded),
             next_arrival: Arrival(1),
@@ -73,6 +73,7 @@ impl SchedulerActor {
             scheduler.restore(live);
         }
         scheduler.restore_budgets(out_of_retries);
+        scheduler.restore_spending();
         scheduler.after_message(me);
         Ok(scheduler)
     }
@@ -146,11 +147,14 @@ struct Replayed {
     breakers: BTreeMap<(NodeId, Key), (Change, Token, Timestamp)>,
     /// What graphs may use up, and have.
     ledger: Ledger,
+    /// What tenants may use up, and have.
+    tenants: TenantLedger,
 }
 
 fn replay(side: &Side) -> Result<Replayed, ActorError> {
     let (mut replay, mut last_epoch, mut failed) = (Replay::new(Shapes::new(side.limits().shapes)), 0, None);
     let (mut breakers, mut ledger) = (BTreeMap::new(), Ledger::default());
+    let mut tenants = TenantLedger::new(Arc::clone(&side.limits().budgets));
     side.log.settle()?;
     let replayed = side.archive.replay(&mut |position, record: Record| {
         if let Event::Scheduler(SchedulerEvent::Started { epoch, .. }) = &record.event {
@@ -164,10 +168,11 @@ fn replay(side: &Side) -> Result<Replayed, ActorError> {
             failed.get_or_insert(malformed);
         }
         ledger.replay(&record.event, |task| replay.graph_of(task));
+        tenants.replay(&record.event, record.at, |task| replay.tenant_of(task));
     })?;
     tracing::debug!(kept = replayed.kept, rebuilt = replayed.rebuilt, "read snapshots and log");
     match failed {
         Some(malformed) => Err(Box::new(malformed)),
-        None => Ok(Replayed { recovered: replay.finish(), last_epoch, breakers, ledger }),
+        None => Ok(Replayed { recovered: replay.finish(), last_epoch, breakers, ledger, tenants }),
     }
 }

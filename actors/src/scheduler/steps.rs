@@ -25,11 +25,13 @@ impl SchedulerActor {
         match step {
             Step::Granted(attempt) => {
                 self.budget_granted(task);
+                self.tenant_granted(task, mark.at);
                 self.graphs.granted(task, attempt, mark, &mut effects);
             }
             Step::Noted => self.graphs.noted(task, mark),
             Step::RetryAsked => self.graphs.retry(task, mark, &mut effects),
             Step::Over { next: Next::Finish(outcome), charge, .. } => {
+                self.tenant_charge(task, &charge, mark.at);
                 self.left_node(task);
                 self.budget_charge(task, &charge);
                 let ended = TaskState::from(&outcome);
@@ -37,6 +39,7 @@ impl SchedulerActor {
                 self.graphs.ended(task, ended, mark, &mut effects);
             }
             Step::Over { next: Next::RetryAfter(wait), charge, is_retry, .. } => {
+                self.tenant_charge(task, &charge, mark.at);
                 self.left_node(task);
                 self.budget_charge(task, &charge);
                 let waits = self.graphs.backs_off(task, mark, &mut effects);

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::wire::client::explain::{BLOCKERS_LIMIT, Blocker, Explanation, HOLDINGS_LIMIT};
 pub use crate::wire::client::rows::{
     AttemptRow, BudgetRow, EventFilter, EventsPage, Found, GraphRow, NodeHealth, NodeRow, PressureRow,
-    Status, TaskCounts, TaskDetail, TaskRow, TenantRow,
+    SpendingRow, Status, TaskCounts, TaskDetail, TaskRow, TenantRow,
 };
 pub use crate::wire::client::settings::{Origin, SettingRow};
 use crate::wire::fleet::{OutputPiece, OutputRead, OutputRefusal};

@@ -66,6 +66,10 @@ struct Details {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     priority: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     served_as: Option<&'static str>,
@@ -230,6 +234,21 @@ fn of_scheduler(event: &SchedulerEvent) -> (&'static str, Details) {
         SchedulerEvent::Pressure(change) => {
             let mode = Some(change.to.into());
             ("scheduler.pressure", Details { mode, tasks: Some(change.depth), ..none })
+        }
+        SchedulerEvent::TenantBudgetReached(exceeded) => {
+            let (budget, tenant) =
+                (Some(Reached::from(&exceeded.reached)), Some(exceeded.tenant.to_string()));
+            let event = match exceeded.follows {
+                OnReached::Pause => "tenant.paused",
+                OnReached::Cancel => "tenant.budget-reached",
+            };
+            (event, Details { budget, tenant, until: exceeded.until.map(rfc3339), ..none })
+        }
+        SchedulerEvent::TenantResumed { tenant } => {
+            ("tenant.resumed", Details { tenant: Some(tenant.to_string()), ..none })
+        }
+        SchedulerEvent::TenantSpent(spending) => {
+            ("tenant.spent", Details { tenant: Some(spending.tenant.to_string()), ..none })
         }
         SchedulerEvent::AgedBoost { priority, served_as, waited, is_late, .. } => {
             let (priority, served_as) = (Some((*priority).into()), Some((*served_as).into()));

@@ -109,7 +109,13 @@ impl Pass {
                 | GraphEvent::Resumed { .. },
             )
             | Event::Task { .. }
-            | Event::Scheduler(SchedulerEvent::Pressure(_) | SchedulerEvent::AgedBoost { .. }) => {}
+            | Event::Scheduler(
+                SchedulerEvent::Pressure(_)
+                | SchedulerEvent::AgedBoost { .. }
+                | SchedulerEvent::TenantBudgetReached(_)
+                | SchedulerEvent::TenantResumed { .. }
+                | SchedulerEvent::TenantSpent(_),
+            ) => {}
         }
     }
 

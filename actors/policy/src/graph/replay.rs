@@ -133,7 +133,12 @@ impl Replay {
             Event::Scheduler(SchedulerEvent::Started { .. }) => self.building.clear(),
             Event::Node(..)
             | Event::Scheduler(
-                SchedulerEvent::Stopped | SchedulerEvent::Pressure(_) | SchedulerEvent::AgedBoost { .. },
+                SchedulerEvent::Stopped
+                | SchedulerEvent::Pressure(_)
+                | SchedulerEvent::AgedBoost { .. }
+                | SchedulerEvent::TenantBudgetReached(_)
+                | SchedulerEvent::TenantResumed { .. }
+                | SchedulerEvent::TenantSpent(_),
             ) => {}
         }
         self.effects.clear();
@@ -144,6 +149,13 @@ impl Replay {
     #[must_use]
     pub fn graph_of(&self, task: TaskId) -> Option<GraphId> {
         self.graphs.find(task).map(|(graph, _)| graph.id)
+    }
+
+    /// The tenant of a task, as far as the records go.
+    #[must_use]
+    pub fn tenant_of(&self, task: TaskId) -> Option<Arc<str>> {
+        let demand = self.shapes.demand(self.graphs.entry(task)?.shape)?;
+        Some(Arc::clone(&demand.tenant))
     }
 
     /// All records have been given.
