@@ -27,7 +27,7 @@ struct Aged {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Order {
     slices: TimeSlice,
     /// Lines that have climbed, the oldest first.
@@ -46,7 +46,9 @@ impl Plan {
         self.want[priority as usize].saturating_add(first)
     }
 
-    fn total(&self) -> u32 {
+    /// How many are asked of all.
+    #[must_use]
+    pub fn total(&self) -> u32 {
         [Priority::Low, Priority::Normal, Priority::High, Priority::Critical]
             .map(|one| self.asked(one))
             .iter()
@@ -77,6 +79,16 @@ impl Order {
 
     /// What to ask for `most` starts, where so many of each priority wait whose needs fit.
     pub fn plan(&mut self, most: u32, fitting: [u64; 4], fits: impl Fn(ShapeId) -> bool) -> Plan {
+        self.plan_until(fitting, fits, |plan| plan.total() >= most)
+    }
+
+    /// As [`Self::plan`], start by start until it is enough: on a copy it tells what would be asked for.
+    pub fn plan_until(
+        &mut self,
+        fitting: [u64; 4],
+        fits: impl Fn(ShapeId) -> bool,
+        is_enough: impl Fn(&Plan) -> bool,
+    ) -> Plan {
         let mut plan = Plan::default();
         self.asked.clear();
         let aged = std::mem::take(&mut self.aged);
@@ -84,7 +96,7 @@ impl Order {
         for one in aged {
             let fits = fits(one.line.shape);
             match one.line.standing.class {
-                Priority::Critical if fits && plan.total() < most => self.ask(&mut plan, one),
+                Priority::Critical if fits && !is_enough(&plan) => self.ask(&mut plan, one),
                 Priority::Normal | Priority::High if fits => climbing.push(one),
                 _ => stay.push(one),
             }
@@ -92,7 +104,7 @@ impl Order {
         self.backlog = fitting.map(|count| count > 0);
         // On a copy: what is asked for and does not start after all must not cost its priority a turn.
         let mut slices = self.slices.clone();
-        while plan.total() < most {
+        while !is_enough(&plan) {
             let born = |one: usize| u64::from(plan.asked(PRIORITIES[one])) < fitting[one];
             let climbed = |one: usize| climbing.iter().any(|aged| aged.line.standing.class as usize == one);
             let backlog: Backlog = [0, 1, 2, 3].map(|one| born(one) || climbed(one));
@@ -106,6 +118,19 @@ impl Order {
         self.aged.append(&mut climbing);
         self.aged.sort_by_key(|aged| (aged.line.since, aged.born, aged.line.shape));
         plan
+    }
+
+    /// The needs of the lines at the top of a queue, the oldest first: the first of each goes before all else.
+    #[must_use]
+    pub fn top(&self, born: Priority) -> Vec<ShapeId> {
+        let top = |aged: &&Aged| aged.born == born && aged.line.standing.class == Priority::Critical;
+        self.aged.iter().filter(top).map(|aged| aged.line.shape).collect()
+    }
+
+    /// Whether lines of a queue have climbed and are not at the top: when they are served is a matter of slices.
+    #[must_use]
+    pub fn is_climbing(&self, born: Priority) -> bool {
+        self.aged.iter().any(|aged| aged.born == born && aged.line.standing.class != Priority::Critical)
     }
 
     fn ask(&mut self, plan: &mut Plan, aged: Aged) {
