@@ -13,6 +13,7 @@ mod guard;
 mod history;
 mod leases;
 mod nothing_lost;
+mod operators;
 mod order;
 mod refusals;
 mod settings;

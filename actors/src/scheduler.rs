@@ -10,6 +10,7 @@
 
 mod addition;
 mod budget;
+mod directives;
 mod dispatch;
 mod explain;
 mod fit;
@@ -30,8 +31,9 @@ use std::time::Duration;
 
 use policy::breaker::{Key, Seen};
 use policy::budget::Raise;
+use policy::directive::Directive;
 use policy::event::SubmissionKey;
-use policy::graph::{Closed, Counts, Effects, Graphs, Mark, TaskState};
+use policy::graph::{Closed, Effects, Graphs, Mark};
 use policy::history::History;
 use policy::id::{GraphId, NodeId, TaskId, TaskRange};
 use policy::node::Room;
@@ -144,6 +146,22 @@ pub enum SchedulerMessage {
         reservations: u64,
         /// Its breakers that let nothing through.
         tripped: Vec<(Key, Seen)>,
+        /// Whether somebody has halted it on the machine itself.
+        halted_here: bool,
+    },
+    /// A node is forgotten, and its actor ends.
+    NodeGone {
+        /// Which.
+        node: NodeId,
+    },
+    /// An operator says something.
+    Direct {
+        /// What.
+        directive: Box<Directive>,
+        /// Who.
+        by: Arc<str>,
+        /// Answered once that is on disk.
+        reply: Reply<Response>,
     },
     /// A node has no room for these after all, or their actors gave up.
     Returned {
@@ -313,10 +331,12 @@ impl Actor for SchedulerActor {
             SchedulerMessage::Picked { priority, taken } => self.picked(priority, taken),
             SchedulerMessage::Aged { priority, lines } => self.aged(priority, lines),
             SchedulerMessage::Beat => self.beat(),
-            SchedulerMessage::NodeChanged { node, room, reservations, tripped } => {
+            SchedulerMessage::NodeChanged { node, room, reservations, tripped, halted_here } => {
                 self.node_changed(&node, room, reservations);
-                self.dispatch.tripped(&node, tripped);
+                self.dispatch.shut(&node, tripped, halted_here);
             }
+            SchedulerMessage::NodeGone { node } => self.node_gone(&node),
+            SchedulerMessage::Direct { directive, by, reply } => self.direct(&directive, by, reply),
             SchedulerMessage::Returned { tasks } => self.returned(tasks),
             SchedulerMessage::NotAwake { task, acknowledge } => self.not_awake(task, acknowledge),
             SchedulerMessage::BackoffDue => self.backoff_due(),
@@ -367,19 +387,6 @@ impl SchedulerActor {
 /// A table with nothing in it changes by nothing: effects of what cannot have any.
 fn no_effects() -> Effects {
     Effects::default()
-}
-
-fn counts(counts: &Counts) -> crate::wire::client::TaskCounts {
-    crate::wire::client::TaskCounts {
-        waiting: counts.of(TaskState::Waiting),
-        ready: counts.of(TaskState::Ready),
-        backing_off: counts.of(TaskState::BackingOff),
-        active: counts.of(TaskState::Active),
-        succeeded: counts.of(TaskState::Succeeded),
-        failed: counts.of(TaskState::Failed),
-        cancelled: counts.of(TaskState::Cancelled),
-        skipped: counts.of(TaskState::Skipped),
-    }
 }
 
 /// Tasks of a long work that are handled in one go: about a millisecond, which others may have to wait.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 use crate::budget::{Exceeded, Reached};
+use crate::directive::Stopped;
 use crate::id::NodeId;
 use crate::placement::Reason;
 use crate::pressure::Mode;
@@ -28,6 +29,8 @@ pub enum Hindrance {
     Budget(Reached),
     /// Its tenant has used up its budget.
     TenantBudget(Exceeded),
+    /// An operator has said so.
+    Stopped(Stopped),
     /// Its tenant has as many running as it may.
     Quota(OverQuota),
     /// So much waits that fewer run at once, and that many do.
@@ -45,7 +48,11 @@ impl Hindrance {
     pub fn is_for_ever(&self) -> bool {
         match self {
             Self::NoNode { never, .. } => *never,
-            Self::Budget(_) | Self::TenantBudget(_) | Self::Quota(_) | Self::Pressure { .. } => false,
+            Self::Budget(_)
+            | Self::TenantBudget(_)
+            | Self::Stopped(_)
+            | Self::Quota(_)
+            | Self::Pressure { .. } => false,
         }
     }
 
@@ -54,7 +61,11 @@ impl Hindrance {
     pub fn until(&self) -> Option<Timestamp> {
         match self {
             Self::TenantBudget(exceeded) => exceeded.until,
-            Self::NoNode { .. } | Self::Budget(_) | Self::Quota(_) | Self::Pressure { .. } => None,
+            Self::NoNode { .. }
+            | Self::Budget(_)
+            | Self::Stopped(_)
+            | Self::Quota(_)
+            | Self::Pressure { .. } => None,
         }
     }
 }
@@ -78,6 +89,7 @@ impl fmt::Display for Hindrance {
             }
             Self::Budget(reached) => write!(f, "its graph is paused: {reached}"),
             Self::TenantBudget(exceeded) => exceeded.fmt(f),
+            Self::Stopped(stopped) => stopped.fmt(f),
             Self::Quota(over) => over.fmt(f),
             Self::Pressure { mode, running } => {
                 write!(f, "the queue is under {mode} pressure: {running} run, as many as may")

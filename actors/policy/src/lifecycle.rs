@@ -12,7 +12,7 @@ use crate::event::{Next, TaskEvent};
 use crate::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
 use crate::planted;
 use crate::retry::{self, Tally};
-use crate::task::{AttemptOutcome, Death, RetryPolicy, TaskOutcome, TaskReport, Usage};
+use crate::task::{AttemptOutcome, Death, LossReason, RetryPolicy, TaskOutcome, TaskReport, Usage};
 
 /// Attempts refused by a rate that cost a task nothing. One that goes on to be refused more often than this
 /// fails of itself from then on.
@@ -286,6 +286,7 @@ impl Life {
         self.deaths.extend(self.death(outcome));
         match outcome {
             _ if self.refused_for(outcome, report).is_some() => self.throttled += 1,
+            AttemptOutcome::Lost(LossReason::Drained) => {}
             outcome if outcome.is_loss() => self.losses += 1,
             outcome if outcome.is_success() => {}
             _ => self.failures += 1 + u32::from(planted!(FailuresCountTwice)),

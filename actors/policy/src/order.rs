@@ -76,13 +76,13 @@ impl Order {
     }
 
     /// What to ask for `most` starts, where so many of each priority wait whose needs fit.
-    pub fn plan(&mut self, most: u32, fitting: [u64; 4], fits: impl Fn(ShapeId) -> bool) -> Plan {
+    pub fn plan(&mut self, most: u32, fitting: [u64; 4], fits: impl Fn(Priority, ShapeId) -> bool) -> Plan {
         let mut plan = Plan::default();
         self.asked.clear();
         let aged = std::mem::take(&mut self.aged);
         let (mut climbing, mut stay) = (Vec::new(), Vec::new());
         for one in aged {
-            let fits = fits(one.line.shape);
+            let fits = fits(one.born, one.line.shape);
             match one.line.standing.class {
                 Priority::Critical if fits && plan.total() < most => self.ask(&mut plan, one),
                 Priority::Normal | Priority::High if fits => climbing.push(one),

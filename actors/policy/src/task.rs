@@ -224,8 +224,10 @@ pub enum LossReason {
     HostDied,
     /// The node does not know the attempt.
     Unknown,
-    /// An operator or a drain took it away.
+    /// The machine could not take it after all, or stopped in order.
     Evicted,
+    /// An operator has taken it off the machine. It counts as nothing at all.
+    Drained,
 }
 
 /// How a task ended, for good.
@@ -296,7 +298,7 @@ impl LossReason {
     pub fn is_death(self) -> bool {
         match self {
             Self::LeaseExpired | Self::Rebooted | Self::HostDied => true,
-            Self::LeaseLost | Self::Unknown | Self::Evicted => false,
+            Self::LeaseLost | Self::Unknown | Self::Evicted | Self::Drained => false,
         }
     }
 }

@@ -79,6 +79,10 @@ pub enum NodeMessage {
     },
     /// How is it?
     Describe(Reply<Option<NodeRow>>),
+    /// An operator has said something.
+    Heed,
+    /// An operator wants it forgotten.
+    Retire,
     /// Timer: look at the lease.
     Tick,
     /// Everything told before this has been handled: send what has gathered.

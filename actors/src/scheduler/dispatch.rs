@@ -4,24 +4,25 @@
 //! the time slices share it between the priorities; each queue picks its part in its own order; what then
 //! does not fit goes back to its place.
 
+mod nodes;
 mod why;
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
-use policy::breaker::{Key, Seen, Tripped};
 use policy::demand::Demand;
+use policy::directive::Directives;
 use policy::graph::{Closed, Ready, TaskState};
-use policy::id::{NodeId, TaskId, TaskRange};
-use policy::node::Room;
+use policy::id::{TaskId, TaskRange};
 use policy::placement::{self, Candidate, ShapeId, Shapes};
 use policy::queue::Taken;
 use policy::resources::Resources;
 use policy::task::Priority;
 use rustc_hash::FxHashMap;
-use supervision::Address;
 
 use crate::node::{NodeMessage, Reservation};
 use crate::queue::QueueMessage;
+use crate::scheduler::dispatch::nodes::Node;
 use crate::scheduler::order::Ordering;
 use crate::scheduler::{Placed, SchedulerActor, no_effects};
 
@@ -35,6 +36,7 @@ pub(super) const PRIORITIES: [Priority; 4] =
 #[derive(Debug, Default)]
 pub(super) struct Dispatch {
     nodes: Vec<Node>,
+    directives: Arc<Directives>,
     pub(super) ordering: Ordering,
     /// Ready tasks by shape and priority: what the queues hold.
     queued: FxHashMap<ShapeId, [u64; 4]>,
@@ -52,75 +54,7 @@ pub(super) struct Dispatch {
     is_stale: bool,
 }
 
-/// A node as the dispatcher sees it.
-#[derive(Debug)]
-struct Node {
-    id: NodeId,
-    address: Address<NodeMessage>,
-    room: Option<Room>,
-    /// What it had when it was there last.
-    last_room: Option<Room>,
-    /// Reservations ever sent.
-    sent: u64,
-    /// What was sent and is not in `room` yet, by number.
-    unseen: std::collections::VecDeque<(u64, Resources)>,
-    batch: Vec<Reservation>,
-    /// Breakers that let nothing through.
-    tripped: Vec<(Key, Seen)>,
-}
-
-impl Node {
-    /// What is left here for tasks of a demand.
-    ///
-    /// # Errors
-    /// Why nothing is sent here though it is up.
-    fn open_to(&self, demand: &Demand) -> Result<(), Tripped> {
-        let concerned = |(kind, _): &&(Key, Seen)| kind.is_none() || *kind == demand.kind;
-        let tripped = self.tripped.iter().find(concerned).cloned();
-        tripped.map_or(Ok(()), |(kind, seen)| Err(Tripped { kind, seen }))
-    }
-}
-
 impl Dispatch {
-    pub(super) fn add_node(&mut self, id: &NodeId, address: Address<NodeMessage>) {
-        let place = self.nodes.partition_point(|node| node.id < *id);
-        let node = Node {
-            id: id.clone(),
-            address,
-            room: None,
-            last_room: None,
-            sent: 0,
-            unseen: std::collections::VecDeque::new(),
-            batch: Vec::new(),
-            tripped: Vec::new(),
-        };
-        self.nodes.insert(place, node);
-    }
-
-    pub(super) fn knows(&self, id: &NodeId) -> bool {
-        self.nodes.binary_search_by(|node| node.id.cmp(id)).is_ok()
-    }
-
-    /// What a node said, less what it had not heard when it said so.
-    pub(super) fn node_changed(&mut self, id: &NodeId, room: Option<Room>, reservations: u64) {
-        let Ok(place) = self.nodes.binary_search_by(|node| node.id.cmp(id)) else { return };
-        let node = &mut self.nodes[place];
-        node.unseen.retain(|(number, _)| *number > reservations);
-        let capacity = |room: &Option<Room>| room.as_ref().map(|room| room.capacity.clone());
-        let is_other = capacity(&node.room) != capacity(&room);
-        node.last_room = room.clone().or_else(|| node.last_room.take());
-        node.room = room;
-        if let Some(room) = &mut node.room {
-            for (_, need) in &node.unseen {
-                room.take(need);
-            }
-        }
-        if is_other {
-            self.ordering.set_fleet(self.capacity());
-        }
-        self.is_stale = true;
-    }
-
     pub(super) fn queued(&mut self, shape: ShapeId, priority: Priority, more: u64) {
         self.queued.entry(shape).or_default()[priority as usize] += more;
         self.queued_of[priority as usize] += more;
@@ -150,13 +84,6 @@ impl Dispatch {
     pub(super) fn cores(&self) -> u64 {
         let rooms = self.nodes.iter().filter_map(|node| node.room.as_ref());
         rooms.map(|room| (room.capacity.cpu_millis / 1000).max(1)).sum()
-    }
-
-    /// The breakers of a node that let nothing through.
-    pub(super) fn tripped(&mut self, id: &NodeId, tripped: Vec<(Key, Seen)>) {
-        if let Ok(place) = self.nodes.binary_search_by(|node| node.id.cmp(id)) {
-            self.nodes[place].tripped = tripped;
-        }
     }
 
     pub(super) fn has_queued(&self) -> bool {
@@ -245,10 +172,14 @@ impl SchedulerActor {
             return;
         }
         let limits = self.side.limits();
+        let directives = self.side.directives();
         let refused = RefCell::new(Vec::new());
-        let may = |demand: &Demand| {
-            let places = self.guard.places(&limits.quotas, demand, ROUND_LIMIT);
-            self.covered(demand, places, &refused)
+        let may = |demand: &Demand| match directives.is_tenant_paused(&demand.tenant) {
+            true => 0,
+            false => {
+                let places = self.guard.places(&limits.quotas, demand, ROUND_LIMIT);
+                self.covered(demand, places, &refused)
+            }
         };
         let (fitting, most) = self.dispatch.fitting(&self.shapes, may);
         self.tenants_refused(refused.into_inner());
@@ -320,7 +251,7 @@ impl SchedulerActor {
     /// forgotten here.
     fn place(&mut self, priority: Priority, taken: Taken) -> bool {
         let Some(demand) = self.shapes.demand(taken.shape).cloned() else { return true };
-        if !self.tenant_may_start(&demand) {
+        if !self.tenant_may_start(&demand) || self.stopped(priority, taken.shape).is_some() {
             return false;
         }
         let Some(place) = self.dispatch.node_for(&demand) else { return false };

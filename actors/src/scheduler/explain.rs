@@ -96,7 +96,7 @@ impl SchedulerActor {
     /// Everything that refuses tasks of a demand now, each as its gate says it.
     pub(super) fn hindrances(&self, entry: &EntryView) -> Vec<Hindrance> {
         let Some(demand) = self.shapes.demand(entry.shape) else { return Vec::new() };
-        self.held_back(entry.graph, entry.shape).into_iter().chain(self.dispatch.no_node(demand)).collect()
+        self.held_back(entry).into_iter().chain(self.dispatch.no_node(demand)).collect()
     }
 
     /// The attempts on nodes that would take the task if they had room, those that should end first before others.

@@ -85,7 +85,9 @@ impl SchedulerActor {
         waiting: [u64; 4],
         fitting: &Arc<[ShapeId]>,
     ) -> Vec<(Priority, QueueMessage)> {
-        let (limits, now) = (self.side.limits(), self.next_arrival);
+        let (limits, now, directives) = (self.side.limits(), self.next_arrival, self.side.directives());
+        let open = |priority: Priority| !directives.is_paused(priority);
+        let waiting = PRIORITIES.map(|one| if open(one) { waiting[one as usize] } else { 0 });
         let ordering = &mut self.dispatch.ordering;
         // What was read was checked.
         let _ = ordering.order.set_shares(limits.scheduling.shares);
@@ -93,7 +95,8 @@ impl SchedulerActor {
             let (fleet, weights) = (ordering.scale.fleet.clone(), Arc::clone(&limits.scheduling.weights));
             ordering.scale = Arc::new(Scale { fleet, weights });
         }
-        let mut plan = ordering.order.plan(most, waiting, |shape| fitting.binary_search(&shape).is_ok());
+        let fits = |born, shape| open(born) && fitting.binary_search(&shape).is_ok();
+        let mut plan = ordering.order.plan(most, waiting, fits);
         let asked = PRIORITIES.into_iter().filter(|priority| plan.asked(*priority) > 0).collect::<Vec<_>>();
         let picks = asked.into_iter().map(|priority| {
             let asked = plan.asked(priority);

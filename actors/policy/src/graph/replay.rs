@@ -136,6 +136,7 @@ impl Replay {
                 SchedulerEvent::Stopped
                 | SchedulerEvent::Pressure(_)
                 | SchedulerEvent::AgedBoost { .. }
+                | SchedulerEvent::Directed { .. }
                 | SchedulerEvent::TenantBudgetReached(_)
                 | SchedulerEvent::TenantResumed { .. }
                 | SchedulerEvent::TenantSpent(_),

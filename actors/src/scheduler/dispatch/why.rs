@@ -8,7 +8,8 @@ use policy::id::NodeId;
 use policy::placement::{self, Candidate, Reason, ShapeId, Shapes};
 use rustc_hash::FxHashMap;
 
-use super::{Dispatch, Node};
+use super::Dispatch;
+use super::nodes::Node;
 
 /// Warnings of tasks that wait in vain at once, for the same reason.
 const WARNINGS_LIMIT: usize = 8;
