@@ -2,6 +2,7 @@
 
 mod budget;
 mod cancel;
+mod claims;
 mod commands;
 mod damage;
 mod equal;

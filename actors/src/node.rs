@@ -168,12 +168,13 @@ impl NodeActor {
 
     fn reserve(&mut self, reservations: Vec<Reservation>, me: &Me<NodeMessage>) {
         let (mut returned, mut room) = (Vec::new(), self.room());
-        for Reservation { seat, need, kind } in reservations {
+        for Reservation { seat, need, kind, indices } in reservations {
             self.reservations += 1;
             if let Some(session) = self.session_for(seat.task, kind.as_deref()).filter(|_| room.take(&need)) {
                 self.attempts.reserve(seat.task, need);
                 let node = me.address().clone();
-                if self.wake(seat, Purpose::Grant { node, name: self.args.node.clone(), session }).is_none() {
+                let name = self.args.node.clone();
+                if self.wake(seat, Purpose::Grant { node, name, session, indices }).is_none() {
                     self.attempts.unreserve(seat.task);
                     self.breakers.declined(seat.task);
                     returned.push(seat.task);

@@ -10,6 +10,7 @@
 
 mod addition;
 mod budget;
+mod claims;
 mod directives;
 mod dispatch;
 mod explain;
@@ -49,6 +50,7 @@ use supervision::{Actor, ActorError, Me, Message, Reply};
 
 use crate::archive::Known;
 pub use crate::scheduler::addition::{Addition, Grounds};
+use crate::scheduler::claims::Claiming;
 use crate::scheduler::dispatch::Dispatch;
 pub use crate::scheduler::explain::RawExplanation;
 use crate::scheduler::guard::Guard;
@@ -177,6 +179,8 @@ pub enum SchedulerMessage {
     },
     /// Timer: a task's wait may be over.
     BackoffDue,
+    /// Timer: a rate may let somebody in.
+    ClaimsDue,
     /// There is more of a long work to do.
     Continue,
     /// Timer: look whether something waits that no node can run.
@@ -290,6 +294,7 @@ pub struct SchedulerActor {
     /// The names of graphs that were asked for, and of new ones.
     names: BTreeMap<GraphId, Arc<str>>,
     dispatch: Dispatch,
+    claiming: Claiming,
     guard: Guard,
     history: History,
     survey: Survey,
@@ -340,6 +345,7 @@ impl Actor for SchedulerActor {
             SchedulerMessage::Returned { tasks } => self.returned(tasks),
             SchedulerMessage::NotAwake { task, acknowledge } => self.not_awake(task, acknowledge),
             SchedulerMessage::BackoffDue => self.backoff_due(),
+            SchedulerMessage::ClaimsDue => self.claims_due(),
             SchedulerMessage::Continue => self.go_on(),
             SchedulerMessage::Survey => self.look_around(),
             SchedulerMessage::Status { server, reply } => reply.send(Box::new(self.status(server))),
@@ -367,6 +373,7 @@ impl SchedulerActor {
         self.start_round();
         self.arm_beat(me);
         self.arm_backoff(me);
+        self.arm_claims(me);
         self.arm_survey(me);
         let has_more = !self.closing.is_empty() || !self.reviving.is_empty();
         if has_more && !self.continuing {

@@ -179,6 +179,18 @@ pub(crate) struct TaskOptions {
     /// An amount of one of the site's own resources
     #[arg(long, value_parser = amount, value_name = "NAME=N")]
     pub(crate) resource: Vec<(String, u64)>,
+    /// A lock that nobody else holds meanwhile; with :shared, nobody who does not share it
+    #[arg(long, value_name = "NAME[:shared]")]
+    pub(crate) lock: Vec<String>,
+    /// Indices of one of the fleet's pools, which it finds in variables such as CRAB_POOL_PORTS
+    #[arg(long, value_parser = amount, value_name = "NAME=N")]
+    pub(crate) pool: Vec<(String, u64)>,
+    /// An amount of the fleet
+    #[arg(long, value_parser = amount, value_name = "NAME=N")]
+    pub(crate) amount: Vec<(String, u64)>,
+    /// What it takes of one of the fleet's rates at its start: one call, or so many of these units
+    #[arg(long, value_name = "NAME[=UNIT:N,...]")]
+    pub(crate) rate: Vec<String>,
     /// A variable of its environment; with a NAME alone, as it is here
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<OsString>,

@@ -8,6 +8,7 @@ use strum::IntoStaticStr;
 
 use crate::breaker;
 use crate::budget::{Budget, Exceeded, OnReached, Reached, Spending};
+use crate::claims::Indices;
 use crate::dependency::Dependency;
 use crate::directive::Directive;
 use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, TaskRange, Token};
@@ -186,6 +187,8 @@ pub enum TaskEvent {
         node: NodeId,
         /// In which session of that node.
         session: NodeSession,
+        /// The indices of pools that it holds.
+        indices: Indices,
     },
     /// The attempt's process runs.
     Started {

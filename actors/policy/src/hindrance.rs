@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 use crate::budget::{Exceeded, Reached};
+use crate::claims::Blocked;
 use crate::directive::Stopped;
 use crate::id::NodeId;
 use crate::placement::Reason;
@@ -40,6 +41,13 @@ pub enum Hindrance {
         /// How many run.
         running: u64,
     },
+    /// What it claims of the fleet is not to be had.
+    Claim {
+        /// What of it, and why not.
+        blocked: Blocked,
+        /// When that is over, where it depends on nobody.
+        until: Option<Timestamp>,
+    },
 }
 
 impl Hindrance {
@@ -52,7 +60,17 @@ impl Hindrance {
             | Self::TenantBudget(_)
             | Self::Stopped(_)
             | Self::Quota(_)
-            | Self::Pressure { .. } => false,
+            | Self::Pressure { .. }
+            | Self::Claim { .. } => false,
+        }
+    }
+
+    /// What sort of thing it is, in one word.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Claim { blocked, .. } => blocked.into(),
+            other => other.into(),
         }
     }
 
@@ -61,6 +79,7 @@ impl Hindrance {
     pub fn until(&self) -> Option<Timestamp> {
         match self {
             Self::TenantBudget(exceeded) => exceeded.until,
+            Self::Claim { until, .. } => *until,
             Self::NoNode { .. }
             | Self::Budget(_)
             | Self::Stopped(_)
@@ -91,6 +110,7 @@ impl fmt::Display for Hindrance {
             Self::TenantBudget(exceeded) => exceeded.fmt(f),
             Self::Stopped(stopped) => stopped.fmt(f),
             Self::Quota(over) => over.fmt(f),
+            Self::Claim { blocked, .. } => blocked.fmt(f),
             Self::Pressure { mode, running } => {
                 write!(f, "the queue is under {mode} pressure: {running} run, as many as may")
             }

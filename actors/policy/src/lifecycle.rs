@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::claims::Indices;
 use crate::event::{Next, TaskEvent};
 use crate::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
 use crate::planted;
@@ -72,6 +73,8 @@ pub struct Holder {
     pub node: NodeId,
     /// Its session at the time of the grant.
     pub session: NodeSession,
+    /// The indices of pools that the attempt holds.
+    pub indices: Indices,
 }
 
 /// Why an input changes nothing.
@@ -258,10 +261,15 @@ impl Life {
     /// Takes note of what has happened.
     pub fn apply(&mut self, event: &TaskEvent) {
         match event {
-            TaskEvent::Granted { token, attempt, node, session } => {
+            TaskEvent::Granted { token, attempt, node, session, indices } => {
                 self.attempts = attempt.0;
                 self.last_token = Some(*token);
-                self.state = State::Granted(Holder { token: *token, node: node.clone(), session: *session });
+                self.state = State::Granted(Holder {
+                    token: *token,
+                    node: node.clone(),
+                    session: *session,
+                    indices: indices.clone(),
+                });
             }
             TaskEvent::Started { pid, .. } => {
                 if let State::Granted(holder) = &self.state {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
+use crate::claims::Claims;
 use crate::id::{AttemptNumber, NodeId, TaskId};
 use crate::resources::Resources;
 use crate::text::OsText;
@@ -77,6 +78,8 @@ pub struct TaskSpec {
     pub grace: Duration,
     /// What sort of work it is, such as `build`: tasks of one kind fail alike. `None` for no sort of its own.
     pub kind: Option<Arc<str>>,
+    /// What it claims of the fleet while it runs; `None` where that is nothing.
+    pub claims: Option<Arc<Claims>>,
 }
 
 impl TaskSpec {
@@ -95,6 +98,7 @@ impl TaskSpec {
             timeout: None,
             grace: DEFAULT_GRACE,
             kind: None,
+            claims: None,
         }
     }
 
@@ -102,7 +106,8 @@ impl TaskSpec {
     #[must_use]
     pub fn approximate_bytes(&self) -> usize {
         let variables = self.environment.iter().map(|(name, value)| name.len() + value.len());
-        self.argv.iter().map(OsText::len).chain(variables).sum::<usize>() + 128
+        let claims = self.claims.as_ref().map_or(0, |claims| claims.bytes());
+        self.argv.iter().map(OsText::len).chain(variables).sum::<usize>() + claims + 128
     }
 }
 

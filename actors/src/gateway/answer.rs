@@ -77,6 +77,7 @@ impl Answerer {
             let digest = digest(&submission);
             admission::find_own_names(&mut submission);
             admission::check_within(&submission, &limits.admission)?;
+            admission::check_declared(&submission, &limits.claims)?;
             Ok((digest, submission))
         };
         match off_loop(check).await {

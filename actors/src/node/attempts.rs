@@ -367,6 +367,7 @@ mod tests {
             attempt: AttemptNumber(1),
             array_index: None,
             spec: Arc::new(spec),
+            indices: policy::claims::Indices::new(),
             stretch_percent: 100,
         })
     }

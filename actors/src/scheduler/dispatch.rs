@@ -4,6 +4,7 @@
 //! the time slices share it between the priorities; each queue picks its part in its own order; what then
 //! does not fit goes back to its place.
 
+mod back;
 mod nodes;
 mod why;
 
@@ -12,8 +13,8 @@ use std::sync::Arc;
 
 use policy::demand::Demand;
 use policy::directive::Directives;
-use policy::graph::{Closed, Ready, TaskState};
-use policy::id::{TaskId, TaskRange};
+use policy::graph::{Closed, Ready};
+use policy::id::TaskId;
 use policy::placement::{self, Candidate, ShapeId, Shapes};
 use policy::queue::Taken;
 use policy::resources::Resources;
@@ -21,7 +22,6 @@ use policy::task::Priority;
 use rustc_hash::FxHashMap;
 
 use crate::node::{NodeMessage, Reservation};
-use crate::queue::QueueMessage;
 use crate::scheduler::dispatch::nodes::Node;
 use crate::scheduler::order::Ordering;
 use crate::scheduler::{Placed, SchedulerActor, no_effects};
@@ -99,9 +99,9 @@ impl Dispatch {
         &self.queued
     }
 
-    /// The shapes that fit somewhere now, and how many tasks of the most fitting one do.
-    fn fitting(&self, shapes: &Shapes, may: impl Fn(&Demand) -> u32) -> (Vec<ShapeId>, u32) {
-        let (mut fitting, mut most) = (Vec::new(), 0);
+    /// The shapes that fit somewhere now, and how many tasks of each do.
+    fn fitting(&self, shapes: &Shapes, may: impl Fn(&Demand) -> u32) -> Vec<(ShapeId, u32)> {
+        let mut fitting = Vec::new();
         for shape in self.queued.keys() {
             let Some(demand) = shapes.demand(*shape) else { continue };
             let fit: u32 = self
@@ -113,12 +113,11 @@ impl Dispatch {
                 .sum();
             let fit = fit.min(may(demand));
             if fit > 0 {
-                fitting.push(*shape);
-                most = most.max(fit);
+                fitting.push((*shape, fit));
             }
         }
         fitting.sort_unstable();
-        (fitting, most.min(ROUND_LIMIT))
+        fitting
     }
 
     /// All that the nodes have that are up.
@@ -181,12 +180,15 @@ impl SchedulerActor {
                 self.covered(demand, places, &refused)
             }
         };
-        let (fitting, most) = self.dispatch.fitting(&self.shapes, may);
+        let mut fitting = self.dispatch.fitting(&self.shapes, may);
         self.tenants_refused(refused.into_inner());
+        self.leave_to_claims(&mut fitting);
+        let most = fitting.iter().map(|(_, fit)| *fit).max().unwrap_or(0).min(ROUND_LIMIT);
         let most = self.startable(most);
         if most == 0 {
             return;
         }
+        let fitting: Vec<_> = fitting.into_iter().map(|(shape, _)| shape).collect();
         let waiting = self.dispatch.waiting(&fitting);
         let picks = self.picks(most, waiting, &fitting.into());
         for (priority, pick) in picks {
@@ -226,121 +228,43 @@ impl SchedulerActor {
         self.leave_queues();
     }
 
-    /// Takes what has ended out of its queue; while a round is under way, at the end of it, since a queue
-    /// may have handed it out already.
-    pub(super) fn leave_queue(&mut self, closed: Closed) {
-        self.dispatch.leaving.push(closed);
-        if self.dispatch.awaited == 0 {
-            self.leave_queues();
-        }
-    }
-
-    fn leave_queues(&mut self) {
-        let mut dropped = std::mem::take(&mut self.dispatch.dropped);
-        dropped.sort_unstable();
-        for Closed { tasks, shape, priority, .. } in std::mem::take(&mut self.dispatch.leaving) {
-            for tasks in without(tasks, &dropped) {
-                self.dispatch.unqueued(shape, priority, u64::from(tasks.count));
-                self.side.queue(priority).tell(QueueMessage::Remove { tasks, shape });
-            }
-        }
-        std::mem::take(&mut self.dispatch.coming).into_iter().for_each(|ready| self.enqueue(ready));
-    }
-
-    /// Sends a task to a node; `false` where none has room. One that has been cancelled meanwhile is
-    /// forgotten here.
+    /// Sends a task to a node; `false` where none has room, or what it claims is not to be had. One that has been
+    /// cancelled meanwhile is forgotten here.
     fn place(&mut self, priority: Priority, taken: Taken) -> bool {
         let Some(demand) = self.shapes.demand(taken.shape).cloned() else { return true };
         if !self.tenant_may_start(&demand) || self.stopped(priority, taken.shape).is_some() {
             return false;
         }
         let Some(place) = self.dispatch.node_for(&demand) else { return false };
-        if self.dispatch.leaving.iter().any(|closed| closed.tasks.contains(taken.task)) {
-            self.dispatch.dropped.push(taken.task);
-            self.dispatch.ordering.over(priority, taken.shape);
-            return true;
-        }
-        if !self.budget_covers(taken.task) {
-            self.dispatch.dropped.push(taken.task);
-            self.dispatch.ordering.over(priority, taken.shape);
-            return true;
-        }
-        if !self.graphs.activate(taken.task, &mut no_effects()) {
-            self.budget_release(taken.task);
+        let node = self.dispatch.nodes[place].id.clone();
+        let Some(indices) = self.take_claims(priority, &taken, &node, &demand) else { return false };
+        if !self.may_still_start(taken.task) {
+            self.give_back_claims(taken.task);
             self.dispatch.dropped.push(taken.task);
             self.dispatch.ordering.over(priority, taken.shape);
             return true;
         }
         if let Some(seat) = self.seat(taken.task) {
             let Demand { resources: need, kind, tenant, .. } = Demand::clone(&demand);
-            let (node, since) = (self.dispatch.nodes[place].id.clone(), self.now());
+            let since = self.now();
             let is_set_aside = self.set_aside(&tenant);
             self.take_hold(taken.task, Placed { node, tenant, since, priority, taken, is_set_aside });
-            self.dispatch.take(place, Reservation { seat, need, kind });
+            self.dispatch.take(place, Reservation { seat, need, kind, indices });
             self.dispatch.is_stale = true;
         }
         true
     }
 
-    fn return_to_queues(&mut self, back: Vec<(Priority, Taken)>) {
-        let stale = self.dispatch.is_stale;
-        for (priority, taken) in back.into_iter().rev() {
-            self.dispatch.queued(taken.shape, priority, 1);
-            self.side.queue(priority).tell(QueueMessage::PutBack(taken));
+    /// Whether a task that was picked has not been cancelled meanwhile and its graph may go on; it is active then.
+    fn may_still_start(&mut self, task: TaskId) -> bool {
+        if self.dispatch.leaving.iter().any(|closed| closed.tasks.contains(task)) || !self.budget_covers(task)
+        {
+            return false;
         }
-        // Their coming back is no news: they did not fit a moment ago.
-        self.dispatch.is_stale = stale;
-    }
-
-    /// Tasks that a node has sent back, or whose actors gave up before anything was granted.
-    pub(super) fn returned(&mut self, tasks: Vec<TaskId>) {
-        for task in tasks {
+        let is_active = self.graphs.activate(task, &mut no_effects());
+        if !is_active {
             self.budget_release(task);
-            let (at, mut effects) = (self.side.clock.wall(), no_effects());
-            if self.graphs.put_back(task, at, &mut effects) {
-                if self.is_held(task) {
-                    self.let_go(task);
-                } else if let Some(Placed { priority, taken, .. }) = self.drop_hold(task) {
-                    self.dispatch.queued(taken.shape, priority, 1);
-                    self.side.queue(priority).tell(QueueMessage::PutBack(taken));
-                }
-            } else {
-                self.let_go(task);
-                // Cancelled meanwhile; it never came back to its queue.
-                effects.closed.iter_mut().for_each(|closed| closed.was = TaskState::Active);
-            }
-            self.carry_out(effects);
         }
-    }
-}
-
-/// The parts of `tasks` between those that are in `taken`, which is sorted.
-fn without(tasks: TaskRange, taken: &[TaskId]) -> Vec<TaskRange> {
-    let mut parts = Vec::new();
-    let mut first = tasks.first;
-    for gap in taken.iter().copied().filter(|task| tasks.contains(*task)).chain([tasks.end()]) {
-        let count = u32::try_from(gap.0 - first.0).unwrap_or(u32::MAX);
-        if count > 0 {
-            parts.push(TaskRange { first, count });
-        }
-        first = TaskId(gap.0 + 1);
-    }
-    parts
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn range(first: u64, count: u32) -> TaskRange {
-        TaskRange { first: TaskId(first), count }
-    }
-
-    #[test]
-    fn what_was_handed_out_is_not_taken_out_again() {
-        let taken = [3, 5, 6, 9, 20].map(TaskId);
-        assert_eq!(without(range(3, 7), &taken), [range(4, 1), range(7, 2)]);
-        assert_eq!(without(range(10, 4), &taken), [range(10, 4)]);
-        assert_eq!(without(range(5, 2), &taken), []);
+        is_active
     }
 }

@@ -36,6 +36,8 @@ pub struct RawExplanation {
 
 impl SchedulerActor {
     pub(super) fn explain(&mut self, task: TaskId, reply: Reply<Option<RawExplanation>>) {
+        let now = self.now();
+        self.claiming.table.pass(now);
         let (Some(row), Some(entry)) = (self.row(task), self.graphs.entry(task)) else {
             return reply.send(None);
         };
@@ -96,10 +98,15 @@ impl SchedulerActor {
     /// Everything that refuses tasks of a demand now, each as its gate says it.
     pub(super) fn hindrances(&self, entry: &EntryView) -> Vec<Hindrance> {
         let Some(demand) = self.shapes.demand(entry.shape) else { return Vec::new() };
-        self.held_back(entry).into_iter().chain(self.dispatch.no_node(demand)).collect()
+        let held_back = self.held_back(entry).into_iter();
+        held_back
+            .chain(self.claim_in_the_way(entry.shape, demand))
+            .chain(self.dispatch.no_node(demand))
+            .collect()
     }
 
-    /// The attempts on nodes that would take the task if they had room, those that should end first before others.
+    /// The attempts that hold what it claims, or run on nodes that would take it if they had room, those that should
+    /// end first before others.
     fn holdings(&self, hindrances: &[Hindrance]) -> Vec<Holding> {
         let full = hindrances.iter().flat_map(|hindrance| match hindrance {
             Hindrance::NoNode { nodes, .. } => nodes.as_slice(),
@@ -107,11 +114,15 @@ impl SchedulerActor {
         });
         let full: Vec<_> =
             full.filter(|(_, reason)| matches!(reason, Reason::Short(_))).map(|(node, _)| node).collect();
-        if full.is_empty() {
+        let claimed: Vec<_> = hindrances.iter().flat_map(|hindrance| self.claim_holders(hindrance)).collect();
+        if full.is_empty() && claimed.is_empty() {
             return Vec::new();
         }
         let now = self.now();
-        let held = self.placed.iter().filter(|(_, placed)| full.contains(&&placed.node));
+        let is_meant = |(task, placed): &(&TaskId, &super::Placed)| {
+            full.contains(&&placed.node) || claimed.contains(task)
+        };
+        let held = self.placed.iter().filter(is_meant);
         let mut holdings: Vec<_> = held.map(|(task, placed)| self.holding(*task, placed, now)).collect();
         holdings.sort_by_key(|holding| (holding.free_in.is_none(), holding.free_in, holding.task));
         holdings.truncate(HOLDINGS_LIMIT);

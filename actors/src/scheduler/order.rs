@@ -181,6 +181,7 @@ impl SchedulerActor {
     pub(super) fn beat(&mut self) {
         self.resume_tenants();
         let (now, next, limits) = (self.now(), self.next_arrival, self.side.limits());
+        self.look_at_rules();
         let (ageing, queued) = (&limits.scheduling.ageing, self.dispatch.queued_by_priority());
         let ordering = &mut self.dispatch.ordering;
         ordering.is_beating = false;

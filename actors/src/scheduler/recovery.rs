@@ -21,6 +21,7 @@ use rustc_hash::FxHashMap;
 use supervision::{ActorError, Me};
 
 use crate::node::{NodeMessage, Restored};
+use crate::scheduler::claims::Claiming;
 use crate::scheduler::dispatch::Dispatch;
 use crate::scheduler::guard::Guard;
 use crate::scheduler::survey::Survey;
@@ -51,6 +52,7 @@ impl SchedulerActor {
             shapes,
             names: BTreeMap::new(),
             dispatch: Dispatch::under(&side.directives()),
+            claiming: Claiming::new(&side.limits().claims),
             guard: Guard::new(&side.limits(), ledger, tenants),
             history: History::default(),
             survey: Survey::after(stranded),
@@ -90,6 +92,7 @@ impl SchedulerActor {
             };
             let Some(demand) = self.shapes.demand(entry.shape).cloned() else { continue };
             self.take_hold_again(&grant, (entry.shape, entry.priority), &demand);
+            self.restore_claims(&grant, entry.priority, &demand);
             let Demand { resources: need, kind, .. } = Demand::clone(&demand);
             if grant.cancel_asked {
                 cancelled.push(grant.task);

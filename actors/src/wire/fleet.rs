@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy::claims::Indices;
 use policy::id::{AttemptNumber, Epoch, GraphId, Incarnation, NodeId, NodeSession, TaskId, Token};
 use policy::lease::LeaseTerms;
 use policy::resources::Resources;
@@ -200,6 +201,8 @@ pub struct Grant {
     pub array_index: Option<u64>,
     /// What to run.
     pub spec: Arc<TaskSpec>,
+    /// The indices of pools that it holds.
+    pub indices: Indices,
     /// How far its time limit stretches, in percent: further where much runs late.
     pub stretch_percent: u32,
 }

@@ -85,7 +85,7 @@ impl From<&client::Blocker> for Blocker {
 
 impl From<&Hindrance> for Obstacle {
     fn from(hindrance: &Hindrance) -> Self {
-        Self { kind: hindrance.into(), text: hindrance.to_string(), until: hindrance.until().map(rfc3339) }
+        Self { kind: hindrance.kind(), text: hindrance.to_string(), until: hindrance.until().map(rfc3339) }
     }
 }
 
