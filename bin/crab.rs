@@ -20,6 +20,7 @@ mod cli {
     pub(crate) mod list;
     pub(crate) mod logs;
     pub(crate) mod nodes;
+    pub(crate) mod operate;
     pub(crate) mod resume;
     pub(crate) mod own_directory;
     pub(crate) mod run;
@@ -46,7 +47,9 @@ use cli::args::{Cli, Command};
 use cli::exit::Exit;
 use cli::screen::Screen;
 use cli::session::{self, Session};
-use cli::{cancel, config, events, explain, list, logs, nodes, resume, run, show, status, submit, wait};
+use cli::{
+    cancel, config, events, explain, list, logs, nodes, operate, resume, run, show, status, submit, wait,
+};
 
 fn main() -> ExitCode {
     if let Some(directory) = actors::process::host::asked_for(std::env::args_os()) {
@@ -99,6 +102,7 @@ fn start(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
     }
 }
 
+#[expect(clippy::cognitive_complexity, reason = "one arm for each command")]
 async fn dispatch(session: &Session, command: Command, screen: &mut Screen) -> anyhow::Result<Exit> {
     match command {
         Command::Submit(submit) => Box::pin(submit::run(session, screen, submit)).await,
@@ -114,6 +118,10 @@ async fn dispatch(session: &Session, command: Command, screen: &mut Screen) -> a
         Command::Events(events) => events::run(&session.connect()?, screen, events).await,
         Command::Config(config) => config::run(session, screen, config).await,
         Command::Nodes => nodes::run(&session.connect()?, screen).await,
+        Command::Node(node) => operate::node(&session.connect()?, screen, node).await,
+        Command::Pause(pause) => operate::pause(&session.connect()?, screen, pause).await,
+        Command::Halt(halt) => operate::halt(session, screen, halt, true).await,
+        Command::Unhalt(halt) => operate::halt(session, screen, halt, false).await,
         Command::Run(_) | Command::Schema | Command::Completions { .. } => Ok(Exit::SUCCESS),
     }
 }

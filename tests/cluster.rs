@@ -2,6 +2,7 @@
 
 mod budget;
 mod cancel;
+mod claims;
 mod commands;
 mod damage;
 mod equal;
@@ -13,6 +14,7 @@ mod guard;
 mod history;
 mod leases;
 mod nothing_lost;
+mod operators;
 mod order;
 mod refusals;
 mod settings;

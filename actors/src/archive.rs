@@ -33,6 +33,8 @@ const RECORD: Kind = Kind(1);
 /// The record of the last start of the scheduler, under one name.
 const STARTED: Kind = Kind(2);
 const LAST_START: &str = "last";
+/// The last record of each directive that holds, under its subject.
+const DIRECTED: Kind = Kind(3);
 
 /// Bytes of a record in one value of the store; longer ones are kept in parts.
 const PART_BYTES: usize = 64 * 1024;
@@ -244,6 +246,10 @@ impl Folder for Folding<'_> {
         if let Event::Scheduler(SchedulerEvent::Started { .. }) = record.event {
             let bytes = codec::encode(&(position, record));
             self.changes.push((Key::of_name(STARTED, LAST_START), Some(bytes)));
+        } else if let Event::Scheduler(SchedulerEvent::Directed { directive, .. }) = &record.event {
+            let bytes = (!directive.takes_back()).then(|| codec::encode(&(position, record)));
+            let keys = directive.subjects().into_iter().map(|subject| Key::of_name(DIRECTED, &subject));
+            self.changes.extend(keys.map(|key| (key, bytes.clone())));
         } else if self.known.wants(record) {
             if let Event::Scheduler(SchedulerEvent::TenantSpent(spending)) = &record.event {
                 self.supersede(Arc::clone(&spending.tenant), part_key(position, 0));
@@ -307,7 +313,7 @@ impl Restoring<'_, '_> {
 
 impl Restorer for Restoring<'_, '_> {
     fn load(&mut self, key: Key, snapshot: Snapshot) {
-        if key.kind == STARTED {
+        if key.kind == STARTED || key.kind == DIRECTED {
             if let Ok((position, record)) = codec::decode(&snapshot.bytes, PART_BYTES) {
                 self.hand(position, record);
             }

@@ -10,6 +10,7 @@ pub mod error;
 pub mod follow;
 mod key;
 mod link;
+mod operate;
 pub mod service;
 pub mod transport;
 mod wait;

@@ -6,6 +6,7 @@
 pub mod amount;
 pub mod backpressure;
 pub mod breaker;
+pub mod claims;
 pub mod daemon;
 pub mod lease;
 pub mod limits;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use policy::ageing::AgeingRefused;
+use policy::claims::ClaimRules;
 use policy::lease::{BadTerms, LeaseTerms};
 use policy::pressure::PressureRefused;
 use policy::time_slice::{SharesRefused, TimeSlice};
@@ -29,6 +31,7 @@ pub use crate::config::limits::Limits;
 
 use crate::config::backpressure::BackpressureConfig;
 use crate::config::breaker::BreakerConfig;
+use crate::config::claims::{Entries, LockConfig, PoolConfig, RateConfig};
 use crate::config::daemon::DaemonConfig;
 use crate::config::lease::LeaseConfig;
 use crate::config::limits::LimitsConfig;
@@ -63,13 +66,22 @@ pub struct Config {
     pub breaker: BreakerConfig,
     /// What single tenants may have, by name. Reloaded on SIGHUP.
     pub tenants: BTreeMap<String, TenantConfig>,
+    /// How locks may be shared, by name. Reloaded on SIGHUP.
+    pub locks: BTreeMap<String, LockConfig>,
+    /// Pools of indices of the fleet. Reloaded on SIGHUP.
+    pub pools: Entries<PoolConfig>,
+    /// Amounts of the fleet. Reloaded on SIGHUP.
+    pub amounts: Entries<u64>,
+    /// Rates of the fleet. Reloaded on SIGHUP.
+    pub rates: Entries<RateConfig>,
     /// Where in the file each key stands.
     #[serde(skip)]
     lines: Lines,
 }
 
 /// The sections that a running daemon takes over; the others hold from its next start.
-pub const RELOADED: [&str; 5] = ["limits", "scheduler", "tenants", "backpressure", "breaker"];
+pub const RELOADED: [&str; 9] =
+    ["limits", "scheduler", "tenants", "backpressure", "breaker", "locks", "pools", "amounts", "rates"];
 
 /// What holds once a running daemon has read its file again: of the sections in [`RELOADED`] what the file says now,
 /// of the others what held before. And the keys whose new value waits for a restart.
@@ -160,7 +172,7 @@ impl Config {
 
     /// Every section with the name it has in the file.
     fn sections(&self) -> Vec<(String, &dyn Section)> {
-        let fixed: [(&str, &dyn Section); 7] = [
+        let fixed: [(&str, &dyn Section); 10] = [
             ("daemon", &self.daemon),
             ("lease", &self.lease),
             ("limits", &self.limits),
@@ -168,12 +180,15 @@ impl Config {
             ("worker", &self.worker),
             ("backpressure", &self.backpressure),
             ("breaker", &self.breaker),
+            ("pools", &self.pools),
+            ("amounts", &self.amounts),
+            ("rates", &self.rates),
         ];
         let fixed = fixed.into_iter().map(|(name, section)| (name.to_owned(), section));
         let tenants = self.tenants.iter();
-        fixed
-            .chain(tenants.map(|(name, tenant)| (format!("tenants.{name}"), tenant as &dyn Section)))
-            .collect()
+        let tenants = tenants.map(|(name, tenant)| (format!("tenants.{name}"), tenant as &dyn Section));
+        let locks = self.locks.iter().map(|(name, lock)| (format!("locks.{name}"), lock as &dyn Section));
+        fixed.chain(tenants).chain(locks).collect()
     }
 
     /// Whether every value is allowed, and the values go together.
@@ -186,7 +201,7 @@ impl Config {
         self.backpressure.rules().check()?;
         TimeSlice::new(self.scheduler.shares())?;
         self.scheduler.ages().check()?;
-        Ok(())
+        claims::check(&self.locks, &self.claims())
     }
 
     /// Every key with its value and where that comes from.
@@ -209,6 +224,12 @@ impl Config {
         LogLimits { durability: self.daemon.durability(), ..LogLimits::default() }
     }
 
+    /// What the fleet has for tasks to claim.
+    #[must_use]
+    pub fn claims(&self) -> ClaimRules {
+        claims::rules(&self.locks, &self.pools, &self.amounts, &self.rates)
+    }
+
     /// How much the scheduler side takes on.
     #[must_use]
     pub fn limits(&self) -> Limits {
@@ -227,6 +248,7 @@ impl Config {
             poison_after: self.breaker.poison_after(),
             quotas: tenants::quotas(&self.tenants),
             budgets: Arc::new(tenants::budgets(&self.tenants)),
+            claims: Arc::new(self.claims()),
             unschedulable: self.scheduler.unschedulable_where(others_can_join),
             ..self.limits.limits()
         }

@@ -12,6 +12,8 @@
 
 mod addition;
 mod answer;
+mod directive;
+mod following;
 mod rows;
 mod run;
 

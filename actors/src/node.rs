@@ -2,15 +2,16 @@
 //!
 //! **Role.** Owns the node's capacity (P4), its lease (P3) and what it was granted.
 //! **Decides with** `policy::{slots, node, lease}`. **Parent** nodes (dynamic, never restarted alone).
-//! **Hears** the machine's worker through the link: `Heard`; scheduler: `Reserve`, `Cancel`, `ReadOutput`;
+//! **Hears** the machine's worker through the link: `Heard`; scheduler: `Reserve`, `Cancel`, `ReadOutput`, `Heed`;
 //! tasks: `Granted`, `Declined`, `StopAttempt`, `AttemptClosed`.
-//! **Tells** worker through its outlet; tasks; scheduler: `NodeChanged`, `Returned`.
+//! **Tells** worker through its outlet; tasks; scheduler: `NodeChanged`, `Returned`, `NodeGone`.
 //! **Its crash** restarts the core: what it was granted is known from the records of the tasks.
 //! **Invariant.** A worker is told to run only what is in `attempts` under a durable grant, and told again
 //! until it reports it.
 
 mod attempts;
 mod breaker;
+mod directives;
 mod message;
 mod output;
 mod registration;
@@ -29,6 +30,7 @@ use supervision::{Actor, ActorError, Address, Me, Reply};
 use crate::lease::NodeDeadline;
 use crate::node::attempts::{Attempts, Restoring};
 pub use crate::node::breaker::Closing;
+use crate::node::directives::Heeding;
 pub use crate::node::message::{NodeMessage, Reservation, Restored};
 use crate::node::output::Readers;
 use crate::node::registration::Machine;
@@ -68,6 +70,7 @@ pub struct NodeActor {
     pace: Pace,
     readers: Readers,
     breakers: Board,
+    heeding: Heeding,
     flush_asked: bool,
     room_changed: bool,
     /// Reservations handled so far: the scheduler counts what it sent.
@@ -92,6 +95,7 @@ impl Actor for NodeActor {
             pace: Pace::default(),
             readers: Readers::default(),
             breakers: Board::default(),
+            heeding: Heeding::default(),
             flush_asked: false,
             room_changed: false,
             reservations: 0,
@@ -115,6 +119,8 @@ impl Actor for NodeActor {
             NodeMessage::Cancel { task, acknowledge } => self.cancel(task, acknowledge),
             NodeMessage::ReadOutput { token, read, reply } => self.read_output(token, read, reply),
             NodeMessage::Describe(reply) => reply.send(self.describe()),
+            NodeMessage::Heed => self.heed(),
+            NodeMessage::Retire => self.retire(me),
             NodeMessage::Tick => self.tick(me),
             NodeMessage::Flush => self.flush(),
         }
@@ -127,11 +133,12 @@ impl NodeActor {
     fn heard(&mut self, message: FromWorker, outlet: Outlet<ToWorker>) {
         match message {
             FromWorker::Register(registration) => self.register(registration, outlet),
-            FromWorker::Heartbeat { session, sequence, sent, inventory } => {
+            FromWorker::Heartbeat { session, sequence, sent, inventory, halt } => {
                 // One that was overtaken by a later one tells of what is past.
                 if self.is_current(session, &outlet) && self.is_later(sequence) {
                     self.renew();
                     outlet.send(ToWorker::HeartbeatHeard { session, sent, sequence });
+                    self.halt_heard(halt);
                     self.reconcile(inventory);
                 }
             }
@@ -161,12 +168,13 @@ impl NodeActor {
 
     fn reserve(&mut self, reservations: Vec<Reservation>, me: &Me<NodeMessage>) {
         let (mut returned, mut room) = (Vec::new(), self.room());
-        for Reservation { seat, need, kind } in reservations {
+        for Reservation { seat, need, kind, indices } in reservations {
             self.reservations += 1;
             if let Some(session) = self.session_for(seat.task, kind.as_deref()).filter(|_| room.take(&need)) {
                 self.attempts.reserve(seat.task, need);
                 let node = me.address().clone();
-                if self.wake(seat, Purpose::Grant { node, name: self.args.node.clone(), session }).is_none() {
+                let name = self.args.node.clone();
+                if self.wake(seat, Purpose::Grant { node, name, session, indices }).is_none() {
                     self.attempts.unreserve(seat.task);
                     self.breakers.declined(seat.task);
                     returned.push(seat.task);
@@ -252,6 +260,7 @@ impl NodeActor {
         }
         self.standing = standing;
         self.tick_breakers();
+        self.heed();
         me.after(TICK, NodeMessage::Tick);
     }
 
@@ -272,6 +281,7 @@ impl NodeActor {
                 room: self.session().and(self.outlet.as_ref()).map(|_| self.room()),
                 reservations: self.reservations,
                 tripped: self.tripped(),
+                halted_here: self.is_halted_here(),
             });
         }
     }
@@ -381,6 +391,7 @@ impl NodeActor {
             labels: machine.labels.clone(),
             version: machine.version.clone(),
             breakers: self.breakers.seen(self.args.side.clock.now()),
+            directed: self.directed(),
         })
     }
 }

@@ -6,6 +6,7 @@
 //! differs between operating systems. Must not know of schedulers, queues or graphs.
 
 pub mod frame;
+pub mod halt;
 pub mod host;
 pub mod os;
 pub mod port;

@@ -10,6 +10,8 @@
 
 mod addition;
 mod budget;
+mod claims;
+mod directives;
 mod dispatch;
 mod explain;
 mod fit;
@@ -30,8 +32,9 @@ use std::time::Duration;
 
 use policy::breaker::{Key, Seen};
 use policy::budget::Raise;
+use policy::directive::Directive;
 use policy::event::SubmissionKey;
-use policy::graph::{Closed, Counts, Effects, Graphs, Mark, TaskState};
+use policy::graph::{Closed, Effects, Graphs, Mark};
 use policy::history::History;
 use policy::id::{GraphId, NodeId, TaskId, TaskRange};
 use policy::node::Room;
@@ -47,6 +50,7 @@ use supervision::{Actor, ActorError, Me, Message, Reply};
 
 use crate::archive::Known;
 pub use crate::scheduler::addition::{Addition, Grounds};
+use crate::scheduler::claims::Claiming;
 use crate::scheduler::dispatch::Dispatch;
 pub use crate::scheduler::explain::RawExplanation;
 use crate::scheduler::guard::Guard;
@@ -144,6 +148,22 @@ pub enum SchedulerMessage {
         reservations: u64,
         /// Its breakers that let nothing through.
         tripped: Vec<(Key, Seen)>,
+        /// Whether somebody has halted it on the machine itself.
+        halted_here: bool,
+    },
+    /// A node is forgotten, and its actor ends.
+    NodeGone {
+        /// Which.
+        node: NodeId,
+    },
+    /// An operator says something.
+    Direct {
+        /// What.
+        directive: Box<Directive>,
+        /// Who.
+        by: Arc<str>,
+        /// Answered once that is on disk.
+        reply: Reply<Response>,
     },
     /// A node has no room for these after all, or their actors gave up.
     Returned {
@@ -159,6 +179,8 @@ pub enum SchedulerMessage {
     },
     /// Timer: a task's wait may be over.
     BackoffDue,
+    /// Timer: a rate may let somebody in.
+    ClaimsDue,
     /// There is more of a long work to do.
     Continue,
     /// Timer: look whether something waits that no node can run.
@@ -272,6 +294,7 @@ pub struct SchedulerActor {
     /// The names of graphs that were asked for, and of new ones.
     names: BTreeMap<GraphId, Arc<str>>,
     dispatch: Dispatch,
+    claiming: Claiming,
     guard: Guard,
     history: History,
     survey: Survey,
@@ -313,13 +336,16 @@ impl Actor for SchedulerActor {
             SchedulerMessage::Picked { priority, taken } => self.picked(priority, taken),
             SchedulerMessage::Aged { priority, lines } => self.aged(priority, lines),
             SchedulerMessage::Beat => self.beat(),
-            SchedulerMessage::NodeChanged { node, room, reservations, tripped } => {
+            SchedulerMessage::NodeChanged { node, room, reservations, tripped, halted_here } => {
                 self.node_changed(&node, room, reservations);
-                self.dispatch.tripped(&node, tripped);
+                self.dispatch.shut(&node, tripped, halted_here);
             }
+            SchedulerMessage::NodeGone { node } => self.node_gone(&node),
+            SchedulerMessage::Direct { directive, by, reply } => self.direct(&directive, by, reply),
             SchedulerMessage::Returned { tasks } => self.returned(tasks),
             SchedulerMessage::NotAwake { task, acknowledge } => self.not_awake(task, acknowledge),
             SchedulerMessage::BackoffDue => self.backoff_due(),
+            SchedulerMessage::ClaimsDue => self.claims_due(),
             SchedulerMessage::Continue => self.go_on(),
             SchedulerMessage::Survey => self.look_around(),
             SchedulerMessage::Status { server, reply } => reply.send(Box::new(self.status(server))),
@@ -347,6 +373,7 @@ impl SchedulerActor {
         self.start_round();
         self.arm_beat(me);
         self.arm_backoff(me);
+        self.arm_claims(me);
         self.arm_survey(me);
         let has_more = !self.closing.is_empty() || !self.reviving.is_empty();
         if has_more && !self.continuing {
@@ -367,19 +394,6 @@ impl SchedulerActor {
 /// A table with nothing in it changes by nothing: effects of what cannot have any.
 fn no_effects() -> Effects {
     Effects::default()
-}
-
-fn counts(counts: &Counts) -> crate::wire::client::TaskCounts {
-    crate::wire::client::TaskCounts {
-        waiting: counts.of(TaskState::Waiting),
-        ready: counts.of(TaskState::Ready),
-        backing_off: counts.of(TaskState::BackingOff),
-        active: counts.of(TaskState::Active),
-        succeeded: counts.of(TaskState::Succeeded),
-        failed: counts.of(TaskState::Failed),
-        cancelled: counts.of(TaskState::Cancelled),
-        skipped: counts.of(TaskState::Skipped),
-    }
 }
 
 /// Tasks of a long work that are handled in one go: about a millisecond, which others may have to wait.

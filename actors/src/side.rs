@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use policy::directive::Directives;
 use policy::id::{Epoch, NodeId, Token};
 use policy::lease::LeaseTerms;
 use policy::pressure::Mode;
@@ -57,6 +58,8 @@ pub struct Side {
     pub nodes: Nodes,
     /// The items used last.
     pub items: Items,
+    /// What operators have said.
+    directives: ArcSwap<Directives>,
     epoch: AtomicU32,
     mode: AtomicU8,
 }
@@ -83,6 +86,7 @@ impl Side {
                 None,
             )),
             items: Items::default(),
+            directives: ArcSwap::default(),
             epoch: AtomicU32::new(0),
             mode: AtomicU8::new(0),
             limits: ArcSwap::from_pointee(limits),
@@ -121,6 +125,17 @@ impl Side {
     /// A new reign begins.
     pub fn set_epoch(&self, epoch: Epoch) {
         self.epoch.store(epoch.0, Ordering::Relaxed);
+    }
+
+    /// What operators have said and not taken back, as far as the scheduler knows.
+    #[must_use]
+    pub fn directives(&self) -> Arc<Directives> {
+        self.directives.load_full()
+    }
+
+    /// An operator has said something.
+    pub fn set_directives(&self, directives: Directives) {
+        self.directives.store(Arc::new(directives));
     }
 
     /// How strained the queue is, as the scheduler saw it last.
@@ -214,6 +229,11 @@ impl Nodes {
     /// A new reign begins with none.
     pub fn forget_all(&self) {
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Forgets a node, whose actor ends.
+    pub fn forget(&self, node: &NodeId) {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).remove(node);
     }
 
     /// The actor of a node that is known.

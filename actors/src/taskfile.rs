@@ -6,6 +6,7 @@
 
 mod after;
 mod build;
+mod claims;
 mod fault;
 mod field;
 mod json_tree;

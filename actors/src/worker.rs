@@ -42,7 +42,7 @@ use crate::output::spool::OutputLimits;
 use crate::process::port::{HostEvent, HostPort};
 use crate::process::protocol::{Command, HostDirectory, Hosted, StopReason};
 use crate::wire::fleet::{
-    FromWorker, Held, OutputPiece, OutputRefusal, Phase, Registration, Report, ToWorker,
+    FromWorker, HaltState, Held, OutputPiece, OutputRefusal, Phase, Registration, Report, ToWorker,
 };
 use attempt::{AttemptActor, AttemptMessage};
 use environment::BaseEnvironment;
@@ -161,6 +161,8 @@ pub struct Worker {
     reports: Vec<Report>,
     readers: u32,
     drain: Option<Vec<Reply<()>>>,
+    /// Whether nothing is to be started; `None` until the scheduler side has said.
+    is_halted: Option<bool>,
 }
 
 impl fmt::Debug for Worker {
@@ -195,6 +197,7 @@ impl Actor for Worker {
             reports: Vec::new(),
             readers: 0,
             drain: None,
+            is_halted: None,
         })
     }
 
@@ -312,7 +315,9 @@ impl Worker {
         let Some(session) = self.session else { return };
         self.sequence += 1;
         let (sequence, sent, inventory) = (self.sequence, self.args.clock.now(), self.held());
-        self.tell(FromWorker::Heartbeat { session, sequence, sent, inventory });
+        let halt =
+            HaltState { told: self.is_halted == Some(true), here: self.args.directory.halt().exists() };
+        self.tell(FromWorker::Heartbeat { session, sequence, sent, inventory, halt });
     }
 
     fn held(&self) -> Vec<Held> {

@@ -1,5 +1,7 @@
 //! What can be typed, and the help for it.
 
+pub(crate) mod operators;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -66,8 +68,8 @@ pub(crate) enum Command {
     Cancel(Targets),
     /// Try again what ended without success
     Retry(Targets),
-    /// Let a graph go on that was paused because its budget was used up
-    Resume(Resume),
+    /// Let go on what was paused: everything, a queue, a tenant, or a graph whose budget was used up
+    Resume(operators::Resume),
     /// How everything is, or one graph or task
     Status(Status),
     /// The graphs, newest first
@@ -85,6 +87,15 @@ pub(crate) enum Command {
     Events(Events),
     /// The machines
     Nodes,
+    /// Cordon, drain, uncordon or forget a machine
+    #[command(subcommand)]
+    Node(operators::Node),
+    /// Grant nothing any more, or nothing of a queue or a tenant; what was granted goes on
+    Pause(operators::Pause),
+    /// Start nothing any more, also of what was granted; what runs goes on
+    Halt(operators::Halt),
+    /// End a halt
+    Unhalt(operators::Halt),
     /// The daemon's settings, or a configuration file's
     #[command(subcommand)]
     Config(Config),
@@ -168,6 +179,18 @@ pub(crate) struct TaskOptions {
     /// An amount of one of the site's own resources
     #[arg(long, value_parser = amount, value_name = "NAME=N")]
     pub(crate) resource: Vec<(String, u64)>,
+    /// A lock that nobody else holds meanwhile; with :shared, nobody who does not share it
+    #[arg(long, value_name = "NAME[:shared]")]
+    pub(crate) lock: Vec<String>,
+    /// Indices of one of the fleet's pools, which it finds in variables such as CRAB_POOL_PORTS
+    #[arg(long, value_parser = amount, value_name = "NAME=N")]
+    pub(crate) pool: Vec<(String, u64)>,
+    /// An amount of the fleet
+    #[arg(long, value_parser = amount, value_name = "NAME=N")]
+    pub(crate) amount: Vec<(String, u64)>,
+    /// What it takes of one of the fleet's rates at its start: one call, or so many of these units
+    #[arg(long, value_name = "NAME[=UNIT:N,...]")]
+    pub(crate) rate: Vec<String>,
     /// A variable of its environment; with a NAME alone, as it is here
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<OsString>,
@@ -247,28 +270,6 @@ pub(crate) struct Targets {
     /// Graphs (g12), tasks (t12), or names
     #[arg(required = true, value_name = "TARGET")]
     pub(crate) targets: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Resume {
-    /// A graph (g12) or its name
-    #[arg(value_name = "GRAPH")]
-    pub(crate) graph: String,
-    /// From now on it may use so much time, all attempts together; 0s for any
-    #[arg(long, value_name = "LENGTH", value_parser = quantity::duration)]
-    pub(crate) time: Option<Duration>,
-    /// So much processor time; 0s for any
-    #[arg(long, value_name = "LENGTH", value_parser = quantity::duration)]
-    pub(crate) cpu_time: Option<Duration>,
-    /// So many attempts; 0 for any number
-    #[arg(long, value_name = "N")]
-    pub(crate) attempts: Option<u64>,
-    /// So many units of cost; 0 for any number
-    #[arg(long, value_name = "N")]
-    pub(crate) cost: Option<u64>,
-    /// So many retries; 0 for any number
-    #[arg(long, value_name = "N")]
-    pub(crate) retries: Option<u64>,
 }
 
 #[derive(Debug, Args)]

@@ -7,14 +7,15 @@
 mod budget;
 mod event;
 mod explain;
+mod node;
 mod report;
 mod setting;
 mod task;
 
 use std::collections::BTreeMap;
 
-use actors::wire::client::{GraphRow, NodeRow, Status, Submitted, TaskCounts, TenantRow};
-use policy::breaker::{Key, Seen};
+use actors::wire::client::{GraphRow, Status, Submitted, TaskCounts, TenantRow};
+use policy::directive::Scope;
 use policy::resources::Resources;
 use serde::Serialize;
 
@@ -23,6 +24,7 @@ use crate::cli::text::rfc3339;
 use self::budget::Budget;
 pub(crate) use event::Event;
 pub(crate) use explain::Explanation;
+pub(crate) use node::Node;
 pub(crate) use setting::{Checked, Setting};
 pub(crate) use task::{Outcome, Task, TaskDetail};
 
@@ -164,59 +166,18 @@ impl From<&Resources> for Amounts {
     }
 }
 
-/// Of `nodes`, and within `status`.
+/// Of `node`, `pause`, `resume`, `halt` and `unhalt`.
 #[derive(Debug, Serialize)]
-pub(crate) struct Node {
+pub(crate) struct Said {
     v: u32,
-    node: String,
-    health: &'static str,
-    capacity: Amounts,
-    allocated: Amounts,
-    running: u32,
-    staged: u32,
-    heard: String,
-    labels: BTreeMap<String, String>,
-    version: String,
-    /// Those that are not closed.
-    breakers: Vec<Breaker>,
+    /// Such as `drain`.
+    directive: &'static str,
+    changed: bool,
 }
 
-/// A breaker of a node that is not closed.
-#[derive(Debug, Serialize)]
-struct Breaker {
-    /// The kind of task; the node's own where there is none.
-    kind: Option<String>,
-    /// `open` or `half-open`.
-    state: &'static str,
-    /// How long it stays open.
-    wait_s: Option<f64>,
-}
-
-impl From<&(Key, Seen)> for Breaker {
-    fn from((kind, seen): &(Key, Seen)) -> Self {
-        let (state, wait_s) = match seen {
-            Seen::Open(wait) => ("open", Some(wait.as_secs_f64())),
-            Seen::HalfOpen { .. } => ("half-open", None),
-        };
-        Self { kind: kind.as_deref().map(ToOwned::to_owned), state, wait_s }
-    }
-}
-
-impl From<&NodeRow> for Node {
-    fn from(row: &NodeRow) -> Self {
-        Self {
-            v: VERSION,
-            node: row.node.to_string(),
-            health: row.health.into(),
-            capacity: Amounts::from(&row.capacity),
-            allocated: Amounts::from(&row.allocated),
-            running: row.running,
-            staged: row.staged,
-            heard: rfc3339(row.heard),
-            labels: row.labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
-            version: row.version.to_string(),
-            breakers: row.breakers.iter().map(Breaker::from).collect(),
-        }
+impl Said {
+    pub(crate) fn of(directive: &'static str, changed: bool) -> Self {
+        Self { v: VERSION, directive, changed }
     }
 }
 
@@ -235,6 +196,10 @@ pub(crate) struct Overview {
     tenants: Vec<Tenant>,
     awake: u64,
     pressure: Pressure,
+    /// Whether an operator has halted everything.
+    halted: bool,
+    /// What operators have paused.
+    paused: Vec<Paused>,
     warnings: Vec<String>,
     nodes: Vec<Node>,
 }
@@ -248,6 +213,23 @@ struct Pressure {
     limit: u64,
     /// Submissions that were told to come back since the scheduler started.
     shed: u64,
+}
+
+/// What is paused: everything where neither is named.
+#[derive(Debug, Serialize)]
+pub(crate) struct Paused {
+    priority: Option<&'static str>,
+    tenant: Option<String>,
+}
+
+impl From<&Scope> for Paused {
+    fn from(scope: &Scope) -> Self {
+        match scope {
+            Scope::All => Self { priority: None, tenant: None },
+            Scope::Priority(priority) => Self { priority: Some(priority.into()), tenant: None },
+            Scope::Tenant(tenant) => Self { priority: None, tenant: Some(tenant.to_string()) },
+        }
+    }
 }
 
 /// A number for each priority.
@@ -311,6 +293,8 @@ impl From<&Status> for Overview {
                 limit: status.pressure.limit,
                 shed: status.pressure.shed,
             },
+            halted: status.halted,
+            paused: status.paused.iter().map(Paused::from).collect(),
             warnings: status.warnings.iter().map(ToString::to_string).collect(),
             nodes: status.nodes.iter().map(Node::from).collect(),
         }

@@ -2,7 +2,7 @@
 
 use actors::client::Client;
 use actors::clock::Clock;
-use actors::wire::client::NodeRow;
+use actors::wire::client::{Directed, NodeRow};
 use policy::time::Timestamp;
 
 use crate::cli::exit::Exit;
@@ -29,7 +29,26 @@ fn health(node: &NodeRow) -> String {
         None => format!(", breaker {seen}"),
         Some(kind) => format!(", breaker for {kind} {seen}"),
     });
-    format!("{}{}", node.health, breakers.collect::<String>())
+    format!("{}{}{}", node.health, directed(&node.directed), breakers.collect::<String>())
+}
+
+/// What operators have said of it: `, draining until 12:00:00`.
+fn directed(directed: &Directed) -> String {
+    let taking = match directed {
+        Directed { drained: true, .. } => ", drained".to_owned(),
+        Directed { draining: true, drain_deadline: Some(deadline), .. } => {
+            format!(", draining until {}", text::clock_time(*deadline))
+        }
+        Directed { draining: true, .. } => ", draining".to_owned(),
+        Directed { cordoned: true, .. } => ", cordoned".to_owned(),
+        _ => String::new(),
+    };
+    let halted = match (directed.halted, directed.halted_here) {
+        (_, true) => ", halted on the machine",
+        (true, false) => ", halted",
+        (false, false) => "",
+    };
+    format!("{taking}{halted}")
 }
 
 /// A row for each machine.

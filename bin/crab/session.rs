@@ -40,6 +40,14 @@ impl Session {
         nobody && self.address.is_none()
     }
 
+    /// The data directory, where the daemon is one of this machine.
+    pub(crate) fn own_data_dir(&self) -> anyhow::Result<PathBuf> {
+        match &self.address {
+            Some(address) => Err(Usage(format!("{address} is not this machine: leave out --address")).into()),
+            None => self.data_dir(),
+        }
+    }
+
     fn endpoint(&self) -> anyhow::Result<Endpoint> {
         match &self.address {
             Some(address) => Ok(Endpoint::Address(address.clone())),

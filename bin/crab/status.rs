@@ -62,7 +62,11 @@ fn overview_text(status: &Status, now: Timestamp) -> String {
     let pressure = &status.pressure;
     let strained = (pressure.mode != Mode::Normal)
         .then(|| format!("mode    {} pressure: {} of {}", pressure.mode, pressure.depth, pressure.limit));
-    lines.into_iter().chain(strained).collect::<Vec<_>>().join("\n")
+    let halted = status.halted.then(|| "halted  everything; `crab unhalt` ends it".to_owned());
+    let paused: Vec<_> = status.paused.iter().map(ToString::to_string).collect();
+    let paused =
+        (!paused.is_empty()).then(|| format!("paused  {}; `crab resume` ends it", paused.join(", ")));
+    lines.into_iter().chain(strained).chain(halted).chain(paused).collect::<Vec<_>>().join("\n")
 }
 
 const MOST_URGENT_FIRST: [Priority; 4] =

@@ -12,6 +12,7 @@ use actors::wire::client::{
 };
 use actors::wire::fleet::{OutputPart, OutputPiece, Stream};
 use clap::{CommandFactory, Parser};
+use policy::claims::Indices;
 use policy::event::{ArraySpec, Event, Next, Record, TaskEvent};
 use policy::id::{AttemptNumber, GraphId, NodeSession, TaskId, Token};
 use policy::task::{AttemptOutcome, Priority, SpawnFailure, TaskOutcome, Usage};
@@ -226,7 +227,10 @@ fn attempt(id: u64, outcome: &AttemptOutcome) -> [Event; 3] {
     let (attempt, session) = (AttemptNumber(1), NodeSession(1));
     let usage = Usage { wall: Duration::from_millis(1500), ..Usage::default() };
     [
-        task(id, TaskEvent::Granted { token, attempt, node: "mac1".into(), session }),
+        task(
+            id,
+            TaskEvent::Granted { token, attempt, node: "mac1".into(), session, indices: Indices::new() },
+        ),
         task(id, TaskEvent::Started { token, pid: 1, order: 1 }),
         task(
             id,

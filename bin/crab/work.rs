@@ -1,5 +1,7 @@
 //! From a file or a command with its options to a submission.
 
+mod claims;
+
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -75,6 +77,10 @@ fn option_given(options: &TaskOptions) -> Option<&'static str> {
         ("--memory", options.memory.is_some()),
         ("--gpu", options.gpu.is_some()),
         ("--resource", !options.resource.is_empty()),
+        ("--lock", !options.lock.is_empty()),
+        ("--pool", !options.pool.is_empty()),
+        ("--amount", !options.amount.is_empty()),
+        ("--rate", !options.rate.is_empty()),
         ("--env", !options.env.is_empty()),
         ("--directory", options.directory.is_some()),
         ("--timeout", options.timeout.is_some()),
@@ -102,6 +108,7 @@ fn tenant_of(user: &str) -> Option<String> {
 }
 
 fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::Result<TaskSpec> {
+    let claims = claims::of(&options)?;
     let here =
         std::env::current_dir().context("the present directory cannot be told; name one with --directory")?;
     let directory = options.directory.map_or_else(|| here.clone(), |directory| here.join(directory));
@@ -121,6 +128,7 @@ fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::
         timeout: options.timeout,
         grace: options.grace.unwrap_or(DEFAULT_GRACE),
         kind: options.kind.map(Arc::from),
+        claims,
         ..TaskSpec::new(
             options.name.map_or_else(|| program_name(&argv), Arc::from),
             argv.into_iter().map(|word| OsText::from(word.into_vec())).collect(),

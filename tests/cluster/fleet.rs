@@ -63,6 +63,16 @@ impl Fleet {
         self.members[number].take().expect("it runs").kill();
     }
 
+    /// Stops a worker in order; what runs there goes on.
+    pub(crate) fn stop_worker(&mut self, number: usize) {
+        assert!(self.members[number].take().expect("it runs").stop().success());
+    }
+
+    /// Stops the scheduler in order.
+    pub(crate) fn stop_scheduler(&mut self) {
+        assert!(self.head.take().expect("it runs").stop().success());
+    }
+
     /// A worker that runs.
     pub(crate) fn worker(&self, number: usize) -> &Daemon {
         self.members[number].as_ref().expect("it runs")

@@ -31,6 +31,8 @@ pub(super) struct Host {
     pub(super) deadline: Option<Moment>,
     /// On its machine's clock: from then on nothing may be started.
     pub(super) start_until: Option<Moment>,
+    /// Whether the worker has said that nothing is to be started.
+    pub(super) is_halted: bool,
     /// The machine sleeps until then, in milliseconds.
     sleeps_until: u64,
     /// `None` until its worker has said what there is.
@@ -86,6 +88,7 @@ impl Host {
             deadline: None,
             sleeps_until: 0,
             start_until: None,
+            is_halted: false,
             slots: None,
             attempts: BTreeMap::new(),
             runs: 0,
@@ -198,6 +201,10 @@ impl Core {
             }
             Command::Capacity(capacity) => self.set_capacity(node, capacity),
             Command::Recall(tokens) => self.recall(node, tokens),
+            Command::Halt(is_halted) => {
+                self.nodes[node].host.is_halted = is_halted;
+                self.begin_staged(node);
+            }
             Command::Forget(tokens) => {
                 let host = &mut self.nodes[node].host;
                 let over = |one: &Attempt| matches!(one.phase, HostedPhase::Ended { .. });
@@ -383,14 +390,14 @@ impl Core {
     pub(super) fn crash_host(&mut self, node: usize, restart_after: u64) {
         self.break_port(node);
         self.end_all(node, LossReason::HostDied);
-        self.nodes[node].host.is_up = false;
+        (self.nodes[node].host.is_up, self.nodes[node].host.is_halted) = (false, false);
         self.plan(restart_after, Event::StartHost { node });
     }
 
     pub(super) fn host_reboots(&mut self, node: usize) {
         self.end_all(node, LossReason::Rebooted);
         let host = &mut self.nodes[node].host;
-        (host.is_up, host.port, host.sleeps_until) = (false, None, 0);
+        (host.is_up, host.is_halted, host.port, host.sleeps_until) = (false, false, None, 0);
         (host.deadline, host.start_until) = (None, None);
     }
 

@@ -9,7 +9,8 @@
 //! cargo test --test simulation -- --seed 42                           one of them, told whole
 //! cargo test --features mutants --test simulation -- --mutants        every planted fault, until it is found
 //! ```
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test harness prints")]
+#![expect(clippy::print_stdout, reason = "a test harness prints")]
+#![cfg_attr(not(feature = "mutants"), expect(clippy::print_stderr, reason = "a test harness prints"))]
 
 #[cfg(test)]
 mod clients;
@@ -40,6 +41,8 @@ mod seeds;
 #[cfg(test)]
 mod staging;
 #[cfg(test)]
+mod watchdog;
+#[cfg(test)]
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -64,6 +67,7 @@ const TESTS: &[Test] = &[
         planted::a_host_that_does_not_enforce_its_deadline_is_noticed,
     ),
     ("a_host_that_forgets_what_it_runs_is_noticed", planted::a_host_that_forgets_what_it_runs_is_noticed),
+    ("time_that_stands_still_is_noticed", planted::time_that_stands_still_is_noticed),
     ("seeds_that_once_broke_a_promise_keep_it", named::seeds_that_once_broke_a_promise_keep_it),
     ("every_promise_is_kept_on_fresh_histories", every_promise_is_kept_on_fresh_histories),
 ];

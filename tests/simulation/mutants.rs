@@ -4,11 +4,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use policy::mutant::{self, Mutant};
 use strum::VariantArray;
 
 use super::run::{Plan, run};
+use super::watchdog::{Running, on_all_cores};
 
 /// Seeds within which every fault must be found.
 const SEEDS: u64 = 2000;
@@ -29,32 +31,29 @@ const HIDING: &[Mutant] = &[
 fn breaks(mutant: Mutant) -> &'static [&'static str] {
     match mutant {
         Mutant::AckBeforePersist | Mutant::LastBatchLost => &["I1", "I3", "I12"],
-        Mutant::GrantBeforePersist => &["I3"],
-        Mutant::NoFence => &["I4", "I9", "I5"],
-        Mutant::NoSchedulerGrace | Mutant::LeaseEndsEarly => &["I5", "I9"],
-        Mutant::NoHostDeadline | Mutant::LeaseFromAnswer => &["I5", "I9"],
         Mutant::NoDedupe => &["I2"],
-        Mutant::ForgetLeases | Mutant::EdgeTriggeredGrants | Mutant::StaleSession => &["I7"],
-        Mutant::RequeueUnreported | Mutant::StrayRunsOn => &["I5", "I9"],
+        Mutant::GrantBeforePersist | Mutant::TokensBeginAgain => &["I3"],
+        Mutant::NoFence => &["I4", "I9", "I5"],
+        Mutant::NoSchedulerGrace
+        | Mutant::LeaseEndsEarly
+        | Mutant::NoHostDeadline
+        | Mutant::LeaseFromAnswer
+        | Mutant::RequeueUnreported
+        | Mutant::StrayRunsOn => &["I5", "I9"],
+        Mutant::OverCommit | Mutant::ParallelLimitIgnored => &["I6"],
+        Mutant::ForgetLeases
+        | Mutant::EdgeTriggeredGrants
+        | Mutant::StaleSession
+        | Mutant::FailureForgotten
+        | Mutant::CapacityLeaks => &["I7"],
+        Mutant::PriorityInverted | Mutant::StrictPriority | Mutant::LastInFirstOut => &["I8"],
         Mutant::FailureReleases => &["I10"],
-        Mutant::FailureForgotten => &["I7"],
-        Mutant::TokensBeginAgain => &["I3"],
+        Mutant::SequenceStands => &["I11"],
         Mutant::CancelForgotten => &["I13"],
         Mutant::FailuresCountTwice | Mutant::LossIsFailure | Mutant::NoBackoff => &["I14"],
         Mutant::CancelIsRetried => &["I13", "I14"],
-        Mutant::OverCommit | Mutant::ParallelLimitIgnored => &["I6"],
-        Mutant::CapacityLeaks => &["I7"],
-        Mutant::PriorityInverted | Mutant::StrictPriority | Mutant::LastInFirstOut => &["I8"],
-        Mutant::SequenceStands => &["I11"],
         Mutant::NoBound => &["I18"],
     }
-}
-
-/// What became of one.
-struct Hunted {
-    mutant: Mutant,
-    /// The seeds it took, and what the last one showed.
-    found: Option<(u64, String)>,
 }
 
 /// Hunts those that are named, or all, each through at most `seeds`; says how long each lived.
@@ -72,19 +71,18 @@ pub(super) fn hunt(words: &[&str], seeds: Option<u64>) -> ExitCode {
         .filter(|mutant| names.is_empty() || names.iter().any(|name| **name == name_of(mutant)))
         .collect();
     let (next, lived) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                while let Some(mutant) = wanted.get(next.fetch_add(1, Ordering::Relaxed)).copied() {
-                    let Hunted { mutant, found } = search(mutant, seeds);
-                    match found {
-                        Some((took, shows)) => println!("| `{}` | {took} | {shows} |", name_of(&mutant)),
-                        None => lived.lock().unwrap_or_else(PoisonError::into_inner).push(name_of(&mutant)),
-                    }
+    let work = |running: &Running| {
+        while let Some(mutant) = wanted.get(next.fetch_add(1, Ordering::Relaxed)).copied() {
+            let began = Instant::now();
+            match search(mutant, seeds, running) {
+                Some((took, shows)) => {
+                    println!("| `{}` | {took} | {shows} | {:.1?} |", name_of(&mutant), began.elapsed());
                 }
-            });
+                None => lived.lock().unwrap_or_else(PoisonError::into_inner).push(name_of(&mutant)),
+            }
         }
-    });
+    };
+    on_all_cores(work, || ());
     let lived = lived.into_inner().unwrap_or_else(PoisonError::into_inner);
     println!(
         "{} of {} found within {seeds} seeds; alive: {lived:?}",
@@ -94,11 +92,14 @@ pub(super) fn hunt(words: &[&str], seeds: Option<u64>) -> ExitCode {
     if lived.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn search(mutant: Mutant, seeds: u64) -> Hunted {
+/// The seeds it took to find it, and what the last one showed.
+fn search(mutant: Mutant, seeds: u64, running: &Running) -> Option<(u64, String)> {
     mutant::turn_on(mutant);
-    let found = (1..=seeds).find_map(|seed| Some((seed, shows(mutant, seed)?)));
+    let name = |seed| format!("{} with --seed {seed}", <&'static str>::from(mutant));
+    let found =
+        (1..=seeds).find_map(|seed| running.during(name(seed), || Some((seed, shows(mutant, seed)?))));
     mutant::turn_off();
-    Hunted { mutant, found }
+    found
 }
 
 /// What a seed shows of the fault, if anything.

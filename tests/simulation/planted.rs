@@ -1,6 +1,12 @@
 //! The simulation is checked: lies of the world and changes of its histories must be noticed.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
 use super::run::{Plan, run};
+use super::watchdog::until_its_end;
 use super::world::Planted;
 
 /// Seeds within which every lie must be noticed.
@@ -38,4 +44,24 @@ pub(super) fn what_waits_in_vain_and_is_not_told_is_noticed() {
         silenced.is_some_and(|history| history.violations().iter().any(|one| one.promise == "I7"))
     };
     assert!((1..60).any(is_noticed));
+}
+
+pub(super) fn time_that_stands_still_is_noticed() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
+    let (ping, pong) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let ended = runtime.block_on(until_its_end(async {
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        for (hears, says) in [(ping.clone(), pong.clone()), (pong, ping.clone())] {
+            tokio::spawn(async move {
+                loop {
+                    hears.notified().await;
+                    says.notify_one();
+                }
+            });
+        }
+        ping.notify_one();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }));
+    assert_eq!(ended, Err("time stands still at 7s: actors keep each other busy for ever".to_owned()));
 }

@@ -9,12 +9,12 @@ use actors::wire::client::{PAGE_LIMIT, ServerInfo, TaskFilter};
 use fastrand::Rng;
 use policy::id::TaskId;
 use policy::resources::Resources;
-use tokio::task::JoinHandle;
 
 use super::clients::{ask, client, flood};
 use super::machine::Node;
 use super::nemesis::{self, traps};
 use super::opening::open_log;
+use super::watchdog::until_its_end;
 use super::world::{Event, Nature, Planted, World};
 use crate::history::{History, Violation};
 
@@ -85,6 +85,8 @@ pub(super) struct Run {
     pub(super) history: History,
     notes: Vec<String>,
     failures: Vec<String>,
+    /// What would go on for ever, where something did.
+    endless: Option<String>,
 }
 
 /// Simulates one seed on a runtime of its own.
@@ -92,12 +94,21 @@ pub(super) fn run(seed: u64, plan: Plan) -> Run {
     traps::remove();
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
-    runtime.block_on(simulate(seed, plan))
+    runtime.block_on(async {
+        let mut rng = Rng::with_seed(seed ^ 0x5EED);
+        let world = World::new(rng.fork(), plan.nature);
+        match until_its_end(simulate((seed, plan), &world, rng)).await {
+            Ok(run) => run,
+            Err(endless) => {
+                world.core().note("looked at as it is here");
+                let run = cut_short(seed, Plan { ends: false, ..plan }, &world).await;
+                Run { endless: Some(endless), ..run }
+            }
+        }
+    })
 }
 
-async fn simulate(seed: u64, plan: Plan) -> Run {
-    let mut rng = Rng::with_seed(seed ^ 0x5EED);
-    let world = World::new(rng.fork(), plan.nature);
+async fn simulate((seed, plan): (u64, Plan), world: &World, mut rng: Rng) -> Run {
     {
         let mut core = world.core();
         for number in 0..plan.nodes {
@@ -124,22 +135,30 @@ async fn simulate(seed: u64, plan: Plan) -> Run {
     let driver = tokio::spawn(world.clone().drive());
     tokio::time::sleep(Duration::from_millis(STORM)).await;
     if !plan.ends {
-        return cut_short(seed, plan, &world, &driver).await;
+        driver.abort();
+        return cut_short(seed, plan, world).await;
     }
     world.calm();
+    let until = world.core().now() + LIVENESS;
+    let mut insisting = 0;
     for client in clients.into_iter().chain(crowd) {
-        client.await.expect("clients do not panic");
+        let left = Duration::from_millis(until.saturating_sub(world.core().now()));
+        match tokio::time::timeout(left, client).await {
+            Ok(over) => over.expect("clients do not panic"),
+            Err(_) => insisting += 1,
+        }
     }
-    let rows = come_to_rest(&world).await;
+    let rows = come_to_rest(world, until).await;
     // What ends late on its own must have ended by then.
     tokio::time::sleep(Duration::from_secs(15)).await;
     driver.abort();
-    conclude(seed, plan, &world, rows).await
+    let endless =
+        (insisting > 0).then(|| format!("{insisting} clients still insist, long after the last fault"));
+    Run { endless, ..conclude(seed, plan, world, rows).await }
 }
 
 /// The power goes in the middle of everything, and nothing is healed: safety alone is looked at.
-async fn cut_short(seed: u64, plan: Plan, world: &World, driver: &JoinHandle<()>) -> Run {
-    driver.abort();
+async fn cut_short(seed: u64, plan: Plan, world: &World) -> Run {
     traps::remove();
     world.crash_head(true, 0);
     world.core().disk.kill();
@@ -147,8 +166,7 @@ async fn cut_short(seed: u64, plan: Plan, world: &World, driver: &JoinHandle<()>
 }
 
 /// Waits until everything has ended, or far too long.
-async fn come_to_rest(world: &World) -> Vec<RawRow> {
-    let until = world.core().now() + LIVENESS;
+async fn come_to_rest(world: &World, until: u64) -> Vec<RawRow> {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let late = world.core().now() > until;
@@ -217,14 +235,15 @@ async fn conclude(seed: u64, plan: Plan, world: &World, rows: Vec<RawRow>) -> Ru
     history.processes = std::mem::take(&mut core.processes);
     history.nodes = core.nodes.iter().map(|node| (node.name.clone(), node.capacity.clone())).collect();
     let (notes, failures) = (std::mem::take(&mut core.notes), std::mem::take(&mut core.failures));
-    Run { seed, plan, history, notes, failures }
+    Run { seed, plan, history, notes, failures, endless: None }
 }
 
 impl Run {
     /// Everything that is wrong with it.
     pub(super) fn violations(&self) -> Vec<Violation> {
         let broken = self.failures.iter().map(|text| Violation { promise: "I12", text: text.clone() });
-        broken.chain(self.history.violations()).collect()
+        let endless = self.endless.iter().map(|text| Violation { promise: "I7", text: text.clone() });
+        endless.chain(broken).chain(self.history.violations()).collect()
     }
 
     /// A number that is the same for two runs only where all of their histories is the same.

@@ -1,21 +1,14 @@
-//! Many seeds on all cores, and a watchdog in real time: a seed that hangs says which it is.
+//! Many seeds on all cores.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actors::clock::Clock;
 
 use super::history::Violation;
 use super::run::{Plan, run};
-
-/// How long one seed may take in real time; it takes less than a second, on a busy machine some.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Between two looks of the watchdog, and two words of a loud run.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+use super::watchdog::{Running, on_all_cores};
 
 /// How many complaints are described whole; of the others the seed and the first violation.
 const DESCRIBED: usize = 1;
@@ -41,25 +34,6 @@ pub(super) struct Seeds {
     count: u64,
     is_loud: bool,
     open_are_told: bool,
-}
-
-/// Who runs what since when.
-#[derive(Debug, Default)]
-struct Running(Mutex<BTreeMap<u64, Instant>>);
-
-impl Running {
-    fn begin(&self, seed: u64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(seed, Instant::now());
-    }
-
-    fn end(&self, seed: u64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&seed);
-    }
-
-    fn hanging(&self) -> Option<u64> {
-        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        running.iter().find(|(_, since)| since.elapsed() > PATIENCE).map(|(seed, _)| *seed)
-    }
 }
 
 impl Seeds {
@@ -103,43 +77,21 @@ impl Seeds {
 
     /// Does this for each, on all cores, under the watchdog.
     fn each(self, act: impl Fn(u64) + Sync) {
-        let (next, running) = (AtomicU64::new(self.first), Running::default());
+        let (next, began) = (AtomicU64::new(self.first), Instant::now());
         let end = self.first.saturating_add(self.count);
-        let (over, done) = mpsc::channel::<()>();
-        std::thread::scope(|scope| {
-            let (next, running, act) = (&next, &running, &act);
-            scope.spawn(move || self.watch(next, running, &done));
-            for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-                let over = over.clone();
-                scope.spawn(move || {
-                    let _over = over;
-                    loop {
-                        let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed >= end {
-                            return;
-                        }
-                        running.begin(seed);
-                        act(seed);
-                        running.end(seed);
-                    }
-                });
-            }
-            drop(over);
-        });
-    }
-
-    /// Ends the program where a seed hangs: its thread would never come back.
-    fn watch(self, next: &AtomicU64, running: &Running, done: &mpsc::Receiver<()>) {
-        let began = Instant::now();
-        while done.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
-            if let Some(seed) = running.hanging() {
-                eprintln!("--seed {seed} hangs: no end after {PATIENCE:?} of real time");
-                std::process::exit(101);
-            }
+        let tell = || {
             if self.is_loud {
-                let begun = next.load(Ordering::Relaxed).saturating_sub(self.first);
+                let begun = next.load(Ordering::Relaxed).saturating_sub(self.first).min(self.count);
                 println!("{begun} of {} seeds begun after {:?}", self.count, began.elapsed());
             }
-        }
+        };
+        let work = |running: &Running| loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= end {
+                return;
+            }
+            running.during(format!("--seed {seed}"), || act(seed));
+        };
+        on_all_cores(work, tell);
     }
 }

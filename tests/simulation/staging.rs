@@ -39,7 +39,7 @@ impl Core {
         loop {
             let now = self.nodes[node].clock.now();
             let host = &mut self.nodes[node].host;
-            if host.start_until.is_some_and(|until| now >= until) {
+            if host.is_halted || host.start_until.is_some_and(|until| now >= until) {
                 return;
             }
             let Some(token) = host.slots.as_mut().and_then(Slots::start_next) else { return };

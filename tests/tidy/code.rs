@@ -38,7 +38,7 @@ const TIME_READERS: &[(&str, &str)] = &[
     ("supervision/src/describe.rs", "tokio's time: the deadline of an inquiry"),
     ("actors/src/client.rs", "tokio's time: the deadline of a call"),
     ("actors/src/client/wait.rs", "tokio's time: how long a lost connection is tried again"),
-    ("actors/src/gateway/answer.rs", "tokio's time: how long a question may wait"),
+    ("actors/src/gateway/following.rs", "tokio's time: how long a question may wait"),
     ("actors/src/link/dialler.rs", "tokio's time: how long a connection was good"),
     ("actors/src/link/stream.rs", "tokio's time: silence on a stream"),
     ("actors/src/process/port.rs", "tokio's time: how long a host takes to start"),

@@ -4,6 +4,7 @@
 //! whether there is room for it now is asked with [`room`]. Fields are named as a task file names them.
 
 mod addition;
+mod claims;
 mod cycle;
 mod limits;
 mod misfit;
@@ -19,6 +20,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 pub use crate::admission::addition::{Existing, find_own_names, place};
+pub use crate::admission::claims::check_declared;
 pub use crate::admission::limits::{AdmissionLimits, PROBLEMS_LIMIT};
 pub use crate::admission::misfit::{Unschedulable, misfit};
 

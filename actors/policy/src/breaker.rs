@@ -85,7 +85,9 @@ impl From<&AttemptOutcome> for Verdict {
             }
             AttemptOutcome::SpawnFailed(failure) if failure.nodes_fault => Self::NodeFailed,
             AttemptOutcome::SpawnFailed(_) => Self::TaskFailed,
-            AttemptOutcome::Cancelled | AttemptOutcome::Lost(LossReason::Evicted) => Self::Nothing,
+            AttemptOutcome::Cancelled | AttemptOutcome::Lost(LossReason::Evicted | LossReason::Drained) => {
+                Self::Nothing
+            }
             AttemptOutcome::Lost(_) => Self::NodeFailed,
         }
     }

@@ -93,20 +93,12 @@ enum Thing<'a> {
     Amount(&'a str),
 }
 
-/// What one attempt was given.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Claimed {
-    /// What was claimed.
-    pub claims: Claims,
-    /// The indices it got, by pool.
-    pub indices: BTreeMap<Box<str>, Vec<Box<str>>>,
-}
+/// The indices that one attempt was given, by pool.
+pub type Indices = BTreeMap<Box<str>, Vec<Box<str>>>;
 
-impl Claimed {
-    /// How it learns of its indices: variables with the indices between commas.
-    pub fn environment(&self) -> impl Iterator<Item = (String, String)> {
-        self.indices.iter().map(|(pool, indices)| (pool_variable(pool), indices.join(",")))
-    }
+/// How an attempt learns of its indices: variables with the indices between commas.
+pub fn environment(indices: &Indices) -> impl Iterator<Item = (String, String)> {
+    indices.iter().map(|(pool, indices)| (pool_variable(pool), indices.join(",")))
 }
 
 /// The variable that holds the indices of a pool: `CRAB_POOL_PORTS` for `ports`.

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::claims::Claims;
 use crate::resources::Resources;
 use crate::task::TaskSpec;
 
@@ -17,18 +18,25 @@ pub struct Demand {
     pub tenant: Arc<str>,
     /// What sort of work it is.
     pub kind: Option<Arc<str>>,
+    /// What it claims of the fleet while it runs.
+    pub claims: Option<Arc<Claims>>,
 }
 
 impl Demand {
     /// What a task of this specification asks.
     #[must_use]
     pub fn of(spec: &TaskSpec) -> Self {
-        Self { resources: spec.resources.clone(), tenant: Arc::clone(&spec.tenant), kind: spec.kind.clone() }
+        Self {
+            resources: spec.resources.clone(),
+            tenant: Arc::clone(&spec.tenant),
+            kind: spec.kind.clone(),
+            claims: spec.claims.clone().filter(|claims| !claims.is_empty()),
+        }
     }
 
     /// Of these resources alone, for nobody in particular.
     #[must_use]
     pub fn resources(resources: Resources) -> Self {
-        Self { resources, tenant: crate::task::DEFAULT_TENANT.into(), kind: None }
+        Self { resources, tenant: crate::task::DEFAULT_TENANT.into(), kind: None, claims: None }
     }
 }

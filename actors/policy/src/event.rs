@@ -8,7 +8,9 @@ use strum::IntoStaticStr;
 
 use crate::breaker;
 use crate::budget::{Budget, Exceeded, OnReached, Reached, Spending};
+use crate::claims::Indices;
 use crate::dependency::Dependency;
+use crate::directive::Directive;
 use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, TaskRange, Token};
 use crate::pressure::ModeChange;
 use crate::resources::Resources;
@@ -185,6 +187,8 @@ pub enum TaskEvent {
         node: NodeId,
         /// In which session of that node.
         session: NodeSession,
+        /// The indices of pools that it holds.
+        indices: Indices,
     },
     /// The attempt's process runs.
     Started {
@@ -260,6 +264,8 @@ pub enum NodeEvent {
         /// The session that ended.
         session: NodeSession,
     },
+    /// It is drained and holds nothing any more.
+    Drained,
     /// It reported on an attempt under a token that is not the task's current one. Nothing changed.
     StaleReport {
         /// The task it named.
@@ -312,4 +318,11 @@ pub enum SchedulerEvent {
     },
     /// What a tenant has used up so far, before records from which that is known are let go.
     TenantSpent(Spending),
+    /// An operator has said something that holds until it is taken back.
+    Directed {
+        /// What.
+        directive: Directive,
+        /// Who, as the program that asked says.
+        by: Arc<str>,
+    },
 }

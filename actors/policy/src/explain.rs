@@ -70,7 +70,7 @@ impl Ahead {
         priority: Priority,
         mut order: Order,
         fitting: [u64; 4],
-        fits: impl Fn(ShapeId) -> bool,
+        fits: impl Fn(Priority, ShapeId) -> bool,
     ) -> Self {
         let nth = u32::try_from(there.tasks.saturating_add(1)).unwrap_or(u32::MAX);
         let is_climbing = order.is_climbing(priority);

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 use crate::budget::{Exceeded, Reached};
+use crate::claims::Blocked;
+use crate::directive::Stopped;
 use crate::id::NodeId;
 use crate::placement::Reason;
 use crate::pressure::Mode;
@@ -28,6 +30,8 @@ pub enum Hindrance {
     Budget(Reached),
     /// Its tenant has used up its budget.
     TenantBudget(Exceeded),
+    /// An operator has said so.
+    Stopped(Stopped),
     /// Its tenant has as many running as it may.
     Quota(OverQuota),
     /// So much waits that fewer run at once, and that many do.
@@ -37,6 +41,13 @@ pub enum Hindrance {
         /// How many run.
         running: u64,
     },
+    /// What it claims of the fleet is not to be had.
+    Claim {
+        /// What of it, and why not.
+        blocked: Blocked,
+        /// When that is over, where it depends on nobody.
+        until: Option<Timestamp>,
+    },
 }
 
 impl Hindrance {
@@ -45,7 +56,21 @@ impl Hindrance {
     pub fn is_for_ever(&self) -> bool {
         match self {
             Self::NoNode { never, .. } => *never,
-            Self::Budget(_) | Self::TenantBudget(_) | Self::Quota(_) | Self::Pressure { .. } => false,
+            Self::Budget(_)
+            | Self::TenantBudget(_)
+            | Self::Stopped(_)
+            | Self::Quota(_)
+            | Self::Pressure { .. }
+            | Self::Claim { .. } => false,
+        }
+    }
+
+    /// What sort of thing it is, in one word.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Claim { blocked, .. } => blocked.into(),
+            other => other.into(),
         }
     }
 
@@ -54,7 +79,12 @@ impl Hindrance {
     pub fn until(&self) -> Option<Timestamp> {
         match self {
             Self::TenantBudget(exceeded) => exceeded.until,
-            Self::NoNode { .. } | Self::Budget(_) | Self::Quota(_) | Self::Pressure { .. } => None,
+            Self::Claim { until, .. } => *until,
+            Self::NoNode { .. }
+            | Self::Budget(_)
+            | Self::Stopped(_)
+            | Self::Quota(_)
+            | Self::Pressure { .. } => None,
         }
     }
 }
@@ -78,7 +108,9 @@ impl fmt::Display for Hindrance {
             }
             Self::Budget(reached) => write!(f, "its graph is paused: {reached}"),
             Self::TenantBudget(exceeded) => exceeded.fmt(f),
+            Self::Stopped(stopped) => stopped.fmt(f),
             Self::Quota(over) => over.fmt(f),
+            Self::Claim { blocked, .. } => blocked.fmt(f),
             Self::Pressure { mode, running } => {
                 write!(f, "the queue is under {mode} pressure: {running} run, as many as may")
             }

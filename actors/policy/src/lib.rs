@@ -16,6 +16,7 @@ pub mod submission;
 pub mod admission;
 pub mod pressure;
 pub mod tenant;
+pub mod directive;
 pub mod budget;
 pub mod graph;
 pub mod claims;

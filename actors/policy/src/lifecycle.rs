@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::claims::Indices;
 use crate::event::{Next, TaskEvent};
 use crate::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
 use crate::planted;
 use crate::retry::{self, Tally};
-use crate::task::{AttemptOutcome, Death, RetryPolicy, TaskOutcome, TaskReport, Usage};
+use crate::task::{AttemptOutcome, Death, LossReason, RetryPolicy, TaskOutcome, TaskReport, Usage};
 
 /// Attempts refused by a rate that cost a task nothing. One that goes on to be refused more often than this
 /// fails of itself from then on.
@@ -72,6 +73,8 @@ pub struct Holder {
     pub node: NodeId,
     /// Its session at the time of the grant.
     pub session: NodeSession,
+    /// The indices of pools that the attempt holds.
+    pub indices: Indices,
 }
 
 /// Why an input changes nothing.
@@ -258,10 +261,15 @@ impl Life {
     /// Takes note of what has happened.
     pub fn apply(&mut self, event: &TaskEvent) {
         match event {
-            TaskEvent::Granted { token, attempt, node, session } => {
+            TaskEvent::Granted { token, attempt, node, session, indices } => {
                 self.attempts = attempt.0;
                 self.last_token = Some(*token);
-                self.state = State::Granted(Holder { token: *token, node: node.clone(), session: *session });
+                self.state = State::Granted(Holder {
+                    token: *token,
+                    node: node.clone(),
+                    session: *session,
+                    indices: indices.clone(),
+                });
             }
             TaskEvent::Started { pid, .. } => {
                 if let State::Granted(holder) = &self.state {
@@ -286,6 +294,7 @@ impl Life {
         self.deaths.extend(self.death(outcome));
         match outcome {
             _ if self.refused_for(outcome, report).is_some() => self.throttled += 1,
+            AttemptOutcome::Lost(LossReason::Drained) => {}
             outcome if outcome.is_loss() => self.losses += 1,
             outcome if outcome.is_success() => {}
             _ => self.failures += 1 + u32::from(planted!(FailuresCountTwice)),

@@ -78,7 +78,7 @@ impl Order {
     }
 
     /// What to ask for `most` starts, where so many of each priority wait whose needs fit.
-    pub fn plan(&mut self, most: u32, fitting: [u64; 4], fits: impl Fn(ShapeId) -> bool) -> Plan {
+    pub fn plan(&mut self, most: u32, fitting: [u64; 4], fits: impl Fn(Priority, ShapeId) -> bool) -> Plan {
         self.plan_until(fitting, fits, |plan| plan.total() >= most)
     }
 
@@ -86,7 +86,7 @@ impl Order {
     pub fn plan_until(
         &mut self,
         fitting: [u64; 4],
-        fits: impl Fn(ShapeId) -> bool,
+        fits: impl Fn(Priority, ShapeId) -> bool,
         is_enough: impl Fn(&Plan) -> bool,
     ) -> Plan {
         let mut plan = Plan::default();
@@ -94,7 +94,7 @@ impl Order {
         let aged = std::mem::take(&mut self.aged);
         let (mut climbing, mut stay) = (Vec::new(), Vec::new());
         for one in aged {
-            let fits = fits(one.line.shape);
+            let fits = fits(one.born, one.line.shape);
             match one.line.standing.class {
                 Priority::Critical if fits && !is_enough(&plan) => self.ask(&mut plan, one),
                 Priority::Normal | Priority::High if fits => climbing.push(one),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
+use crate::claims::Claims;
 use crate::id::{AttemptNumber, NodeId, TaskId};
 use crate::resources::Resources;
 use crate::text::OsText;
@@ -77,6 +78,8 @@ pub struct TaskSpec {
     pub grace: Duration,
     /// What sort of work it is, such as `build`: tasks of one kind fail alike. `None` for no sort of its own.
     pub kind: Option<Arc<str>>,
+    /// What it claims of the fleet while it runs; `None` where that is nothing.
+    pub claims: Option<Arc<Claims>>,
 }
 
 impl TaskSpec {
@@ -95,6 +98,7 @@ impl TaskSpec {
             timeout: None,
             grace: DEFAULT_GRACE,
             kind: None,
+            claims: None,
         }
     }
 
@@ -102,7 +106,8 @@ impl TaskSpec {
     #[must_use]
     pub fn approximate_bytes(&self) -> usize {
         let variables = self.environment.iter().map(|(name, value)| name.len() + value.len());
-        self.argv.iter().map(OsText::len).chain(variables).sum::<usize>() + 128
+        let claims = self.claims.as_ref().map_or(0, |claims| claims.bytes());
+        self.argv.iter().map(OsText::len).chain(variables).sum::<usize>() + claims + 128
     }
 }
 
@@ -224,8 +229,10 @@ pub enum LossReason {
     HostDied,
     /// The node does not know the attempt.
     Unknown,
-    /// An operator or a drain took it away.
+    /// The machine could not take it after all, or stopped in order.
     Evicted,
+    /// An operator has taken it off the machine. It counts as nothing at all.
+    Drained,
 }
 
 /// How a task ended, for good.
@@ -296,7 +303,7 @@ impl LossReason {
     pub fn is_death(self) -> bool {
         match self {
             Self::LeaseExpired | Self::Rebooted | Self::HostDied => true,
-            Self::LeaseLost | Self::Unknown | Self::Evicted => false,
+            Self::LeaseLost | Self::Unknown | Self::Evicted | Self::Drained => false,
         }
     }
 }

@@ -108,6 +108,43 @@ fn a_record_too_long_for_one_value_is_kept_in_parts() {
 }
 
 #[test]
+fn what_operators_have_said_outlives_its_segment_until_it_is_taken_back() {
+    use policy::directive::{Directive, Directives, Scope};
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = Log::open_directory(directory.path().join("log"), SMALL, Clock::system()).expect("opens");
+    let archive = Archive::new(log.clone(), Place::Memory);
+    replayed(&archive);
+    let say = |directive| {
+        let event = SchedulerEvent::Directed { directive, by: "ann".into() };
+        log.append(&Event::Scheduler(event), 0, 0);
+    };
+    let pass = |from: u64| (from..from + 100).for_each(|graph| drop(write(&log, graph, 30)));
+    let known = || {
+        log.settle().expect("durable");
+        let mut all = Directives::default();
+        for (_, record) in replayed(&archive) {
+            if let Event::Scheduler(SchedulerEvent::Directed { directive, .. }) = &record.event {
+                all.apply(directive);
+            }
+        }
+        all
+    };
+    say(Directive::Cordon("a".into()));
+    say(Directive::Cordon("b".into()));
+    say(Directive::Pause(Scope::All));
+    pass(1);
+    fold_all(&archive, &Known::default());
+    say(Directive::Uncordon("b".into()));
+    pass(101);
+    fold_all(&archive, &Known::default());
+    let all = known();
+    assert!(all.is_cordoned(&"a".into()) && !all.names(&"b".into()) && all.paused() == [Scope::All]);
+    say(Directive::Remove("a".into()));
+    say(Directive::Resume(Scope::All));
+    assert_eq!(known(), Directives::default());
+}
+
+#[test]
 fn the_last_start_is_known_after_its_segment_is_gone() {
     let directory = tempfile::tempdir().expect("a directory");
     let log = Log::open_directory(directory.path().join("log"), SMALL, Clock::system()).expect("opens");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use policy::admission::{AdmissionLimits, Unschedulable};
 use policy::breaker::BreakerRules;
 use policy::budget::TenantBudgets;
+use policy::claims::ClaimRules;
 use policy::graph::Retention;
 use policy::pressure::PressureRules;
 use policy::retry::POISON_AFTER;
@@ -43,6 +44,8 @@ pub struct Limits {
     pub budgets: Arc<TenantBudgets>,
     /// In which order tasks are started.
     pub scheduling: Scheduling,
+    /// What the fleet has for tasks to claim.
+    pub claims: Arc<ClaimRules>,
     /// What follows for what no machine can ever run.
     pub unschedulable: Unschedulable,
 }
@@ -62,6 +65,7 @@ impl Default for Limits {
             quotas: Quotas::default(),
             budgets: Arc::default(),
             scheduling: Scheduling::default(),
+            claims: Arc::default(),
             unschedulable: Unschedulable::default(),
         }
     }

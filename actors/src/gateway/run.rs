@@ -5,7 +5,8 @@ use std::time::Duration;
 use policy::event::{Event, Record, TaskEvent};
 use policy::submission::Submission;
 
-use crate::gateway::answer::{Answerer, off_loop, page};
+use crate::gateway::answer::{Answerer, off_loop};
+use crate::gateway::following::page;
 use crate::wire::client::{
     EventFilter, EventsPage, GraphRow, PAGE_LIMIT, RAN_OUTPUT_LIMIT_BYTES, Ran, Response, WAIT_LIMIT,
 };

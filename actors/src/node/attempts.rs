@@ -2,10 +2,11 @@
 //!
 //! Pure bookkeeping of the node actor; the mirror of the worker's own [`Slots`].
 
+mod telling;
+
 use std::collections::VecDeque;
 
-use policy::id::{NodeSession, TaskId, Token};
-use policy::node::{Pace, Room};
+use policy::id::{TaskId, Token};
 use policy::planted;
 use policy::resources::Resources;
 use policy::slots::Slots;
@@ -15,17 +16,11 @@ use supervision::Address;
 
 use crate::lease::LeaseMessage;
 use crate::task::TaskMessage;
-use crate::wire::fleet::{Grant, Phase, ToWorker};
+use crate::wire::fleet::{Grant, Phase};
 
 /// Ends that are remembered so that a repeated report of them is no news: more than a worker can have
 /// reported and not yet been told to forget.
 const CLOSED_LIMIT: usize = 4096;
-
-/// A core, in the unit of resources.
-const CORE_MILLIS: u64 = 1000;
-
-/// Bytes of specifications in one `Run` message, well below a frame.
-const RUN_BYTES_LIMIT: usize = 256 * 1024;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -40,6 +35,7 @@ pub(super) struct Attempts {
     closed_set: FxHashSet<Token>,
     run: Vec<Token>,
     stop: Vec<Token>,
+    hand_back: Vec<Token>,
     forget: Vec<Token>,
     /// Reports told to tasks so far in this life of the actor.
     order: u64,
@@ -55,7 +51,18 @@ struct Active {
     /// What to send, until the worker has reported that it runs.
     grant: Option<Box<Grant>>,
     seen: Seen,
-    stop_asked: bool,
+    asked: Asked,
+}
+
+/// What is asked of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Asked {
+    /// To run.
+    Run,
+    /// To be given back, since an operator empties the machine.
+    HandBack,
+    /// To end.
+    Stop,
 }
 
 /// How far the worker has reported an attempt.
@@ -88,6 +95,7 @@ impl Default for Attempts {
             closed_set: FxHashSet::default(),
             run: Vec::new(),
             stop: Vec::new(),
+            hand_back: Vec::new(),
             forget: Vec::new(),
             order: 0,
         }
@@ -140,7 +148,7 @@ impl Attempts {
         let Restoring { task, address, lease, started } = seat;
         let seen = if started { Seen::Running } else { Seen::Nothing };
         self.active
-            .insert(token, Active { task, address, lease, need, grant: None, seen, stop_asked: false });
+            .insert(token, Active { task, address, lease, need, grant: None, seen, asked: Asked::Run });
     }
 
     /// A grant is on disk: it may be sent.
@@ -157,7 +165,7 @@ impl Attempts {
         let seen = Seen::Nothing;
         self.active.insert(
             token,
-            Active { task, address, lease, need, grant: Some(grant), seen, stop_asked: false },
+            Active { task, address, lease, need, grant: Some(grant), seen, asked: Asked::Run },
         );
         self.start_staged();
     }
@@ -174,9 +182,26 @@ impl Attempts {
 
     pub(super) fn ask_stop(&mut self, token: Token) {
         if let Some(active) = self.active.get_mut(&token) {
-            active.stop_asked = true;
+            active.asked = Asked::Stop;
             self.stop.push(token);
         }
+    }
+
+    /// The machine is to be empty: what has not begun is given back, and with `all` what runs.
+    pub(super) fn hand_back(&mut self, all: bool) {
+        for token in self.sorted() {
+            let Some(active) = self.active.get_mut(&token) else { continue };
+            let is_due = active.seen < Seen::Running || all && active.seen == Seen::Running;
+            if is_due && active.asked == Asked::Run {
+                active.asked = Asked::HandBack;
+                self.hand_back.push(token);
+            }
+        }
+    }
+
+    /// Whether nothing is reserved, granted or running.
+    pub(super) fn is_empty(&self) -> bool {
+        self.reserved.is_empty() && self.active.is_empty()
     }
 
     /// The end is on disk.
@@ -279,8 +304,10 @@ impl Attempts {
         for token in self.sorted() {
             let Some(active) = self.active.get(&token) else { continue };
             match (held.contains(&token), active.seen) {
-                (_, seen) if active.stop_asked && seen < Seen::Running => self.stop.push(token),
-                (true, Seen::Running) if active.stop_asked => self.stop.push(token),
+                (_, seen) if active.asked != Asked::Run && seen < Seen::Running => {
+                    self.ask_again(token, active.asked);
+                }
+                (true, Seen::Running) => self.ask_again(token, active.asked),
                 (false, Seen::Nothing | Seen::Staged) if planted!(EdgeTriggeredGrants) => {}
                 (false, Seen::Nothing | Seen::Staged) if planted!(RequeueUnreported) => {
                     lost(token, active, LossReason::Unknown);
@@ -289,6 +316,14 @@ impl Attempts {
                 (false, Seen::Running) => lost(token, active, LossReason::Unknown),
                 (true, _) | (false, Seen::Ended) => {}
             }
+        }
+    }
+
+    fn ask_again(&mut self, token: Token, asked: Asked) {
+        match asked {
+            Asked::Run => {}
+            Asked::HandBack => self.hand_back.push(token),
+            Asked::Stop => self.stop.push(token),
         }
     }
 
@@ -311,95 +346,16 @@ fn lost(token: Token, active: &Active, reason: LossReason) {
     active.address.tell(TaskMessage::Lost { token, reason });
 }
 
-/// What is to be told, and how things stand.
-impl Attempts {
-    pub(super) fn has_outgoing(&self) -> bool {
-        !(self.run.is_empty() && self.stop.is_empty() && self.forget.is_empty())
-    }
-
-    pub(super) fn drop_outgoing(&mut self) {
-        self.run.clear();
-        self.stop.clear();
-        self.forget.clear();
-    }
-
-    /// Everything to tell the worker: stops first, since they free what the rest may need.
-    pub(super) fn outgoing(&mut self, session: NodeSession, per_message: usize) -> Vec<ToWorker> {
-        let mut messages = Vec::new();
-        for tokens in std::mem::take(&mut self.stop).chunks(per_message) {
-            messages.push(ToWorker::Stop { session, tokens: tokens.to_vec() });
-        }
-        let (mut grants, mut bytes) = (Vec::new(), 0);
-        for token in std::mem::take(&mut self.run) {
-            // What is to stop must not be started by an order that comes behind.
-            let wanted = self.active.get(&token).filter(|active| !active.stop_asked);
-            let Some(grant) = wanted.and_then(|active| active.grant.as_ref()) else { continue };
-            bytes += grant.spec.approximate_bytes();
-            grants.push(Grant::clone(grant));
-            if grants.len() == per_message || bytes > RUN_BYTES_LIMIT {
-                messages.push(ToWorker::Run { session, grants: std::mem::take(&mut grants) });
-                bytes = 0;
-            }
-        }
-        if !grants.is_empty() {
-            messages.push(ToWorker::Run { session, grants });
-        }
-        for tokens in std::mem::take(&mut self.forget).chunks(per_message) {
-            messages.push(ToWorker::Forget { session, tokens: tokens.to_vec() });
-        }
-        messages
-    }
-
-    pub(super) fn room(&self, pace: &Pace) -> Room {
-        let capacity = self.slots.capacity().clone();
-        let cores = u32::try_from(capacity.cpu_millis / CORE_MILLIS).unwrap_or(u32::MAX);
-        let mut room = Room {
-            free: self.slots.free().clone(),
-            staged: self.staged(),
-            staged_limit: pace.staged_limit(cores.max(self.running())),
-            capacity,
-        };
-        for (_, need) in &self.reserved {
-            room.take(need);
-        }
-        room
-    }
-
-    pub(super) fn is_running(&self, token: Token) -> bool {
-        self.active.get(&token).is_some_and(|active| active.seen != Seen::Ended)
-    }
-
-    pub(super) fn allocated(&self) -> Resources {
-        self.slots.allocated()
-    }
-
-    pub(super) fn running(&self) -> u32 {
-        u32::try_from(self.slots.running()).unwrap_or(u32::MAX)
-    }
-
-    pub(super) fn staged(&self) -> u32 {
-        u32::try_from(self.slots.staged()).unwrap_or(u32::MAX)
-    }
-
-    /// Every attempt that is not over, in the order of the grants.
-    pub(super) fn all(&self) -> Vec<(Token, Address<TaskMessage>)> {
-        let live = |token: &Token| self.active.get(token).filter(|active| active.seen != Seen::Ended);
-        let tokens = self.sorted();
-        tokens
-            .into_iter()
-            .filter_map(|token| live(&token).map(|active| (token, active.address.clone())))
-            .collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use policy::id::{AttemptNumber, GraphId};
+    use policy::id::{AttemptNumber, GraphId, NodeSession};
+    use policy::node::Pace;
     use policy::task::{AttemptOutcome, TaskSpec, Usage};
 
     use super::*;
+    use crate::wire::fleet::ToWorker;
 
     fn grant(token: u64, cores: u64) -> Box<Grant> {
         let spec =
@@ -411,6 +367,7 @@ mod tests {
             attempt: AttemptNumber(1),
             array_index: None,
             spec: Arc::new(spec),
+            indices: policy::claims::Indices::new(),
             stretch_percent: 100,
         })
     }
@@ -439,6 +396,7 @@ mod tests {
                     format!("run {}", list(grants.iter().map(|grant| grant.token).collect()))
                 }
                 ToWorker::Stop { tokens, .. } => format!("stop {}", list(tokens)),
+                ToWorker::HandBack { tokens, .. } => format!("hand back {}", list(tokens)),
                 ToWorker::Forget { tokens, .. } => format!("forget {}", list(tokens)),
                 other => format!("{other:?}"),
             }
@@ -465,6 +423,31 @@ mod tests {
         assert_eq!(outgoing(&mut attempts), "forget 1");
         assert!(attempts.report(Token(1), ended()), "a repeated end is no news");
         assert_eq!(outgoing(&mut attempts), "forget 1");
+    }
+
+    #[test]
+    fn a_node_that_is_emptied_gives_back_what_waits_and_later_what_runs_until_it_is_heard() {
+        let mut attempts = granted(&[1, 2, 3]);
+        outgoing(&mut attempts);
+        assert!(attempts.report(Token(1), Phase::Running { pid: 7 }));
+        attempts.hand_back(false);
+        assert_eq!(outgoing(&mut attempts), "hand back 2 3");
+        attempts.hand_back(false);
+        assert_eq!(outgoing(&mut attempts), "", "it was asked");
+        attempts.missing(&[Token(1), Token(2)].into_iter().collect());
+        assert_eq!(outgoing(&mut attempts), "hand back 2 3", "and is asked again, never run again");
+        attempts.hand_back(true);
+        attempts.missing(&[Token(1), Token(2), Token(3)].into_iter().collect());
+        assert_eq!(outgoing(&mut attempts), "hand back 1 1 2 3");
+        attempts.ask_stop(Token(1));
+        attempts.missing(&[Token(1)].into_iter().collect());
+        assert!(outgoing(&mut attempts).starts_with("stop 1 1, hand back"), "cancelling goes before");
+        for token in [1, 2, 3] {
+            attempts.report(Token(token), ended());
+            assert!(!attempts.is_empty());
+            attempts.close(Token(token));
+        }
+        assert!(attempts.is_empty());
     }
 
     #[test]

@@ -41,9 +41,10 @@ impl NodeActor {
         }
     }
 
-    /// The session in which an attempt may be granted, if there is one and no breaker is in the way.
+    /// The session in which an attempt may be granted, if there is one and neither an operator nor a breaker is in
+    /// the way.
     pub(super) fn session_for(&mut self, task: TaskId, kind: Option<&str>) -> Option<NodeSession> {
-        self.session().filter(|_| self.breakers.reserve(task, kind))
+        self.session().filter(|_| self.takes_work() && self.breakers.reserve(task, kind))
     }
 
     /// Every breaker that lets nothing through at the moment.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use policy::breaker::{Key, Recorded};
+use policy::claims::Indices;
 use policy::id::{TaskId, Token};
 use policy::resources::Resources;
 use strum::IntoStaticStr;
@@ -79,6 +80,10 @@ pub enum NodeMessage {
     },
     /// How is it?
     Describe(Reply<Option<NodeRow>>),
+    /// An operator has said something.
+    Heed,
+    /// An operator wants it forgotten.
+    Retire,
     /// Timer: look at the lease.
     Tick,
     /// Everything told before this has been handled: send what has gathered.
@@ -100,6 +105,8 @@ pub struct Reservation {
     pub need: Resources,
     /// What sort of work it is.
     pub kind: Option<Arc<str>>,
+    /// The indices of pools that were taken for it.
+    pub indices: Indices,
 }
 
 /// An attempt that was granted before a restart.

@@ -54,8 +54,13 @@ impl NodeActor {
 
     fn welcome(&self, session: NodeSession, number: u64, outlet: Outlet<ToWorker>) {
         let (epoch, terms) = (self.args.side.epoch(), self.args.side.terms);
+        let halted = self.args.side.directives().is_halted(&self.args.node);
         self.args.side.log.when_durable(number, move || {
             outlet.send(ToWorker::Welcome { session, epoch, terms });
+            if halted {
+                // Before any grant.
+                outlet.send(ToWorker::Halt { session, halted });
+            }
         });
     }
 }

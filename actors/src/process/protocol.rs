@@ -67,6 +67,9 @@ pub enum Command {
     Capacity(Resources),
     /// Give back those of these that have not been started.
     Recall(Vec<Token>),
+    /// Whether nothing is to be started, for as long as this host lives. The file of
+    /// [`HostDirectory::halt`] says the same whatever is told here.
+    Halt(bool),
 }
 
 /// Names the directory of a host, for good.
@@ -107,8 +110,10 @@ pub enum StopReason {
     Timeout,
     /// The right to run it ended: no grace.
     LeaseLost,
-    /// It is taken off this machine.
+    /// It is taken off this machine, which stops.
     Evict,
+    /// An operator takes it off this machine.
+    Drain,
 }
 
 impl StopReason {
@@ -120,6 +125,7 @@ impl StopReason {
             Self::Timeout => AttemptOutcome::TimedOut,
             Self::LeaseLost => AttemptOutcome::Lost(LossReason::LeaseLost),
             Self::Evict => AttemptOutcome::Lost(LossReason::Evicted),
+            Self::Drain => AttemptOutcome::Lost(LossReason::Drained),
         }
     }
 }
@@ -256,6 +262,12 @@ impl HostDirectory {
     #[must_use]
     pub fn log(&self) -> PathBuf {
         self.0.join("host.log")
+    }
+
+    /// While this file is there nothing is started, whoever asks.
+    #[must_use]
+    pub fn halt(&self) -> PathBuf {
+        self.0.join("halted")
     }
 
     /// Where output is kept.

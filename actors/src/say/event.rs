@@ -2,6 +2,7 @@
 
 use policy::breaker::Change;
 use policy::budget::OnReached;
+use policy::directive::Directive;
 use policy::event::{Event, GraphEvent, Next, NodeEvent, SchedulerEvent, TaskEvent};
 use policy::id::{TaskId, TaskRange};
 
@@ -31,6 +32,9 @@ pub fn text(event: &Event) -> String {
         }
         Event::Scheduler(SchedulerEvent::TenantSpent(spending)) => {
             format!("what tenant {:?} has used was written down", spending.tenant)
+        }
+        Event::Scheduler(SchedulerEvent::Directed { directive, by }) => {
+            format!("{by} says: {}", of_directive(directive))
         }
         Event::Scheduler(SchedulerEvent::AgedBoost { task, priority, served_as, waited, is_late }) => {
             let late = if *is_late { ", longer than it should" } else { "" };
@@ -106,6 +110,7 @@ fn of_node(event: &NodeEvent) -> String {
         NodeEvent::Recovered => "was heard of again".to_owned(),
         NodeEvent::Lost { .. } => "is lost".to_owned(),
         NodeEvent::Left { .. } => "left".to_owned(),
+        NodeEvent::Drained => "is drained: nothing is left there".to_owned(),
         NodeEvent::StaleReport { task, token } => format!("reported on {task} under the old token {token}"),
         NodeEvent::Breaker { kind, change } => {
             let what = kind.as_deref().map(|kind| format!(" for {kind}")).unwrap_or_default();
@@ -119,5 +124,23 @@ fn of_node(event: &NodeEvent) -> String {
                 Change::Closed => format!("works again: its breaker{what} is closed"),
             }
         }
+    }
+}
+
+fn of_directive(directive: &Directive) -> String {
+    match directive {
+        Directive::Cordon(node) => format!("cordon {node}"),
+        Directive::Uncordon(node) => format!("uncordon {node}"),
+        Directive::Drain { node, deadline: None } => format!("drain {node}"),
+        Directive::Drain { node, deadline: Some(deadline) } => {
+            format!("drain {node} until {}", say::clock_time(*deadline))
+        }
+        Directive::Remove(node) => format!("forget {node}"),
+        Directive::Halt(None) => "halt everything".to_owned(),
+        Directive::Halt(Some(node)) => format!("halt {node}"),
+        Directive::Unhalt(None) => "the halt of everything is over".to_owned(),
+        Directive::Unhalt(Some(node)) => format!("the halt of {node} is over"),
+        Directive::Pause(scope) => format!("pause {scope}"),
+        Directive::Resume(scope) => format!("the pause of {scope} is over"),
     }
 }

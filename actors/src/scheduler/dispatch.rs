@@ -4,24 +4,25 @@
 //! the time slices share it between the priorities; each queue picks its part in its own order; what then
 //! does not fit goes back to its place.
 
+mod back;
+mod nodes;
 mod why;
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
-use policy::breaker::{Key, Seen, Tripped};
 use policy::demand::Demand;
-use policy::graph::{Closed, Ready, TaskState};
-use policy::id::{NodeId, TaskId, TaskRange};
-use policy::node::Room;
+use policy::directive::Directives;
+use policy::graph::{Closed, Ready};
+use policy::id::TaskId;
 use policy::placement::{self, Candidate, ShapeId, Shapes};
 use policy::queue::Taken;
 use policy::resources::Resources;
 use policy::task::Priority;
 use rustc_hash::FxHashMap;
-use supervision::Address;
 
 use crate::node::{NodeMessage, Reservation};
-use crate::queue::QueueMessage;
+use crate::scheduler::dispatch::nodes::Node;
 use crate::scheduler::order::Ordering;
 use crate::scheduler::{Placed, SchedulerActor, no_effects};
 
@@ -35,6 +36,7 @@ pub(super) const PRIORITIES: [Priority; 4] =
 #[derive(Debug, Default)]
 pub(super) struct Dispatch {
     nodes: Vec<Node>,
+    directives: Arc<Directives>,
     pub(super) ordering: Ordering,
     /// Ready tasks by shape and priority: what the queues hold.
     queued: FxHashMap<ShapeId, [u64; 4]>,
@@ -52,75 +54,7 @@ pub(super) struct Dispatch {
     is_stale: bool,
 }
 
-/// A node as the dispatcher sees it.
-#[derive(Debug)]
-struct Node {
-    id: NodeId,
-    address: Address<NodeMessage>,
-    room: Option<Room>,
-    /// What it had when it was there last.
-    last_room: Option<Room>,
-    /// Reservations ever sent.
-    sent: u64,
-    /// What was sent and is not in `room` yet, by number.
-    unseen: std::collections::VecDeque<(u64, Resources)>,
-    batch: Vec<Reservation>,
-    /// Breakers that let nothing through.
-    tripped: Vec<(Key, Seen)>,
-}
-
-impl Node {
-    /// What is left here for tasks of a demand.
-    ///
-    /// # Errors
-    /// Why nothing is sent here though it is up.
-    fn open_to(&self, demand: &Demand) -> Result<(), Tripped> {
-        let concerned = |(kind, _): &&(Key, Seen)| kind.is_none() || *kind == demand.kind;
-        let tripped = self.tripped.iter().find(concerned).cloned();
-        tripped.map_or(Ok(()), |(kind, seen)| Err(Tripped { kind, seen }))
-    }
-}
-
 impl Dispatch {
-    pub(super) fn add_node(&mut self, id: &NodeId, address: Address<NodeMessage>) {
-        let place = self.nodes.partition_point(|node| node.id < *id);
-        let node = Node {
-            id: id.clone(),
-            address,
-            room: None,
-            last_room: None,
-            sent: 0,
-            unseen: std::collections::VecDeque::new(),
-            batch: Vec::new(),
-            tripped: Vec::new(),
-        };
-        self.nodes.insert(place, node);
-    }
-
-    pub(super) fn knows(&self, id: &NodeId) -> bool {
-        self.nodes.binary_search_by(|node| node.id.cmp(id)).is_ok()
-    }
-
-    /// What a node said, less what it had not heard when it said so.
-    pub(super) fn node_changed(&mut self, id: &NodeId, room: Option<Room>, reservations: u64) {
-        let Ok(place) = self.nodes.binary_search_by(|node| node.id.cmp(id)) else { return };
-        let node = &mut self.nodes[place];
-        node.unseen.retain(|(number, _)| *number > reservations);
-        let capacity = |room: &Option<Room>| room.as_ref().map(|room| room.capacity.clone());
-        let is_other = capacity(&node.room) != capacity(&room);
-        node.last_room = room.clone().or_else(|| node.last_room.take());
-        node.room = room;
-        if let Some(room) = &mut node.room {
-            for (_, need) in &node.unseen {
-                room.take(need);
-            }
-        }
-        if is_other {
-            self.ordering.set_fleet(self.capacity());
-        }
-        self.is_stale = true;
-    }
-
     pub(super) fn queued(&mut self, shape: ShapeId, priority: Priority, more: u64) {
         self.queued.entry(shape).or_default()[priority as usize] += more;
         self.queued_of[priority as usize] += more;
@@ -152,13 +86,6 @@ impl Dispatch {
         rooms.map(|room| (room.capacity.cpu_millis / 1000).max(1)).sum()
     }
 
-    /// The breakers of a node that let nothing through.
-    pub(super) fn tripped(&mut self, id: &NodeId, tripped: Vec<(Key, Seen)>) {
-        if let Ok(place) = self.nodes.binary_search_by(|node| node.id.cmp(id)) {
-            self.nodes[place].tripped = tripped;
-        }
-    }
-
     pub(super) fn has_queued(&self) -> bool {
         !self.queued.is_empty()
     }
@@ -172,9 +99,9 @@ impl Dispatch {
         &self.queued
     }
 
-    /// The shapes that fit somewhere now, and how many tasks of the most fitting one do.
-    fn fitting(&self, shapes: &Shapes, may: impl Fn(&Demand) -> u32) -> (Vec<ShapeId>, u32) {
-        let (mut fitting, mut most) = (Vec::new(), 0);
+    /// The shapes that fit somewhere now, and how many tasks of each do.
+    fn fitting(&self, shapes: &Shapes, may: impl Fn(&Demand) -> u32) -> Vec<(ShapeId, u32)> {
+        let mut fitting = Vec::new();
         for shape in self.queued.keys() {
             let Some(demand) = shapes.demand(*shape) else { continue };
             let fit: u32 = self
@@ -186,12 +113,11 @@ impl Dispatch {
                 .sum();
             let fit = fit.min(may(demand));
             if fit > 0 {
-                fitting.push(*shape);
-                most = most.max(fit);
+                fitting.push((*shape, fit));
             }
         }
         fitting.sort_unstable();
-        (fitting, most.min(ROUND_LIMIT))
+        fitting
     }
 
     /// All that the nodes have that are up.
@@ -201,7 +127,7 @@ impl Dispatch {
     }
 
     /// Tasks of these shapes that wait, by priority.
-    fn waiting(&self, shapes: &[ShapeId]) -> [u64; 4] {
+    pub(super) fn waiting(&self, shapes: &[ShapeId]) -> [u64; 4] {
         let mut waiting = [0; 4];
         for counts in shapes.iter().filter_map(|shape| self.queued.get(shape)) {
             waiting.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
@@ -244,24 +170,37 @@ impl SchedulerActor {
         if self.dispatch.awaited > 0 || !std::mem::take(&mut self.dispatch.is_stale) {
             return;
         }
-        let limits = self.side.limits();
-        let refused = RefCell::new(Vec::new());
-        let may = |demand: &Demand| {
-            let places = self.guard.places(&limits.quotas, demand, ROUND_LIMIT);
-            self.covered(demand, places, &refused)
-        };
-        let (fitting, most) = self.dispatch.fitting(&self.shapes, may);
-        self.tenants_refused(refused.into_inner());
+        let fitting = self.startable_shapes();
+        let most = fitting.iter().map(|(_, fit)| *fit).max().unwrap_or(0).min(ROUND_LIMIT);
         let most = self.startable(most);
         if most == 0 {
             return;
         }
+        let fitting: Vec<_> = fitting.into_iter().map(|(shape, _)| shape).collect();
         let waiting = self.dispatch.waiting(&fitting);
         let picks = self.picks(most, waiting, &fitting.into());
         for (priority, pick) in picks {
             self.dispatch.awaited += 1;
             self.side.queue(priority).tell(pick);
         }
+    }
+
+    /// The shapes that wait and fit somewhere now, past every gate, and how many tasks of each do.
+    pub(super) fn startable_shapes(&mut self) -> Vec<(ShapeId, u32)> {
+        let limits = self.side.limits();
+        let directives = self.side.directives();
+        let refused = RefCell::new(Vec::new());
+        let may = |demand: &Demand| match directives.is_tenant_paused(&demand.tenant) {
+            true => 0,
+            false => {
+                let places = self.guard.places(&limits.quotas, demand, ROUND_LIMIT);
+                self.covered(demand, places, &refused)
+            }
+        };
+        let mut fitting = self.dispatch.fitting(&self.shapes, may);
+        self.tenants_refused(refused.into_inner());
+        self.leave_to_claims(&mut fitting);
+        fitting
     }
 
     /// A queue's answer; with the last one of the round all are placed, the most urgent first.
@@ -295,121 +234,43 @@ impl SchedulerActor {
         self.leave_queues();
     }
 
-    /// Takes what has ended out of its queue; while a round is under way, at the end of it, since a queue
-    /// may have handed it out already.
-    pub(super) fn leave_queue(&mut self, closed: Closed) {
-        self.dispatch.leaving.push(closed);
-        if self.dispatch.awaited == 0 {
-            self.leave_queues();
-        }
-    }
-
-    fn leave_queues(&mut self) {
-        let mut dropped = std::mem::take(&mut self.dispatch.dropped);
-        dropped.sort_unstable();
-        for Closed { tasks, shape, priority, .. } in std::mem::take(&mut self.dispatch.leaving) {
-            for tasks in without(tasks, &dropped) {
-                self.dispatch.unqueued(shape, priority, u64::from(tasks.count));
-                self.side.queue(priority).tell(QueueMessage::Remove { tasks, shape });
-            }
-        }
-        std::mem::take(&mut self.dispatch.coming).into_iter().for_each(|ready| self.enqueue(ready));
-    }
-
-    /// Sends a task to a node; `false` where none has room. One that has been cancelled meanwhile is
-    /// forgotten here.
+    /// Sends a task to a node; `false` where none has room, or what it claims is not to be had. One that has been
+    /// cancelled meanwhile is forgotten here.
     fn place(&mut self, priority: Priority, taken: Taken) -> bool {
         let Some(demand) = self.shapes.demand(taken.shape).cloned() else { return true };
-        if !self.tenant_may_start(&demand) {
+        if !self.tenant_may_start(&demand) || self.stopped(priority, taken.shape).is_some() {
             return false;
         }
         let Some(place) = self.dispatch.node_for(&demand) else { return false };
-        if self.dispatch.leaving.iter().any(|closed| closed.tasks.contains(taken.task)) {
-            self.dispatch.dropped.push(taken.task);
-            self.dispatch.ordering.over(priority, taken.shape);
-            return true;
-        }
-        if !self.budget_covers(taken.task) {
-            self.dispatch.dropped.push(taken.task);
-            self.dispatch.ordering.over(priority, taken.shape);
-            return true;
-        }
-        if !self.graphs.activate(taken.task, &mut no_effects()) {
-            self.budget_release(taken.task);
+        let node = self.dispatch.nodes[place].id.clone();
+        let Some(indices) = self.take_claims(priority, &taken, &node, &demand) else { return false };
+        if !self.may_still_start(taken.task) {
+            self.give_back_claims(taken.task);
             self.dispatch.dropped.push(taken.task);
             self.dispatch.ordering.over(priority, taken.shape);
             return true;
         }
         if let Some(seat) = self.seat(taken.task) {
             let Demand { resources: need, kind, tenant, .. } = Demand::clone(&demand);
-            let (node, since) = (self.dispatch.nodes[place].id.clone(), self.now());
+            let since = self.now();
             let is_set_aside = self.set_aside(&tenant);
             self.take_hold(taken.task, Placed { node, tenant, since, priority, taken, is_set_aside });
-            self.dispatch.take(place, Reservation { seat, need, kind });
+            self.dispatch.take(place, Reservation { seat, need, kind, indices });
             self.dispatch.is_stale = true;
         }
         true
     }
 
-    fn return_to_queues(&mut self, back: Vec<(Priority, Taken)>) {
-        let stale = self.dispatch.is_stale;
-        for (priority, taken) in back.into_iter().rev() {
-            self.dispatch.queued(taken.shape, priority, 1);
-            self.side.queue(priority).tell(QueueMessage::PutBack(taken));
+    /// Whether a task that was picked has not been cancelled meanwhile and its graph may go on; it is active then.
+    fn may_still_start(&mut self, task: TaskId) -> bool {
+        if self.dispatch.leaving.iter().any(|closed| closed.tasks.contains(task)) || !self.budget_covers(task)
+        {
+            return false;
         }
-        // Their coming back is no news: they did not fit a moment ago.
-        self.dispatch.is_stale = stale;
-    }
-
-    /// Tasks that a node has sent back, or whose actors gave up before anything was granted.
-    pub(super) fn returned(&mut self, tasks: Vec<TaskId>) {
-        for task in tasks {
+        let is_active = self.graphs.activate(task, &mut no_effects());
+        if !is_active {
             self.budget_release(task);
-            let (at, mut effects) = (self.side.clock.wall(), no_effects());
-            if self.graphs.put_back(task, at, &mut effects) {
-                if self.is_held(task) {
-                    self.let_go(task);
-                } else if let Some(Placed { priority, taken, .. }) = self.drop_hold(task) {
-                    self.dispatch.queued(taken.shape, priority, 1);
-                    self.side.queue(priority).tell(QueueMessage::PutBack(taken));
-                }
-            } else {
-                self.let_go(task);
-                // Cancelled meanwhile; it never came back to its queue.
-                effects.closed.iter_mut().for_each(|closed| closed.was = TaskState::Active);
-            }
-            self.carry_out(effects);
         }
-    }
-}
-
-/// The parts of `tasks` between those that are in `taken`, which is sorted.
-fn without(tasks: TaskRange, taken: &[TaskId]) -> Vec<TaskRange> {
-    let mut parts = Vec::new();
-    let mut first = tasks.first;
-    for gap in taken.iter().copied().filter(|task| tasks.contains(*task)).chain([tasks.end()]) {
-        let count = u32::try_from(gap.0 - first.0).unwrap_or(u32::MAX);
-        if count > 0 {
-            parts.push(TaskRange { first, count });
-        }
-        first = TaskId(gap.0 + 1);
-    }
-    parts
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn range(first: u64, count: u32) -> TaskRange {
-        TaskRange { first: TaskId(first), count }
-    }
-
-    #[test]
-    fn what_was_handed_out_is_not_taken_out_again() {
-        let taken = [3, 5, 6, 9, 20].map(TaskId);
-        assert_eq!(without(range(3, 7), &taken), [range(4, 1), range(7, 2)]);
-        assert_eq!(without(range(10, 4), &taken), [range(10, 4)]);
-        assert_eq!(without(range(5, 2), &taken), []);
+        is_active
     }
 }

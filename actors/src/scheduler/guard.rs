@@ -8,9 +8,9 @@ use std::sync::Arc;
 use policy::budget::{Ledger, OnReached, Reached, TenantLedger};
 use policy::demand::Demand;
 use policy::event::{Event, SchedulerEvent};
+use policy::graph::EntryView;
 use policy::hindrance::Hindrance;
 use policy::id::{GraphId, TaskId};
-use policy::placement::ShapeId;
 use policy::pressure::{Drain, Mode, Pressure};
 use policy::submission::Submission;
 use policy::task::Priority;
@@ -138,6 +138,9 @@ impl SchedulerActor {
 
     /// How many more may be started in all, up to `most`.
     pub(super) fn startable(&self, most: u32) -> u32 {
+        if self.side.directives().all_stopped().is_some() {
+            return 0;
+        }
         let mode = self.guard.pressure.mode();
         if mode == Mode::Normal {
             return most;
@@ -170,8 +173,12 @@ impl SchedulerActor {
         Some(placed)
     }
 
-    /// Why a task of this shape is not started, whatever the nodes say.
-    pub(super) fn held_back(&self, graph: GraphId, shape: ShapeId) -> Option<Hindrance> {
+    /// Why a task is not started, whatever the nodes say.
+    pub(super) fn held_back(&self, entry: &EntryView) -> Option<Hindrance> {
+        let EntryView { graph, shape, priority, .. } = *entry;
+        if let Some(stopped) = self.stopped(priority, shape) {
+            return Some(Hindrance::Stopped(stopped));
+        }
         if let Some(reached) = self.guard.ledger.reached(graph) {
             return Some(Hindrance::Budget(reached));
         }

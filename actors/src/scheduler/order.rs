@@ -68,6 +68,11 @@ impl Ordering {
         self.order.put_back(priority, taken.shape, taken.since);
     }
 
+    /// The order as it is now.
+    pub(super) fn copy(&self) -> Order {
+        self.order.clone()
+    }
+
     /// The place of a picked task among all that were: lines that have waited too long, then the most urgent.
     pub(super) fn rank(&self, priority: Priority, taken: &Taken) -> (bool, Reverse<Priority>, Arrival) {
         let is_aged = self.order.is_asked_first(priority, taken.shape, taken.since);
@@ -85,7 +90,9 @@ impl SchedulerActor {
         waiting: [u64; 4],
         fitting: &Arc<[ShapeId]>,
     ) -> Vec<(Priority, QueueMessage)> {
-        let (limits, now) = (self.side.limits(), self.next_arrival);
+        let (limits, now, directives) = (self.side.limits(), self.next_arrival, self.side.directives());
+        let open = |priority: Priority| !directives.is_paused(priority);
+        let waiting = PRIORITIES.map(|one| if open(one) { waiting[one as usize] } else { 0 });
         let ordering = &mut self.dispatch.ordering;
         // What was read was checked.
         let _ = ordering.order.set_shares(limits.scheduling.shares);
@@ -93,7 +100,8 @@ impl SchedulerActor {
             let (fleet, weights) = (ordering.scale.fleet.clone(), Arc::clone(&limits.scheduling.weights));
             ordering.scale = Arc::new(Scale { fleet, weights });
         }
-        let mut plan = ordering.order.plan(most, waiting, |shape| fitting.binary_search(&shape).is_ok());
+        let fits = |born, shape| open(born) && fitting.binary_search(&shape).is_ok();
+        let mut plan = ordering.order.plan(most, waiting, fits);
         let asked = PRIORITIES.into_iter().filter(|priority| plan.asked(*priority) > 0).collect::<Vec<_>>();
         let picks = asked.into_iter().map(|priority| {
             let asked = plan.asked(priority);
@@ -178,6 +186,7 @@ impl SchedulerActor {
     pub(super) fn beat(&mut self) {
         self.resume_tenants();
         let (now, next, limits) = (self.now(), self.next_arrival, self.side.limits());
+        self.look_at_rules();
         let (ageing, queued) = (&limits.scheduling.ageing, self.dispatch.queued_by_priority());
         let ordering = &mut self.dispatch.ordering;
         ordering.is_beating = false;

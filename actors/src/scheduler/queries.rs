@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use policy::event::{Event, GraphEvent};
-use policy::graph::{EntryView, GraphView, TaskState};
+use policy::graph::{Counts, EntryView, GraphView, TaskState};
 use policy::id::{GraphId, NodeId, TaskId, TaskRange};
 use policy::node::Room;
 use supervision::{Address, Reply};
 
 use crate::archive::Known;
 use crate::node::NodeMessage;
-use crate::scheduler::{NamedAt, RawRow, SchedulerActor, counts};
+use crate::scheduler::{NamedAt, RawRow, SchedulerActor};
 use crate::task::Seat;
-use crate::wire::client::{GraphRow, Response, ServerInfo, StateName, Status, Target, TaskFilter};
+use crate::wire::client::{
+    GraphRow, Response, ServerInfo, StateName, Status, Target, TaskCounts, TaskFilter,
+};
 
 /// Who may wait for the ends of graphs at once.
 const WAITERS_LIMIT: usize = 100_000;
@@ -25,6 +27,7 @@ const NAMED_LIMIT: usize = 20_000;
 
 impl SchedulerActor {
     pub(super) fn status(&self, server: ServerInfo) -> Status {
+        let directives = self.side.directives();
         Status {
             server,
             tasks: counts(&self.graphs.counts_of_all()),
@@ -35,6 +38,8 @@ impl SchedulerActor {
             awake: self.side.tasks.count() as u64,
             warnings: self.warnings(),
             pressure: self.guard.row(),
+            halted: directives.is_everything_halted(),
+            paused: directives.paused(),
         }
     }
 
@@ -116,7 +121,7 @@ impl SchedulerActor {
         let is_ready = entry.state == TaskState::Ready;
         let demand = self.shapes.demand(entry.shape).filter(|_| is_ready);
         let no_node = || demand.and_then(|demand| self.dispatch.no_node(demand));
-        let hindrance = self.held_back(entry.graph, entry.shape).filter(|_| is_ready).or_else(no_node);
+        let hindrance = self.held_back(&entry).filter(|_| is_ready).or_else(no_node);
         let waits_for = hindrance.map(|hindrance| hindrance.to_string().into());
         let unschedulable = self.survey.told.of(task).filter(|_| is_ready).map(|told| told.position);
         Some(RawRow { dependencies, waits_for, unschedulable, ..Self::raw(&entry) })
@@ -211,5 +216,18 @@ fn state(name: StateName) -> TaskState {
         StateName::Failed => TaskState::Failed,
         StateName::Cancelled => TaskState::Cancelled,
         StateName::Skipped => TaskState::Skipped,
+    }
+}
+
+fn counts(counts: &Counts) -> TaskCounts {
+    TaskCounts {
+        waiting: counts.of(TaskState::Waiting),
+        ready: counts.of(TaskState::Ready),
+        backing_off: counts.of(TaskState::BackingOff),
+        active: counts.of(TaskState::Active),
+        succeeded: counts.of(TaskState::Succeeded),
+        failed: counts.of(TaskState::Failed),
+        cancelled: counts.of(TaskState::Cancelled),
+        skipped: counts.of(TaskState::Skipped),
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use policy::breaker::{Change, Key, Recorded};
 use policy::budget::{Ledger, TenantLedger};
 use policy::demand::Demand;
+use policy::directive::Directives;
 use policy::event::{Event, NodeEvent, Record, SchedulerEvent};
 use policy::graph::{Effects, LiveGrant, Recovered, Replay};
 use policy::history::History;
@@ -20,6 +21,7 @@ use rustc_hash::FxHashMap;
 use supervision::{ActorError, Me};
 
 use crate::node::{NodeMessage, Restored};
+use crate::scheduler::claims::Claiming;
 use crate::scheduler::dispatch::Dispatch;
 use crate::scheduler::guard::Guard;
 use crate::scheduler::survey::Survey;
@@ -30,7 +32,8 @@ use crate::task::Purpose;
 impl SchedulerActor {
     /// Reads the log, begins a new epoch, fills the queues, and wakes what may still run.
     pub(super) fn recover(side: Arc<Side>, me: &Me<SchedulerMessage>) -> Result<Self, ActorError> {
-        let Replayed { recovered, last_epoch, breakers, ledger, tenants } = replay(&side)?;
+        let Replayed { recovered, last_epoch, breakers, ledger, tenants, directives } = replay(&side)?;
+        side.set_directives(directives);
         let epoch = Epoch(last_epoch + 1);
         side.set_epoch(if planted!(TokensBeginAgain) { Epoch(1) } else { epoch });
         side.nodes.forget_all();
@@ -48,7 +51,8 @@ impl SchedulerActor {
             graphs,
             shapes,
             names: BTreeMap::new(),
-            dispatch: Dispatch::default(),
+            dispatch: Dispatch::under(&side.directives()),
+            claiming: Claiming::new(&side.limits().claims),
             guard: Guard::new(&side.limits(), ledger, tenants),
             history: History::default(),
             survey: Survey::after(stranded),
@@ -88,6 +92,7 @@ impl SchedulerActor {
             };
             let Some(demand) = self.shapes.demand(entry.shape).cloned() else { continue };
             self.take_hold_again(&grant, (entry.shape, entry.priority), &demand);
+            self.restore_claims(&grant, entry.priority, &demand);
             let Demand { resources: need, kind, .. } = Demand::clone(&demand);
             if grant.cancel_asked {
                 cancelled.push(grant.task);
@@ -149,16 +154,22 @@ struct Replayed {
     ledger: Ledger,
     /// What tenants may use up, and have.
     tenants: TenantLedger,
+    /// What operators have said.
+    directives: Directives,
 }
 
 fn replay(side: &Side) -> Result<Replayed, ActorError> {
     let (mut replay, mut last_epoch, mut failed) = (Replay::new(Shapes::new(side.limits().shapes)), 0, None);
-    let (mut breakers, mut ledger) = (BTreeMap::new(), Ledger::default());
+    let (mut breakers, mut ledger, mut directives) =
+        (BTreeMap::new(), Ledger::default(), Directives::default());
     let mut tenants = TenantLedger::new(Arc::clone(&side.limits().budgets));
     side.log.settle()?;
     let replayed = side.archive.replay(&mut |position, record: Record| {
         if let Event::Scheduler(SchedulerEvent::Started { epoch, .. }) = &record.event {
             last_epoch = *epoch;
+        }
+        if let Event::Scheduler(SchedulerEvent::Directed { directive, .. }) = &record.event {
+            directives.apply(directive);
         }
         if let Event::Node(node, NodeEvent::Breaker { kind, change }) = &record.event {
             let at = Token::numbered(Epoch(last_epoch), record.number);
@@ -173,6 +184,9 @@ fn replay(side: &Side) -> Result<Replayed, ActorError> {
     tracing::debug!(kept = replayed.kept, rebuilt = replayed.rebuilt, "read snapshots and log");
     match failed {
         Some(malformed) => Err(Box::new(malformed)),
-        None => Ok(Replayed { recovered: replay.finish(), last_epoch, breakers, ledger, tenants }),
+        None => {
+            let recovered = replay.finish();
+            Ok(Replayed { recovered, last_epoch, breakers, ledger, tenants, directives })
+        }
     }
 }

@@ -7,6 +7,7 @@ use policy::event::Next;
 use policy::graph::{Cancelled, Closed, ClosedBy, Effects, Mark, Ready, TaskState};
 use policy::id::{GraphId, TaskId, TaskRange};
 use policy::planted;
+use policy::task::TaskReport;
 use policy::time::Moment;
 use supervision::Me;
 
@@ -30,17 +31,17 @@ impl SchedulerActor {
             }
             Step::Noted => self.graphs.noted(task, mark),
             Step::RetryAsked => self.graphs.retry(task, mark, &mut effects),
-            Step::Over { next: Next::Finish(outcome), charge, .. } => {
+            Step::Over { next: Next::Finish(outcome), charge, report, .. } => {
                 self.tenant_charge(task, &charge, mark.at);
-                self.left_node(task);
+                self.left_node(task, report.as_deref());
                 self.budget_charge(task, &charge);
                 let ended = TaskState::from(&outcome);
                 let ended = if planted!(FailureReleases) { TaskState::Succeeded } else { ended };
                 self.graphs.ended(task, ended, mark, &mut effects);
             }
-            Step::Over { next: Next::RetryAfter(wait), charge, is_retry, .. } => {
+            Step::Over { next: Next::RetryAfter(wait), charge, is_retry, report } => {
                 self.tenant_charge(task, &charge, mark.at);
-                self.left_node(task);
+                self.left_node(task, report.as_deref());
                 self.budget_charge(task, &charge);
                 let waits = self.graphs.backs_off(task, mark, &mut effects);
                 if waits && (!is_retry || self.budget_retry(task)) {
@@ -54,7 +55,8 @@ impl SchedulerActor {
     }
 
     /// Its attempt is over, and another length to estimate by.
-    fn left_node(&mut self, task: TaskId) {
+    fn left_node(&mut self, task: TaskId, report: Option<&TaskReport>) {
+        self.end_claims(task, report);
         if let Some(placed) = self.let_go(task) {
             self.history.took(placed.taken.shape, self.now().since(placed.since));
         }
@@ -92,6 +94,7 @@ impl SchedulerActor {
         let arrival = self.next_arrival;
         self.next_arrival = arrival.after(u64::from(tasks.count));
         let Some(demand) = self.shapes.demand(shape).cloned() else { return };
+        self.note_arrival(shape, arrival);
         self.side.queue(priority).tell(QueueMessage::Push { tasks, shape, demand, arrival });
     }
 

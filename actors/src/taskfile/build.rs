@@ -1,9 +1,11 @@
 //! From what a file says to what is submitted: names into places, defaults filled in, paths made whole.
 
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use policy::budget::{Budget, OnReached};
+use policy::claims::Claims;
 use policy::event::Item;
 use policy::resources::Resources;
 use policy::submission::Submission;
@@ -56,7 +58,7 @@ impl ItemLines {
     }
 }
 
-fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 13] {
+fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 17] {
     [
         ("directory", line(&common.directory)),
         ("env", line(&common.env)),
@@ -64,6 +66,10 @@ fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 13] {
         ("memory", line(&common.memory)),
         ("gpu", line(&common.gpu)),
         ("resources", line(&common.resources)),
+        ("locks", line(&common.locks)),
+        ("pools", line(&common.pools)),
+        ("amounts", line(&common.amounts)),
+        ("rates", line(&common.rates)),
         ("priority", line(&common.priority)),
         ("tenant", line(&common.tenant)),
         ("timeout", line(&common.timeout)),
@@ -154,6 +160,7 @@ fn spec(name: &str, task: &Task, defaults: &Common, context: &Context) -> TaskSp
         timeout: pick(&own.timeout, &defaults.timeout).map(|timeout| timeout.0),
         grace: pick(&own.grace, &defaults.grace).map_or(DEFAULT_GRACE, |grace| grace.0),
         kind: pick(&own.kind, &defaults.kind).map(|kind| kind.0.as_str().into()),
+        claims: claims(own, defaults),
         ..TaskSpec::new(name, argv(task))
     }
 }
@@ -200,6 +207,18 @@ fn resources(own: &Common, defaults: &Common) -> Resources {
         gpu_slots: pick(&own.gpu, &defaults.gpu).map_or(0, |gpu| gpu.0),
         named,
     }
+}
+
+/// What the defaults claim, and the task's own over that.
+fn claims(own: &Common, defaults: &Common) -> Option<Arc<Claims>> {
+    let mut claims = Claims::default();
+    for common in [defaults, own] {
+        claims.locks.extend(value(&common.locks).into_iter().flat_map(|locks| locks.0.clone()));
+        claims.pools.extend(value(&common.pools).into_iter().flat_map(|pools| pools.0.clone()));
+        claims.amounts.extend(value(&common.amounts).into_iter().flat_map(|amounts| amounts.0.clone()));
+        claims.rates.extend(value(&common.rates).into_iter().flat_map(|rates| rates.0.clone()));
+    }
+    (!claims.is_empty()).then(|| Arc::new(claims))
 }
 
 /// The task's own `retries` or `retry` go before either of the defaults.

@@ -102,6 +102,10 @@ values! {
     Parallel(u32) { "type": "integer", "minimum": 1, "maximum": 1_000_000 } = |node, reader| {
         small(node, reader, (1, PARALLEL_LIMIT))
     };
+    /// A number of indices.
+    Indices(u32) { "type": "integer", "minimum": 1, "maximum": 65536 } = |node, reader| {
+        small(node, reader, (1, 65_536))
+    };
     /// An index of an array.
     Index(u64) { "type": "integer", "minimum": 0 } = |node, reader| whole(node, reader, 0, u64::MAX);
     /// Hundredths.

@@ -3,6 +3,7 @@
 //! The comments here are what an editor shows when it reads the published schema.
 
 use super::after::After;
+use super::claims::{Locks, Pools, Rates};
 use super::field::{
     Amounts, Array, Attempts, Cpus, Environment, ExitCodes, Factor, Follows, Length, Losses, Manner, Memory,
     Retries, RetryBudget, SignalNumbers, Slots, Text, Truth, Units, Urgency, Words,
@@ -58,6 +59,17 @@ fields! {
         "gpu" gpu: Slots,
         /// Amounts of the site's own resources by name; those of the defaults are added.
         "resources" resources: Amounts,
+        /// Locks: their names for each alone, or a table that says of each "exclusive" or "shared"; those of the
+        /// defaults are added.
+        "locks" locks: Locks,
+        /// How many indices of each of the fleet's pools; the task finds them in variables such as
+        /// CRAB_POOL_PORTS. Those of the defaults are added.
+        "pools" pools: Pools,
+        /// How much of each of the fleet's amounts; those of the defaults are added.
+        "amounts" amounts: Amounts,
+        /// What it takes of the fleet's rates when it starts: their names for one call of each, or a table of calls,
+        /// or of amounts by unit. Those of the defaults are added.
+        "rates" rates: Rates,
         /// How urgent it is. Default: normal.
         "priority" priority: Urgency,
         /// Who is charged its share. Default: who submits.

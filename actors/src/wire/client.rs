@@ -12,15 +12,16 @@ use std::time::Duration;
 
 use policy::admission::Rejection;
 use policy::budget::Raise;
-use policy::id::{AttemptNumber, GraphId, TaskId};
+use policy::directive::Directive;
+use policy::id::{AttemptNumber, GraphId, NodeId, TaskId};
 use policy::submission::Submission;
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use crate::wire::client::explain::{BLOCKERS_LIMIT, Blocker, Explanation, HOLDINGS_LIMIT};
 pub use crate::wire::client::rows::{
-    AttemptRow, BudgetRow, EventFilter, EventsPage, Found, GraphRow, NodeHealth, NodeRow, PressureRow,
-    SpendingRow, Status, TaskCounts, TaskDetail, TaskRow, TenantRow,
+    AttemptRow, BudgetRow, Directed, EventFilter, EventsPage, Found, GraphRow, NodeHealth, NodeRow,
+    PressureRow, SpendingRow, Status, TaskCounts, TaskDetail, TaskRow, TenantRow,
 };
 pub use crate::wire::client::settings::{Origin, SettingRow};
 use crate::wire::fleet::{OutputPiece, OutputRead, OutputRefusal};
@@ -98,6 +99,22 @@ pub enum Request {
         /// What it may use up from now on.
         raise: Raise,
     },
+    /// An operator says something that holds until it is taken back.
+    Direct {
+        /// What.
+        directive: Directive,
+        /// Who, for the record: at most [`BY_LIMIT_BYTES`].
+        by: Arc<str>,
+    },
+    /// An operator wants a node empty.
+    Drain {
+        /// Which.
+        node: NodeId,
+        /// After so long what still runs there is given back; `None` for never.
+        within: Option<Duration>,
+        /// Who, as in `Direct`.
+        by: Arc<str>,
+    },
     /// As `Submit`, and tell how it went: answers when the graph has ended, or when `wait` is over. What takes
     /// milliseconds is over with one exchange.
     Run {
@@ -110,6 +127,8 @@ pub enum Request {
     },
 }
 
+/// Bytes of the name of whoever gives a directive: `user@host`.
+pub const BY_LIMIT_BYTES: usize = 128;
 /// Rows in one answer.
 pub const PAGE_LIMIT: u32 = 1000;
 /// The longest an answer may be waited for; then ask again.
@@ -171,6 +190,11 @@ pub enum Response {
     Resumed {
         /// How many tasks are ready to be started by that.
         tasks: u64,
+    },
+    /// To `Direct` and `Drain`: safely on disk.
+    Directed {
+        /// Whether anything has changed by that.
+        changed: bool,
     },
     /// To `Run`: safely on disk, and how it is.
     Ran(Box<Ran>),

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy::claims::Indices;
 use policy::id::{AttemptNumber, Epoch, GraphId, Incarnation, NodeId, NodeSession, TaskId, Token};
 use policy::lease::LeaseTerms;
 use policy::resources::Resources;
@@ -55,6 +56,21 @@ pub enum ToWorker {
         /// Which.
         tokens: Vec<Token>,
     },
+    /// Give these back, as an operator wants it: what runs politely, and after the grace by force. One that is
+    /// not known is reported as given back.
+    HandBack {
+        /// The session.
+        session: NodeSession,
+        /// Which.
+        tokens: Vec<Token>,
+    },
+    /// Whether nothing is to be started.
+    Halt {
+        /// The session.
+        session: NodeSession,
+        /// What holds from now on.
+        halted: bool,
+    },
     /// The session is not known here: register anew.
     Reregister,
     /// Read a piece of an attempt's output.
@@ -83,6 +99,8 @@ pub enum FromWorker {
         sent: Moment,
         /// Every attempt held, running or ended and not yet forgotten.
         inventory: Vec<Held>,
+        /// Whether it starts anything.
+        halt: HaltState,
     },
     /// What happened to attempts, in the order in which it happened.
     Reports {
@@ -125,6 +143,15 @@ pub struct Registration {
     pub version: Box<str>,
     /// Every attempt held.
     pub inventory: Vec<Held>,
+}
+
+/// Whether a machine starts anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HaltState {
+    /// Not, since the scheduler side said so last.
+    pub told: bool,
+    /// Not, since somebody said so on the machine itself.
+    pub here: bool,
 }
 
 /// One attempt that a node holds.
@@ -174,6 +201,8 @@ pub struct Grant {
     pub array_index: Option<u64>,
     /// What to run.
     pub spec: Arc<TaskSpec>,
+    /// The indices of pools that it holds.
+    pub indices: Indices,
     /// How far its time limit stretches, in percent: further where much runs late.
     pub stretch_percent: u32,
 }

@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use std::path::Path;
 
+use policy::claims;
 use policy::id::NodeId;
 use policy::text::OsText;
 
@@ -60,8 +61,11 @@ impl BaseEnvironment {
             ("CRAB_NODE", node.to_string()),
         ];
         let own = own.into_iter().chain(index).map(|(name, value)| (name.into(), value.into()));
+        let indices = claims::environment(&grant.indices);
+        let indices = indices.map(|(name, value)| (name.as_str().into(), value.as_str().into()));
         let report = (REPORT_VARIABLE.into(), path_text(report));
-        self.0.iter().chain(&grant.spec.environment).cloned().chain(own).chain([report]).collect()
+        let given = self.0.iter().chain(&grant.spec.environment).cloned();
+        given.chain(own).chain(indices).chain([report]).collect()
     }
 
     /// The value of an inherited variable.

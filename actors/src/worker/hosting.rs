@@ -79,6 +79,9 @@ impl Worker {
     fn reconcile(&mut self, hosted: Vec<Hosted>, me: &Me<WorkerMessage>) {
         // Before anything is said again that depends on it.
         self.args.port.command(Command::Capacity(self.args.capacity.clone()));
+        if let Some(is_halted) = self.is_halted {
+            self.args.port.command(Command::Halt(is_halted));
+        }
         self.send_lease();
         let there: FxHashSet<Token> = hosted.iter().map(|attempt| attempt.token).collect();
         for token in

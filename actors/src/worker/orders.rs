@@ -22,6 +22,10 @@ impl Worker {
             ToWorker::Stop { session, tokens } if self.is_now(session) => {
                 tokens.into_iter().for_each(|token| self.stop(token, StopReason::Cancel, me));
             }
+            ToWorker::HandBack { session, tokens } if self.is_now(session) => {
+                tokens.into_iter().for_each(|token| self.stop(token, StopReason::Drain, me));
+            }
+            ToWorker::Halt { session, halted } if self.is_now(session) => self.halt(halted),
             ToWorker::Forget { session, tokens } if self.is_now(session) => self.forget(tokens),
             ToWorker::Reregister => self.reregister(),
             ToWorker::ReadOutput { request, token, read } => self.read_output(request, token, read, me),
@@ -29,6 +33,8 @@ impl Worker {
             ToWorker::HeartbeatHeard { .. }
             | ToWorker::Run { .. }
             | ToWorker::Stop { .. }
+            | ToWorker::HandBack { .. }
+            | ToWorker::Halt { .. }
             | ToWorker::Forget { .. } => {}
         }
     }
@@ -102,7 +108,10 @@ impl Worker {
 
     pub(super) fn stop(&mut self, token: Token, why: StopReason, me: &Me<WorkerMessage>) {
         let Some(held) = self.held.get_mut(&token) else {
-            let outcome = AttemptOutcome::Lost(LossReason::Unknown);
+            let outcome = match why {
+                StopReason::Drain => why.outcome(),
+                _ => AttemptOutcome::Lost(LossReason::Unknown),
+            };
             let phase = Phase::ended(outcome, Usage::default());
             // Nobody here knows its task any more; the token says it all.
             return self.report(Report { token, task: TaskId(0), phase }, me);
@@ -119,6 +128,11 @@ impl Worker {
                 self.report(report, me);
             }
         }
+    }
+
+    fn halt(&mut self, is_halted: bool) {
+        self.is_halted = Some(is_halted);
+        self.args.port.command(Command::Halt(is_halted));
     }
 
     fn forget(&mut self, mut tokens: Vec<Token>) {

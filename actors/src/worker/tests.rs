@@ -28,6 +28,7 @@ pub(crate) fn grant(token: u64, cpu_millis: u64) -> Grant {
             grace: Duration::from_secs(1),
             ..TaskSpec::new("t", vec!["true".into()])
         }),
+        indices: policy::claims::Indices::new(),
         stretch_percent: 100,
     }
 }

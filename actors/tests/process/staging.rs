@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actors::clock::Clock;
+use actors::process::halt;
 use actors::process::protocol::{Command, HostReport, HostedPhase, StopReason};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -24,6 +25,7 @@ crate::tests![
     what_is_staged_goes_on_without_a_daemon,
     a_dead_host_knows_nothing_of_what_it_had_staged,
     at_the_leases_end_what_is_staged_is_lost,
+    nothing_is_started_on_a_machine_that_is_halted,
     nothing_is_started_late_in_the_lease_and_all_is_when_it_is_renewed,
     many_tiny_ones_are_each_told_to_start_and_to_end,
 ];
@@ -160,6 +162,22 @@ fn what_is_staged_goes_on_without_a_daemon() {
     assert_eq!(phases[3], HostedPhase::Staged);
     assert_eq!(bed.output(2), "two\n");
     assert!(!bed.home().join("four").exists());
+}
+
+fn nothing_is_started_on_a_machine_that_is_halted() {
+    let mut bed = with_cores(1);
+    until_there(&bed, 1, "go");
+    bed.started(1);
+    bed.command(Command::Halt(true));
+    bed.sh(2, "true");
+    assert!(halt::set(bed.directory().path(), "ann@here").unwrap());
+    make(&bed, "go");
+    assert_eq!(bed.ended(1), AttemptOutcome::Exited(0), "what runs goes on");
+    assert_eq!(phase(&mut bed, 2), Some(HostedPhase::Staged));
+    bed.command(Command::Halt(false));
+    assert_eq!(phase(&mut bed, 2), Some(HostedPhase::Staged), "the file is there");
+    assert!(halt::clear(bed.directory().path()).unwrap());
+    assert_eq!(bed.ended(2), AttemptOutcome::Exited(0));
 }
 
 fn a_dead_host_knows_nothing_of_what_it_had_staged() {

@@ -157,6 +157,7 @@ pub(crate) fn grant(token: u64, argv: &[&str]) -> Grant {
             grace: Duration::from_secs(1),
             ..TaskSpec::new("t", argv.iter().map(|word| (*word).into()).collect())
         }),
+        indices: policy::claims::Indices::new(),
         stretch_percent: 100,
     }
 }

@@ -2,6 +2,7 @@
 
 use policy::breaker::Change;
 use policy::budget::OnReached;
+use policy::directive::{Directive, Scope};
 use policy::event::{Event as Happened, GraphEvent, Next, NodeEvent, Record, SchedulerEvent, TaskEvent};
 use serde::Serialize;
 
@@ -77,6 +78,10 @@ struct Details {
     waited_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     late: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline: Option<String>,
 }
 
 impl From<&Record> for Event {
@@ -125,8 +130,12 @@ impl Event {
                 (self.event, self.details) = of_node(event);
             }
             Happened::Scheduler(event) => {
-                if let SchedulerEvent::AgedBoost { task, .. } = event {
-                    self.task = Some(task.to_string());
+                match event {
+                    SchedulerEvent::AgedBoost { task, .. } => self.task = Some(task.to_string()),
+                    SchedulerEvent::Directed { directive, .. } => {
+                        self.node = directive.node().map(ToString::to_string);
+                    }
+                    _ => {}
                 }
                 (self.event, self.details) = of_scheduler(event);
             }
@@ -208,6 +217,7 @@ fn of_node(event: &NodeEvent) -> (&'static str, Details) {
         NodeEvent::Recovered => ("node.recovered", none),
         NodeEvent::Lost { .. } => ("node.lost", none),
         NodeEvent::Left { .. } => ("node.left", none),
+        NodeEvent::Drained => ("node.drained", none),
         NodeEvent::StaleReport { token, .. } => {
             ("node.stale-report", Details { token: Some(token.to_string()), ..none })
         }
@@ -255,5 +265,31 @@ fn of_scheduler(event: &SchedulerEvent) -> (&'static str, Details) {
             let (waited_s, late) = (Some(waited.as_secs_f64()), Some(*is_late));
             ("task.aged-boost", Details { priority, served_as, waited_s, late, ..none })
         }
+        SchedulerEvent::Directed { directive, by } => of_directive(directive, by),
     }
+}
+
+fn of_directive(directive: &Directive, by: &str) -> (&'static str, Details) {
+    let mut details = Details { by: Some(by.to_owned()), ..Details::default() };
+    let event = match directive {
+        Directive::Cordon(_) => "operator.cordon",
+        Directive::Uncordon(_) => "operator.uncordon",
+        Directive::Drain { deadline, .. } => {
+            details.deadline = deadline.map(rfc3339);
+            "operator.drain"
+        }
+        Directive::Remove(_) => "operator.remove",
+        Directive::Halt(_) => "operator.halt",
+        Directive::Unhalt(_) => "operator.unhalt",
+        Directive::Pause(_) => "operator.pause",
+        Directive::Resume(_) => "operator.resume",
+    };
+    if let Directive::Pause(scope) | Directive::Resume(scope) = directive {
+        match scope {
+            Scope::All => {}
+            Scope::Priority(priority) => details.priority = Some(priority.into()),
+            Scope::Tenant(tenant) => details.tenant = Some(tenant.to_string()),
+        }
+    }
+    (event, details)
 }

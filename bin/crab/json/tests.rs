@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use actors::wire::client::{
-    AttemptRow, NodeHealth, PressureRow, ServerInfo, StateName, TaskDetail as Detail, TaskRow,
+    AttemptRow, Directed, NodeHealth, NodeRow, PressureRow, ServerInfo, StateName, TaskDetail as Detail,
+    TaskRow,
 };
 use policy::breaker::Seen;
 use policy::dependency::Need;
@@ -198,6 +199,7 @@ fn everything() {
         labels: vec![("os".into(), "macos".into())],
         version: "0.1.0".into(),
         breakers: vec![(None, Seen::Open(Duration::from_secs(40)))],
+        directed: Directed { draining: true, drain_deadline: Some(at(60)), ..Directed::default() },
     };
     let server =
         ServerInfo { version: "0.1.0".into(), name: "mac1".into(), started: at(0), epoch: 2, durable: 99 };
@@ -218,6 +220,8 @@ fn everything() {
         awake: 2,
         warnings: vec!["the disk is nearly full".into()],
         pressure: PressureRow { mode: Mode::High, depth: 900, limit: 1000, shed: 3 },
+        halted: false,
+        paused: vec![Scope::Priority(Priority::Low), Scope::Tenant("ann".into())],
     };
     assert_eq!(
         json(&Overview::from(&status)),
@@ -229,11 +233,13 @@ fn everything() {
             r#""running":{"low":0,"normal":1,"high":0,"critical":0},"#,
             r#""share":{"low":0.0,"normal":0.25,"high":0.0,"critical":0.0},"budget":null}],"awake":2,"#,
             r#""pressure":{"mode":"high","depth":900,"limit":1000,"shed":3},"#,
+            r#""halted":false,"paused":[{"priority":"low","tenant":null},{"priority":null,"tenant":"ann"}],"#,
             r#""warnings":["the disk is nearly full"],"nodes":[{"v":1,"node":"mac1","health":"up","capacity":"#,
             r#"{"cpu_millis":1500,"memory_bytes":1024,"gpu":0,"named":{"license":1}},"allocated":{"cpu_millis":500,"#,
             r#""memory_bytes":0,"gpu":0,"named":{}},"running":1,"staged":0,"heard":"2026-01-01T00:00:05Z","#,
             r#""labels":{"os":"macos"},"version":"0.1.0","#,
-            r#""breakers":[{"kind":null,"state":"open","wait_s":40.0}]}]}"#
+            r#""breakers":[{"kind":null,"state":"open","wait_s":40.0}],"cordoned":false,"draining":true,"#,
+            r#""drain_deadline":"2026-01-01T00:01:00Z","drained":false,"halted":false,"halted_here":false}]}"#
         )
     );
 }

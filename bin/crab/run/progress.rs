@@ -147,6 +147,7 @@ impl Progress {
 #[cfg(test)]
 mod tests {
 
+    use policy::claims::Indices;
     use policy::event::{ArraySpec, Item, SubmissionKey};
     use policy::id::{AttemptNumber, NodeSession, Token};
     use policy::resources::Resources;
@@ -179,7 +180,7 @@ mod tests {
 
     fn granted(id: u64) -> Record {
         let (token, attempt, session) = (Token(1), AttemptNumber(1), NodeSession(1));
-        task(id, TaskEvent::Granted { token, attempt, node: "n".into(), session })
+        task(id, TaskEvent::Granted { token, attempt, node: "n".into(), session, indices: Indices::new() })
     }
 
     fn ended(id: u64, outcome: AttemptOutcome, next: Next) -> Record {

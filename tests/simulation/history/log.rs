@@ -6,7 +6,7 @@ use std::time::Duration;
 use policy::dependency::Need;
 use policy::event::{Event, LogPosition, Next, Record, SchedulerEvent, TaskEvent};
 use policy::id::{Epoch, TaskId, Token};
-use policy::task::{AttemptOutcome, RetryPolicy, TaskOutcome};
+use policy::task::{AttemptOutcome, LossReason, RetryPolicy, TaskOutcome};
 use policy::time::Timestamp;
 
 use super::index::Index;
@@ -178,6 +178,7 @@ impl Pass<'_> {
             track.deaths += u32::from(was_running && reason.is_death());
         }
         match outcome {
+            AttemptOutcome::Lost(LossReason::Drained) => {}
             outcome if outcome.is_loss() => track.losses += 1,
             AttemptOutcome::Exited(0) => {}
             _ => track.failures += 1,
@@ -238,6 +239,7 @@ fn follows_law(track: &Track, policy: &RetryPolicy, outcome: &AttemptOutcome, ne
         AttemptOutcome::Lost(_) if track.deaths >= POISON_AFTER => {
             matches!(next, Next::Finish(TaskOutcome::Poisoned(deaths)) if deaths.len() == POISON_AFTER as usize)
         }
+        AttemptOutcome::Lost(LossReason::Drained) => *next == Next::RetryAfter(Duration::ZERO),
         loss if loss.is_loss() && track.losses > policy.losses => failed(),
         loss if loss.is_loss() => is_wait(policy, track.losses, next),
         AttemptOutcome::SpawnFailed(_) if !policy.spawn_failures => failed(),

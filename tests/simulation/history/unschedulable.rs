@@ -112,6 +112,7 @@ impl Pass {
             | Event::Scheduler(
                 SchedulerEvent::Pressure(_)
                 | SchedulerEvent::AgedBoost { .. }
+                | SchedulerEvent::Directed { .. }
                 | SchedulerEvent::TenantBudgetReached(_)
                 | SchedulerEvent::TenantResumed { .. }
                 | SchedulerEvent::TenantSpent(_),
@@ -127,7 +128,7 @@ impl Pass {
             NodeEvent::Suspected | NodeEvent::Lost { .. } | NodeEvent::Left { .. } => {
                 self.up.remove(node);
             }
-            NodeEvent::StaleReport { .. } | NodeEvent::Breaker { .. } => return,
+            NodeEvent::StaleReport { .. } | NodeEvent::Breaker { .. } | NodeEvent::Drained => return,
         }
         self.quiet_since = at;
     }

@@ -18,6 +18,8 @@ pub(super) const GPU_LIMIT_SLOTS: u64 = 1_000_000;
 pub(super) const NAMED_LIMIT: u64 = 1 << 60;
 /// Resources of the site's own that one task names: each is looked at for each node at each choice.
 pub(super) const NAMED_LIMIT_COUNT: usize = 64;
+/// Locks, rates, pools and amounts of the fleet that one task claims: each is looked at in each round.
+pub(super) const CLAIMS_LIMIT_COUNT: usize = 32;
 /// The factor between two waits, in hundredths: at least 1, at most 1000.
 pub(super) const FACTOR_RANGE_PERCENT: (u64, u64) = (100, 100_000);
 /// Exit codes worth another attempt: there are no more.

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::admission::Findings;
 use crate::admission::limits::{
     AdmissionLimits, CPU_LIMIT_MILLIS, EXIT_CODES_LIMIT, FACTOR_RANGE_PERCENT, GPU_LIMIT_SLOTS,
     MEMORY_LIMIT_BYTES, NAME_LIMIT_CHARS, NAMED_LIMIT, NAMED_LIMIT_COUNT, SIGNALS_LIMIT,
 };
+use crate::admission::{Findings, claims};
 use crate::resources::Resources;
 use crate::task::{RetryPolicy, Signals, TaskSpec};
 use crate::text::OsText;
@@ -24,6 +24,9 @@ pub(super) fn check(spec: &TaskSpec, limits: &AdmissionLimits, found: &mut Findi
     environment(&spec.environment, limits, found);
     resources(&spec.resources, found);
     retry(&spec.retry, limits, found);
+    if let Some(claims) = &spec.claims {
+        claims::check(claims, found);
+    }
     if !is_word(&spec.tenant) {
         found.push("tenant", &quoted(&spec.tenant), WORD_RULE);
     }
@@ -184,5 +187,11 @@ fn is_word(text: &str) -> bool {
 fn rest_bytes(spec: &TaskSpec) -> usize {
     let named: usize = spec.resources.named.keys().map(|name| name.len() + 8).sum();
     let directory = spec.directory.as_ref().map_or(0, OsText::len);
-    spec.name.len() + spec.tenant.len() + directory + named + 4 * spec.retry.retryable_exit_codes.len()
+    let claims = spec.claims.as_ref().map_or(0, |claims| claims.bytes());
+    spec.name.len()
+        + spec.tenant.len()
+        + directory
+        + named
+        + claims
+        + 4 * spec.retry.retryable_exit_codes.len()
 }

@@ -192,6 +192,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::claims::Indices;
     use crate::event::{GraphHead, Next, SubmissionKey};
     use crate::id::{AttemptNumber, NodeSession, Token};
     use crate::task::{AttemptOutcome, TaskOutcome, Usage};
@@ -204,7 +205,7 @@ mod tests {
 
     fn granted() -> Event {
         let (token, attempt, node, session) = (Token(1), AttemptNumber(1), "a".into(), NodeSession(1));
-        task(TaskEvent::Granted { token, attempt, node, session })
+        task(TaskEvent::Granted { token, attempt, node, session, indices: Indices::new() })
     }
 
     fn ended(seconds: u64, next: Next) -> Event {

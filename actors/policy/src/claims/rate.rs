@@ -75,20 +75,26 @@ impl Rate {
         }
     }
 
-    /// Gives back what was taken at `then`.
-    pub(super) fn give_back(&mut self, needs: &Needs, then: Moment) {
+    /// Gives back what was taken `age` ago.
+    pub(super) fn give_back(&mut self, needs: &Needs, age: Duration, now: Moment) {
         for (rule, window) in self.rule.windows.iter().zip(&mut self.windows) {
-            window.give_back(needed(needs, &rule.unit), then);
+            window.give_back(needed(needs, &rule.unit), age, now);
         }
     }
 
-    /// In the end `used` of a unit was used, where `taken` had been taken at `then`: the rest is given back, or
-    /// what is more is counted now.
-    pub(super) fn settle(&mut self, unit: &str, (taken, then): (u64, Moment), used: u64, now: Moment) {
+    /// An attempt that is over, `age` ago, has used so much of a unit, where `taken` had been taken: the rest is
+    /// given back, or what is more is counted at its end.
+    pub(super) fn settle(
+        &mut self,
+        unit: &str,
+        (taken, taken_ago): (u64, Duration),
+        (used, age): (u64, Duration),
+        now: Moment,
+    ) {
         let of_unit = self.rule.windows.iter().zip(&mut self.windows).filter(|(rule, _)| *rule.unit == *unit);
         for (_, window) in of_unit {
-            window.give_back(taken.saturating_sub(used), then);
-            window.add(used.saturating_sub(taken), now);
+            window.give_back(taken.saturating_sub(used), taken_ago, now);
+            window.add_aged(used.saturating_sub(taken), age, now);
         }
     }
 

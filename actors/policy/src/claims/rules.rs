@@ -17,6 +17,8 @@ const NAME_LIMIT_BYTES: usize = 200;
 /// Everything declared.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ClaimRules {
+    /// How many may share a lock at once, by name; any number where it is not named.
+    pub readers: BTreeMap<Box<str>, u32>,
     /// Rates by name.
     pub rates: BTreeMap<Box<str>, RateRule>,
     /// The indices of pools, by name, in their order.
@@ -49,6 +51,8 @@ pub enum BadClaim {
     /// Nothing of that name is declared.
     #[error("there is no {kind} {name:?}")]
     Unknown {
+        /// The field of a task: `rates`, `pools` or `amounts`.
+        field: &'static str,
         /// `rate`, `pool`, `amount` or the unit of a rate.
         kind: &'static str,
         /// What was named.
@@ -59,6 +63,8 @@ pub enum BadClaim {
     /// It is more than there ever is.
     #[error("{needed} of {name} is more than the {limit} there are")]
     TooMuch {
+        /// The field of a task.
+        field: &'static str,
         /// Of what.
         name: Box<str>,
         /// How much is claimed.
@@ -69,28 +75,33 @@ pub enum BadClaim {
 }
 
 impl ClaimRules {
-    /// Everything about these claims that can never be met. Pools that are not known here are a matter of the
-    /// nodes, which `of_nodes` knows.
+    /// How many may share a lock at once.
+    pub(super) fn readers(&self, lock: &str) -> u32 {
+        self.readers.get(lock).copied().unwrap_or(u32::MAX)
+    }
+
+    /// Everything about these claims that can never be met.
     #[must_use]
-    pub fn faults(&self, claims: &Claims, of_nodes: &dyn Fn(&str) -> bool) -> Vec<BadClaim> {
+    pub fn faults(&self, claims: &Claims) -> Vec<BadClaim> {
         let mut faults = Vec::new();
         for (name, needs) in &claims.rates {
             match self.rates.get(name) {
                 Some(rule) => rule.faults(name, needs, &mut faults),
-                None => faults.push(unknown("rate", name, self.rates.keys())),
+                None => faults.push(unknown(("rates", "rate"), name, self.rates.keys())),
             }
         }
         for (name, count) in &claims.pools {
             match self.pools.get(name) {
-                Some(members) => too_much(name, u64::from(*count), members.len() as u64, &mut faults),
-                None if of_nodes(name) => {}
-                None => faults.push(unknown("pool", name, self.pools.keys())),
+                Some(members) => {
+                    too_much(("pools", name), u64::from(*count), members.len() as u64, &mut faults);
+                }
+                None => faults.push(unknown(("pools", "pool"), name, self.pools.keys())),
             }
         }
         for (name, amount) in &claims.amounts {
             match self.amounts.get(name) {
-                Some(limit) => too_much(name, *amount, *limit, &mut faults),
-                None => faults.push(unknown("amount", name, self.amounts.keys())),
+                Some(limit) => too_much(("amounts", name), *amount, *limit, &mut faults),
+                None => faults.push(unknown(("amounts", "amount"), name, self.amounts.keys())),
             }
         }
         faults
@@ -107,11 +118,12 @@ impl ClaimRules {
 impl RateRule {
     fn faults(&self, name: &str, needs: &BTreeMap<Box<str>, u64>, faults: &mut Vec<BadClaim>) {
         for unit in needs.keys().filter(|unit| !self.windows.iter().any(|window| window.unit == **unit)) {
-            faults.push(unknown("unit of the rate", unit, self.windows.iter().map(|window| &window.unit)));
+            let kind = ("rates", "unit of the rate");
+            faults.push(unknown(kind, unit, self.windows.iter().map(|window| &window.unit)));
         }
         for window in &self.windows {
-            let of = format!("{name} {}", window.unit);
-            too_much(&of, needed(needs, &window.unit), window.limit, faults);
+            let of = format!("{name}.{}", window.unit);
+            too_much(("rates", &of), needed(needs, &window.unit), window.limit, faults);
         }
     }
 }
@@ -121,14 +133,18 @@ pub(super) fn needed(needs: &BTreeMap<Box<str>, u64>, unit: &str) -> u64 {
     needs.get(unit).copied().unwrap_or_else(|| u64::from(unit == CALLS))
 }
 
-fn too_much(name: &str, needed: u64, limit: u64, faults: &mut Vec<BadClaim>) {
+fn too_much((field, name): (&'static str, &str), needed: u64, limit: u64, faults: &mut Vec<BadClaim>) {
     if needed > limit {
-        faults.push(BadClaim::TooMuch { name: name.into(), needed, limit });
+        faults.push(BadClaim::TooMuch { field, name: name.into(), needed, limit });
     }
 }
 
-fn unknown<'a>(kind: &'static str, name: &str, known: impl Iterator<Item = &'a Box<str>>) -> BadClaim {
-    BadClaim::Unknown { kind, name: name.into(), known: known.cloned().collect() }
+fn unknown<'a>(
+    (field, kind): (&'static str, &'static str),
+    name: &str,
+    known: impl Iterator<Item = &'a Box<str>>,
+) -> BadClaim {
+    BadClaim::Unknown { field, kind, name: name.into(), known: known.cloned().collect() }
 }
 
 /// Whether a text can be the name of something to claim.

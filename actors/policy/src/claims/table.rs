@@ -1,6 +1,7 @@
 //! Who holds what: taken whole or not at all, given back once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
@@ -10,7 +11,7 @@ use crate::claims::pool::Pool;
 use crate::claims::rate::Rate;
 use crate::claims::rules::needed;
 use crate::claims::turn::Turns;
-use crate::claims::{Blocked, ClaimRules, Claimed, Claims, Mode};
+use crate::claims::{Blocked, ClaimRules, Claims, Indices, Mode};
 use crate::id::{NodeId, TaskId};
 use crate::task::{Priority, TaskReport};
 use crate::time::Moment;
@@ -47,8 +48,17 @@ pub struct Holder {
 #[derive(Debug, Clone)]
 pub(super) struct Held {
     pub(super) holder: Holder,
-    pub(super) claims: Claims,
-    pub(super) since: Moment,
+    pub(super) claims: Arc<Claims>,
+    /// When this table heard of it, and how long it had held it by then.
+    noted: Moment,
+    before: Duration,
+}
+
+impl Held {
+    /// For how long it has held it.
+    pub(super) fn age(&self, now: Moment) -> Duration {
+        now.since(self.noted) + self.before
+    }
 }
 
 impl ClaimTable {
@@ -99,8 +109,7 @@ impl ClaimTable {
     pub fn room(&self, claims: &Claims, now: Moment) -> Result<u32, Blocked> {
         let mut room = u32::MAX;
         for (name, mode) in &claims.locks {
-            self.lock_free(name, *mode)?;
-            room = room.min(if *mode == Mode::Exclusive { 1 } else { u32::MAX });
+            room = room.min(self.lock_room(name, *mode)?);
         }
         for (name, needs) in &claims.rates {
             let rate = self.rates.get(name).ok_or_else(|| undeclared(name))?;
@@ -120,21 +129,27 @@ impl ClaimTable {
         Ok(room)
     }
 
-    fn lock_free(&self, name: &str, mode: Mode) -> Result<(), Blocked> {
-        match self.locks.get(name).filter(|lock| !lock.admits(mode)) {
-            None => Ok(()),
-            Some(lock) => {
+    /// How many more may hold a lock in this way.
+    fn lock_room(&self, name: &str, mode: Mode) -> Result<u32, Blocked> {
+        let readers = self.rules.readers(name);
+        let all = if mode == Mode::Exclusive { 1 } else { readers };
+        let Some(lock) = self.locks.get(name) else { return Ok(all) };
+        let held = u32::try_from(lock.holders.len()).unwrap_or(u32::MAX);
+        match all.saturating_sub(held) {
+            more @ 1.. if lock.admits(mode) => Ok(more),
+            _ => {
                 let holders = lock.holders.iter().take(HOLDERS_NAMED).copied().collect();
-                Err(Blocked::Lock { lock: name.into(), holders, count: lock.holders.len() as u64 })
+                Err(Blocked::Lock { lock: name.into(), holders, count: u64::from(held) })
             }
         }
     }
 
-    /// Takes all of a task's claims, or none. A task that holds something already takes nothing more.
+    /// Takes all of a task's claims, or none, and gives the indices of pools among them. A task that holds
+    /// something already takes nothing more.
     ///
     /// # Errors
     /// What is in the way.
-    pub fn take(&mut self, holder: Holder, claims: &Claims, now: Moment) -> Result<Claimed, Blocked> {
+    pub fn take(&mut self, holder: Holder, claims: &Arc<Claims>, now: Moment) -> Result<Indices, Blocked> {
         if self.held.contains_key(&holder.task) {
             return Err(Blocked::Behind { name: holder.task.to_string().into() });
         }
@@ -148,47 +163,57 @@ impl ClaimTable {
             let taken = pool.and_then(|pool| pool.take(holder.task, *count as usize));
             indices.insert(name.clone(), taken.unwrap_or_default());
         }
-        self.hold(holder, claims, now);
-        Ok(Claimed { claims: claims.clone(), indices })
+        self.hold(holder, claims, (now, Duration::ZERO));
+        Ok(indices)
     }
 
     /// Takes note of what an attempt was given `age` ago, by the records of an earlier life.
-    pub fn restore(&mut self, holder: Holder, claimed: &Claimed, age: Duration, now: Moment) {
+    pub fn restore(
+        &mut self,
+        holder: Holder,
+        (claims, indices): (&Arc<Claims>, &Indices),
+        age: Duration,
+        now: Moment,
+    ) {
         self.release(holder.task);
-        for (name, needs) in &claimed.claims.rates {
+        for (name, needs) in &claims.rates {
             self.rates.entry(name.clone()).and_modify(|rate| rate.take(needs, age, now));
         }
-        for (name, indices) in &claimed.indices {
+        for (name, indices) in indices {
             self.pools.entry(name.clone()).or_insert_with(|| Pool::new(&[])).restore(holder.task, indices);
         }
-        self.hold(holder, &claimed.claims, now - age);
+        self.hold(holder, claims, (now, age));
     }
 
     /// The reservation came to nothing: everything comes back, what was taken of rates as well.
-    pub fn give_back(&mut self, task: TaskId) {
-        let Some(held) = self.release(task) else { return };
+    ///
+    /// `false` where it held nothing.
+    pub fn give_back(&mut self, task: TaskId, now: Moment) -> bool {
+        let Some(held) = self.release(task) else { return false };
         for (name, needs) in &held.claims.rates {
-            self.rates.entry(name.clone()).and_modify(|rate| rate.give_back(needs, held.since));
+            self.rates.entry(name.clone()).and_modify(|rate| rate.give_back(needs, held.age(now), now));
         }
+        true
     }
 
     /// An attempt is over, `age` ago: what it held comes back; of rates what it says that it has not used. A
-    /// rate that has refused it lets nobody in for a while.
-    pub fn end(&mut self, task: TaskId, report: Option<&TaskReport>, age: Duration, now: Moment) {
+    /// rate that has refused it lets nobody in for a while. `false` where that changes nothing.
+    pub fn end(&mut self, task: TaskId, report: Option<&TaskReport>, age: Duration, now: Moment) -> bool {
         let held = self.release(task);
-        let Some(report) = report else { return };
+        let Some(report) = report else { return held.is_some() };
         for used in &report.used {
             let Some(rate) = self.rates.get_mut(&used.rate) else { continue };
-            let since = held.as_ref().map_or(now, |held| held.since);
+            let taken_ago = held.as_ref().map_or(age, |held| held.age(now));
             let needs = held.as_ref().and_then(|held| held.claims.rates.get(&used.rate));
             let taken = needs.map_or(0, |needs| needed(needs, &used.unit));
-            rate.settle(&used.unit, (taken, since), used.amount, now - age);
+            rate.settle(&used.unit, (taken, taken_ago), (used.amount, age), now);
         }
         for parked in &report.parked {
             if let Some(rate) = self.rates.get_mut(&parked.rate) {
                 rate.park(now + parked.wait.saturating_sub(age));
             }
         }
+        held.is_some() || !report.used.is_empty()
     }
 
     /// Whether a task holds anything.
@@ -202,7 +227,7 @@ impl ClaimTable {
         self.held.keys().copied()
     }
 
-    fn hold(&mut self, holder: Holder, claims: &Claims, since: Moment) {
+    fn hold(&mut self, holder: Holder, claims: &Arc<Claims>, (noted, before): (Moment, Duration)) {
         let task = holder.task;
         for (name, mode) in &claims.locks {
             match self.locks.get_mut(name) {
@@ -216,7 +241,7 @@ impl ClaimTable {
             let held = self.amounts.entry(name.clone()).or_default();
             *held = held.saturating_add(*amount);
         }
-        self.held.insert(task, Held { holder, claims: claims.clone(), since });
+        self.held.insert(task, Held { holder, claims: Arc::clone(claims), noted, before });
     }
 
     fn release(&mut self, task: TaskId) -> Option<Held> {

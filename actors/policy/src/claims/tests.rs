@@ -1,6 +1,7 @@
 //! Locks, rates, pools and amounts against what nobody may ever hold twice.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -24,6 +25,7 @@ fn rules() -> ClaimRules {
         rates: [("llm".into(), RateRule { windows })].into(),
         pools: [("ports".into(), vec!["9000".into(), "9001".into(), "9002".into()])].into(),
         amounts: [("licences".into(), 5)].into(),
+        readers: [("few".into(), 2)].into(),
     }
 }
 
@@ -44,9 +46,9 @@ fn holder(task: u64, priority: Priority) -> Holder {
     Holder { task: TaskId(task), node: "n".into(), priority }
 }
 
-fn take(table: &mut ClaimTable, task: u64, claims: &Claims, now: Moment) -> Result<Claimed, Blocked> {
+fn take(table: &mut ClaimTable, task: u64, claims: &Claims, now: Moment) -> Result<Indices, Blocked> {
     table.pass(now);
-    let taken = table.take(holder(task, Priority::Normal), claims, now);
+    let taken = table.take(holder(task, Priority::Normal), &Arc::new(claims.clone()), now);
     table.check();
     taken
 }
@@ -71,6 +73,18 @@ fn an_exclusive_lock_has_one_holder_and_a_shared_one_many() {
 }
 
 #[test]
+fn a_lock_is_shared_by_no_more_than_may() {
+    let mut table = ClaimTable::new(&rules());
+    let read = lock("few", Mode::Shared);
+    assert_eq!(table.room(&read, at(0)), Ok(2));
+    assert!(take(&mut table, 1, &read, at(0)).is_ok() && take(&mut table, 2, &read, at(0)).is_ok());
+    let refused = take(&mut table, 3, &read, at(0)).unwrap_err();
+    assert_eq!(refused.to_string(), "lock few is held by t1, t2");
+    end(&mut table, 1, None, at(1));
+    assert!(take(&mut table, 3, &read, at(1)).is_ok());
+}
+
+#[test]
 fn what_a_task_claims_it_gets_whole_or_not_at_all() {
     let mut table = ClaimTable::new(&rules());
     assert!(take(&mut table, 1, &pool(2), at(0)).is_ok());
@@ -83,8 +97,8 @@ fn what_a_task_claims_it_gets_whole_or_not_at_all() {
 fn a_task_learns_which_indices_it_got() {
     let mut table = ClaimTable::new(&rules());
     assert!(take(&mut table, 1, &pool(1), at(0)).is_ok());
-    let claimed = take(&mut table, 2, &pool(2), at(0)).unwrap();
-    let environment: Vec<_> = claimed.environment().collect();
+    let indices = take(&mut table, 2, &pool(2), at(0)).unwrap();
+    let environment: Vec<_> = environment(&indices).collect();
     assert_eq!(environment, [("CRAB_POOL_PORTS".to_owned(), "9001,9002".to_owned())]);
     assert_eq!(pool_variable("ios-sim.a"), "CRAB_POOL_IOS_SIM_A");
 }
@@ -119,7 +133,7 @@ fn what_was_not_used_comes_back_and_what_was_used_beyond_is_counted() {
 fn a_reservation_that_came_to_nothing_has_used_nothing() {
     let mut table = ClaimTable::new(&rules());
     assert!(take(&mut table, 1, &tokens(100), at(0)).is_ok());
-    table.give_back(TaskId(1));
+    assert!(table.give_back(TaskId(1), at(3)));
     table.check();
     assert_eq!(table.rate_views(at(0))[0].windows[1].used, 0);
 }
@@ -140,9 +154,9 @@ fn a_rate_that_has_refused_somebody_lets_nobody_in_until_it_is_over() {
 fn what_the_records_say_is_held_again_and_counts_as_long_as_it_would_have() {
     let mut table = ClaimTable::new(&rules());
     let claims = Claims { rates: tokens(90).rates, locks: lock("repo", Mode::Exclusive).locks, ..pool(2) };
-    let claimed = take(&mut table, 1, &claims, at(1000)).unwrap();
+    let indices = take(&mut table, 1, &claims, at(1000)).unwrap();
     let mut later = ClaimTable::new(&rules());
-    later.restore(holder(1, Priority::Low), &claimed, Duration::from_secs(100), at(3));
+    later.restore(holder(1, Priority::Low), (&Arc::new(claims), &indices), Duration::from_secs(100), at(3));
     later.check();
     later.pass(at(3));
     assert_eq!(
@@ -159,13 +173,14 @@ fn what_the_records_say_is_held_again_and_counts_as_long_as_it_would_have() {
 #[test]
 fn what_can_never_be_is_told_with_what_there_is() {
     let faults = |claims: &Claims| {
-        let faults = rules().faults(claims, &|name| name == "simulators");
+        let faults = rules().faults(claims);
         faults.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
-    let of_node = Claims { pools: [("simulators".into(), 1)].into(), ..Claims::default() };
-    assert!(faults(&of_node).is_empty());
+    assert!(faults(&lock("anything", Mode::Shared)).is_empty());
+    let strange = Claims { pools: [("simulators".into(), 1)].into(), ..Claims::default() };
+    assert_eq!(faults(&strange), ["there is no pool \"simulators\""]);
     assert_eq!(faults(&pool(4)), ["4 of ports is more than the 3 there are"]);
-    assert_eq!(faults(&tokens(101)), ["101 of llm tokens is more than the 100 there are"]);
+    assert_eq!(faults(&tokens(101)), ["101 of llm.tokens is more than the 100 there are"]);
     let needs = BTreeMap::from([("tokns".into(), 1)]);
     let misspelt =
         Claims { rates: [("llm".into(), needs.clone()), ("lm".into(), needs)].into(), ..Claims::default() };
@@ -233,7 +248,7 @@ fn nobody_is_passed_for_ever_by_the_more_urgent() {
 fn an_urgent_one_that_waits_for_a_less_urgent_holder_is_told_once() {
     let mut table = ClaimTable::default();
     let write = lock("repo", Mode::Exclusive);
-    assert!(table.take(holder(1, Priority::Low), &write, at(0)).is_ok());
+    assert!(table.take(holder(1, Priority::Low), &Arc::new(write.clone()), at(0)).is_ok());
     for _ in 0..2 {
         round(&mut table, &[(1, &write, Priority::Low, 1), (2, &write, Priority::High, 2)]);
     }
@@ -287,25 +302,26 @@ proptest! {
     #[test]
     fn nothing_is_held_twice_or_beyond_its_limit_and_all_comes_back(steps in prop::collection::vec(step(), 0..120)) {
         let (mut table, mut now) = (ClaimTable::new(&rules()), at(5));
-        let mut held: BTreeMap<u64, (Claimed, Moment)> = BTreeMap::new();
+        let mut held: BTreeMap<u64, (Arc<Claims>, Indices, Moment)> = BTreeMap::new();
         for step in steps {
             table.pass(now);
             match step {
                 Step::Take(task, claims) => {
                     let room = table.room(&claims, now);
+                    let claims = Arc::new(claims);
                     let taken = table.take(holder(task, Priority::Normal), &claims, now);
                     prop_assert_eq!(taken.is_ok(), room.is_ok() && !held.contains_key(&task));
-                    if let Ok(claimed) = taken {
-                        held.insert(task, (claimed, now));
+                    if let Ok(indices) = taken {
+                        held.insert(task, (claims, indices, now));
                     }
                 }
                 Step::GiveBack(task) => {
-                    table.give_back(TaskId(task));
-                    held.remove(&task);
+                    let gave = table.give_back(TaskId(task), now);
+                    prop_assert_eq!(gave, held.remove(&task).is_some());
                 }
                 Step::End(task, used) => {
-                    let taken = held.remove(&task).map(|(claimed, _)| claimed.claims.rates);
-                    let taken = taken.and_then(|mut rates| rates.remove("llm")).map_or(0, |needs| needs["tokens"]);
+                    let taken = held.remove(&task).and_then(|(claims, ..)| claims.rates.get("llm").cloned());
+                    let taken = taken.map_or(0, |needs| needs["tokens"]);
                     let mut report = TaskReport::default();
                     report.add_use("llm", "tokens", used.min(taken));
                     table.end(TaskId(task), Some(&report), Duration::ZERO, now);
@@ -313,24 +329,24 @@ proptest! {
                 Step::Later(seconds) => now = now + Duration::from_secs(seconds),
                 Step::Restart => {
                     table = ClaimTable::new(&rules());
-                    for (task, (claimed, then)) in &held {
-                        table.restore(holder(*task, Priority::Normal), claimed, now.since(*then), now);
+                    for (task, (claims, indices, then)) in &held {
+                        table.restore(holder(*task, Priority::Normal), (claims, indices), now.since(*then), now);
                     }
                 }
             }
             table.check();
             prop_assert_eq!(table.holders().count(), held.len());
-            let indices: Vec<_> = held.values().flat_map(|(claimed, _)| claimed.indices.values().flatten()).collect();
+            let indices: Vec<_> = held.values().flat_map(|(_, indices, _)| indices.values().flatten()).collect();
             let different: std::collections::BTreeSet<_> = indices.iter().collect();
             prop_assert_eq!(different.len(), indices.len(), "an index was given twice");
             table.pass(now);
             for window in &table.rate_views(now)[0].windows {
                 prop_assert!(window.used <= window.limit);
             }
-            let licences: u64 = held.values().flat_map(|(claimed, _)| claimed.claims.amounts.values()).sum();
+            let licences: u64 = held.values().flat_map(|(claims, ..)| claims.amounts.values()).sum();
             prop_assert!(licences <= 5);
             for name in ["a", "b"] {
-                let modes: Vec<_> = held.values().filter_map(|(claimed, _)| claimed.claims.locks.get(name)).collect();
+                let modes: Vec<_> = held.values().filter_map(|(claims, ..)| claims.locks.get(name)).collect();
                 prop_assert!(modes.len() <= 1 || modes.iter().all(|mode| **mode == Mode::Shared));
             }
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::claims::{ClaimTable, Mode};
+use crate::claims::{Blocked, ClaimTable, Claims, Mode};
 use crate::id::{NodeId, TaskId};
 use crate::task::Priority;
 use crate::time::Moment;
@@ -98,7 +98,23 @@ impl ClaimTable {
     fn holder_view(&self, task: TaskId, now: Moment) -> Option<HolderView> {
         let held = self.held.get(&task)?;
         let (node, priority) = (held.holder.node.clone(), held.holder.priority);
-        Some(HolderView { task, node, priority, held_for: now.since(held.since) })
+        Some(HolderView { task, node, priority, held_for: held.age(now) })
+    }
+
+    /// Up to `limit` of those that hold what blocks somebody, by id.
+    #[must_use]
+    pub fn in_the_way(&self, blocked: &Blocked, limit: usize) -> Vec<TaskId> {
+        let holds = |claims: &Claims| match blocked {
+            Blocked::Lock { lock, .. } => claims.locks.contains_key(lock),
+            Blocked::Pool { pool, .. } => claims.pools.contains_key(pool),
+            Blocked::Amount { name, .. } => claims.amounts.contains_key(name),
+            Blocked::Behind { .. }
+            | Blocked::Rate { .. }
+            | Blocked::Parked { .. }
+            | Blocked::Undeclared { .. } => false,
+        };
+        let holders = self.held.iter().filter(|(_, held)| holds(&held.claims));
+        holders.map(|(task, _)| *task).take(limit).collect()
     }
 
     /// All rates. Call [`Self::pass`] before.

@@ -66,20 +66,19 @@ impl Window {
         self.limit.saturating_sub(self.used)
     }
 
-    /// Counts `amount` as used now, whether it fits or not.
-    pub(super) fn add(&mut self, amount: u64, now: Moment) {
-        self.add_in(micros(now) / self.slice_micros, amount);
-    }
-
-    /// As [`Self::add`], for what was used `age` ago.
+    /// Counts `amount` as used `age` ago, whether it fits or not.
     pub(super) fn add_aged(&mut self, amount: u64, age: Duration, now: Moment) {
-        let then = micros(now).saturating_sub(u64::try_from(age.as_micros()).unwrap_or(u64::MAX));
-        self.add_in(then / self.slice_micros, amount);
+        self.add_in(self.slice_of(age, now), amount);
     }
 
-    /// Takes back at most `amount` of what was counted at `then`, unless that has left the window.
-    pub(super) fn give_back(&mut self, amount: u64, then: Moment) {
-        let number = micros(then) / self.slice_micros;
+    /// The slice of what was `age` ago.
+    fn slice_of(&self, age: Duration, now: Moment) -> u64 {
+        micros(now).saturating_sub(u64::try_from(age.as_micros()).unwrap_or(u64::MAX)) / self.slice_micros
+    }
+
+    /// Takes back at most `amount` of what was counted `age` ago, unless that has left the window.
+    pub(super) fn give_back(&mut self, amount: u64, age: Duration, now: Moment) {
+        let number = self.slice_of(age, now);
         let Ok(place) = self.slices.binary_search_by_key(&number, |(number, _)| *number) else { return };
         let slice = &mut self.slices[place].1;
         let back = amount.min(*slice);
@@ -145,6 +144,7 @@ mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);
+    const NOW: Duration = Duration::ZERO;
 
     fn at(seconds: u64) -> Moment {
         Moment(seconds * 1_000_000)
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn what_was_taken_is_free_again_one_window_after_its_slice() {
         let mut window = Window::new(10, MINUTE);
-        window.add(10, at(100));
+        window.add_aged(10, NOW, at(100));
         assert_eq!(window.fits_in(1, at(100)), Some(Duration::from_secs(61)));
         window.pass(at(160));
         assert_eq!(window.left(), 0);
@@ -165,11 +165,11 @@ mod tests {
     #[test]
     fn what_is_given_back_is_free_at_once_but_only_once() {
         let mut window = Window::new(10, MINUTE);
-        window.add(8, at(5));
-        window.give_back(3, at(5));
+        window.add_aged(8, NOW, at(5));
+        window.give_back(3, NOW, at(5));
         assert_eq!(window.left(), 5);
-        window.give_back(100, at(5));
-        window.give_back(1, at(5));
+        window.give_back(100, NOW, at(5));
+        window.give_back(1, NOW, at(5));
         assert_eq!(window.left(), 10);
         window.check();
     }
@@ -188,8 +188,8 @@ mod tests {
     #[test]
     fn what_was_reported_beyond_the_limit_has_to_leave_first() {
         let mut window = Window::new(10, MINUTE);
-        window.add(10, at(0));
-        window.add(10, at(30));
+        window.add_aged(10, NOW, at(0));
+        window.add_aged(10, NOW, at(30));
         assert_eq!(window.fits_in(1, at(30)), Some(Duration::from_secs(61)));
         window.check();
     }
@@ -207,7 +207,7 @@ mod tests {
                 let wait = window.fits_in(amount, now).expect("it is below the limit");
                 prop_assert_eq!(wait.is_zero(), window.left() >= amount);
                 if wait.is_zero() {
-                    window.add(amount, now);
+                    window.add_aged(amount, NOW, now);
                     takes.push((now, amount));
                 }
                 let within: u64 = takes

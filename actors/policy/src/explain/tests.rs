@@ -79,7 +79,7 @@ impl House {
 
     /// As a round of the scheduler does it: so many starts, all of which find room.
     fn start(&mut self, most: u32, fitting: &Arc<[ShapeId]>) -> Vec<TaskId> {
-        let mut plan = self.order.plan(most, self.counts(), |_| true);
+        let mut plan = self.order.plan(most, self.counts(), |_, _| true);
         let mut started = Vec::new();
         for one in PRIORITIES {
             let first = std::mem::take(&mut plan.first[one as usize]);
@@ -98,7 +98,7 @@ impl House {
     fn ahead(&self, (task, priority, shape): (TaskId, Priority, ShapeId), fitting: &[ShapeId]) -> Ahead {
         let first = self.order.top(priority);
         let there = self.queues[priority as usize].ahead(task, shape, fitting, &first).expect("it waits");
-        Ahead::of(there, priority, self.order.clone(), self.counts(), |_| true)
+        Ahead::of(there, priority, self.order.clone(), self.counts(), |_, _| true)
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use strum::VariantArray;
 
+use crate::claims::Indices;
 use crate::dependency::{Dependency, Need};
 use crate::event::{
     ArraySpec, Event, GraphEvent, GraphHead, GraphPart, Item, Next, Record, SubmissionKey, TaskEvent,
@@ -267,7 +268,8 @@ impl World {
         let attempt = AttemptNumber(
             self.graphs.entry(self.ids[offset as usize]).unwrap().attempt.map_or(1, |last| last.0 + 1),
         );
-        let granted = TaskEvent::Granted { token, attempt, node: "n".into(), session: NodeSession(1) };
+        let (node, session, indices) = ("n".into(), NodeSession(1), Indices::new());
+        let granted = TaskEvent::Granted { token, attempt, node, session, indices };
         let mark = self.append_task(offset, granted);
         self.graphs.granted(self.ids[offset as usize], attempt, mark, &mut self.effects);
         self.tokens.insert(offset, token);

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::claims::Indices;
 use crate::demand::Demand;
 use crate::event::{Event, GraphEvent, GraphPart, LogPosition, Next, Record, SchedulerEvent, TaskEvent};
 use crate::graph::Graphs;
@@ -70,6 +71,10 @@ pub struct LiveGrant {
     pub cancel_asked: bool,
     /// Whether its process was reported to run.
     pub started: bool,
+    /// The indices of pools that it holds.
+    pub indices: Indices,
+    /// When it was granted.
+    pub at: Timestamp,
 }
 
 /// A task that waits for the time of its next attempt.
@@ -136,6 +141,7 @@ impl Replay {
                 SchedulerEvent::Stopped
                 | SchedulerEvent::Pressure(_)
                 | SchedulerEvent::AgedBoost { .. }
+                | SchedulerEvent::Directed { .. }
                 | SchedulerEvent::TenantBudgetReached(_)
                 | SchedulerEvent::TenantResumed { .. }
                 | SchedulerEvent::TenantSpent(_),
@@ -252,7 +258,7 @@ impl Replay {
             return;
         }
         match event {
-            TaskEvent::Granted { token, attempt, node, session } => {
+            TaskEvent::Granted { token, attempt, node, session, indices } => {
                 graphs.granted(task, *attempt, mark, effects);
                 let (node, position, cancel_asked) = (node.clone(), mark.position, false);
                 let grant = LiveGrant {
@@ -264,6 +270,8 @@ impl Replay {
                     position,
                     cancel_asked,
                     started: false,
+                    indices: indices.clone(),
+                    at: mark.at,
                 };
                 self.live.insert(task, grant);
                 self.backing_off.remove(&task);

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::task::{LossReason, SpawnFailure};
+use crate::task::SpawnFailure;
 
 fn granted(token: u64, attempt: u32) -> TaskEvent {
     TaskEvent::Granted {
@@ -11,6 +11,7 @@ fn granted(token: u64, attempt: u32) -> TaskEvent {
         attempt: AttemptNumber(attempt),
         node: "a".into(),
         session: NodeSession(1),
+        indices: Indices::new(),
     }
 }
 

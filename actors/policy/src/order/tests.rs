@@ -24,10 +24,10 @@ fn lines_at_the_top_are_served_first_and_the_oldest_of_them_before() {
     let mut order = Order::default();
     order.aged(Priority::Low, [line(1, 7, Priority::Critical), line(2, 3, Priority::Critical)]);
     order.aged(Priority::Normal, [line(3, 5, Priority::Critical)]);
-    let plan = order.plan(2, [9, 9, 9, 9], |_| true);
+    let plan = order.plan(2, [9, 9, 9, 9], |_, _| true);
     assert_eq!(plan.first, [vec![ShapeId(2)], vec![ShapeId(3)], vec![], vec![]]);
     assert_eq!(plan.want, [0; 4]);
-    let plan = order.plan(2, [9, 9, 9, 9], |_| true);
+    let plan = order.plan(2, [9, 9, 9, 9], |_, _| true);
     assert_eq!((&plan.first[0], plan.want), (&vec![ShapeId(1)], [0, 0, 0, 1]), "then by the slices");
 }
 
@@ -35,9 +35,9 @@ fn lines_at_the_top_are_served_first_and_the_oldest_of_them_before() {
 fn a_line_that_has_climbed_is_served_in_the_slice_of_its_class_before_those_born_there() {
     let mut order = Order::default();
     order.aged(Priority::Low, [line(1, 3, Priority::High)]);
-    let plan = order.plan(2, [5, 0, 5, 5], |_| true);
+    let plan = order.plan(2, [5, 0, 5, 5], |_, _| true);
     assert_eq!((plan.first[0].len(), plan.want), (1, [0, 0, 0, 1]), "one of Critical, one of High");
-    let plan = order.plan(100, [500, 0, 500, 500], |_| true);
+    let plan = order.plan(100, [500, 0, 500, 500], |_, _| true);
     assert_eq!(plan.want.iter().sum::<u32>(), 100, "once");
 }
 
@@ -45,29 +45,33 @@ fn a_line_that_has_climbed_is_served_in_the_slice_of_its_class_before_those_born
 fn an_aged_line_that_does_not_fit_waits_and_stands_in_nobodys_way() {
     let mut order = Order::default();
     order.aged(Priority::Low, [line(1, 3, Priority::Critical), line(2, 4, Priority::High)]);
-    let plan = order.plan(3, [0, 0, 0, 5], |_| false);
+    let plan = order.plan(3, [0, 0, 0, 5], |_, _| false);
     assert_eq!((plan.first, plan.want), (<[Vec<ShapeId>; 4]>::default(), [0, 0, 0, 3]));
-    assert_eq!(order.plan(3, [5, 0, 0, 5], |_| true).first[0], [ShapeId(1), ShapeId(2)]);
+    assert_eq!(order.plan(3, [5, 0, 0, 5], |_, _| true).first[0], [ShapeId(1), ShapeId(2)]);
 }
 
 #[test]
 fn a_line_whose_first_went_back_is_aged_still() {
     let mut order = Order::default();
     order.aged(Priority::Low, [line(1, 3, Priority::Critical)]);
-    assert_eq!(order.plan(1, [1, 0, 0, 1], |_| true).asked(Priority::Low), 1);
+    assert_eq!(order.plan(1, [1, 0, 0, 1], |_, _| true).asked(Priority::Low), 1);
     order.put_back(Priority::Low, ShapeId(1), Arrival(3));
-    assert_eq!(order.plan(1, [1, 0, 0, 1], |_| true).asked(Priority::Low), 1);
+    assert_eq!(order.plan(1, [1, 0, 0, 1], |_, _| true).asked(Priority::Low), 1);
     order.put_back(Priority::Low, ShapeId(1), Arrival(4));
-    assert_eq!(order.plan(1, [0, 0, 0, 1], |_| true).asked(Priority::Low), 0, "another task did");
+    assert_eq!(order.plan(1, [0, 0, 0, 1], |_, _| true).asked(Priority::Low), 0, "another task did");
 }
 
 #[test]
 fn shares_that_are_configured_are_read() {
     let mut order = Order::default();
     order.set_shares(Shares { critical: 10, high: 20, normal: 30, low: 40 }).unwrap();
-    assert_eq!(order.plan(100, [100; 4], |_| true).want, [40, 30, 20, 10]);
+    assert_eq!(order.plan(100, [100; 4], |_, _| true).want, [40, 30, 20, 10]);
     assert!(order.set_shares(Shares { critical: 10, high: 20, normal: 30, low: 50 }).is_err());
-    assert_eq!(order.plan(100, [100; 4], |_| true).want, [40, 30, 20, 10], "what is refused changes nothing");
+    assert_eq!(
+        order.plan(100, [100; 4], |_, _| true).want,
+        [40, 30, 20, 10],
+        "what is refused changes nothing"
+    );
 }
 
 /// A node of `slots` on which every task takes `lasts`, the four queues, and one round after the other.
@@ -118,7 +122,7 @@ impl Flood {
     }
 
     fn round(&mut self, free: u32, fitting: &[ShapeId]) -> u32 {
-        let plan = self.order.plan(free, self.waiting, |shape| fitting.contains(&shape));
+        let plan = self.order.plan(free, self.waiting, |_, shape| fitting.contains(&shape));
         let mut started = 0;
         for born in PRIORITIES {
             let (first, want) = (plan.first[born as usize].clone(), plan.want[born as usize]);
@@ -224,7 +228,7 @@ proptest! {
         let mut order = Order::default();
         let mut wanted = [0_u32; 4];
         for most in most {
-            let plan = order.plan(most, [1000; 4], |_| true);
+            let plan = order.plan(most, [1000; 4], |_, _| true);
             for born in PRIORITIES {
                 (0..plan.want[born as usize]).for_each(|_| order.started(born, ShapeId(0), Arrival(0)));
             }

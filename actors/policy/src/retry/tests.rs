@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::task::{LossReason, Signals, SpawnFailure};
+use crate::task::{Signals, SpawnFailure};
 
 fn policy(max_attempts: u32) -> RetryPolicy {
     RetryPolicy { max_attempts, ..RetryPolicy::default() }
@@ -30,6 +30,14 @@ fn success_ends_and_cancelling_is_never_retried() {
     let finish = |outcome| follows(&policy(9), &outcome, 0, 0);
     assert_eq!(finish(AttemptOutcome::Exited(0)), Next::Finish(TaskOutcome::Succeeded));
     assert_eq!(finish(AttemptOutcome::Cancelled), Next::Finish(TaskOutcome::Cancelled));
+}
+
+#[test]
+fn what_an_operator_has_taken_away_goes_on_at_once_however_often() {
+    let drained = AttemptOutcome::Lost(LossReason::Drained);
+    let strict = RetryPolicy { losses: 0, ..policy(1) };
+    assert_eq!(follows(&strict, &drained, 0, 1), Next::RetryAfter(Duration::ZERO));
+    assert_eq!(follows(&strict, &drained, 0, 1000), Next::RetryAfter(Duration::ZERO));
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use policy::id::Token;
@@ -58,6 +59,10 @@ pub(super) struct Gate {
     troubles: Vec<io::Error>,
     /// Runners that have nothing to do.
     pub(super) idle: usize,
+    /// Whether the worker was told that nothing is to be started.
+    pub(super) is_halted: bool,
+    /// Nothing is started while this file is there.
+    halt: PathBuf,
 }
 
 impl Back {
@@ -71,7 +76,7 @@ impl Back {
 
 /// What the loop does with it.
 impl Gate {
-    pub(super) fn new(journal: Journal) -> Self {
+    pub(super) fn new(journal: Journal, halt: PathBuf) -> Self {
         Self {
             journal,
             slots: None,
@@ -84,6 +89,8 @@ impl Gate {
             is_told: false,
             troubles: Vec::new(),
             idle: 0,
+            is_halted: false,
+            halt,
         }
     }
 
@@ -200,12 +207,13 @@ impl Gate {
     /// Whether [`Self::begin`] would give one.
     pub(super) fn can_begin(&self, now: Moment) -> bool {
         let next = self.slots.as_ref().map_or(!self.order.is_empty(), Slots::next_fits);
-        next && self.start_until.is_none_or(|until| now < until)
+        next && !self.is_halted && self.start_until.is_none_or(|until| now < until)
     }
 
     /// The next attempt, which holds its resources from now on and is in the journal.
     pub(super) fn begin(&mut self, now: Moment) -> Option<Box<Job>> {
-        while self.can_begin(now) {
+        // Looked at for each: whoever halts a machine by hand means the next start, whatever hangs.
+        while self.can_begin(now) && !self.halt.exists() {
             let token = match &mut self.slots {
                 Some(slots) => slots.start_next()?,
                 None => self.order.pop_front()?,

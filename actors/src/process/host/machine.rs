@@ -93,7 +93,8 @@ impl Machine {
         let held = left.orphaned.iter().map(|attempt| &attempt.record).chain(&left.ended);
         let journal = Journal::begin(&directory.journal(), &boot, held).map_err(os("writing the journal"))?;
         let server = Server::listen(&socket, id).map_err(os("listening"))?;
-        let runners = Runners::start(Gate::new(journal), waker, Arc::clone(&orphans), clock, id);
+        let runners =
+            Runners::start(Gate::new(journal, directory.halt()), waker, Arc::clone(&orphans), clock, id);
         Ok(Self {
             clock,
             server,
@@ -222,6 +223,7 @@ impl Machine {
                 Command::Retire => self.retiring = true,
                 Command::Capacity(capacity) => self.set_capacity(capacity),
                 Command::Recall(tokens) => self.recall(&tokens),
+                Command::Halt(is_halted) => self.runners.gate().is_halted = is_halted,
             }
         }
     }

@@ -8,7 +8,8 @@ use policy::id::NodeId;
 use policy::placement::{self, Candidate, Reason, ShapeId, Shapes};
 use rustc_hash::FxHashMap;
 
-use super::{Dispatch, Node};
+use super::Dispatch;
+use super::nodes::Node;
 
 /// Warnings of tasks that wait in vain at once, for the same reason.
 const WARNINGS_LIMIT: usize = 8;
@@ -27,6 +28,18 @@ impl Dispatch {
         let reasons = no_fit.reasons.into_iter();
         let named = reasons.zip(open()).map(|((_, reason), (id, _))| (id.clone(), reason));
         Some(Hindrance::NoNode { never: no_fit.never, nodes: named.collect() })
+    }
+
+    /// The shapes that wait and would fit a node that is up, were it empty: ascending.
+    pub(in crate::scheduler) fn capable(&self, shapes: &Shapes) -> Vec<ShapeId> {
+        let holds = |demand: &Demand| {
+            let mut rooms = self.nodes.iter().filter_map(|node| node.room.as_ref());
+            rooms.any(|room| room.capacity.covers(&demand.resources))
+        };
+        let capable = self.queued.keys().filter(|shape| shapes.demand(**shape).is_some_and(|one| holds(one)));
+        let mut capable: Vec<_> = capable.copied().collect();
+        capable.sort_unstable();
+        capable
     }
 
     /// Why none of the nodes that are known, be they away for the moment, can ever run tasks of this demand; `None`

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use policy::breaker::{Key, Seen};
 use policy::budget::{Budget, Exceeded, Reached, Spent};
 use policy::dependency::Need;
+use policy::directive::Scope;
 use policy::event::{LogPosition, Record};
 use policy::id::{AttemptNumber, GraphId, NodeId, TaskId, Token};
 use policy::pressure::Mode;
@@ -36,6 +37,10 @@ pub struct Status {
     pub warnings: Vec<Box<str>>,
     /// How strained the queue is.
     pub pressure: PressureRow,
+    /// Whether an operator has halted everything.
+    pub halted: bool,
+    /// What operators have paused, the widest first.
+    pub paused: Vec<Scope>,
 }
 
 /// How strained the queue is.
@@ -274,6 +279,25 @@ pub struct NodeRow {
     pub version: Box<str>,
     /// Its breakers that are not closed: the node's own where no kind is named.
     pub breakers: Vec<(Key, Seen)>,
+    /// What operators have said of it.
+    pub directed: Directed,
+}
+
+/// What operators have said of a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Directed {
+    /// It takes no new work.
+    pub cordoned: bool,
+    /// It takes no new work and gives back what it has.
+    pub draining: bool,
+    /// When it gives back what runs, if it is to.
+    pub drain_deadline: Option<Timestamp>,
+    /// It is drained, and nothing is left.
+    pub drained: bool,
+    /// It starts nothing.
+    pub halted: bool,
+    /// It starts nothing, as somebody has said on the machine itself.
+    pub halted_here: bool,
 }
 
 /// How a node is.

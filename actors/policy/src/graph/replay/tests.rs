@@ -34,7 +34,10 @@ impl Log {
 
     fn granted(&mut self, task: u64) {
         let (attempt, node, session) = (AttemptNumber(1), "n".into(), NodeSession(1));
-        self.task(task, TaskEvent::Granted { token: Token(task), attempt, node, session });
+        self.task(
+            task,
+            TaskEvent::Granted { token: Token(task), attempt, node, session, indices: Indices::new() },
+        );
     }
 
     fn ended(&mut self, task: u64, outcome: TaskOutcome) {

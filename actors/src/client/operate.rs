@@ -1,0 +1,41 @@
+//! What operators say.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::directive::Directive;
+use policy::id::NodeId;
+
+use crate::client::{Client, ClientError, refusal};
+use crate::wire::client::{Request, Response};
+
+impl Client {
+    /// Says something that holds until it is taken back; tells whether it has changed anything, once that is on disk.
+    /// `by` is for the record: who says it.
+    ///
+    /// # Errors
+    /// Among others [`ClientError::Refused`] where it names what is not there.
+    pub async fn direct(&self, directive: Directive, by: impl Into<Arc<str>>) -> Result<bool, ClientError> {
+        self.say(&Request::Direct { directive, by: by.into() }).await
+    }
+
+    /// Has a node emptied; after `within` also of what runs there. Otherwise as [`Self::direct`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn drain(
+        &self,
+        node: NodeId,
+        within: Option<Duration>,
+        by: impl Into<Arc<str>>,
+    ) -> Result<bool, ClientError> {
+        self.say(&Request::Drain { node, within, by: by.into() }).await
+    }
+
+    async fn say(&self, request: &Request) -> Result<bool, ClientError> {
+        match self.call(request).await? {
+            Response::Directed { changed } => Ok(changed),
+            other => Err(refusal(other)),
+        }
+    }
+}

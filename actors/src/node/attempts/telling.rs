@@ -1,0 +1,100 @@
+//! What the worker is to be told, and how things stand.
+
+use policy::id::{NodeSession, Token};
+use policy::node::{Pace, Room};
+use policy::resources::Resources;
+use supervision::Address;
+
+use super::{Asked, Attempts, Seen};
+use crate::task::TaskMessage;
+use crate::wire::fleet::{Grant, ToWorker};
+
+/// A core, in the unit of resources.
+const CORE_MILLIS: u64 = 1000;
+
+/// Bytes of specifications in one `Run` message, well below a frame.
+const RUN_BYTES_LIMIT: usize = 256 * 1024;
+
+impl Attempts {
+    pub(in crate::node) fn has_outgoing(&self) -> bool {
+        !(self.run.is_empty() && self.stop.is_empty() && self.hand_back.is_empty() && self.forget.is_empty())
+    }
+
+    pub(in crate::node) fn drop_outgoing(&mut self) {
+        self.run.clear();
+        self.stop.clear();
+        self.hand_back.clear();
+        self.forget.clear();
+    }
+
+    /// Everything to tell the worker: stops first, since they free what the rest may need.
+    pub(in crate::node) fn outgoing(&mut self, session: NodeSession, per_message: usize) -> Vec<ToWorker> {
+        let mut messages = Vec::new();
+        for tokens in std::mem::take(&mut self.stop).chunks(per_message) {
+            messages.push(ToWorker::Stop { session, tokens: tokens.to_vec() });
+        }
+        for tokens in std::mem::take(&mut self.hand_back).chunks(per_message) {
+            messages.push(ToWorker::HandBack { session, tokens: tokens.to_vec() });
+        }
+        let (mut grants, mut bytes) = (Vec::new(), 0);
+        for token in std::mem::take(&mut self.run) {
+            // What is to stop must not be started by an order that comes behind.
+            let wanted = self.active.get(&token).filter(|active| active.asked == Asked::Run);
+            let Some(grant) = wanted.and_then(|active| active.grant.as_ref()) else { continue };
+            bytes += grant.spec.approximate_bytes();
+            grants.push(Grant::clone(grant));
+            if grants.len() == per_message || bytes > RUN_BYTES_LIMIT {
+                messages.push(ToWorker::Run { session, grants: std::mem::take(&mut grants) });
+                bytes = 0;
+            }
+        }
+        if !grants.is_empty() {
+            messages.push(ToWorker::Run { session, grants });
+        }
+        for tokens in std::mem::take(&mut self.forget).chunks(per_message) {
+            messages.push(ToWorker::Forget { session, tokens: tokens.to_vec() });
+        }
+        messages
+    }
+
+    pub(in crate::node) fn room(&self, pace: &Pace) -> Room {
+        let capacity = self.slots.capacity().clone();
+        let cores = u32::try_from(capacity.cpu_millis / CORE_MILLIS).unwrap_or(u32::MAX);
+        let mut room = Room {
+            free: self.slots.free().clone(),
+            staged: self.staged(),
+            staged_limit: pace.staged_limit(cores.max(self.running())),
+            capacity,
+        };
+        for (_, need) in &self.reserved {
+            room.take(need);
+        }
+        room
+    }
+
+    pub(in crate::node) fn is_running(&self, token: Token) -> bool {
+        self.active.get(&token).is_some_and(|active| active.seen != Seen::Ended)
+    }
+
+    pub(in crate::node) fn allocated(&self) -> Resources {
+        self.slots.allocated()
+    }
+
+    pub(in crate::node) fn running(&self) -> u32 {
+        u32::try_from(self.slots.running()).unwrap_or(u32::MAX)
+    }
+
+    pub(in crate::node) fn staged(&self) -> u32 {
+        u32::try_from(self.slots.staged()).unwrap_or(u32::MAX)
+    }
+
+    /// Every attempt that is not over, in the order of the grants.
+    pub(in crate::node) fn all(&self) -> Vec<(Token, Address<TaskMessage>)> {
+        let live = |token: &Token| self.active.get(token).filter(|active| active.seen != Seen::Ended);
+        let tokens = self.sorted();
+        tokens
+            .into_iter()
+            .filter_map(|token| live(&token).map(|active| (token, active.address.clone())))
+            .collect()
+    }
+}

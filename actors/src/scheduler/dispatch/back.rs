@@ -1,0 +1,97 @@
+//! What leaves the queues without being started, and what comes back to them.
+
+use policy::graph::{Closed, TaskState};
+use policy::id::{TaskId, TaskRange};
+use policy::queue::Taken;
+use policy::task::Priority;
+
+use crate::queue::QueueMessage;
+use crate::scheduler::{Placed, SchedulerActor, no_effects};
+
+impl SchedulerActor {
+    /// Takes what has ended out of its queue; while a round is under way, at the end of it, since a queue
+    /// may have handed it out already.
+    pub(in crate::scheduler) fn leave_queue(&mut self, closed: Closed) {
+        self.dispatch.leaving.push(closed);
+        if self.dispatch.awaited == 0 {
+            self.leave_queues();
+        }
+    }
+
+    pub(in crate::scheduler) fn leave_queues(&mut self) {
+        let mut dropped = std::mem::take(&mut self.dispatch.dropped);
+        dropped.sort_unstable();
+        for Closed { tasks, shape, priority, .. } in std::mem::take(&mut self.dispatch.leaving) {
+            for tasks in without(tasks, &dropped) {
+                self.dispatch.unqueued(shape, priority, u64::from(tasks.count));
+                self.side.queue(priority).tell(QueueMessage::Remove { tasks, shape });
+            }
+        }
+        std::mem::take(&mut self.dispatch.coming).into_iter().for_each(|ready| self.enqueue(ready));
+    }
+
+    pub(super) fn return_to_queues(&mut self, back: Vec<(Priority, Taken)>) {
+        let stale = self.dispatch.is_stale;
+        for (priority, taken) in back.into_iter().rev() {
+            self.dispatch.queued(taken.shape, priority, 1);
+            self.note_arrival(taken.shape, taken.arrival);
+            self.side.queue(priority).tell(QueueMessage::PutBack(taken));
+        }
+        // Their coming back is no news: they did not fit a moment ago.
+        self.dispatch.is_stale = stale;
+    }
+
+    /// Tasks that a node has sent back, or whose actors gave up before anything was granted.
+    pub(in crate::scheduler) fn returned(&mut self, tasks: Vec<TaskId>) {
+        for task in tasks {
+            self.budget_release(task);
+            self.give_back_claims(task);
+            let (at, mut effects) = (self.side.clock.wall(), no_effects());
+            if self.graphs.put_back(task, at, &mut effects) {
+                if self.is_held(task) {
+                    self.let_go(task);
+                } else if let Some(Placed { priority, taken, .. }) = self.drop_hold(task) {
+                    self.dispatch.queued(taken.shape, priority, 1);
+                    self.note_arrival(taken.shape, taken.arrival);
+                    self.side.queue(priority).tell(QueueMessage::PutBack(taken));
+                }
+            } else {
+                self.let_go(task);
+                // Cancelled meanwhile; it never came back to its queue.
+                effects.closed.iter_mut().for_each(|closed| closed.was = TaskState::Active);
+            }
+            self.carry_out(effects);
+        }
+    }
+}
+
+/// The parts of `tasks` between those that are in `taken`, which is sorted.
+fn without(tasks: TaskRange, taken: &[TaskId]) -> Vec<TaskRange> {
+    let mut parts = Vec::new();
+    let mut first = tasks.first;
+    for gap in taken.iter().copied().filter(|task| tasks.contains(*task)).chain([tasks.end()]) {
+        let count = u32::try_from(gap.0 - first.0).unwrap_or(u32::MAX);
+        if count > 0 {
+            parts.push(TaskRange { first, count });
+        }
+        first = TaskId(gap.0 + 1);
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(first: u64, count: u32) -> TaskRange {
+        TaskRange { first: TaskId(first), count }
+    }
+
+    #[test]
+    fn what_was_handed_out_is_not_taken_out_again() {
+        let taken = [3, 5, 6, 9, 20].map(TaskId);
+        assert_eq!(without(range(3, 7), &taken), [range(4, 1), range(7, 2)]);
+        assert_eq!(without(range(10, 4), &taken), [range(10, 4)]);
+        assert_eq!(without(range(5, 2), &taken), []);
+    }
+}

@@ -1,0 +1,117 @@
+//! What operators can type.
+
+use std::time::Duration;
+
+use actors::taskfile::quantity;
+use clap::{Args, Subcommand};
+use policy::directive::Scope;
+use policy::task::Priority;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Node {
+    /// Take no new work there; what runs goes on
+    Cordon(NodeName),
+    /// Take work there again, also after a drain
+    Uncordon(NodeName),
+    /// Take no new work there and empty it: what waits there goes elsewhere at once, what runs may end
+    #[command(after_help = DRAIN_EXAMPLES)]
+    Drain(Drain),
+    /// Forget a machine that is gone, and what was said of it
+    Remove(NodeName),
+}
+
+const DRAIN_EXAMPLES: &str = "\
+Examples:
+  crab node drain mac-3 --wait                   until it is empty, however long its tasks take
+  crab node drain mac-3 --deadline 10m --wait    in ten minutes what still runs is stopped, and runs elsewhere
+  crab node uncordon mac-3                       it takes work again
+
+What is taken away counts as no failure and no loss of its task.";
+
+#[derive(Debug, Args)]
+pub(crate) struct NodeName {
+    /// The machine, as `crab nodes` names it
+    #[arg(value_name = "NODE")]
+    pub(crate) node: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Drain {
+    #[command(flatten)]
+    pub(crate) name: NodeName,
+    /// After so long what still runs is stopped and runs elsewhere; without it everything may end by itself
+    #[arg(long, value_name = "TIME", value_parser = quantity::duration)]
+    pub(crate) deadline: Option<Duration>,
+    /// Wait until nothing is left there
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Wait at most so long, and exit with 3 after it
+    #[arg(long, requires = "wait", value_name = "TIME", value_parser = quantity::duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Pause {
+    #[command(subcommand)]
+    pub(crate) what: Option<Paused>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Paused {
+    /// Tasks of this priority
+    Queue {
+        /// low, normal, high or critical
+        priority: Priority,
+    },
+    /// Tasks of this tenant
+    Tenant {
+        /// Its name
+        name: String,
+    },
+}
+
+impl Paused {
+    /// What is meant; everything where nothing is named.
+    pub(crate) fn scope(what: Option<Self>) -> Scope {
+        match what {
+            None => Scope::All,
+            Some(Self::Queue { priority }) => Scope::Priority(priority),
+            Some(Self::Tenant { name }) => Scope::Tenant(name.into()),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Halt {
+    /// This machine alone; all of the fleet where none is named
+    #[arg(value_name = "NODE")]
+    pub(crate) node: Option<String>,
+    /// The machine on which this is typed, by a file: also where no daemon and no scheduler answers
+    #[arg(long, conflicts_with = "node")]
+    pub(crate) here: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Resume {
+    #[command(subcommand)]
+    pub(crate) what: Option<Paused>,
+    /// A graph (g12) or its name whose budget was used up; without it the pause of everything is over
+    #[arg(value_name = "GRAPH")]
+    pub(crate) graph: Option<String>,
+    /// From now on the graph may use so much time, all attempts together; 0s for any
+    #[arg(long, requires = "graph", value_name = "LENGTH", value_parser = quantity::duration)]
+    pub(crate) time: Option<Duration>,
+    /// So much processor time; 0s for any
+    #[arg(long, requires = "graph", value_name = "LENGTH", value_parser = quantity::duration)]
+    pub(crate) cpu_time: Option<Duration>,
+    /// So many attempts; 0 for any number
+    #[arg(long, requires = "graph", value_name = "N")]
+    pub(crate) attempts: Option<u64>,
+    /// So many units of cost; 0 for any number
+    #[arg(long, requires = "graph", value_name = "N")]
+    pub(crate) cost: Option<u64>,
+    /// So many retries; 0 for any number
+    #[arg(long, requires = "graph", value_name = "N")]
+    pub(crate) retries: Option<u64>,
+}

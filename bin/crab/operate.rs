@@ -1,0 +1,113 @@
+//! What operators say: cordon, drain, pause, halt.
+
+use std::time::Duration;
+
+use actors::client::Client;
+use actors::process::halt;
+use policy::directive::{Directive, Scope};
+use policy::id::NodeId;
+use tokio::time::{Instant, sleep};
+
+use crate::cli::args::operators::{Drain, Halt, Node, NodeName, Pause, Paused};
+use crate::cli::exit::{Exit, Usage};
+use crate::cli::json;
+use crate::cli::screen::Screen;
+use crate::cli::session::Session;
+
+/// Between two looks at a node that is drained: soon enough for whoever waits, seldom enough for the scheduler.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+pub(crate) async fn node(client: &Client, screen: &mut Screen, args: Node) -> anyhow::Result<Exit> {
+    let id = |name: NodeName| NodeId::from(name.node.as_str());
+    let directive = match args {
+        Node::Cordon(name) => Directive::Cordon(id(name)),
+        Node::Uncordon(name) => Directive::Uncordon(id(name)),
+        Node::Remove(name) => Directive::Remove(id(name)),
+        Node::Drain(args) => return drain(client, screen, args).await,
+    };
+    say(client, screen, directive).await
+}
+
+pub(crate) async fn pause(client: &Client, screen: &mut Screen, args: Pause) -> anyhow::Result<Exit> {
+    say(client, screen, Directive::Pause(Paused::scope(args.what))).await
+}
+
+pub(crate) async fn resume(client: &Client, screen: &mut Screen, scope: Scope) -> anyhow::Result<Exit> {
+    say(client, screen, Directive::Resume(scope)).await
+}
+
+/// Halts, or ends a halt.
+pub(crate) async fn halt(
+    session: &Session,
+    screen: &mut Screen,
+    args: Halt,
+    halted: bool,
+) -> anyhow::Result<Exit> {
+    if args.here {
+        let directory = session.own_data_dir()?.join("host");
+        let changed = if halted { halt::set(&directory, &by())? } else { halt::clear(&directory)? };
+        tell(screen, if halted { "halt-here" } else { "unhalt-here" }, changed)?;
+        return Ok(Exit::SUCCESS);
+    }
+    let node = args.node.as_deref().map(NodeId::from);
+    let directive = if halted { Directive::Halt(node) } else { Directive::Unhalt(node) };
+    let said = say(&session.connect()?, screen, directive).await;
+    if said.is_err() && halted {
+        screen.note("crab: a machine can be halted without its scheduler: `crab halt --here` on the machine");
+    }
+    said
+}
+
+async fn say(client: &Client, screen: &mut Screen, directive: Directive) -> anyhow::Result<Exit> {
+    let kind: &'static str = (&directive).into();
+    let changed = client.direct(directive, by()).await?;
+    tell(screen, kind, changed)?;
+    Ok(Exit::SUCCESS)
+}
+
+fn tell(screen: &mut Screen, directive: &'static str, changed: bool) -> anyhow::Result<()> {
+    if screen.json {
+        return screen.object(&json::Said::of(directive, changed));
+    }
+    if !changed {
+        screen.note("crab: nothing has changed by that");
+    }
+    Ok(())
+}
+
+async fn drain(client: &Client, screen: &mut Screen, args: Drain) -> anyhow::Result<Exit> {
+    let node = NodeId::from(args.name.node.as_str());
+    let changed = client.drain(node.clone(), args.deadline, by()).await?;
+    tell(screen, "drain", changed)?;
+    if !args.wait {
+        return Ok(Exit::SUCCESS);
+    }
+    let started = Instant::now();
+    loop {
+        let rows = client.nodes().await?;
+        let Some(row) = rows.into_iter().find(|row| row.node == node) else {
+            return Err(Usage(format!("{node} is not there any more")).into());
+        };
+        if row.directed.drained {
+            screen.note(format_args!("{node} is drained"));
+            return Ok(Exit::SUCCESS);
+        }
+        if !row.directed.draining {
+            return Err(Usage(format!("{node} is not drained any more: somebody has said otherwise")).into());
+        }
+        if args.timeout.is_some_and(|timeout| started.elapsed() >= timeout) {
+            let left = row.running + row.staged;
+            screen.note(format_args!("{node} is being drained; {left} attempts are left"));
+            return Ok(Exit::CONDITION);
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Who says it, for the record.
+fn by() -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "?".to_owned());
+    let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let by: String = format!("{user}@{host}").chars().filter(|c| !c.is_control()).collect();
+    by.chars().take(64).collect()
+}
