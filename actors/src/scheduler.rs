@@ -18,6 +18,7 @@ mod fit;
 mod guard;
 mod intake;
 mod order;
+mod placed;
 mod queries;
 mod recovery;
 mod rows;
@@ -54,6 +55,7 @@ use crate::scheduler::claims::Claiming;
 use crate::scheduler::dispatch::Dispatch;
 pub use crate::scheduler::explain::RawExplanation;
 use crate::scheduler::guard::Guard;
+use crate::scheduler::placed::Placed;
 pub use crate::scheduler::rows::{NamedAt, RawRow};
 use crate::scheduler::survey::Survey;
 use crate::side::Side;
@@ -270,19 +272,6 @@ impl Message for SchedulerMessage {
 pub struct SchedulerArgs {
     /// Whom it knows.
     pub side: Arc<Side>,
-}
-
-/// Where an active task was sent, and its place in the queue if it comes back.
-#[derive(Debug)]
-struct Placed {
-    node: NodeId,
-    tenant: Arc<str>,
-    /// When it was sent there, or found there after a restart.
-    since: Moment,
-    priority: Priority,
-    taken: Taken,
-    /// Whether an attempt of its tenant's budget is set aside for it: until it is granted.
-    is_set_aside: bool,
 }
 
 /// See the module's documentation.

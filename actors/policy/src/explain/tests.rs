@@ -55,7 +55,7 @@ fn demand(shape: ShapeId) -> Demand {
 impl House {
     fn new() -> Self {
         let mut house = Self {
-            queues: [const { () }; 4].map(|()| Queue::new()),
+            queues: PRIORITIES.map(|_| Queue::new()),
             order: Order::default(),
             next: Arrival(1),
             waiting: Vec::new(),
@@ -119,7 +119,7 @@ proptest! {
         let fitting: Arc<[ShapeId]> = (0..6).map(ShapeId).collect();
         let mut house = House::new();
         before.iter().for_each(|(priority, shape)| house.push(*priority, ShapeId(*shape)));
-        house.start(before.len() as u32 / 2, &fitting);
+        house.start(u32::try_from(before.len() / 2).expect("few"), &fitting);
         waits.iter().for_each(|(priority, shape)| house.push(*priority, ShapeId(*shape)));
         for (born, shape) in aged {
             let first = house.waiting.iter().find(|(_, priority, of)| (*priority, of.0) == (born, shape));

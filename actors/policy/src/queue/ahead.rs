@@ -90,7 +90,7 @@ impl Queue {
                 turns.enter(&mut tenants, tenant, *first, self.charges.cost(*shape));
             }
         }
-        Some(self.in_proportion(told, own, arrival, fitting))
+        Some(self.in_proportion(&told, own, arrival, fitting))
     }
 
     fn note(&self, told: &mut InQueue, (tenant, own): (TenantId, TenantId), taken: TaskId) {
@@ -106,7 +106,7 @@ impl Queue {
 
     /// The rest of the way: how many of its own tenant came earlier is known, and others go on as they did, as far as
     /// they have something.
-    fn in_proportion(&self, told: InQueue, own: TenantId, arrival: Arrival, fitting: &[ShapeId]) -> InQueue {
+    fn in_proportion(&self, told: &InQueue, own: TenantId, arrival: Arrival, fitting: &[ShapeId]) -> InQueue {
         let (mut earlier, mut waiting) = (0, BTreeMap::<Arc<str>, u64>::new());
         for (shape, line) in fitting.iter().filter_map(|shape| Some((shape, self.lanes.get(shape)?))) {
             match self.charges.tenant(*shape) {
@@ -128,6 +128,6 @@ impl Queue {
             })
             .collect();
         let tasks = others.values().sum::<u64>().saturating_add(earlier);
-        InQueue { tasks, own: earlier, others, is_exact: false, ..told }
+        InQueue { tasks, own: earlier, others, first: told.first, is_exact: false }
     }
 }
