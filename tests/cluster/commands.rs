@@ -52,6 +52,8 @@ fn every_command_writes_the_json_that_is_documented() {
         "epoch",
         "last_event",
         "graphs",
+        "halted",
+        "paused",
         "tasks",
         "queued",
         "tenants",
