@@ -8,6 +8,7 @@ mod call;
 pub mod endpoint;
 pub mod error;
 pub mod follow;
+mod inspect;
 mod key;
 mod link;
 mod operate;

@@ -22,6 +22,7 @@ mod placed;
 mod queries;
 mod recovery;
 mod rows;
+mod show;
 mod spending;
 mod steps;
 mod survey;
@@ -47,7 +48,7 @@ use policy::time::Moment;
 use policy::trap;
 use rustc_hash::FxHashMap;
 use strum::IntoStaticStr;
-use supervision::{Actor, ActorError, Me, Message, Reply};
+use supervision::{Actor, ActorError, Fact, Me, Message, Reply};
 
 use crate::archive::Known;
 pub use crate::scheduler::addition::{Addition, Grounds};
@@ -59,7 +60,7 @@ use crate::scheduler::placed::Placed;
 pub use crate::scheduler::rows::{NamedAt, RawRow};
 use crate::scheduler::survey::Survey;
 use crate::side::Side;
-use crate::task::{Acknowledge, Seat, Step};
+use crate::task::{Acknowledge, Step};
 use crate::wire::client::{Response, ServerInfo, Status, Target, TaskFilter};
 
 /// What the scheduler can be told.
@@ -353,6 +354,10 @@ impl Actor for SchedulerActor {
         self.after_message(me);
         Ok(())
     }
+
+    fn show(&self) -> Vec<Fact> {
+        self.facts()
+    }
 }
 
 impl SchedulerActor {
@@ -369,14 +374,6 @@ impl SchedulerActor {
             self.continuing = true;
             me.address().tell(SchedulerMessage::Continue);
         }
-    }
-
-    fn now(&self) -> Moment {
-        self.side.clock.now()
-    }
-
-    fn seat(&self, task: TaskId) -> Option<Seat> {
-        self.graphs.entry(task).map(|entry| Seat::from(&entry))
     }
 }
 
