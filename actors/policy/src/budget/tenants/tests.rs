@@ -84,7 +84,14 @@ fn task(event: TaskEvent) -> Event {
 
 fn grant_record() -> Event {
     let (token, attempt, node, session) = (Token(1), AttemptNumber(1), "a".into(), NodeSession(1));
-    task(TaskEvent::Granted { token, attempt, node, session, indices: Default::default() })
+    task(TaskEvent::Granted {
+        token,
+        attempt,
+        node,
+        session,
+        indices: Default::default(),
+        request: Default::default(),
+    })
 }
 
 fn end_record(seconds: u64) -> Event {
