@@ -13,6 +13,7 @@ pub mod limits;
 mod origin;
 pub mod scheduler;
 pub mod section;
+pub mod ssh_nodes;
 pub mod tenants;
 pub mod worker;
 
@@ -38,6 +39,7 @@ use crate::config::limits::LimitsConfig;
 use crate::config::origin::Lines;
 use crate::config::scheduler::{SchedulerConfig, Scheduling};
 use crate::config::section::{Section, Setting};
+use crate::config::ssh_nodes::SshNodeConfig;
 use crate::config::tenants::TenantConfig;
 use crate::config::worker::WorkerConfig;
 use crate::log::LogLimits;
@@ -60,6 +62,8 @@ pub struct Config {
     pub scheduler: SchedulerConfig,
     /// What this machine has for tasks.
     pub worker: WorkerConfig,
+    /// Machines that are reached by SSH alone, by name.
+    pub ssh_nodes: BTreeMap<String, SshNodeConfig>,
     /// How much may wait. Reloaded on SIGHUP.
     pub backpressure: BackpressureConfig,
     /// When a machine is left alone. Reloaded on SIGHUP.
@@ -188,7 +192,9 @@ impl Config {
         let tenants = self.tenants.iter();
         let tenants = tenants.map(|(name, tenant)| (format!("tenants.{name}"), tenant as &dyn Section));
         let locks = self.locks.iter().map(|(name, lock)| (format!("locks.{name}"), lock as &dyn Section));
-        fixed.chain(tenants).chain(locks).collect()
+        let nodes = self.ssh_nodes.iter();
+        let nodes = nodes.map(|(name, node)| (format!("ssh_nodes.{name}"), node as &dyn Section));
+        fixed.chain(tenants).chain(locks).chain(nodes).collect()
     }
 
     /// Whether every value is allowed, and the values go together.
@@ -197,6 +203,7 @@ impl Config {
     /// The first that is not.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.sections().into_iter().try_for_each(|(name, section)| section.check(&name))?;
+        self.ssh_nodes.iter().try_for_each(|(name, node)| node.check_as(name))?;
         self.lease.terms().check()?;
         self.backpressure.rules().check()?;
         TimeSlice::new(self.scheduler.shares())?;

@@ -86,8 +86,8 @@ impl House {
             let pick =
                 Pick { first, want: plan.want[one as usize], fitting: Arc::clone(fitting), now: self.next };
             for taken in self.queues[one as usize].pick(&pick) {
-                self.order.served(one, taken.shape);
-                self.order.started(one, taken.shape, taken.since);
+                let turn = self.order.served(one, taken.shape);
+                self.order.started(turn);
                 started.push(taken.task);
             }
         }
