@@ -113,6 +113,8 @@ mod switch {
         SequenceStands,
         /// However many wait, more are let in.
         NoBound,
+        /// No node is held for what is large.
+        NothingIsHeld,
     }
 
     /// Where an actor may be made to panic. Not a mutant: every promise must hold through it.

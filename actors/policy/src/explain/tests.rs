@@ -83,8 +83,13 @@ impl House {
         let mut started = Vec::new();
         for one in PRIORITIES {
             let first = std::mem::take(&mut plan.first[one as usize]);
-            let pick =
-                Pick { first, want: plan.want[one as usize], fitting: Arc::clone(fitting), now: self.next };
+            let pick = Pick {
+                first,
+                want: plan.want[one as usize],
+                fitting: Arc::clone(fitting),
+                now: self.next,
+                ..Pick::default()
+            };
             for taken in self.queues[one as usize].pick(&pick) {
                 let turn = self.order.served(one, taken.shape);
                 self.order.started(turn);
