@@ -31,6 +31,12 @@ const NODE: &[&str] = &[
     "labels",
     "breakers",
     "version",
+    "cordoned",
+    "draining",
+    "drained",
+    "drain_deadline",
+    "halted",
+    "halted_here",
 ];
 
 #[test]
