@@ -15,6 +15,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod usage;
 mod view;
 mod window;
 
@@ -29,6 +30,7 @@ pub use crate::claims::rules::{
 };
 pub use crate::claims::table::{ClaimTable, Holder};
 pub use crate::claims::turn::{Contender, Inversion};
+pub use crate::claims::usage::{RateHistory, RateUsage, WindowUsage};
 pub use crate::claims::view::{AmountView, HolderView, LockView, PoolView, RateView, WindowView};
 
 /// What a task claims while it runs, by name.

@@ -8,7 +8,7 @@ use strum::IntoStaticStr;
 
 use crate::breaker;
 use crate::budget::{Budget, OnReached, Reached};
-use crate::claims::Indices;
+use crate::claims::{Indices, RateUsage};
 use crate::dependency::Dependency;
 use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, TaskRange, Token};
 use crate::pressure::ModeChange;
@@ -306,4 +306,6 @@ pub enum SchedulerEvent {
         /// Whether that is longer than the objective.
         is_late: bool,
     },
+    /// What rates have used so far: records that say so may be removed after this.
+    RatesUsed(Vec<RateUsage>),
 }
