@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hindrance::Hindrance;
 use crate::id::{NodeId, TaskId};
+use crate::task::Priority;
 use crate::time::Timestamp;
 
 /// In one word.
@@ -44,6 +45,8 @@ pub struct Ahead {
 pub struct Holding {
     /// Whose.
     pub task: TaskId,
+    /// How urgent it is.
+    pub priority: Priority,
     /// Where.
     pub node: NodeId,
     /// For how long already.
@@ -112,7 +115,13 @@ mod tests {
     fn an_estimate_says_what_it_goes_by_and_is_none_without_a_history() {
         let (nobody, some) = (Ahead::default(), Ahead { tasks: 4, first: None });
         let second = Duration::from_secs(1);
-        let holding = |free_in| Holding { task: TaskId(1), node: "a".into(), held_for: second, free_in };
+        let holding = |free_in| Holding {
+            task: TaskId(1),
+            priority: Priority::Low,
+            node: "a".into(),
+            held_for: second,
+            free_in,
+        };
         assert_eq!(estimate(&some, None, &[holding(None)]), None);
         assert_eq!(estimate(&some, Some(second), &[]).map(|one| one.start_in), Some(second));
         let freed = estimate(&nobody, Some(second), &[holding(Some(3 * second)), holding(Some(2 * second))]);

@@ -10,16 +10,29 @@ use policy::demand::Demand;
 use policy::event::{Event, SchedulerEvent};
 use policy::graph::EntryView;
 use policy::hindrance::Hindrance;
-use policy::id::{GraphId, TaskId};
+use policy::id::{GraphId, NodeId, TaskId};
 use policy::pressure::{Drain, Mode, Pressure};
+use policy::queue::Taken;
 use policy::submission::Submission;
 use policy::task::Priority;
 use policy::tenant::{Quotas, Running};
+use policy::time::Moment;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::config::Limits;
-use crate::scheduler::{Placed, SchedulerActor};
+use crate::scheduler::SchedulerActor;
 use crate::wire::client::{PressureRow, Response};
+
+/// Where an active task was sent, and its place in the queue if it comes back.
+#[derive(Debug)]
+pub(super) struct Placed {
+    pub(super) node: NodeId,
+    pub(super) tenant: Arc<str>,
+    /// When it was sent there, or found there after a restart.
+    pub(super) since: Moment,
+    pub(super) priority: Priority,
+    pub(super) taken: Taken,
+}
 
 /// What is remembered of it.
 #[derive(Debug)]

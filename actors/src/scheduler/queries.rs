@@ -132,7 +132,9 @@ impl SchedulerActor {
         RawRow { seat, state, dependencies: Vec::new(), waits_for: None, unschedulable: None }
     }
 
-    pub(super) fn known(&self) -> Known {
+    /// What is still of use. Records may be removed after this, so what rates have used is written down before.
+    pub(super) fn known(&mut self) -> Known {
+        self.write_usage();
         Known::new(self.graphs.parts(None).map(|(_, tasks)| tasks))
     }
 

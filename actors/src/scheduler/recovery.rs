@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use policy::breaker::{Change, Key, Recorded};
 use policy::budget::Ledger;
+use policy::claims::RateHistory;
 use policy::demand::Demand;
 use policy::directive::Directives;
 use policy::event::{Event, NodeEvent, Record, SchedulerEvent};
@@ -32,7 +33,7 @@ use crate::task::Purpose;
 impl SchedulerActor {
     /// Reads the log, begins a new epoch, fills the queues, and wakes what may still run.
     pub(super) fn recover(side: Arc<Side>, me: &Me<SchedulerMessage>) -> Result<Self, ActorError> {
-        let Replayed { recovered, last_epoch, breakers, ledger, directives } = replay(&side)?;
+        let Replayed { recovered, last_epoch, breakers, ledger, directives, rates } = replay(&side)?;
         side.set_directives(directives);
         let epoch = Epoch(last_epoch + 1);
         side.set_epoch(if planted!(TokensBeginAgain) { Epoch(1) } else { epoch });
@@ -73,6 +74,7 @@ impl SchedulerActor {
         }
         scheduler.carry_out(Effects { ready, closed, ..Effects::default() });
         scheduler.restore_breakers(breakers);
+        scheduler.restore_rates(&rates);
         if !planted!(ForgetLeases) {
             scheduler.restore(live);
         }
@@ -153,12 +155,15 @@ struct Replayed {
     ledger: Ledger,
     /// What operators have said.
     directives: Directives,
+    /// What was taken of rates.
+    rates: RateHistory,
 }
 
 fn replay(side: &Side) -> Result<Replayed, ActorError> {
     let (mut replay, mut last_epoch, mut failed) = (Replay::new(Shapes::new(side.limits().shapes)), 0, None);
     let (mut breakers, mut ledger, mut directives) =
         (BTreeMap::new(), Ledger::default(), Directives::default());
+    let mut rates = RateHistory::default();
     side.log.settle()?;
     let replayed = side.archive.replay(&mut |position, record: Record| {
         if let Event::Scheduler(SchedulerEvent::Started { epoch, .. }) = &record.event {
@@ -175,10 +180,11 @@ fn replay(side: &Side) -> Result<Replayed, ActorError> {
             failed.get_or_insert(malformed);
         }
         ledger.replay(&record.event, |task| replay.graph_of(task));
+        rates.hear(position, &record, |task| replay.claims_of(task));
     })?;
     tracing::debug!(kept = replayed.kept, rebuilt = replayed.rebuilt, "read snapshots and log");
     match failed {
         Some(malformed) => Err(Box::new(malformed)),
-        None => Ok(Replayed { recovered: replay.finish(), last_epoch, breakers, ledger, directives }),
+        None => Ok(Replayed { recovered: replay.finish(), last_epoch, breakers, ledger, directives, rates }),
     }
 }

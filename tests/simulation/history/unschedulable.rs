@@ -112,7 +112,9 @@ impl Pass {
             | Event::Scheduler(
                 SchedulerEvent::Pressure(_)
                 | SchedulerEvent::AgedBoost { .. }
-                | SchedulerEvent::Directed { .. },
+                | SchedulerEvent::Directed { .. }
+                | SchedulerEvent::RatesUsed(_)
+                | SchedulerEvent::PriorityInverted { .. },
             ) => {}
         }
     }

@@ -12,7 +12,7 @@ use crate::time::Moment;
 #[derive(Debug, Clone)]
 pub(super) struct Rate {
     pub(super) rule: RateRule,
-    windows: Vec<Window>,
+    pub(super) windows: Vec<Window>,
     /// Nobody is let in before.
     parked: Option<Moment>,
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::claims::Indices;
+use crate::claims::{Claims, Indices};
 use crate::demand::Demand;
 use crate::event::{Event, GraphEvent, GraphPart, LogPosition, Next, Record, SchedulerEvent, TaskEvent};
 use crate::graph::Graphs;
@@ -141,7 +141,9 @@ impl Replay {
                 SchedulerEvent::Stopped
                 | SchedulerEvent::Pressure(_)
                 | SchedulerEvent::AgedBoost { .. }
-                | SchedulerEvent::Directed { .. },
+                | SchedulerEvent::Directed { .. }
+                | SchedulerEvent::RatesUsed(_)
+                | SchedulerEvent::PriorityInverted { .. },
             ) => {}
         }
         self.effects.clear();
@@ -152,6 +154,12 @@ impl Replay {
     #[must_use]
     pub fn graph_of(&self, task: TaskId) -> Option<GraphId> {
         self.graphs.find(task).map(|(graph, _)| graph.id)
+    }
+
+    /// What a task claims, as far as the records go; `None` where that is nothing.
+    #[must_use]
+    pub fn claims_of(&self, task: TaskId) -> Option<Arc<Claims>> {
+        self.shapes.demand(self.graphs.entry(task)?.shape)?.claims.clone()
     }
 
     /// All records have been given.

@@ -34,7 +34,7 @@ impl SchedulerActor {
         let stale = self.dispatch.is_stale;
         for (priority, taken) in back.into_iter().rev() {
             self.dispatch.queued(taken.shape, priority, 1);
-            self.note_arrival(taken.shape, taken.arrival);
+            self.note_arrival(taken.shape, taken.arrival, taken.task);
             self.side.queue(priority).tell(QueueMessage::PutBack(taken));
         }
         // Their coming back is no news: they did not fit a moment ago.
@@ -52,7 +52,7 @@ impl SchedulerActor {
                     self.let_go(task);
                 } else if let Some(Placed { priority, taken, .. }) = self.drop_hold(task) {
                     self.dispatch.queued(taken.shape, priority, 1);
-                    self.note_arrival(taken.shape, taken.arrival);
+                    self.note_arrival(taken.shape, taken.arrival, taken.task);
                     self.side.queue(priority).tell(QueueMessage::PutBack(taken));
                 }
             } else {
