@@ -43,7 +43,9 @@ fn rows(claims: &ClaimsView) -> Vec<Vec<String>> {
         let state = format!("{} of {} held", amount.held, amount.limit);
         rows.push(row(format!("amount {}", amount.name), state, holders));
     }
-    rows.extend(claims.rates.iter().map(|rate| row(format!("rate {}", rate.name), used(rate), std::iter::empty())));
+    rows.extend(
+        claims.rates.iter().map(|rate| row(format!("rate {}", rate.name), used(rate), std::iter::empty())),
+    );
     rows.extend(claims.waiting.iter().map(waiting));
     rows
 }

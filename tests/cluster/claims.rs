@@ -101,7 +101,7 @@ fn a_task_finds_its_indices_in_its_environment_and_keeps_them_through_a_restart(
     let waiting: Vec<_> = claims.iter().filter(|claim| claim["kind"] == "waiting").collect();
     assert_eq!(waiting.len(), 2, "{claims:?}");
     let text = place.run(&["claims"]).expect(0).text();
-    assert!(text.contains("1 of 4 free") && text.contains("0 of 2 calls per 60s"), "{text}");
+    assert!(text.contains("1 of 4 free") && text.contains("0 of 2 calls per 1m00s"), "{text}");
     place.file("first-may-end", "");
     place.wait_state(&third, "running");
     place.wait_state(&fourth, "running");
