@@ -21,3 +21,4 @@ mod settings;
 mod signals;
 mod strangers;
 mod survival;
+mod top;

@@ -6,6 +6,9 @@
 /// The real programs as separate processes, used as a careless or hostile user would use them.
 #[cfg(test)]
 mod cluster;
+/// Sessions on a machine behind SSH, which is this one.
+#[cfg(test)]
+mod sessions;
 /// What several of them use.
 #[cfg(test)]
 mod support;

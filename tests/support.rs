@@ -2,5 +2,6 @@
 
 pub(crate) mod place;
 pub(crate) mod program;
+pub(crate) mod pty;
 pub(crate) mod residue;
 pub(crate) mod waiting;

@@ -9,6 +9,7 @@ mod claims;
 pub mod endpoint;
 pub mod error;
 pub mod follow;
+mod inspect;
 mod key;
 mod link;
 mod operate;

@@ -36,7 +36,8 @@ impl SchedulerDoor {
     /// The door of this side.
     #[must_use]
     pub fn new(side: &Arc<Side>, gateway: &Address<GatewayMessage>) -> Arc<Self> {
-        let frames = FrameService::new(Arc::new(FrontDoor::new(gateway.clone())), side.clock);
+        let frames =
+            FrameService::new(Arc::new(FrontDoor::new(gateway.clone(), side.inspector.clone())), side.clock);
         Arc::new(Self { side: Arc::clone(side), frames: Arc::new(frames), workers: Mutex::default() })
     }
 

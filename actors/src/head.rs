@@ -19,6 +19,7 @@ use crate::client::transport::BoxFuture;
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::gateway::{GatewayActor, GatewayMessage};
+use crate::inspect::InspectorMessage;
 use crate::log::{Log, LogLimits, OpenError};
 use crate::node::NodeMessage;
 use crate::outlet::Outlet;
@@ -119,8 +120,9 @@ impl Head {
         let version = env!("CARGO_PKG_VERSION").into();
         let server = ServerInfo { version, name, started: clock.wall(), epoch: 0, durable: 0 };
         let last = last(&side, &gateway);
-        let tree =
-            supervision::supervisor::start(tree::scheduler_side(&side, &gateway, &server, last)).await?;
+        let root = Address::new(tree::SUPERVISOR, tree::SCHEDULER_SIDE);
+        let args = tree::scheduler_side(&side, &gateway, &root, &server, last);
+        let tree = supervision::supervisor::start_behind(root, args).await?;
         Ok(Self { side, gateway, tree })
     }
 
@@ -133,7 +135,7 @@ impl Head {
     /// Its front door, for clients of this process.
     #[must_use]
     pub fn service(&self) -> Arc<dyn Service> {
-        Arc::new(FrontDoor(self.gateway.clone()))
+        Arc::new(FrontDoor::new(self.gateway.clone(), self.side.inspector.clone()))
     }
 
     /// Waits until it has ended and says why. Cancel safe.
@@ -151,22 +153,31 @@ impl Head {
     }
 }
 
-/// The gateway, seen by clients.
+/// The gateway and, for what is about actors, the inspector, seen by clients.
 #[derive(Debug, Clone)]
-pub struct FrontDoor(Address<GatewayMessage>);
+pub struct FrontDoor {
+    gateway: Address<GatewayMessage>,
+    inspector: Address<InspectorMessage>,
+}
 
 impl FrontDoor {
-    /// The door before this gateway.
+    /// The door before these two.
     #[must_use]
-    pub fn new(gateway: Address<GatewayMessage>) -> Self {
-        Self(gateway)
+    pub fn new(gateway: Address<GatewayMessage>, inspector: Address<InspectorMessage>) -> Self {
+        Self { gateway, inspector }
     }
 }
 
 impl Service for FrontDoor {
     fn handle(&self, request: Request) -> BoxFuture<'static, Response> {
         let (reply, answer) = Reply::channel();
-        let told = self.0.try_tell(GatewayMessage::Asked { request: Box::new(request), reply });
+        let request = Box::new(request);
+        let told = match *request {
+            Request::Inspect { .. } | Request::Operate { .. } => {
+                self.inspector.try_tell(InspectorMessage::Asked { request, reply })
+            }
+            _ => self.gateway.try_tell(GatewayMessage::Asked { request, reply }),
+        };
         Box::pin(async move {
             match answer.await {
                 Ok(response) if told => response,
@@ -178,8 +189,15 @@ impl Service for FrontDoor {
 
 /// The door for workers: brings what the worker of `node` says to the node's actor.
 pub fn hear_worker(side: &Arc<Side>, node: &NodeId, message: FromWorker, outlet: &Outlet<ToWorker>) {
+    let message = match message {
+        FromWorker::Inspected { request, sight } => return side.reach.answered(request, *sight),
+        message => message,
+    };
     let address = match &message {
-        FromWorker::Register(_) => side.nodes.get_or_start(node, side),
+        FromWorker::Register(_) => {
+            side.reach.connected(node, outlet);
+            side.nodes.get_or_start(node, side)
+        }
         _ => side.nodes.get(node),
     };
     match address {
@@ -192,6 +210,7 @@ pub fn hear_worker(side: &Arc<Side>, node: &NodeId, message: FromWorker, outlet:
 
 /// The connection of a worker has ended.
 pub fn lose_worker(side: &Side, node: &NodeId, outlet: &Outlet<ToWorker>) {
+    side.reach.gone(node, outlet);
     if let Some(address) = side.nodes.get(node) {
         address.tell(NodeMessage::Disconnected(outlet.clone()));
     }

@@ -19,7 +19,7 @@ use policy::id::Token;
 use policy::time::Moment;
 use policy::trap;
 use strum::IntoStaticStr;
-use supervision::{Actor, ActorError, Address, Me, Message};
+use supervision::{Actor, ActorError, Address, Fact, Me, Message};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
@@ -99,6 +99,14 @@ impl Actor for LeaseActor {
             LeaseMessage::Due => self.due(me),
         }
         Ok(())
+    }
+
+    fn show(&self) -> Vec<Fact> {
+        vec![
+            Fact::new("token", self.args.token),
+            Fact::new("task", self.args.task.probe().name()),
+            Fact::new("ends in", crate::say::length(remaining(&self.args))),
+        ]
     }
 }
 

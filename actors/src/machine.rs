@@ -10,10 +10,12 @@ use policy::id::{Incarnation, NodeId};
 use policy::resources::Resources;
 use supervision::dynamic::{Dynamic, Options};
 use supervision::supervisor::StartError;
-use supervision::{Address, Child, Ending, Reply, Running, Strategy, SupervisorArgs};
+use supervision::{Address, Child, Ending, Reply, Running};
 
 use crate::clock::Clock;
 use crate::head::hear_worker;
+use crate::inspect::InspectorMessage;
+use crate::inspect::reach::hand_in;
 use crate::link::dialler::{Dialler, DiallerArgs, DiallerEvent, DiallerMessage};
 use crate::link::{self, Connection, Dial};
 use crate::outlet::Outlet;
@@ -25,7 +27,7 @@ use crate::process::protocol::{Command, HostDirectory};
 use crate::side::Side;
 use crate::tree;
 use crate::wire::codec;
-use crate::wire::fleet::FromWorker;
+use crate::wire::fleet::{FromWorker, ToWorker};
 use crate::worker::environment::BaseEnvironment;
 use crate::worker::{Worker, WorkerArgs, WorkerMessage};
 
@@ -75,8 +77,10 @@ impl Machine {
     /// When an actor does not start.
     pub async fn beside(side: &Arc<Side>, options: MachineOptions) -> Result<Self, StartError> {
         let worker = Address::new("worker", &*options.node.0);
-        let outlet = beside(side, &options.node, &worker);
-        Self::start(options, worker.clone(), outlet, move || linked(&worker), Vec::new()).await
+        let inspector = Address::new("inspector", &*options.node.0);
+        let outlet = beside(side, &options.node, &worker, &inspector);
+        let linked_worker = worker.clone();
+        Self::start(options, (worker, inspector), outlet, move || linked(&linked_worker), Vec::new()).await
     }
 
     /// Starts it for a scheduler side elsewhere: it dials, and dials again, until it is stopped.
@@ -86,13 +90,14 @@ impl Machine {
     pub async fn dialling(dial: Dial, seed: u64, options: MachineOptions) -> Result<Self, StartError> {
         let worker = Address::new("worker", &*options.node.0);
         let uplink = Arc::new(Uplink::default());
-        let dialler = dialler(dial, seed, &uplink, &worker);
-        Self::start(options, worker, through(&uplink), || {}, vec![dialler]).await
+        let inspector = Address::new("inspector", &*options.node.0);
+        let dialler = dialler(dial, seed, &uplink, &worker, &inspector);
+        Self::start(options, (worker, inspector), through(&uplink), || {}, vec![dialler]).await
     }
 
     async fn start(
         options: MachineOptions,
-        worker: Address<WorkerMessage>,
+        (worker, inspector): (Address<WorkerMessage>, Address<InspectorMessage>),
         outlet: Outlet<FromWorker>,
         at_start: impl Fn() + Send + Sync + 'static,
         last: Vec<Child>,
@@ -125,9 +130,9 @@ impl Machine {
         };
         let mut children = vec![attempts.child(), Child::worker::<Worker>("worker", &worker, make)];
         children.extend(last);
-        let root =
-            SupervisorArgs::new("machine-side", Strategy::OneForAll, tree::MACHINE_INTENSITY, children);
-        let tree = supervision::supervisor::start(root).await?;
+        let root = Address::new(tree::SUPERVISOR, tree::MACHINE_SIDE);
+        let args = tree::machine_side(&root, &inspector, children);
+        let tree = supervision::supervisor::start_behind(root, args).await?;
         Ok(Self { worker, port, clock: options.clock, tree })
     }
 
@@ -161,9 +166,25 @@ impl Machine {
 }
 
 /// The scheduler side of the same process.
-fn beside(side: &Arc<Side>, node: &NodeId, worker: &Address<WorkerMessage>) -> Outlet<FromWorker> {
-    let worker = worker.clone();
-    let back = Outlet::new(move |message| worker.try_tell(WorkerMessage::Scheduler(message)));
+fn beside(
+    side: &Arc<Side>,
+    node: &NodeId,
+    worker: &Address<WorkerMessage>,
+    inspector: &Address<InspectorMessage>,
+) -> Outlet<FromWorker> {
+    let (worker, inspector, of_answer) = (worker.clone(), inspector.clone(), Arc::clone(side));
+    let back = Outlet::new(move |message| match message {
+        ToWorker::Inspect { request, look } => {
+            let side = Arc::clone(&of_answer);
+            hand_in(&inspector, (request, look), move |answer| {
+                if let FromWorker::Inspected { request, sight } = answer {
+                    side.reach.answered(request, *sight);
+                }
+            });
+            true
+        }
+        message => worker.try_tell(WorkerMessage::Scheduler(message)),
+    });
     let (side, node) = (Arc::clone(side), node.clone());
     Outlet::new(move |message| {
         hear_worker(&side, &node, message, &back);
@@ -189,9 +210,21 @@ fn through(uplink: &Arc<Uplink>) -> Outlet<FromWorker> {
     })
 }
 
-fn dialler(mut dial: Dial, seed: u64, uplink: &Arc<Uplink>, worker: &Address<WorkerMessage>) -> Child {
-    let hears = worker.clone();
+fn dialler(
+    mut dial: Dial,
+    seed: u64,
+    uplink: &Arc<Uplink>,
+    worker: &Address<WorkerMessage>,
+    inspector: &Address<InspectorMessage>,
+) -> Child {
+    let (hears, inspector, back) = (worker.clone(), inspector.clone(), through(uplink));
     dial.inbound = Arc::new(move |frame| match codec::decode(&frame, link::MAX_FRAME_BYTES) {
+        Ok(ToWorker::Inspect { request, look }) => {
+            let back = back.clone();
+            hand_in(&inspector, (request, look), move |answer| {
+                back.send(answer);
+            });
+        }
         Ok(message) => hears.tell(WorkerMessage::Scheduler(message)),
         Err(error) => tracing::warn!(%error, "the scheduler sent what cannot be read"),
     });

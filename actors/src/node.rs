@@ -15,6 +15,7 @@ mod directives;
 mod message;
 mod output;
 mod registration;
+mod show;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,7 @@ use policy::id::{NodeId, NodeSession, TaskId, Token};
 use policy::lease::{NodeLease, Standing};
 use policy::node::{Pace, Room};
 use policy::planted;
-use supervision::{Actor, ActorError, Address, Me, Reply};
+use supervision::{Actor, ActorError, Address, Fact, Me, Reply};
 
 use crate::lease::NodeDeadline;
 use crate::node::attempts::{Attempts, Restoring};
@@ -38,7 +39,6 @@ use crate::outlet::Outlet;
 use crate::scheduler::SchedulerMessage;
 use crate::side::Side;
 use crate::task::{Acknowledge, Purpose, Seat, TaskMessage};
-use crate::wire::client::{NodeHealth, NodeRow};
 use crate::wire::fleet::{
     FromWorker, GRANTS_PER_MESSAGE, Grant, Held, OutputPiece, OutputRead, OutputRefusal, Phase, Report,
     ToWorker,
@@ -116,6 +116,7 @@ impl Actor for NodeActor {
             NodeMessage::RestoreBreaker { key, recorded } => {
                 self.breakers.apply(&key, &recorded, self.args.side.clock.now());
             }
+            NodeMessage::ResetBreaker { key, reply } => reply.send(self.reset_breaker(&key)),
             NodeMessage::Cancel { task, acknowledge } => self.cancel(task, acknowledge),
             NodeMessage::ReadOutput { token, read, reply } => self.read_output(token, read, reply),
             NodeMessage::Describe(reply) => reply.send(self.describe()),
@@ -126,6 +127,10 @@ impl Actor for NodeActor {
         }
         self.ask_flush(me);
         Ok(())
+    }
+
+    fn show(&self) -> Vec<Fact> {
+        self.facts()
     }
 }
 
@@ -150,6 +155,8 @@ impl NodeActor {
                 }
             }
             FromWorker::Output { request, piece } => self.readers.answer(request, piece),
+            // The side's inspector takes these before they come here.
+            FromWorker::Inspected { .. } => {}
             FromWorker::Goodbye { session } => {
                 if self.is_current(session, &outlet) {
                     self.goodbye(session);
@@ -370,28 +377,5 @@ impl NodeActor {
 
     fn log(&self, event: NodeEvent) {
         self.args.side.log.append(&Event::Node(self.args.node.clone(), event), 0, 0);
-    }
-
-    fn describe(&self) -> Option<NodeRow> {
-        let machine = self.machine.as_ref()?;
-        let health = match (machine.session, self.standing) {
-            (None, _) | (_, Standing::Expired) => NodeHealth::Lost,
-            (_, Standing::Suspect) => NodeHealth::Suspect,
-            (_, Standing::Good) => NodeHealth::Up,
-        };
-        let silent = self.args.side.clock.now().since(self.lease.last_heard());
-        Some(NodeRow {
-            node: self.args.node.clone(),
-            health,
-            capacity: machine.capacity.clone(),
-            allocated: self.attempts.allocated(),
-            running: self.attempts.running(),
-            staged: self.attempts.staged(),
-            heard: self.args.side.clock.wall() - silent,
-            labels: machine.labels.clone(),
-            version: machine.version.clone(),
-            breakers: self.breakers.seen(self.args.side.clock.now()),
-            directed: self.directed(),
-        })
     }
 }

@@ -19,7 +19,7 @@ use policy::queue::{Arrival, Pick, Queue, Scale, Taken};
 use policy::task::Priority;
 use policy::trap;
 use strum::IntoStaticStr;
-use supervision::{Actor, ActorError, Me, Message};
+use supervision::{Actor, ActorError, Fact, Me, Message};
 
 use crate::scheduler::SchedulerMessage;
 use crate::side::Side;
@@ -103,6 +103,9 @@ impl Message for QueueMessage {
     }
 }
 
+/// Lines that are shown to who looks: what fits on a screen.
+const SHOWN: usize = 16;
+
 /// Everything a queue needs to start.
 #[derive(Debug, Clone)]
 pub struct QueueArgs {
@@ -142,6 +145,17 @@ impl Actor for QueueActor {
             QueueMessage::Age(ladder) => self.age(&ladder),
         }
         Ok(())
+    }
+
+    fn show(&self) -> Vec<Fact> {
+        let mut facts = vec![
+            Fact::new("tasks", self.ready.len()),
+            Fact::new("lines", self.ready.lanes().count()),
+            Fact::new("memory", crate::say::size(self.ready.bytes() as u64)),
+        ];
+        let lanes = self.ready.lanes().take(SHOWN);
+        facts.extend(lanes.map(|(shape, _, tasks)| Fact::new(format!("line {}", shape.0), tasks)));
+        facts
     }
 }
 

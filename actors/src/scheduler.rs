@@ -21,6 +21,7 @@ mod order;
 mod queries;
 mod recovery;
 mod rows;
+mod show;
 mod steps;
 mod survey;
 
@@ -45,7 +46,7 @@ use policy::time::Moment;
 use policy::trap;
 use rustc_hash::FxHashMap;
 use strum::IntoStaticStr;
-use supervision::{Actor, ActorError, Me, Message, Reply};
+use supervision::{Actor, ActorError, Fact, Me, Message, Reply};
 
 use crate::archive::Known;
 pub use crate::scheduler::addition::{Addition, Grounds};
@@ -56,7 +57,7 @@ use crate::scheduler::guard::{Guard, Placed};
 pub use crate::scheduler::rows::{NamedAt, RawRow};
 use crate::scheduler::survey::Survey;
 use crate::side::Side;
-use crate::task::{Acknowledge, Seat, Step};
+use crate::task::{Acknowledge, Step};
 use crate::wire::client::{Response, ServerInfo, Status, Target, TaskFilter};
 
 /// What the scheduler can be told.
@@ -356,6 +357,10 @@ impl Actor for SchedulerActor {
         self.after_message(me);
         Ok(())
     }
+
+    fn show(&self) -> Vec<Fact> {
+        self.facts()
+    }
 }
 
 impl SchedulerActor {
@@ -372,14 +377,6 @@ impl SchedulerActor {
             self.continuing = true;
             me.address().tell(SchedulerMessage::Continue);
         }
-    }
-
-    fn now(&self) -> Moment {
-        self.side.clock.now()
-    }
-
-    fn seat(&self, task: TaskId) -> Option<Seat> {
-        self.graphs.entry(task).map(|entry| Seat::from(&entry))
     }
 }
 

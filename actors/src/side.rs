@@ -18,6 +18,8 @@ use supervision::dynamic::{Dynamic, Options};
 use crate::archive::{Archive, Place};
 use crate::clock::Clock;
 use crate::config::{Config, Limits};
+use crate::inspect::InspectorMessage;
+use crate::inspect::reach::Reach;
 use crate::lease::{LeaseActor, LeaseArgs, LeaseMessage, NodeDeadline};
 use crate::log::Log;
 use crate::node::{NodeActor, NodeArgs, NodeMessage};
@@ -50,6 +52,10 @@ pub struct Side {
     pub scheduler: Address<SchedulerMessage>,
     /// The queues, by priority: low, normal, high, critical.
     pub queues: [Address<QueueMessage>; 4],
+    /// The inspector of this side.
+    pub inspector: Address<InspectorMessage>,
+    /// The inspectors of the machines.
+    pub reach: Reach,
     /// All awake tasks.
     pub tasks: Dynamic<TaskActor>,
     /// All leases.
@@ -76,6 +82,8 @@ impl Side {
             clock,
             terms,
             scheduler: Address::new("scheduler", ""),
+            inspector: Address::new("inspector", ""),
+            reach: Reach::default(),
             queues: [Priority::Low, Priority::Normal, Priority::High, Priority::Critical].map(queue),
             tasks: Dynamic::transient("tasks", tasks, tree::DYNAMIC_INTENSITY, Some(tree::RESTART_BACKOFF)),
             leases: Dynamic::transient("leases", tasks, tree::DYNAMIC_INTENSITY, Some(tree::RESTART_BACKOFF)),

@@ -3,6 +3,8 @@
 //! Each record of a task names the position of the one before it, so a task that sleeps needs no memory
 //! but one position. Reads the log, never writes.
 
+pub(crate) mod told;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -184,7 +186,7 @@ pub fn read_item(archive: &Archive, position: LogPosition) -> Result<ItemRecord,
     item_of(read(archive, position)?).ok_or(StoryError::Unexpected(position))
 }
 
-fn item_of(record: Record) -> Option<ItemRecord> {
+pub(crate) fn item_of(record: Record) -> Option<ItemRecord> {
     let Record { number, correlation, at, event, .. } = record;
     let Event::Graph(_, GraphEvent::ItemAdmitted(item)) = event else { return None };
     Some(ItemRecord { item: Arc::new(item), number, correlation, at })

@@ -10,6 +10,7 @@
 //! **Invariant.** What leaves the process (a grant, an acknowledgement) follows a record that is on disk.
 
 mod message;
+mod show;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,7 +24,7 @@ use policy::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
 use policy::lifecycle::{AttemptEnd, EndRules};
 use policy::task::{AttemptOutcome, LossReason, TaskOutcome, TaskReport, Usage};
 use policy::{planted, trap};
-use supervision::{Actor, ActorError, Address, Me};
+use supervision::{Actor, ActorError, Address, Fact, Me};
 
 use crate::log::Appended;
 use crate::node::{Closing, NodeMessage};
@@ -129,6 +130,10 @@ impl Actor for TaskActor {
             TaskMessage::Cancel(acknowledge) => self.cancel(acknowledge, me),
         }
         Ok(())
+    }
+
+    fn show(&self) -> Vec<Fact> {
+        self.facts()
     }
 }
 
@@ -351,13 +356,6 @@ impl TaskActor {
     fn tell_scheduler(&self, step: Step, appended: Appended) {
         let mark = Mark { position: appended.position, sequence: self.story.sequence, at: appended.at };
         self.args.side.scheduler.tell(SchedulerMessage::Stepped { task: self.args.seat.task, step, mark });
-    }
-
-    fn node(&self) -> Option<&Address<NodeMessage>> {
-        match &self.args.purpose {
-            Purpose::Grant { node, .. } | Purpose::Resume { node } => Some(node),
-            Purpose::Cancel | Purpose::Skip(_) | Purpose::Retry | Purpose::GiveUp { .. } => None,
-        }
     }
 
     fn tell_node(&self, message: NodeMessage) {

@@ -14,7 +14,7 @@ pub mod quantity;
 mod reader;
 mod schema;
 mod shape;
-mod suggest;
+pub(crate) mod suggest;
 mod tasks;
 mod toml_tree;
 mod tree;

@@ -1,8 +1,9 @@
 //! Who supervises whom, on one screen.
 //!
 //! ```text
-//! scheduler side (rest for one)              machine side (rest for one)
-//! ├─ log                                     └─ worker
+//! scheduler side (rest for one)              machine side (one for one)
+//! ├─ log                                     ├─ machine: processes*, worker, dialler
+//! │                                          └─ inspection: inspector, which may fail alone
 //! ├─ core (one for all)
 //! │  ├─ nodes*   one actor per node
 //! │  ├─ leases*  one per granted attempt
@@ -11,6 +12,7 @@
 //! │  ├─ scheduler
 //! │  ├─ keeper
 //! │  └─ gateway
+//! ├─ inspection: inspector, which may fail alone
 //! └─ what the program adds: the link's listener
 //! ```
 //!
@@ -24,10 +26,12 @@ use std::time::Duration;
 
 use policy::task::Priority;
 use strum::VariantArray;
-use supervision::{Address, Backoff, Child, Intensity, Strategy, SupervisorArgs};
+use supervision::supervisor::{Supervisor, SupervisorMessage};
+use supervision::{Actor, Address, Backoff, Child, Intensity, Strategy, SupervisorArgs};
 
 use crate::archive::keeper::{KeeperActor, KeeperArgs};
 use crate::gateway::{GatewayActor, GatewayArgs, GatewayMessage};
+use crate::inspect::{self, InspectorArgs};
 use crate::log::actor::{LogActor, LogArgs, LogMessage};
 use crate::queue::{QueueActor, QueueArgs};
 use crate::scheduler::{SchedulerActor, SchedulerArgs};
@@ -54,20 +58,43 @@ pub const RESTART_BACKOFF: Backoff = Backoff {
     healthy_after: Duration::from_secs(10),
 };
 
-/// The scheduler side with its front door `gateway`; `last` are the children that the program adds.
+/// The kind of actor that roots are.
+pub const SUPERVISOR: &str = Supervisor::KIND;
+/// What the root of the scheduler side is called.
+pub const SCHEDULER_SIDE: &str = "scheduler-side";
+/// What the root of a machine side is called.
+pub const MACHINE_SIDE: &str = "machine-side";
+
+/// The machine side behind `root`: `work`, which restarts together, and an inspector beside it.
+#[must_use]
+pub fn machine_side(
+    root: &Address<SupervisorMessage>,
+    inspector: &Address<inspect::InspectorMessage>,
+    work: Vec<Child>,
+) -> SupervisorArgs {
+    let machine = SupervisorArgs::new("machine", Strategy::OneForAll, MACHINE_INTENSITY, work);
+    let inspector = inspect::child(inspector, InspectorArgs { root: root.clone(), head: None });
+    let children = vec![Child::supervisor(machine), inspector];
+    SupervisorArgs::new(MACHINE_SIDE, Strategy::OneForOne, Intensity::NONE, children)
+}
+
+/// The scheduler side behind `root` with its front door `gateway`; `last` are the children that the program adds.
 #[must_use]
 pub fn scheduler_side(
     side: &Arc<Side>,
     gateway: &Address<GatewayMessage>,
+    root: &Address<SupervisorMessage>,
     server: &ServerInfo,
     last: Vec<Child>,
 ) -> SupervisorArgs {
     let log = side.log.clone();
     let args = move || LogArgs { log: log.clone() };
     let log = Child::worker::<LogActor>("log", &Address::<LogMessage>::new("log", ""), args);
-    let mut children = vec![log, Child::supervisor(core(side, gateway, server))];
+    let head = Some((Arc::clone(side), gateway.clone()));
+    let inspector = inspect::child(&side.inspector, InspectorArgs { root: root.clone(), head });
+    let mut children = vec![log, Child::supervisor(core(side, gateway, server)), inspector];
     children.extend(last);
-    SupervisorArgs::new("scheduler-side", Strategy::RestForOne, Intensity::NONE, children)
+    SupervisorArgs::new(SCHEDULER_SIDE, Strategy::RestForOne, Intensity::NONE, children)
 }
 
 fn core(side: &Arc<Side>, gateway: &Address<GatewayMessage>, server: &ServerInfo) -> SupervisorArgs {

@@ -1,6 +1,6 @@
 //! The only types that cross processes, and their encoding.
 //!
-//! [`fleet`] is spoken between the scheduler side and workers, [`client`] between the scheduler side and
+//! [`fleet`] is spoken between the scheduler side and workers, [`inspect`] with inspectors, [`client`] between the scheduler side and
 //! whoever submits and watches. Both travel as frames made by [`codec`]. A change of any type here is a
 //! change of [`PROTOCOL`].
 
@@ -8,6 +8,7 @@ pub mod chunk;
 pub mod client;
 pub mod codec;
 pub mod fleet;
+pub mod inspect;
 
 /// The version of everything in this module. Peers agree on one before the first frame.
 pub const PROTOCOL: u16 = 1;

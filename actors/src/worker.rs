@@ -21,6 +21,7 @@ mod hosting;
 mod orders;
 pub mod output;
 pub mod report;
+mod show;
 #[cfg(test)]
 mod tests;
 
@@ -33,7 +34,7 @@ use policy::id::{Epoch, Incarnation, NodeId, NodeSession, Token};
 use policy::lease::{LeaseTerms, WorkerLease};
 use policy::resources::Resources;
 use policy::task::{AttemptOutcome, LossReason, Usage};
-use supervision::{Actor, ActorError, Address, Dynamic, Me, Message, Reply};
+use supervision::{Actor, ActorError, Address, Dynamic, Fact, Me, Message, Reply};
 
 use crate::clock::Clock;
 use crate::outlet::Outlet;
@@ -218,6 +219,10 @@ impl Actor for Worker {
             WorkerMessage::Retained(outcome) => self.retained(outcome, me),
         }
         Ok(())
+    }
+
+    fn show(&self) -> Vec<Fact> {
+        self.facts()
     }
 }
 

@@ -12,7 +12,7 @@ use ractor::{ActorCell, ActorRef, SpawnErr, SupervisionEvent};
 use tokio::task::JoinHandle;
 
 use crate::address::{Address, Reply};
-use crate::describe::{Description, Inquiry};
+use crate::describe::{Described, Errand, Fact, Inquiry};
 use crate::envelope::{Envelope, Message};
 use crate::host;
 
@@ -61,6 +61,12 @@ pub trait Actor: Sized + Send + 'static {
         None
     }
 
+    /// What it holds, for an operator who looks: short facts, a few dozen at the most, and nothing secret.
+    /// Runs like a message, behind those that wait.
+    fn show(&self) -> Vec<Fact> {
+        Vec::new()
+    }
+
     /// Last words after an orderly stop. Does not run on a kill or a panic: nothing may depend on it.
     fn stopped(&mut self) {}
 }
@@ -71,7 +77,9 @@ pub enum Request {
     /// Stop in order, which may take messages: supervisors stop their children first.
     Stop,
     /// Describe your children.
-    Describe(Inquiry, Reply<Vec<Description>>),
+    Describe(Inquiry, Reply<Described>),
+    /// Do this to the child it is about, or hand it on to those below.
+    Run(Errand),
 }
 
 /// What is called once an actor is ready.

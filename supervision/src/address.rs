@@ -12,7 +12,8 @@ use arc_swap::ArcSwapOption;
 use ractor::ActorRef;
 use tokio::sync::oneshot;
 
-use crate::envelope::{Envelope, Message};
+use crate::describe::Fact;
+use crate::envelope::{Content, Envelope, Message};
 use crate::probe::Probe;
 
 /// Where messages of type `M` can be sent. Cheap to clone.
@@ -69,15 +70,24 @@ impl<M: Message> Address<M> {
     }
 
     /// Sends a message, or gives back `false` where nobody stands behind the address.
-    #[expect(clippy::disallowed_methods, reason = "the one place where messages enter a mailbox")]
     pub fn try_tell(&self, message: M) -> bool {
+        self.put(Content::Message(message))
+    }
+
+    /// Asks the actor to show its state. Where nobody is behind the address, the answer is dropped.
+    pub fn look(&self, reply: Reply<Vec<Fact>>) {
+        let _ = self.put(Content::Look(reply));
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place where messages enter a mailbox")]
+    fn put(&self, content: Content<M>) -> bool {
         let actor = self.0.actor.load();
         let Some(actor) = actor.as_ref() else {
             self.0.probe.undelivered();
             return false;
         };
         self.0.probe.enqueued();
-        let sent = actor.send_message(Envelope::new(message)).is_ok();
+        let sent = actor.send_message(Envelope::with(content)).is_ok();
         if !sent {
             self.0.probe.refused();
             self.0.probe.undelivered();

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use crate::actor::Actor;
 use crate::address::Address;
-use crate::describe::{Counts, Description};
+use crate::describe::{Counts, Description, Inquiry};
 use crate::exit::Exit;
 use crate::host::{self, spawn_now};
 use crate::intensity::{Intensity, Verdict, Window};
@@ -205,7 +205,8 @@ impl<A: Actor> Dynamic<A> {
     /// The first `limit` children of each shard, oldest first: without asking anybody.
     #[must_use]
     pub fn which_children(&self, limit: usize) -> Vec<Description> {
-        self.0.shards.iter().flat_map(|shard| shard.lock().describe(limit)).collect()
+        let inquiry = Inquiry { children_limit: limit, ..Inquiry::default() };
+        self.0.shards.iter().flat_map(|shard| shard.lock().describe(&inquiry).children).collect()
     }
 
     fn not_running(&self) -> Refusal {

@@ -7,6 +7,8 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use crate::address::Reply;
+use crate::describe::Fact;
 use crate::probe::ProbeId;
 
 /// A message that an actor of ours can be told.
@@ -18,14 +20,32 @@ pub trait Message: Send + 'static {
 /// A message on its way, with its marks.
 #[derive(Debug)]
 pub struct Envelope<M> {
-    /// What the receiver is told.
-    pub(crate) message: M,
+    /// What is in it.
+    pub(crate) content: Content<M>,
     /// When it entered the mailbox.
     pub(crate) enqueued: Instant,
     /// Where it comes from.
     pub(crate) origin: Origin,
     /// Its own number, unique in this process.
     pub(crate) number: u64,
+}
+
+/// What an envelope holds.
+#[derive(Debug)]
+pub(crate) enum Content<M> {
+    /// What the receiver is told.
+    Message(M),
+    /// Somebody wants to see the receiver's state; its host answers.
+    Look(Reply<Vec<Fact>>),
+}
+
+impl<M: Message> Content<M> {
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Message(message) => message.kind(),
+            Self::Look(_) => "Look",
+        }
+    }
 }
 
 /// The thread of causes that a message belongs to.
@@ -50,8 +70,13 @@ thread_local! {
 impl<M> Envelope<M> {
     /// Wraps `message`, taking its origin from the handler that runs on this thread, if any.
     pub(crate) fn new(message: M) -> Self {
+        Self::with(Content::Message(message))
+    }
+
+    /// As [`Self::new`], with any content.
+    pub(crate) fn with(content: Content<M>) -> Self {
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
-        Self { message, enqueued: Instant::now(), origin: CURRENT.get(), number }
+        Self { content, enqueued: Instant::now(), origin: CURRENT.get(), number }
     }
 
     /// The origin that messages sent while handling this one will carry.

@@ -17,8 +17,9 @@ use tokio::task::JoinHandle;
 
 use crate::actor::{Actor, ActorError, Me, ReadyHook};
 use crate::address::Address;
-use crate::envelope::{Envelope, Handling, Message};
+use crate::envelope::{Content, Envelope, Handling, Message};
 use crate::exit::Panicked;
+use crate::trace::Marks;
 
 /// What it takes to start an actor.
 pub(crate) struct Start<A: Actor> {
@@ -85,9 +86,23 @@ impl<A: Actor> ractor::Actor for Host<A> {
         let me = &state.me.0;
         let probe = me.address().probe();
         let handling = Handling::start(envelope.origin_of_answers(probe.id()));
-        let since = probe.handling(envelope.message.kind(), envelope.enqueued);
-        let outcome = guarded(|| state.actor.handle(envelope.message, me));
+        let (kind, number) = (envelope.content.kind(), envelope.number);
+        let since = probe.handling(kind, envelope.enqueued);
+        let outcome = match envelope.content {
+            Content::Message(message) => guarded(|| state.actor.handle(message, me)),
+            Content::Look(reply) => {
+                // A panic while showing has changed nothing: the answer is missing, the actor goes on.
+                if let Ok(facts) = guarded(|| Ok(state.actor.show())) {
+                    reply.send(facts);
+                }
+                Ok(())
+            }
+        };
         probe.handled(since);
+        if probe.tap().is_on() {
+            let (origin, enqueued) = (envelope.origin, envelope.enqueued);
+            probe.tap().take(Marks { number, kind, origin, enqueued, since });
+        }
         drop(handling);
         state.me.leave_on_error(outcome)
     }

@@ -17,12 +17,13 @@ pub mod probe;
 pub mod spec;
 pub mod strategy;
 pub mod supervisor;
+pub mod trace;
 #[cfg(test)]
 mod testing;
 
 pub use actor::{Actor, ActorError, Me, Request, spawn};
 pub use address::{Address, AskError, Reply};
-pub use describe::{ChildState, Counts, Description, Inquiry};
+pub use describe::{ChildState, Counts, Deed, Described, Description, Errand, Fact, First, Inquiry};
 pub use dynamic::Dynamic;
 pub use envelope::{Envelope, Message};
 pub use exit::{Ending, Exit};
@@ -31,3 +32,4 @@ pub use probe::{Probe, ProbeId, Reading};
 pub use spec::{Backoff, ChildSpec, Kind, Restart, Shutdown};
 pub use strategy::Strategy;
 pub use supervisor::{Child, Running, SupervisorArgs};
+pub use trace::{Trace, Traced};

@@ -3,16 +3,22 @@
 //! A probe is a handful of relaxed atomics: told at enqueue, at the start and at the end of each
 //! handling. It outlives restarts of its actor. Must not know any message type.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::trace::Tap;
+
 /// Buckets of a duration histogram: powers of two of microseconds, the last one open (about 35 minutes).
 pub const BUCKETS: usize = 32;
+
+/// Restarts whose times are kept: enough to tell a storm from bad luck, and it costs nothing until there is one.
+pub const RESTARTS_LIMIT: usize = 8;
 
 /// Names a probe for the life of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -33,6 +39,9 @@ pub struct Probe {
     waits: Histogram,
     handlings: Histogram,
     current: Mutex<Option<Current>>,
+    tap: Tap,
+    /// When it was started again, the last times.
+    restarted: Mutex<VecDeque<Instant>>,
 }
 
 /// The message being handled.
@@ -65,6 +74,8 @@ pub struct Reading {
     pub depth_high_water: u64,
     /// How often the actor was started again.
     pub restarts: u32,
+    /// How long ago it was started again, the last [`RESTARTS_LIMIT`] times, the latest last.
+    pub restarted: Vec<Duration>,
     /// Waiting in the mailbox, per power of two of microseconds.
     pub waits: Vec<u64>,
     /// Being handled, per power of two of microseconds.
@@ -79,6 +90,22 @@ impl Reading {
     pub fn depth(&self) -> u64 {
         self.enqueued.saturating_sub(self.handled + self.dropped)
     }
+}
+
+/// The length of time that so many per mille of what a histogram counts did not exceed, as the upper end of
+/// its bucket; zero where nothing was counted.
+#[must_use]
+pub fn quantile(buckets: &[u64], per_mille: u64) -> Duration {
+    let total: u64 = buckets.iter().sum();
+    let wanted = total.saturating_mul(per_mille).div_ceil(1000);
+    let mut seen = 0;
+    for (bucket, count) in buckets.iter().enumerate() {
+        seen += count;
+        if wanted > 0 && seen >= wanted {
+            return Duration::from_micros(1 << bucket.min(63));
+        }
+    }
+    Duration::ZERO
 }
 
 impl Probe {
@@ -99,6 +126,8 @@ impl Probe {
             waits: Histogram::default(),
             handlings: Histogram::default(),
             current: Mutex::new(None),
+            tap: Tap::default(),
+            restarted: Mutex::default(),
         })
     }
 
@@ -134,6 +163,7 @@ impl Probe {
             dropped: self.dropped.load(Ordering::Relaxed),
             depth_high_water: self.depth_high_water.load(Ordering::Relaxed),
             restarts: self.restarts.load(Ordering::Relaxed),
+            restarted: self.restart_times().iter().map(Instant::elapsed).collect(),
             waits: self.waits.read(),
             handlings: self.handlings.read(),
             current: current.map(|now| (now.kind.to_owned(), now.since.elapsed())),
@@ -163,6 +193,27 @@ impl Probe {
     /// Counts a start after the first.
     pub fn restarted(&self) {
         self.restarts.fetch_add(1, Ordering::Relaxed);
+        let mut times = self.restart_times();
+        if times.len() == RESTARTS_LIMIT {
+            times.pop_front();
+        }
+        times.push_back(Instant::now());
+    }
+
+    fn restart_times(&self) -> MutexGuard<'_, VecDeque<Instant>> {
+        self.restarted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where a trace hangs, if there is one.
+    pub(crate) fn tap(&self) -> &Tap {
+        &self.tap
+    }
+
+    /// Messages waiting now.
+    #[must_use]
+    pub fn depth(&self) -> u64 {
+        let gone = self.handled.load(Ordering::Relaxed) + self.dropped.load(Ordering::Relaxed);
+        self.enqueued.load(Ordering::Relaxed).saturating_sub(gone)
     }
 
     /// How often the actor was started again.
@@ -241,6 +292,25 @@ mod tests {
         assert_eq!(probe.read().current.map(|(kind, _)| kind).as_deref(), Some("Renew"));
         probe.handled(since);
         assert_eq!(probe.read().current, None);
+    }
+
+    #[test]
+    fn a_quantile_is_the_end_of_its_bucket() {
+        assert_eq!(quantile(&[0; BUCKETS], 990), Duration::ZERO);
+        let mut buckets = [0; BUCKETS];
+        (buckets[1], buckets[10]) = (99, 1);
+        assert_eq!(quantile(&buckets, 990), Duration::from_micros(2));
+        assert_eq!(quantile(&buckets, 1000), Duration::from_micros(1024));
+    }
+
+    #[test]
+    fn the_last_restarts_have_their_times() {
+        let probe = Probe::new("lease", "1");
+        for _ in 0..RESTARTS_LIMIT + 3 {
+            probe.restarted();
+        }
+        let read = probe.read();
+        assert_eq!((read.restarts as usize, read.restarted.len()), (RESTARTS_LIMIT + 3, RESTARTS_LIMIT));
     }
 
     #[test]

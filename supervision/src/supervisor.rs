@@ -30,17 +30,17 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 pub use child::Child;
-pub(crate) use child::ask_stop;
+pub(crate) use child::{ask_stop, do_to};
 pub(crate) use machine::KILL_GRACE;
 
 use crate::actor::{Actor, ActorError, Me, Request};
 use crate::address::{Address, AskError, Reply};
-use crate::describe::{self, Counts, Description, Inquiry, Pending};
+use crate::describe::{self, Counts, Described, Description, Errand, Fact, Inquiry, Pending};
 use crate::envelope::Message;
 use crate::exit::{Ending, Exit, SHUTDOWN};
 use crate::host::{Start, spawn_now};
 use crate::intensity::Intensity;
-use crate::spec;
+use crate::spec::{self, Kind};
 use crate::strategy::Strategy;
 use machine::Machine;
 use step::{Effect, Input, Timer};
@@ -55,8 +55,10 @@ pub enum SupervisorMessage {
         /// How much, and until when.
         inquiry: Inquiry,
         /// The children, in order of their start.
-        reply: Reply<Vec<Description>>,
+        reply: Reply<Described>,
     },
+    /// Do this to the child it is about, or hand it on to those below.
+    Run(Errand),
     /// Count the children.
     CountChildren {
         /// The counts of this supervisor alone.
@@ -81,6 +83,7 @@ impl Message for SupervisorMessage {
         match self {
             Self::Stop => "Stop",
             Self::Describe { .. } => "Describe",
+            Self::Run(_) => "Run",
             Self::CountChildren { .. } => "CountChildren",
             Self::Own(Own(OwnMessage::Ready { .. })) => "Ready",
             Self::Own(Own(OwnMessage::Rang(_))) => "Rang",
@@ -152,7 +155,11 @@ impl Actor for Supervisor {
         match message {
             SupervisorMessage::Stop => self.drive(Input::Stop, me),
             SupervisorMessage::Describe { inquiry, reply } => {
-                self.describe(inquiry, reply);
+                self.describe(&inquiry, reply);
+                Ok(())
+            }
+            SupervisorMessage::Run(errand) => {
+                self.run(&errand);
                 Ok(())
             }
             SupervisorMessage::CountChildren { reply } => {
@@ -177,13 +184,34 @@ impl Actor for Supervisor {
         Some(match request {
             Request::Stop => SupervisorMessage::Stop,
             Request::Describe(inquiry, reply) => SupervisorMessage::Describe { inquiry, reply },
+            Request::Run(errand) => SupervisorMessage::Run(errand),
         })
+    }
+
+    fn show(&self) -> Vec<Fact> {
+        let child = |index: usize| {
+            let spec = self.machine.spec(index);
+            let (state, life) = (self.machine.state(index), self.machine.life(index));
+            Fact::new(spec.name.as_str(), format!("{state:?}, life {life}, {:?}", spec.restart))
+        };
+        (0..self.children.len()).map(child).collect()
     }
 }
 
 impl Supervisor {
-    fn describe(&self, inquiry: Inquiry, reply: Reply<Vec<Description>>) {
-        let pending = self.children.iter().enumerate().map(|(index, Slot { child, cell })| {
+    fn run(&self, errand: &Errand) {
+        for Slot { child, cell } in &self.children {
+            if let Some(cell) = cell {
+                child.starter.run(errand, cell);
+            }
+        }
+    }
+
+    fn describe(&self, inquiry: &Inquiry, reply: Reply<Described>) {
+        let wanted = self.children.iter().enumerate().filter(|(_, Slot { child, .. })| {
+            child.spec.kind == Kind::Supervisor || inquiry.wants(&child.spec.name, child.starter.probe())
+        });
+        let pending = wanted.map(|(index, Slot { child, cell })| {
             let state = self.machine.state(index);
             let reading = child.starter.probe().read();
             Pending {
@@ -191,7 +219,7 @@ impl Supervisor {
                 below: cell.as_ref().and_then(|_| child.starter.describe(inquiry)),
             }
         });
-        describe::answer(pending.take(inquiry.children_limit).collect(), inquiry, reply);
+        describe::answer(pending.collect(), inquiry, reply);
     }
 
     fn ready(&mut self, child: usize, life: u32, me: &Me<SupervisorMessage>) -> Result<(), ActorError> {
@@ -279,10 +307,21 @@ pub enum StartError {
 ///
 /// # Errors
 /// The first failure; children started before it have been stopped, in reverse order.
-pub async fn start(mut args: SupervisorArgs) -> Result<Running, StartError> {
+pub async fn start(args: SupervisorArgs) -> Result<Running, StartError> {
+    let address = Address::new(Supervisor::KIND, &*args.name);
+    start_behind(address, args).await
+}
+
+/// As [`start`], with a root behind `address`, for who has to know it before there is a tree.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_behind(
+    address: Address<SupervisorMessage>,
+    mut args: SupervisorArgs,
+) -> Result<Running, StartError> {
     let ending = Arc::new(OnceLock::new());
     args.ending = Some(Arc::clone(&ending));
-    let address = Address::new(Supervisor::KIND, &*args.name);
     let (ready, is_ready) = oneshot::channel();
     let ready = Box::new(move || {
         let _ = ready.send(());
@@ -343,7 +382,8 @@ impl Running {
     pub async fn which_children(&self, inquiry: Inquiry) -> Result<Vec<Description>, AskError> {
         // The root answers at the deadline at the latest; this is for a root that does not answer at all.
         let patience = inquiry.deadline + Duration::from_millis(100);
-        self.address.ask(patience, |reply| SupervisorMessage::Describe { inquiry, reply }).await
+        let described = self.address.ask(patience, |reply| SupervisorMessage::Describe { inquiry, reply });
+        Ok(described.await?.children)
     }
 
     /// The children of the root, counted.

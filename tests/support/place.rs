@@ -99,6 +99,19 @@ impl Place {
         command
     }
 
+    /// The window on the actors, for this directory.
+    pub(crate) fn top(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cluster-top"));
+        command.env_remove("CRAB_ADDRESS").env("CRAB_DATA_DIR", self.data()).env("USER", "tester");
+        command.current_dir(self.root()).process_group(0).args(args);
+        command
+    }
+
+    /// One line of it, and the answer.
+    pub(crate) fn ask_top(&self, line: &str) -> Ran {
+        run(&mut self.top(&["-e", line]))
+    }
+
     /// Runs the command line to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
         run(&mut self.crab(args))

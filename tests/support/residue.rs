@@ -43,6 +43,16 @@ pub(crate) fn naming(directory: &str, but: u32) -> Vec<Left> {
     processes().into_iter().filter_map(found).collect()
 }
 
+/// All processes that name a directory in their command line or in their environment.
+pub(crate) fn within(directory: &str) -> Vec<Left> {
+    let own = std::process::id().to_string();
+    let found = |(pid, what, environment): (String, String, String)| {
+        let is_wanted = pid != own && (what.contains(directory) || environment.contains(directory));
+        is_wanted.then(|| Left { pid: pid.parse().unwrap_or(0), what, is_attempt: false })
+    };
+    processes().into_iter().filter_map(found).filter(|left| left.pid > 0).collect()
+}
+
 /// Ends all of them.
 pub(crate) fn clear(data_dir: &Path) {
     // The host first, or it would only see its attempts die; and again, for those made meanwhile.

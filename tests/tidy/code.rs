@@ -31,6 +31,7 @@ const TIME_READERS: &[(&str, &str)] = &[
     ("actors/src/clock.rs", "the reader of time"),
     ("supervision/src/envelope.rs", "the time of enqueueing, for the probe"),
     ("supervision/src/probe.rs", "times of waiting and handling"),
+    ("supervision/src/trace.rs", "since when a message is traced"),
     ("supervision/src/supervisor.rs", "tokio's time, which tests pause: the restart window"),
     ("supervision/src/dynamic.rs", "tokio's time: the restart window"),
     ("supervision/src/dynamic/table.rs", "tokio's time: since when a child has been well"),

@@ -294,6 +294,15 @@ pub enum SchedulerEvent {
     },
     /// It stopped in order.
     Stopped,
+    /// An operator wants something to be done; it is begun once this is on disk.
+    Operated {
+        /// Who, as they call themselves.
+        by: Arc<str>,
+        /// What.
+        action: Arc<str>,
+        /// Why; empty where nobody said.
+        reason: Arc<str>,
+    },
     /// What waits is another strain than before.
     Pressure(ModeChange),
     /// The first task of a line has waited so long that it is served as more urgent than it is.

@@ -60,6 +60,9 @@ impl Answerer {
             Request::Direct { directive, by } => self.direct(directive, by).await,
             Request::Drain { node, within, by } => self.drain(node, within, by).await,
             Request::Run { submission, wait, report } => self.run(submission, wait, report).await,
+            Request::Inspect { .. } | Request::Operate { .. } => {
+                Response::Refused("this is for the inspector".into())
+            }
         }
     }
 

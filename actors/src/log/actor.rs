@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use strum::IntoStaticStr;
-use supervision::{Actor, ActorError, Me, Message};
+use supervision::{Actor, ActorError, Fact, Me, Message};
 use tokio::task::JoinHandle;
 
 use crate::log::shared::STALL_RETRY;
@@ -79,6 +79,16 @@ impl Actor for LogActor {
             LogMessage::SyncDue => self.sync_due(me),
         }
         Ok(())
+    }
+
+    fn show(&self) -> Vec<Fact> {
+        vec![
+            Fact::new("last record", self.log.last()),
+            Fact::new("last durable record", self.log.durable()),
+            Fact::new("not durable", crate::say::size(self.log.pending_bytes() as u64)),
+            Fact::new("end", crate::say::size(self.log.durable_end())),
+            Fact::new("health", format!("{:?}", self.log.health())),
+        ]
     }
 }
 

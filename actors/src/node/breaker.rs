@@ -1,8 +1,9 @@
 //! The breakers of the node: what the ends of its attempts say of it, and who may still be sent here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use policy::breaker::{Change, End, Key, Seen, Verdict};
+use policy::breaker::{Change, End, Key, Recorded, Seen, Verdict};
 use policy::event::NodeEvent;
 use policy::id::{NodeSession, TaskId, Token};
 
@@ -25,6 +26,18 @@ impl NodeActor {
         let (now, rules) = (self.args.side.clock.now(), self.args.side.limits().breaker);
         let changes = self.breakers.ended(closing.kind.as_ref(), end, now, &rules);
         self.log_breakers(changes);
+    }
+
+    /// Closes a breaker because somebody says so; `false` where it is closed.
+    pub(super) fn reset_breaker(&mut self, key: &Key) -> bool {
+        let now = self.args.side.clock.now();
+        if !self.breakers.seen(now).iter().any(|(tripped, _)| tripped == key) {
+            return false;
+        }
+        let recorded = Recorded { change: Change::Closed, at: Token(0), left: Duration::ZERO };
+        self.breakers.apply(key, &recorded, now);
+        self.log_breakers(vec![(key.clone(), Change::Closed)]);
+        true
     }
 
     /// Time has passed.

@@ -62,6 +62,13 @@ pub enum NodeMessage {
         /// What changed last.
         recorded: Recorded,
     },
+    /// An operator closes a breaker.
+    ResetBreaker {
+        /// Which.
+        key: Key,
+        /// `false` where it is closed.
+        reply: Reply<bool>,
+    },
     /// Somebody asks for the end of a task that is awake here.
     Cancel {
         /// The task.

@@ -18,6 +18,10 @@ pub fn text(event: &Event) -> String {
         Event::Scheduler(SchedulerEvent::Started { epoch, version }) => {
             format!("scheduler {version} started, epoch {epoch}")
         }
+        Event::Scheduler(SchedulerEvent::Operated { by, action, reason }) => {
+            let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+            format!("{by} wants to {action}{why}")
+        }
         Event::Scheduler(SchedulerEvent::Stopped) => "scheduler stopped".to_owned(),
         Event::Scheduler(SchedulerEvent::Pressure(change)) => format!(
             "the queue is under {} pressure ({} of {}), before {}",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use policy::event::{Event, GraphEvent};
-use policy::graph::{Counts, EntryView, GraphView, TaskState};
+use policy::graph::{EntryView, GraphView, TaskState};
 use policy::id::{GraphId, NodeId, TaskId, TaskRange};
 use policy::node::Room;
 use supervision::{Address, Reply};
@@ -30,7 +30,7 @@ impl SchedulerActor {
         let directives = self.side.directives();
         Status {
             server,
-            tasks: counts(&self.graphs.counts_of_all()),
+            tasks: TaskCounts::from(&self.graphs.counts_of_all()),
             queued: self.dispatch.queued_by_priority(),
             tenants: self.tenants(),
             graphs: self.graphs.newest(None).filter(|view| view.finished_at.is_none()).count() as u64,
@@ -159,7 +159,7 @@ impl SchedulerActor {
             name: self.name(view),
             submitted: view.admitted_at,
             ended: view.finished_at,
-            tasks: counts(&view.counts),
+            tasks: TaskCounts::from(&view.counts),
             budget: self.budget_row(view.graph),
             unschedulable: self.survey.told.count(all).min(view.counts.of(TaskState::Ready)),
         }
@@ -216,18 +216,5 @@ fn state(name: StateName) -> TaskState {
         StateName::Failed => TaskState::Failed,
         StateName::Cancelled => TaskState::Cancelled,
         StateName::Skipped => TaskState::Skipped,
-    }
-}
-
-fn counts(counts: &Counts) -> TaskCounts {
-    TaskCounts {
-        waiting: counts.of(TaskState::Waiting),
-        ready: counts.of(TaskState::Ready),
-        backing_off: counts.of(TaskState::BackingOff),
-        active: counts.of(TaskState::Active),
-        succeeded: counts.of(TaskState::Succeeded),
-        failed: counts.of(TaskState::Failed),
-        cancelled: counts.of(TaskState::Cancelled),
-        skipped: counts.of(TaskState::Skipped),
     }
 }

@@ -3,9 +3,13 @@
 use policy::dependency::Need;
 use policy::event::LogPosition;
 use policy::graph::TaskState;
+use policy::id::TaskId;
+use policy::time::Moment;
 
+use crate::scheduler::SchedulerActor;
 use crate::task::Seat;
 use crate::wire::client::Target;
+
 /// What the table knows of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawRow {
@@ -28,4 +32,16 @@ pub struct NamedAt {
     pub target: Target,
     /// The record that says so.
     pub position: LogPosition,
+}
+
+impl SchedulerActor {
+    /// Now, on the clock of leases.
+    pub(super) fn now(&self) -> Moment {
+        self.side.clock.now()
+    }
+
+    /// Where a task sits, if it is known.
+    pub(super) fn seat(&self, task: TaskId) -> Option<Seat> {
+        self.graphs.entry(task).map(|entry| Seat::from(&entry))
+    }
 }

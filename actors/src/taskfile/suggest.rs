@@ -4,7 +4,7 @@
 const COMPARED_CHARS: usize = 64;
 
 /// The name that is closest to `wanted`, if one is close.
-pub(super) fn closest<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+pub(crate) fn closest<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let length = wanted.chars().count();
     let tolerated = match length {
         0..=2 => 1,

@@ -26,6 +26,7 @@ pub use crate::wire::client::rows::{
 };
 pub use crate::wire::client::settings::{Origin, SettingRow};
 use crate::wire::fleet::{OutputPiece, OutputRead, OutputRefusal};
+use crate::wire::inspect::{Action, Look, Sight};
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
@@ -128,6 +129,22 @@ pub enum Request {
         /// Whether its events so far and the output of a single task are wanted as well.
         report: bool,
     },
+    /// Which actors are there, and how are they?
+    Inspect {
+        /// On which machine; on the scheduler side where there is none.
+        machine: Option<NodeId>,
+        /// What of them.
+        look: Look,
+    },
+    /// Do this. It is recorded first.
+    Operate {
+        /// Who wants it, for the record.
+        by: Box<str>,
+        /// Why, for the record; empty where nobody said.
+        reason: Box<str>,
+        /// What.
+        action: Action,
+    },
 }
 
 /// Bytes of the name of whoever gives a directive: `user@host`.
@@ -196,6 +213,8 @@ pub enum Response {
         /// How many tasks are ready to be started by that.
         tasks: u64,
     },
+    /// To `Inspect`, and to `Operate` where it is about an actor or a breaker.
+    Inspected(Box<Sight>),
     /// To `Direct` and `Drain`: safely on disk.
     Directed {
         /// Whether anything has changed by that.

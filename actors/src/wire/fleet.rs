@@ -14,6 +14,8 @@ use policy::task::{AttemptOutcome, TaskReport, TaskSpec, Usage};
 use policy::time::{Moment, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::wire::inspect::{Look, Sight};
+
 /// From the scheduler side to a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToWorker {
@@ -82,6 +84,13 @@ pub enum ToWorker {
         /// From where and how much.
         read: OutputRead,
     },
+    /// For the inspector of the machine.
+    Inspect {
+        /// Named by the answer.
+        request: u64,
+        /// What is asked.
+        look: Look,
+    },
 }
 
 /// From a worker to the scheduler side.
@@ -115,6 +124,13 @@ pub enum FromWorker {
         request: u64,
         /// The piece, or why there is none.
         piece: Result<OutputPiece, OutputRefusal>,
+    },
+    /// The answer of the machine's inspector to an `Inspect`.
+    Inspected {
+        /// The request it answers.
+        request: u64,
+        /// What is seen.
+        sight: Box<Sight>,
     },
     /// The worker stops in order; it holds nothing any more.
     Goodbye {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use policy::id::Token;
 use policy::task::{AttemptOutcome, LossReason, Usage};
-use supervision::{Actor, ActorError, Address, Me, Message};
+use supervision::{Actor, ActorError, Address, Fact, Me, Message};
 
 use crate::process::port::HostPort;
 use crate::process::protocol::{Command, StopReason};
@@ -86,6 +86,11 @@ impl Actor for AttemptActor {
             AttemptMessage::Present => self.command_stop(),
         }
         Ok(())
+    }
+
+    fn show(&self) -> Vec<Fact> {
+        let stop = self.stop.map_or_else(|| "no".to_owned(), |why| format!("{why:?}"));
+        vec![Fact::new("token", self.token), Fact::new("to be stopped", stop)]
     }
 }
 

@@ -29,8 +29,9 @@ impl Worker {
             ToWorker::Forget { session, tokens } if self.is_now(session) => self.forget(tokens),
             ToWorker::Reregister => self.reregister(),
             ToWorker::ReadOutput { request, token, read } => self.read_output(request, token, read, me),
-            // Of a session that is over.
-            ToWorker::HeartbeatHeard { .. }
+            // Of a session that is over; and what the machine's inspector takes before it comes here.
+            ToWorker::Inspect { .. }
+            | ToWorker::HeartbeatHeard { .. }
             | ToWorker::Run { .. }
             | ToWorker::Stop { .. }
             | ToWorker::HandBack { .. }

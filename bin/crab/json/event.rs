@@ -85,6 +85,8 @@ struct Details {
     #[serde(skip_serializing_if = "Option::is_none")]
     holder_priority: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deadline: Option<String>,
@@ -246,6 +248,15 @@ fn of_scheduler(event: &SchedulerEvent) -> (&'static str, Details) {
     match event {
         SchedulerEvent::Started { epoch, .. } => {
             ("scheduler.started", Details { epoch: Some(*epoch), ..none })
+        }
+        SchedulerEvent::Operated { by, action, reason } => {
+            let details = Details {
+                by: Some(by.to_string()),
+                action: Some(action.to_string()),
+                reason: Some(reason.to_string()),
+                ..none
+            };
+            ("scheduler.operated", details)
         }
         SchedulerEvent::Stopped => ("scheduler.stopped", none),
         SchedulerEvent::Pressure(change) => {

@@ -12,14 +12,14 @@ use ractor::{ActorId, SupervisionEvent};
 
 use crate::actor::{Actor, ActorError, Me, Request};
 use crate::address::Reply;
-use crate::describe::{Description, Inquiry};
+use crate::describe::{Described, Errand, Fact, Inquiry};
 use crate::dynamic::Dynamic;
 use crate::dynamic::table::{Enrolment, Entry, Shared};
 use crate::envelope::Message;
 use crate::exit::{Ending, Exit, SHUTDOWN};
 use crate::host::{Start, spawn_now};
 use crate::intensity::Verdict;
-use crate::supervisor::{KILL_GRACE, ask_stop, report};
+use crate::supervisor::{KILL_GRACE, ask_stop, do_to, report};
 
 /// What a shard can be told.
 #[derive(Debug)]
@@ -28,7 +28,8 @@ pub(crate) struct ShardMessage(Told);
 #[derive(Debug)]
 enum Told {
     Stop,
-    Describe(Inquiry, Reply<Vec<Description>>),
+    Describe(Inquiry, Reply<Described>),
+    Run(Errand),
     Ended(ActorId, Exit),
     RestartDue(u64),
     StopDue,
@@ -47,6 +48,7 @@ impl Message for ShardMessage {
         match self.0 {
             Told::Stop => "Stop",
             Told::Describe(..) => "Describe",
+            Told::Run(_) => "Run",
             Told::Ended(..) => "Ended",
             Told::RestartDue(_) => "RestartDue",
             Told::StopDue => "StopDue",
@@ -81,7 +83,11 @@ impl<A: Actor> Actor for Shard<A> {
         match message.0 {
             Told::Stop => self.end(Ending::Stopped, me),
             Told::Describe(inquiry, reply) => {
-                reply.send(self.shared().lock().describe(inquiry.children_limit));
+                reply.send(self.shared().lock().describe(&inquiry));
+                Ok(())
+            }
+            Told::Run(errand) => {
+                self.run(&errand);
                 Ok(())
             }
             Told::Ended(id, exit) => self.ended(id, exit, me),
@@ -105,13 +111,28 @@ impl<A: Actor> Actor for Shard<A> {
         Some(ShardMessage(match request {
             Request::Stop => Told::Stop,
             Request::Describe(inquiry, reply) => Told::Describe(inquiry, reply),
+            Request::Run(errand) => Told::Run(errand),
         }))
+    }
+
+    fn show(&self) -> Vec<Fact> {
+        let table = self.shared().lock();
+        vec![Fact::new("alive", table.alive()), Fact::new("waiting for a restart", table.waiting())]
     }
 }
 
 impl<A: Actor> Shard<A> {
     fn shared(&self) -> &Shared<A> {
         &self.whole.0.shards[self.index]
+    }
+
+    fn run(&self, errand: &Errand) {
+        let found = self.shared().lock().find(errand.probe());
+        if let Some((cell, address)) = found
+            && let Some(deed) = errand.take_for(address.probe())
+        {
+            do_to(deed, &address, &cell);
+        }
     }
 
     fn ended(&mut self, id: ActorId, exit: Exit, me: &Me<ShardMessage>) -> Result<(), ActorError> {

@@ -3,6 +3,7 @@
 //! Short critical sections only: nothing of a child runs under the lock. Entries are found by actor id,
 //! and listed in the order of ids, which is the order of starts.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -12,9 +13,10 @@ use tokio::time::Instant;
 
 use crate::actor::Actor;
 use crate::address::Address;
-use crate::describe::{ChildState, Description};
+use crate::describe::{ChildState, Described, Description, First, Inquiry};
 use crate::dynamic::shard::ShardMessage;
 use crate::exit::Exit;
+use crate::probe::ProbeId;
 use crate::spec::Kind;
 
 /// A child that runs or waits for its restart.
@@ -158,18 +160,41 @@ impl<A: Actor> Table<A> {
         self.waiting.len()
     }
 
-    /// The first `limit` children.
-    pub(crate) fn describe(&self, limit: usize) -> Vec<Description> {
-        let describe = |address: &Address<A::Message>, state: ChildState| {
-            Description::leaf(address.probe().name(), Kind::Worker, state, address.probe().read())
-        };
-        let mut ids: Vec<_> = self.children.keys().copied().collect();
-        ids.sort_unstable();
+    /// The child with this probe, if it lives here.
+    pub(crate) fn find(&self, probe: ProbeId) -> Option<Living<A>> {
+        let entry = self.children.values().find(|entry| entry.address.probe().id() == probe)?;
+        Some((entry.cell.clone(), entry.address.clone()))
+    }
+
+    /// The children that are wanted, as many as are asked for.
+    pub(crate) fn describe(&self, inquiry: &Inquiry) -> Described {
         let state = if self.supervisor.is_some() { ChildState::Running } else { ChildState::Stopping };
-        let living =
-            ids.iter().filter_map(|id| self.children.get(id)).map(|entry| describe(&entry.address, state));
-        let waiting = self.waiting.values().map(|entry| describe(&entry.address, ChildState::Restarting));
-        living.chain(waiting).take(limit).collect()
+        let living = self.children.iter().map(|(id, entry)| (entry, state, id.pid()));
+        let waiting = self.waiting.iter().map(|(ticket, entry)| (entry, ChildState::Restarting, *ticket));
+        let wanted = |(entry, ..): &(&Entry<A>, _, _)| {
+            let probe = entry.address.probe();
+            inquiry.wants(probe.name(), probe)
+        };
+        // Those that live in the order of their starts, then those that wait.
+        let mut all: Vec<_> = living.chain(waiting).filter(wanted).collect();
+        let key = |(entry, state, order): &(&Entry<A>, ChildState, u64)| {
+            let depth = match inquiry.first {
+                First::Oldest => 0,
+                First::Deepest => entry.address.probe().depth(),
+            };
+            (Reverse(depth), *state == ChildState::Restarting, *order)
+        };
+        let more = all.len().saturating_sub(inquiry.children_limit);
+        if more > 0 {
+            all.select_nth_unstable_by_key(inquiry.children_limit, key);
+            all.truncate(inquiry.children_limit);
+        }
+        all.sort_unstable_by_key(key);
+        let described = |(entry, state, _): (&Entry<A>, ChildState, u64)| {
+            let probe = entry.address.probe();
+            Description::leaf(probe.name(), Kind::Worker, state, probe.read())
+        };
+        Described { children: all.into_iter().map(described).collect(), more }
     }
 }
 

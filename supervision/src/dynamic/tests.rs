@@ -5,7 +5,7 @@ use std::sync::mpsc;
 
 use super::*;
 use crate::describe::ChildState;
-use crate::supervisor::{self, Running};
+use crate::supervisor::{self, Running, SupervisorMessage};
 use crate::testing::{Scene, Worker, WorkerMessage, until_idle};
 use crate::{Actor, ActorError, Ending, Inquiry, Kind, Me, Message};
 
@@ -159,6 +159,72 @@ async fn children_show_in_the_description_of_the_tree_up_to_the_limit() {
         seen,
         [line("tasks", supervisor), line("tasks/0", supervisor), line("1", worker), line("2", worker)]
     );
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_is_found_by_its_name_among_many_and_the_deepest_come_first_where_that_is_asked() {
+    let scene = Scene::new();
+    let dynamic = Dynamic::<Worker>::temporary("tasks", one_shard());
+    let mut running = supervised(&dynamic, Intensity::NONE).await;
+    let addresses = ["1", "2", "3"].map(|name| {
+        let address = Scene::address(name);
+        dynamic.start(scene.args(name), &address).expect("starts");
+        address
+    });
+    let only = Inquiry { children_limit: 1, only: Some("3".into()), ..Inquiry::default() };
+    let described = running.which_children(only).await.expect("the root answers");
+    let shard = &described[0].children[0];
+    assert_eq!((shard.children[0].name.as_str(), shard.children.len(), shard.more), ("3", 1, 0));
+    // Nothing is handled before this task waits: what is told now still stands in the mailbox.
+    let (reply, shown) = crate::Reply::channel();
+    addresses[1].look(reply);
+    let deepest = Inquiry { children_limit: 1, first: crate::First::Deepest, ..Inquiry::default() };
+    let table = dynamic.0.shards[0].lock().describe(&deepest);
+    assert_eq!((table.children[0].name.as_str(), table.more), ("2", 2));
+    assert_eq!(shown.await, Ok(Vec::new()), "it shows nothing, and says so");
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_errand_finds_its_child_wherever_it_is_and_is_dropped_where_there_is_none() {
+    let scene = Scene::new();
+    let dynamic = Dynamic::<Worker>::temporary("tasks", one_shard());
+    let mut running = supervised(&dynamic, Intensity::NONE).await;
+    let address = Scene::address("1");
+    dynamic.start(scene.args("1"), &address).expect("starts");
+    let (reply, killed) = crate::Reply::channel();
+    let errand = crate::Errand::new(address.probe().id(), crate::Deed::Kill(reply));
+    running.address().tell(SupervisorMessage::Run(errand));
+    assert_eq!(killed.await, Ok(()));
+    until_idle().await;
+    assert_eq!(dynamic.count(), 0);
+    let (reply, killed) = crate::Reply::channel();
+    let errand = crate::Errand::new(address.probe().id(), crate::Deed::Kill(reply));
+    running.address().tell(SupervisorMessage::Run(errand));
+    assert!(killed.await.is_err(), "nobody has that child");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_children_cost_the_one_who_looks_little() {
+    let scene = Scene::new();
+    let dynamic = Dynamic::<Worker>::temporary("tasks", Options::default());
+    let mut running = supervised(&dynamic, Intensity::NONE).await;
+    for _ in 0..10_000 {
+        dynamic.start(scene.args("1"), &Scene::address("1")).expect("starts");
+    }
+    let began = std::time::Instant::now();
+    for _ in 0..10 {
+        let inquiry = Inquiry { children_limit: 64, first: crate::First::Deepest, ..Inquiry::default() };
+        let described = running.which_children(inquiry).await.expect("the root answers");
+        let told: usize = described[0].children.iter().map(|shard| shard.children.len()).sum();
+        assert_eq!(told, 4 * 64);
+    }
+    let each = began.elapsed() / 10;
+    println!("a look at 10,000 children takes {each:?}");
+    // One look a second may cost a hundredth of a core; this is generous, for a machine that does other things.
+    assert!(each < Duration::from_millis(200), "{each:?}");
     running.stop().await;
 }
 

@@ -11,7 +11,8 @@ use tokio::sync::oneshot;
 
 use crate::actor::{Actor, ReadyHook, Request};
 use crate::address::Address;
-use crate::describe::{self, Description, Inquiry};
+use crate::describe::{self, Deed, Described, Errand, Inquiry};
+use crate::envelope::Message;
 use crate::exit::{Exit, Panicked, SHUTDOWN};
 use crate::host::{Start, spawn_now};
 use crate::probe::Probe;
@@ -91,7 +92,9 @@ pub(crate) trait Starter: Send + Sync {
     /// Asks the child living in `cell` to stop.
     fn ask_stop(&self, cell: &ActorCell);
     /// Asks for its children; `None` where it has none.
-    fn describe(&self, inquiry: Inquiry) -> Option<oneshot::Receiver<Vec<Description>>>;
+    fn describe(&self, inquiry: &Inquiry) -> Option<oneshot::Receiver<Described>>;
+    /// Does the errand to the child living in `cell`, or hands it on to those below it.
+    fn run(&self, errand: &Errand, cell: &ActorCell);
     /// Its counters.
     fn probe(&self) -> &Arc<Probe>;
 }
@@ -114,15 +117,38 @@ impl<A: Actor, F: Fn() -> A::Args + Send + Sync> Starter for Behind<A, F> {
         ask_stop::<A>(&self.address, cell);
     }
 
-    fn describe(&self, inquiry: Inquiry) -> Option<oneshot::Receiver<Vec<Description>>> {
+    fn describe(&self, inquiry: &Inquiry) -> Option<oneshot::Receiver<Described>> {
         let (request, answer) = describe::ask_below(inquiry);
         let message = A::request(request)?;
         self.address.tell(message);
         Some(answer)
     }
 
+    fn run(&self, errand: &Errand, cell: &ActorCell) {
+        match errand.take_for(self.address.probe()) {
+            Some(deed) => do_to(deed, &self.address, cell),
+            None => {
+                if let Some(message) = A::request(Request::Run(errand.clone())) {
+                    self.address.tell(message);
+                }
+            }
+        }
+    }
+
     fn probe(&self) -> &Arc<Probe> {
         self.address.probe()
+    }
+}
+
+/// Does what was to be done to the actor living in `cell` behind `address`.
+pub(crate) fn do_to<M: Message>(deed: Deed, address: &Address<M>, cell: &ActorCell) {
+    match deed {
+        Deed::Look(reply) => address.look(reply),
+        Deed::Probe(reply) => reply.send(Arc::clone(address.probe())),
+        Deed::Kill(reply) => {
+            cell.kill();
+            reply.send(());
+        }
     }
 }
 

@@ -112,6 +112,7 @@ impl Pass {
             | Event::Scheduler(
                 SchedulerEvent::Pressure(_)
                 | SchedulerEvent::AgedBoost { .. }
+                | SchedulerEvent::Operated { .. }
                 | SchedulerEvent::Directed { .. }
                 | SchedulerEvent::RatesUsed(_)
                 | SchedulerEvent::PriorityInverted { .. },

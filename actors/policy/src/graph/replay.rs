@@ -139,6 +139,7 @@ impl Replay {
             Event::Node(..)
             | Event::Scheduler(
                 SchedulerEvent::Stopped
+                | SchedulerEvent::Operated { .. }
                 | SchedulerEvent::Pressure(_)
                 | SchedulerEvent::AgedBoost { .. }
                 | SchedulerEvent::Directed { .. }
@@ -148,6 +149,12 @@ impl Replay {
         }
         self.effects.clear();
         Ok(())
+    }
+
+    /// The table, as far as the records go.
+    #[must_use]
+    pub fn graphs(&self) -> &Graphs {
+        &self.graphs
     }
 
     /// The graph of a task, as far as the records go.

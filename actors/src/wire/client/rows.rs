@@ -7,6 +7,7 @@ use policy::budget::{Budget, Reached, Spent};
 use policy::dependency::Need;
 use policy::directive::Scope;
 use policy::event::{LogPosition, Record};
+use policy::graph::{Counts, TaskState};
 use policy::id::{AttemptNumber, GraphId, NodeId, TaskId, Token};
 use policy::pressure::Mode;
 use policy::resources::Resources;
@@ -90,6 +91,22 @@ pub struct TaskCounts {
     pub cancelled: u64,
     /// Skipped.
     pub skipped: u64,
+}
+
+/// What the table counts.
+impl From<&Counts> for TaskCounts {
+    fn from(counts: &Counts) -> Self {
+        Self {
+            waiting: counts.of(TaskState::Waiting),
+            ready: counts.of(TaskState::Ready),
+            backing_off: counts.of(TaskState::BackingOff),
+            active: counts.of(TaskState::Active),
+            succeeded: counts.of(TaskState::Succeeded),
+            failed: counts.of(TaskState::Failed),
+            cancelled: counts.of(TaskState::Cancelled),
+            skipped: counts.of(TaskState::Skipped),
+        }
+    }
 }
 
 impl TaskCounts {

@@ -1,0 +1,44 @@
+//! A client that looks at actors, and has things done.
+
+use policy::id::NodeId;
+
+use super::{Client, ClientError, refusal};
+use crate::say;
+use crate::wire::client::{Request, Response};
+use crate::wire::inspect::{Action, Look, Sight};
+
+impl Client {
+    /// What an inspector sees: that of a machine, or of the scheduler side where none is named.
+    ///
+    /// # Errors
+    /// Nobody answers, or not in time. That a machine does not answer is a [`Sight::Unseen`].
+    pub async fn inspect(&self, machine: Option<NodeId>, look: Look) -> Result<Sight, ClientError> {
+        let request = Request::Inspect { machine, look };
+        match self.call(&request).await? {
+            Response::Inspected(sight) => Ok(*sight),
+            other => Err(refusal(other)),
+        }
+    }
+
+    /// Has something done, which is recorded first with the name of who wants it; tells what came of it.
+    ///
+    /// # Errors
+    /// [`ClientError::NotFound`] and [`ClientError::Refused`] among others.
+    pub async fn operate(&self, by: &str, reason: &str, action: Action) -> Result<String, ClientError> {
+        let request = Request::Operate { by: by.into(), reason: reason.into(), action };
+        match self.call(&request).await? {
+            Response::CancelAsked { tasks } => Ok(format!("{} will end", say::count(tasks, "task"))),
+            Response::RetryAsked { tasks } => {
+                Ok(format!("{} will be tried again", say::count(tasks, "task")))
+            }
+            Response::Resumed { tasks } => Ok(format!("{} can start", say::count(tasks, "task"))),
+            Response::Inspected(sight) => match *sight {
+                Sight::Restarted => Ok("done".to_owned()),
+                Sight::NoActor => Err(ClientError::Refused("that actor is gone".into())),
+                Sight::Unseen(why) => Err(ClientError::Refused(why)),
+                other => Err(refusal(Response::Inspected(Box::new(other)))),
+            },
+            other => Err(refusal(other)),
+        }
+    }
+}

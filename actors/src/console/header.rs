@@ -1,0 +1,138 @@
+//! What the head of a screen tells in one line.
+
+use std::time::Duration;
+
+use policy::pressure::Mode;
+use policy::time::Timestamp;
+
+use crate::console::fault::Fault;
+use crate::console::render::{Canvas, Strip, Tone};
+use crate::console::{Console, eye::Eye, lint};
+use crate::say;
+use crate::wire::client::{NodeHealth, NodeRow, Status};
+
+/// How long a head waits for the scheduler: then it says that it does not answer.
+const STATUS_DEADLINE: Duration = Duration::from_millis(500);
+
+/// The fleet in a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// What the daemon calls itself.
+    pub name: String,
+    /// Machines that are up, suspect, lost.
+    pub nodes: [usize; 3],
+    /// Tasks that are ready, run, and wait for others or for another attempt.
+    pub tasks: [u64; 3],
+    /// How strained the queue is.
+    pub mode: Mode,
+    /// What looks wrong, as far as that is seen without asking the actors.
+    pub lints: usize,
+    /// Whether operators have halted or paused everything, or a part.
+    pub stopped: Option<&'static str>,
+    /// The scheduler does not answer.
+    pub is_silent: bool,
+    /// The moment in the past that is shown.
+    pub moment: Option<(u64, Timestamp)>,
+}
+
+pub(super) async fn of(console: &Console) -> Result<Header, Fault> {
+    match console.eye()? {
+        Eye::Live(client) => match tokio::time::timeout(STATUS_DEADLINE, client.status()).await {
+            Ok(status) => Ok(live(&status?, console.now())),
+            Err(_) => Ok(Header { is_silent: true, lints: 1, ..empty("?") }),
+        },
+        Eye::Past(fold) => {
+            let counts = fold.counts();
+            Ok(Header {
+                nodes: healths(&fold.nodes()),
+                tasks: [counts.ready, counts.active, counts.waiting + counts.backing_off],
+                moment: console.moment(),
+                ..empty("log")
+            })
+        }
+    }
+}
+
+fn empty(name: &str) -> Header {
+    Header {
+        name: name.to_owned(),
+        nodes: [0; 3],
+        tasks: [0; 3],
+        mode: Mode::default(),
+        lints: 0,
+        stopped: None,
+        is_silent: false,
+        moment: None,
+    }
+}
+
+fn live(status: &Status, now: Timestamp) -> Header {
+    let counts = &status.tasks;
+    Header {
+        nodes: healths(&status.nodes),
+        tasks: [counts.ready, counts.active, counts.waiting + counts.backing_off],
+        stopped: match (status.halted, status.paused.is_empty()) {
+            (true, _) => Some("halted"),
+            (false, false) => Some("paused"),
+            (false, true) => None,
+        },
+        mode: status.pressure.mode,
+        lints: lint::of_nodes(&status.nodes, now).len() + status.warnings.len(),
+        ..empty(&status.server.name)
+    }
+}
+
+fn healths(nodes: &[NodeRow]) -> [usize; 3] {
+    [NodeHealth::Up, NodeHealth::Suspect, NodeHealth::Lost]
+        .map(|health| nodes.iter().filter(|node| node.health == health).count())
+}
+
+impl Header {
+    /// The line, cut to the width of the canvas.
+    #[must_use]
+    pub fn line(&self, canvas: &Canvas) -> String {
+        let mut line = String::new();
+        for (text, tone) in self.strip(canvas.width) {
+            line.push_str(&canvas.paint(tone, &text));
+        }
+        line
+    }
+
+    /// The line in pieces, as many as fit.
+    #[must_use]
+    pub fn strip(&self, width: usize) -> Strip {
+        let [up, suspect, lost] = self.nodes;
+        let [ready, active, waiting] = self.tasks;
+        let mut parts = vec![(format!("crab {}", self.name), Tone::Strong)];
+        if self.is_silent {
+            parts.push(("the scheduler does not answer: `lints` tells more".to_owned(), Tone::Bad));
+        } else {
+            parts.push((format!("{up} up"), if up > 0 { Tone::Good } else { Tone::Plain }));
+            parts.extend((suspect > 0).then(|| (format!("{suspect} suspect"), Tone::Warn)));
+            parts.extend((lost > 0).then(|| (format!("{lost} lost"), Tone::Bad)));
+            parts.push((format!("queue {ready}"), Tone::Plain));
+            parts.push((format!("run {active}"), if active > 0 { Tone::Good } else { Tone::Plain }));
+            parts.extend((waiting > 0).then(|| (format!("wait {waiting}"), Tone::Plain)));
+        }
+        parts.extend(self.stopped.map(|stopped| (stopped.to_owned(), Tone::Warn)));
+        if self.mode != Mode::Normal {
+            parts.push((format!("{} pressure", self.mode), Tone::Warn));
+        }
+        if self.lints > 0 {
+            parts.push((format!("lints {}!", self.lints), Tone::Bad));
+        }
+        if let Some((number, at)) = self.moment {
+            parts.push((format!("@{number} {}", say::clock_time(at)), Tone::Warn));
+        }
+        let (mut strip, mut used) = (Strip::new(), 0);
+        for (text, tone) in parts {
+            let gap = if strip.is_empty() { "" } else { " | " };
+            used += gap.len() + text.chars().count();
+            if used > width {
+                break;
+            }
+            strip.extend([(gap.to_owned(), Tone::Plain), (text, tone)]);
+        }
+        strip
+    }
+}

@@ -1,0 +1,375 @@
+//! What looks wrong, with the evidence and what helps. Each lint is a function of what was seen, so each is tested
+//! without a daemon.
+
+use std::time::Duration;
+
+use policy::breaker::{Change as BreakerChange, Seen};
+use policy::event::{Event, NodeEvent, Record, SchedulerEvent};
+use policy::time::Timestamp;
+
+use crate::client::Client;
+use crate::console::Console;
+use crate::console::ask::actors::{Gathered, STUCK_AFTER, Where, gather, name_of};
+use crate::console::ask::top::{Change, between};
+use crate::console::fault::Fault;
+use crate::console::reply::{Cell, Kind, Reply, Shape, short};
+use crate::say;
+use crate::wire::client::{
+    EventFilter, GraphRow, NodeHealth, NodeRow, StateName, Status, TaskFilter, TaskRow,
+};
+use crate::wire::inspect::Look;
+use supervision::First;
+
+/// Messages that must wait before a growing mailbox is worth a word.
+const GROWN: u64 = 100;
+/// Between the two looks at mailboxes.
+const WINDOW: Duration = Duration::from_millis(300);
+/// Restarts within [`STORM_PERIOD`] that are a storm.
+const STORM: usize = 3;
+/// Within which time.
+const STORM_PERIOD: Duration = Duration::from_secs(60);
+/// Events that are looked through for since when something is so.
+const RECENT: u64 = 2000;
+/// How long the scheduler may take to tell how everything is.
+const STATUS_DEADLINE: Duration = Duration::from_secs(1);
+
+/// One thing that looks wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lint {
+    /// What sort of thing.
+    pub code: Code,
+    /// About what: an actor, a node, a task.
+    pub about: String,
+    /// For how long already, as far as that is known.
+    pub since: Option<Duration>,
+    /// What was seen.
+    pub evidence: String,
+    /// What helps, as a line to be typed where there is one.
+    pub fix: String,
+}
+
+/// What can look wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Code {
+    /// More comes into a mailbox than is handled.
+    GrowingMailbox,
+    /// A handler does not return.
+    StuckHandler,
+    /// An actor is started again and again.
+    RestartStorm,
+    /// A supervisor does not answer.
+    SilentSupervisor,
+    /// An inspector does not answer.
+    UnseenMachine,
+    /// The scheduler does not answer.
+    SilentScheduler,
+    /// A machine is left alone because it failed.
+    BreakerOpen,
+    /// A machine is late.
+    NodeSuspect,
+    /// A machine is given up.
+    NodeLost,
+    /// A machine runs another version.
+    VersionSkew,
+    /// A task has waited longer than it should.
+    Starvation,
+    /// Tasks that no machine can run.
+    Unschedulable,
+    /// The log cannot be written.
+    LogStalled,
+    /// A graph has used up its budget.
+    GraphPaused,
+}
+
+impl Code {
+    /// `error` where something does not work, `warning` where it may soon not.
+    #[must_use]
+    pub fn severity(self) -> &'static str {
+        match self {
+            Self::StuckHandler
+            | Self::SilentSupervisor
+            | Self::SilentScheduler
+            | Self::NodeLost
+            | Self::Unschedulable
+            | Self::LogStalled => "error",
+            Self::GrowingMailbox
+            | Self::RestartStorm
+            | Self::UnseenMachine
+            | Self::BreakerOpen
+            | Self::NodeSuspect
+            | Self::VersionSkew
+            | Self::Starvation
+            | Self::GraphPaused => "warning",
+        }
+    }
+
+    /// Why that is bad.
+    #[must_use]
+    pub fn why(self) -> &'static str {
+        match self {
+            Self::GrowingMailbox => "what waits there is answered later and later, and takes memory",
+            Self::StuckHandler => {
+                "a handler never waits; one that does holds up all that is told to the actor"
+            }
+            Self::RestartStorm => "more restarts than allowed end its supervisor, and then the side",
+            Self::SilentSupervisor => "its children are not started again while it does not answer",
+            Self::UnseenMachine => "nothing is known of the actors there",
+            Self::SilentScheduler => "nothing is admitted or started while it does not answer",
+            Self::BreakerOpen => "nothing is started there until it is tried again",
+            Self::NodeSuspect => "if nothing more is heard, its tasks are granted anew elsewhere",
+            Self::NodeLost => "its capacity is missing; its tasks were granted anew",
+            Self::VersionSkew => "programs of different versions may not understand each other",
+            Self::Starvation => "it was ready for longer than the objective allows",
+            Self::Unschedulable => "they wait in vain until a machine joins that can run them",
+            Self::LogStalled => "nothing is acknowledged or granted before it is on disk",
+            Self::GraphPaused => "what is ready in it is not started",
+        }
+    }
+}
+
+/// Of machines.
+#[must_use]
+pub fn of_nodes(nodes: &[NodeRow], now: Timestamp) -> Vec<Lint> {
+    let mut lints = Vec::new();
+    for row in nodes {
+        let silent = now.since(row.heard);
+        let about = row.node.to_string();
+        let health = match row.health {
+            NodeHealth::Up => None,
+            NodeHealth::Suspect => Some(Code::NodeSuspect),
+            NodeHealth::Lost => Some(Code::NodeLost),
+        };
+        lints.extend(health.map(|code| Lint {
+            code,
+            about: about.clone(),
+            since: Some(silent),
+            evidence: format!("last heard of {} ago", say::length(silent)),
+            fix: "look at crabd and the network there".to_owned(),
+        }));
+        for (kind, seen) in &row.breakers {
+            let what = kind.as_ref().map(|kind| format!(" kind={kind}")).unwrap_or_default();
+            lints.extend(matches!(seen, Seen::Open(_)).then(|| Lint {
+                code: Code::BreakerOpen,
+                about: format!("{about}{what}"),
+                since: None,
+                evidence: seen.to_string(),
+                fix: format!("breaker reset {about}{what}"),
+            }));
+        }
+    }
+    lints
+}
+
+/// Of actors, from two looks at them.
+#[must_use]
+pub(crate) fn of_actors(changes: &[Change]) -> Vec<Lint> {
+    changes.iter().flat_map(of_actor).collect()
+}
+
+fn of_actor(change: &Change) -> Vec<Lint> {
+    let Change { row, machine, coming, going, growth } = change;
+    let about = name_of(row, machine.as_ref());
+    let lint = |code, since, evidence: String, fix: String| Lint {
+        code,
+        about: about.clone(),
+        since,
+        evidence,
+        fix,
+    };
+    let mut lints = Vec::new();
+    if *growth > 0 && row.mailbox >= GROWN && coming > going {
+        let evidence = format!("{} wait; {coming} come and {going} go in a second", row.mailbox);
+        lints.push(lint(Code::GrowingMailbox, None, evidence, format!("actor {about}")));
+    }
+    if let Some((kind, since)) = row.current.as_ref().filter(|(_, since)| *since > STUCK_AFTER) {
+        let evidence = format!("{} in {kind}, {} waiting", short(*since), row.mailbox);
+        lints.push(lint(Code::StuckHandler, Some(*since), evidence, format!("actor {about}")));
+    }
+    let recent: Vec<_> = row.restarted.iter().filter(|ago| **ago < STORM_PERIOD).collect();
+    if recent.len() >= STORM {
+        let since = recent.iter().copied().max().copied();
+        let evidence = format!("{} restarts within {}", recent.len(), short(STORM_PERIOD));
+        lints.push(lint(Code::RestartStorm, since, evidence, "read the daemon's log".to_owned()));
+    }
+    if !row.answered {
+        let evidence = "it did not answer when asked for its children".to_owned();
+        lints.push(lint(Code::SilentSupervisor, None, evidence, format!("actor {about}")));
+    }
+    lints
+}
+
+/// Of sides that were not seen.
+#[must_use]
+pub(crate) fn of_sides(sides: &[Gathered]) -> Vec<Lint> {
+    let unseen = sides.iter().filter_map(|side| {
+        let why = side.rows.as_ref().err()?;
+        let about = side.machine.as_ref().map_or_else(|| "scheduler side".to_owned(), ToString::to_string);
+        let fix = "see whether it is connected: nodes".to_owned();
+        Some(Lint { code: Code::UnseenMachine, about, since: None, evidence: why.clone(), fix })
+    });
+    unseen.collect()
+}
+
+/// Of what the scheduler says.
+#[must_use]
+pub fn of_status(status: &Status) -> Vec<Lint> {
+    let mut lints: Vec<_> = status
+        .warnings
+        .iter()
+        .map(|warning| {
+            let (code, fix) = if warning.starts_with("the log") {
+                (Code::LogStalled, "make room on the disk")
+            } else {
+                (Code::Unschedulable, "join a machine that can, or cancel them: tasks ready")
+            };
+            let (evidence, fix) = (warning.to_string(), fix.to_owned());
+            Lint { code, about: "scheduler".to_owned(), since: None, evidence, fix }
+        })
+        .collect();
+    let other = status.nodes.iter().filter(|row| row.version != status.server.version);
+    lints.extend(other.map(|row| Lint {
+        code: Code::VersionSkew,
+        about: row.node.to_string(),
+        since: None,
+        evidence: format!("{} there, {} here", row.version, status.server.version),
+        fix: "install the same version on both".to_owned(),
+    }));
+    lints
+}
+
+/// Of graphs.
+#[must_use]
+pub fn of_graphs(graphs: &[GraphRow]) -> Vec<Lint> {
+    let paused = graphs.iter().filter(|row| row.ended.is_none()).filter_map(|row| {
+        let reached = row.budget.as_ref()?.reached?;
+        Some(Lint {
+            code: Code::GraphPaused,
+            about: format!("{} {}", row.graph, row.name),
+            since: None,
+            evidence: reached.to_string(),
+            fix: format!("resume {} attempts=N", row.graph),
+        })
+    });
+    paused.collect()
+}
+
+/// Of what happened lately to what still waits.
+#[must_use]
+pub fn of_events(records: &[Record], ready: &[TaskRow], now: Timestamp) -> Vec<Lint> {
+    let late = records.iter().rev().filter_map(|record| match &record.event {
+        Event::Scheduler(SchedulerEvent::AgedBoost { task, waited, is_late: true, .. }) => {
+            let row = ready.iter().find(|row| row.task == *task)?;
+            Some((row, *waited + now.since(record.at)))
+        }
+        _ => None,
+    });
+    let mut lints: Vec<Lint> = Vec::new();
+    for (row, waited) in late {
+        let about = format!("{} {}", row.task, row.name);
+        if lints.iter().all(|lint| lint.about != about) {
+            let (evidence, fix) =
+                (format!("it has waited {}", say::length(waited)), format!("why {}", row.task));
+            lints.push(Lint { code: Code::Starvation, about, since: Some(waited), evidence, fix });
+        }
+    }
+    lints
+}
+
+/// Since when breakers are open, where that stands among the last events.
+fn date(lints: &mut [Lint], records: &[Record], now: Timestamp) {
+    for lint in lints.iter_mut().filter(|lint| lint.code == Code::BreakerOpen) {
+        let opened = records.iter().rev().find_map(|record| match &record.event {
+            Event::Node(node, NodeEvent::Breaker { change: BreakerChange::Opened { .. }, .. }) => {
+                lint.about.split(' ').next().is_some_and(|about| *about == *node.0).then_some(record.at)
+            }
+            _ => None,
+        });
+        lint.since = opened.map(|at| now.since(at));
+    }
+}
+
+/// All of them.
+pub(super) async fn ask(console: &Console) -> Result<Reply, Fault> {
+    let client = console.live("what looks wrong")?;
+    let mut lints = of_fleet(client, console.now()).await?;
+    lints.sort_by_key(|lint| (lint.code.severity(), lint.about.clone()));
+    Ok(reply(&lints))
+}
+
+async fn of_fleet(client: &Client, now: Timestamp) -> Result<Vec<Lint>, Fault> {
+    let mut lints = Vec::new();
+    let place = match tokio::time::timeout(STATUS_DEADLINE, client.status()).await {
+        Ok(status) => {
+            let status = status?;
+            lints.extend(of_status(&status));
+            lints.extend(of_nodes(&status.nodes, now));
+            Where::Everywhere
+        }
+        Err(_) => {
+            lints.push(Lint {
+                code: Code::SilentScheduler,
+                about: "scheduler".to_owned(),
+                since: None,
+                evidence: format!("no answer within {}", short(STATUS_DEADLINE)),
+                fix: "actor scheduler@scheduler".to_owned(),
+            });
+            Where::Scheduler
+        }
+    };
+    let look = Look::Actors { only: None, first: First::Deepest, limit: 64 };
+    let before = gather(client, &place, &look).await?;
+    tokio::time::sleep(WINDOW).await;
+    let after = gather(client, &place, &look).await?;
+    lints.extend(of_sides(&after));
+    lints.extend(of_actors(&between(&before, after, WINDOW)));
+    if place == Where::Everywhere {
+        lints.extend(of_graphs(&client.graphs(200).await?));
+        let after = client.hello().await?.durable.saturating_sub(RECENT);
+        let mut watch = client.events(after, EventFilter::All);
+        let mut records = Vec::new();
+        while let Some(seen) = watch.next_past().await? {
+            if let crate::client::Seen::Record(record) = seen {
+                records.push(record);
+            }
+            if records.len() as u64 > 2 * RECENT {
+                break;
+            }
+        }
+        let filter = TaskFilter { graph: None, states: vec![StateName::Ready] };
+        lints.extend(of_events(&records, &client.tasks(&filter, 500).await?, now));
+        date(&mut lints, &records, now);
+    }
+    Ok(lints)
+}
+
+/// Of the rows of `lint`.
+pub(super) const LINT: &[(&str, Kind, u8)] = &[
+    ("lint", Kind::Id, 0),
+    ("severity", Kind::State, 1),
+    ("about", Kind::Id, 0),
+    ("since", Kind::Length, 2),
+    ("evidence", Kind::Text, 0),
+    ("fix", Kind::Text, 1),
+    ("why", Kind::Text, 3),
+];
+
+fn reply(lints: &[Lint]) -> Reply {
+    let mut reply = Reply::new("lint", LINT);
+    for lint in lints {
+        let code: &'static str = lint.code.into();
+        reply.rows.push(vec![
+            Cell::text(code),
+            Cell::text(lint.code.severity()),
+            Cell::text(&lint.about),
+            lint.since.map_or(Cell::Nothing, Cell::length),
+            Cell::text(&lint.evidence),
+            Cell::text(&lint.fix),
+            Cell::text(lint.code.why()),
+        ]);
+    }
+    // A few, each with words to be read.
+    reply.shape = Shape::Card;
+    reply.alarm = !lints.is_empty();
+    reply
+}

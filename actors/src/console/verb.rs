@@ -1,0 +1,136 @@
+//! The words of the language: what each wants and does. Help, completion and parsing read this one table.
+
+/// What may follow a verb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wants {
+    /// An actor: `scheduler`, `task/t12`, `#7`, with `@machine` behind it where it is elsewhere.
+    Actor,
+    /// A task or graph, by id or name.
+    Target,
+    /// A machine.
+    Node,
+    /// States of tasks.
+    States,
+    /// `key=value` with one of these keys.
+    Pairs(&'static [&'static str]),
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A number, `+1`.
+    Number,
+    /// A point in time: `-5m`, `seq=81`.
+    Moment,
+    /// Another line.
+    Line,
+    /// A verb.
+    Verb,
+}
+
+/// Whom a verb concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    /// Looks, and changes nothing.
+    Look,
+    /// Changes something in the cluster.
+    Act,
+    /// Changes what the session looks at.
+    Session,
+}
+
+/// A verb.
+#[derive(Debug, Clone, Copy)]
+pub struct Verb {
+    /// What is typed.
+    pub name: &'static str,
+    /// Or one of these.
+    pub aliases: &'static [&'static str],
+    /// What may follow.
+    pub wants: &'static [Wants],
+    /// The least number of plain words that must follow.
+    pub least: usize,
+    /// What follows, for help.
+    pub usage: &'static str,
+    /// What it does, for help.
+    pub does: &'static str,
+    /// Whom it concerns.
+    pub sort: Sort,
+}
+
+macro_rules! verbs {
+    ($($sort:ident $name:literal $aliases:tt $wants:expr, $least:literal, $usage:literal, $does:literal;)*) => {
+        &[$(Verb {
+            name: $name, aliases: &$aliases, wants: &$wants, least: $least, usage: $usage, does: $does,
+            sort: Sort::$sort,
+        }),*]
+    };
+}
+
+use Wants::{Actor, Line, Moment, Node, Number, Pairs, States, Target, Word};
+
+/// All of them, in the order of the help.
+pub const VERBS: &[Verb] = verbs! {
+    Look "status" ["st"] [], 0, "", "the fleet in a few lines";
+    Look "ps" ["actors"] [Actor, Pairs(&["node"])], 0, "[ACTOR] [node=N]", "actors, with their counters";
+    Look "tree" [] [Actor, Pairs(&["node"])], 0, "[ACTOR] [node=N]", "actors below their supervisors";
+    Look "actor" ["a"] [Actor], 1, "ACTOR", "all that is counted of one actor";
+    Look "state" ["s"] [Actor], 1, "ACTOR", "what an actor holds; a stuck one is told of from its counters";
+    Look "top" [] [Pairs(&["by", "window", "node"])], 0, "[by=mbox|grow|in|wait|handle|restarts] [window=1s] [node=N]",
+        "the actors with the most, by what happens within the window";
+    Look "nodes" ["n"] [], 0, "", "the machines";
+    Look "node" [] [Node], 1, "NODE", "one machine and what runs there";
+    Look "breakers" [] [], 0, "", "breakers that are not closed";
+    Look "tasks" ["t", "ls"] [States, Pairs(&["graph", "limit"])], 0, "[STATE...] [graph=G] [limit=500]", "tasks";
+    Look "task" [] [Target], 1, "TASK", "one task and its attempts";
+    Look "queue" ["q"] [], 0, "", "what waits, the next first";
+    Look "graphs" ["gs"] [Pairs(&["limit"])], 0, "[limit=50]", "graphs, the newest first";
+    Look "graph" ["g"] [Target], 1, "GRAPH", "one graph and its tasks";
+    Look "trace" [] [Actor, Pairs(&["max", "for"])], 1, "ACTOR [max=50] [for=5s]",
+        "the messages that go through an actor; ends by itself";
+    Look "leases" [] [], 0, "", "who holds the right to run what";
+    Look "tenants" [] [], 0, "", "who is charged what";
+    Look "why" ["explain"] [Target], 1, "TASK", "what a task waits for, who holds it, when it should start";
+    Look "lints" ["lint"] [], 0, "", "what looks wrong, with the evidence and what helps; exits with 3 where there is something";
+    Look "events" ["e"] [Target, Pairs(&["last"]), Word(&["-f"])], 0, "[TASK|GRAPH] [last=50] [-f]",
+        "what has happened, -f as it happens";
+    Look "tail" [] [Target], 0, "[TASK|GRAPH]", "events as they happen";
+    Look "logs" ["l"] [Target, Word(&["-f"])], 1, "TASK [-f]", "what a task wrote, -f as it writes";
+    Look "export" [] [Word(&["chrome", "dot"]), Target], 2, "chrome|dot GRAPH",
+        "a graph's execution as a trace for Perfetto, or its shape for Graphviz";
+    Look "watch" ["w"] [Line], 1, "LINE [1s]", "asks again and again";
+    Look "help" ["?", "h"] [Wants::Verb], 0, "[VERB]", "this";
+    Act "kill" ["cancel"] [Target], 1, "TASK|GRAPH", "ends tasks: SIGTERM, and SIGKILL after the grace";
+    Act "retry" [] [Target], 1, "TASK|GRAPH", "tries again what ended without success";
+    Act "resume" [] [Target, Pairs(&["attempts", "time", "cost", "tenant", "priority"])], 0,
+        "[tenant=T|priority=P] | GRAPH [attempts=N] [time=1h] [cost=N]", "ends a pause; goes on with a graph whose budget was used up";
+    Act "pause" [] [Pairs(&["tenant", "priority"])], 0, "[tenant=T|priority=P]", "grants nothing more; what was granted goes on";
+    Act "cordon" [] [Node], 1, "NODE", "keeps new work from a machine";
+    Act "uncordon" [] [Node], 1, "NODE", "takes that, or a drain, back";
+    Act "drain" [] [Node, Pairs(&["within"])], 1, "NODE [within=10m]", "empties a machine; at the end of the time also of what runs";
+    Act "halt" [] [Node], 0, "[NODE]", "starts nothing more, there or anywhere; what runs goes on";
+    Act "unhalt" [] [Node], 0, "[NODE]", "ends the halt";
+    Act "restart" [] [Actor], 1, "ACTOR", "ends an actor, so that its supervisor starts it again";
+    Act "breaker" [] [Word(&["reset"]), Node, Pairs(&["kind"])], 2, "reset NODE [kind=K]", "closes a breaker";
+    Session "at" [] [Moment], 1, "-5m|seq=N", "everything as it was then; `live` goes back";
+    Session "step" [] [Number], 0, "[+N|-N]", "so many events on, or back";
+    Session "live" ["now"] [], 0, "", "back to what is";
+    Session "diff" [] [Moment, Moment], 2, "@-5m @seq=N", "what tasks, graphs and nodes are otherwise than then";
+    Session "alias" [] [Line], 0, "[NAME = LINE]", "a word of your own";
+    Session "tui" ["full"] [], 0, "", "the full screen (F2)";
+    Session "quit" ["exit", "bye"] [], 0, "", "leaves (Ctrl-D)";
+};
+
+/// The verb that is called so.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Verb> {
+    VERBS.iter().find(|verb| verb.name == name || verb.aliases.contains(&name))
+}
+
+/// What may follow a `|`, with its usage and what it does.
+pub const STAGES: &[(&str, &str, &str)] = &[
+    ("where", "FIELD OP VALUE", "rows for which it holds; OP is = != < <= > >= ~ !~ (~ contains)"),
+    ("sort", "[-]FIELD", "in order; with - the largest first"),
+    ("head", "[N]", "the first rows"),
+    ("select", "FIELD...", "only these columns"),
+    ("count", "", "how many rows"),
+    ("by", "FIELD", "how many rows for each value"),
+    ("json", "", "as JSON, one object on each line"),
+];

@@ -1,0 +1,111 @@
+# One attempt, in its pane: runs the command, and writes down durably what became of it.
+#
+# Before it begins it takes the attempt: whoever has given it up meanwhile has left `begun` there. The end is
+# said when nothing of it runs any more, and after its last byte.
+
+# halt REASON: ends the command; the one who waits for it sees why.
+halt() {
+  put_as=$1
+  put "$at/stop" "$1"
+  sweep "AIVCS_MARK=$id" "$(cut -d' ' -f1 "$at/pid" 2>/dev/null)" "$grace"
+}
+
+# beat PID GROUPS: shows that the attempt is alive, as long as PID is; its output stays within bounds.
+beat() {
+  while kill -0 "$1" 2>/dev/null; do
+    now >"$at/beat"
+    if [ $(($(bytes "$at/out") + $(bytes "$at/err"))) -gt "$output_limit" ]; then halt output-limit; fi
+    nap 2
+  done
+  # Killed from outside: nobody else ends what only shows something.
+  end_groups $2
+}
+
+end_groups() {
+  for group in "$@"; do kill -KILL "-$group" 2>/dev/null; done
+}
+
+# become ENV_COUNT [NAME=VALUE...] COMMAND...: the command, which finds nothing of ours but its marks.
+become() {
+  become_left=$1
+  shift
+  AIVCS_MARK=$id AIVCS_SESSION_MARK=$session_mark AIVCS_SESSION=$public AIVCS_TOKEN=$token
+  export AIVCS_MARK AIVCS_SESSION_MARK AIVCS_SESSION AIVCS_TOKEN
+  unset TMUX_TMPDIR
+  while [ "$become_left" -gt 0 ]; do
+    become_left=$((become_left - 1))
+    export "$1"
+    shift
+  done
+  exec "$@"
+}
+
+# finish OUTCOME CODE
+finish() {
+  on_disk "$at/out"
+  on_disk "$at/err"
+  conclude "$id" "$1" "$2"
+  say "[aivcs-session: $1, $2]"
+  exit "$2"
+}
+
+# NAME PUBLIC ID TOKEN ROLE GRACE TIMEOUT OUTPUT_LIMIT BASE REPO ENV_COUNT [NAME=VALUE...] COMMAND...
+main() {
+  public=$2 id=$3 token=$4 role=$5 grace=$6 timeout=$7 output_limit=$8
+  find_session "$1" || exit 125
+  at=$session/a/$id
+  put "$at/begun" "$(boot) $$ $(birth $$) $(now)" || exit 125
+  : >>"$at/out"
+  : >>"$at/err"
+  if [ "$role" = runner ] && find_tmux; then t set-option -w -t "$pane" remain-on-exit off; fi
+  base=$9
+  shift 9
+  if ! enter "$base" "$1"; then
+    say "cannot enter the directory any more: $enter_why" >>"$at/err"
+    finish unstarted 125
+  fi
+  shift
+  run "$@"
+}
+
+run() {
+  trap '' INT QUIT
+  hung_up=
+  trap 'hung_up=yes' HUP
+  # Each in a group of its own, so that it can be ended whole.
+  set -m
+  tail -n +1 -f "$at/out" 2>/dev/null &
+  helpers=$!
+  tail -n +1 -f "$at/err" 2>/dev/null &
+  helpers="$helpers $!"
+  (
+    trap - HUP INT QUIT
+    become "$@"
+  ) </dev/null >>"$at/out" 2>>"$at/err" &
+  root=$!
+  put "$at/pid" "$root $(birth "$root")"
+  if [ "$timeout" -gt 0 ]; then
+    (sleep "$timeout" && halt timed-out) </dev/null >/dev/null 2>&1 &
+    helpers="$helpers $!"
+  fi
+  beat "$$" "$helpers" </dev/null >/dev/null 2>&1 &
+  helpers="$helpers $!"
+  # With it a shell that starts something else hands it the terminal, and ends where the terminal has gone.
+  set +m
+  while :; do
+    wait "$root"
+    code=$?
+    [ -n "$hung_up" ] || break
+    hung_up=
+    trap '' HUP
+    # The terminal is gone, and with it the session: nothing goes on without one.
+    halt hung-up
+  done
+  trap '' HUP
+  sweep "AIVCS_MARK=$id" "$root" 0
+  end_groups $helpers
+  [ -f "$at/stop" ] || finish exited "$code"
+  read -r why <"$at/stop"
+  [ "$why" = timed-out ] && code=124
+  finish "$why" "$code"
+}

@@ -1,0 +1,224 @@
+//! What is said to the other machine's shell: programs of ours, and behind them a caller's words, quoted.
+
+use std::time::Duration;
+
+use policy::session::{Identity, SessionName};
+
+use super::words::{Unsayable, check_command, hex, quote};
+
+const COMMON: &str = include_str!("remote/common.sh");
+const WORK: &str = include_str!("remote/work.sh");
+const SHELL: &str = include_str!("remote/shell.sh");
+const START: &str = include_str!("remote/start.sh");
+const ENSURE: &str = include_str!("remote/ensure.sh");
+const LIST: &str = include_str!("remote/list.sh");
+const END: &str = include_str!("remote/end.sh");
+const READ: &str = include_str!("remote/read.sh");
+const DOCTOR: &str = include_str!("remote/doctor.sh");
+
+/// How a script is entered: whole, so that nothing it calls eats what comes behind it on standard input.
+const ENTER: &str = "main \"$@\" </dev/null";
+/// With its standard input at hand, by which it sees that whoever asked has gone.
+const ENTER_HELD: &str = "main \"$@\" 3<&0 </dev/null";
+/// From a file, on a terminal.
+const ENTER_TERMINAL: &str = "main \"$@\"";
+/// Attempts of one session whose output is kept: some days of work, and no more than a screen of them.
+const KEPT_ATTEMPTS_LIMIT: u32 = 16;
+
+/// A script with its words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script(pub Vec<u8>);
+
+/// An attempt that is to be started in a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// In which session.
+    pub identity: Identity,
+    /// Below which directory its repository is; `~/` is of the other machine.
+    pub base: Box<str>,
+    /// Of this attempt alone: the same key again is the same attempt. Hexadecimal digits.
+    pub key: Box<str>,
+    /// The mark of the session, should it be made now.
+    pub mark: Box<str>,
+    /// Larger than those of earlier attempts that it may follow.
+    pub token: u64,
+    /// From asking it to end until it is ended by force.
+    pub grace: Duration,
+    /// How long it may run; zero for any length.
+    pub timeout: Duration,
+    /// Bytes that it may write to both streams together.
+    pub output_limit_bytes: u64,
+    /// `NAME=VALUE`, each.
+    pub environment: Vec<Vec<u8>>,
+    /// The command.
+    pub argv: Vec<Vec<u8>>,
+}
+
+/// One of the streams of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+impl Side {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Out => "out",
+            Self::Err => "err",
+        }
+    }
+}
+
+impl Script {
+    fn new(parts: &[&str], words: &[&[u8]], enter: &str) -> Result<Self, Unsayable> {
+        let mut text = Vec::new();
+        for part in parts {
+            text.extend_from_slice(part.as_bytes());
+        }
+        text.extend_from_slice(b"\nset --");
+        for word in words {
+            text.push(b' ');
+            text.extend(quote(word)?);
+        }
+        text.extend_from_slice(format!("\n{enter}\nexit\n").as_bytes());
+        Ok(Self(text))
+    }
+
+    /// Starts an attempt, or says how the attempt of the same key is.
+    ///
+    /// # Errors
+    /// The command cannot be carried through unchanged.
+    pub fn start(start: &Start) -> Result<Self, Unsayable> {
+        check_command(&start.environment, &start.argv)?;
+        let name = start.identity.name();
+        let (tmux, kept) = (name.tmux(), KEPT_ATTEMPTS_LIMIT.to_string());
+        let (identity, token) = (written(&start.identity), start.token.to_string());
+        let work = Self::work(start, &name)?;
+        let words = [
+            tmux.as_bytes(),
+            identity.as_bytes(),
+            start.mark.as_bytes(),
+            start.key.as_bytes(),
+            token.as_bytes(),
+            kept.as_bytes(),
+            start.base.as_bytes(),
+            start.identity.repo().as_bytes(),
+            &work.0,
+        ];
+        Self::new(&[COMMON, START], &words, ENTER)
+    }
+
+    /// What runs in the pane.
+    fn work(start: &Start, name: &SessionName) -> Result<Self, Unsayable> {
+        let (tmux, token) = (name.tmux(), start.token.to_string());
+        let tenths = (start.grace.as_millis() / 100).to_string();
+        let seconds = start.timeout.as_millis().div_ceil(1000).to_string();
+        let (limit, variables) = (start.output_limit_bytes.to_string(), start.environment.len().to_string());
+        let mut words = vec![
+            tmux.as_bytes(),
+            name.as_str().as_bytes(),
+            start.key.as_bytes(),
+            token.as_bytes(),
+            start.identity.role().as_str().as_bytes(),
+            tenths.as_bytes(),
+            seconds.as_bytes(),
+            limit.as_bytes(),
+            start.base.as_bytes(),
+            start.identity.repo().as_bytes(),
+            variables.as_bytes(),
+        ];
+        words.extend(start.environment.iter().chain(&start.argv).map(Vec::as_slice));
+        Self::new(&[COMMON, WORK], &words, ENTER)
+    }
+
+    /// Makes a session with a shell in it, where it is not there.
+    ///
+    /// # Errors
+    /// A word cannot be said.
+    pub fn ensure(identity: &Identity, base: &str, mark: &str) -> Result<Self, Unsayable> {
+        let name = identity.name();
+        let (tmux, role, repo) =
+            (name.tmux(), identity.role().as_str().as_bytes(), identity.repo().as_bytes());
+        let shell = [tmux.as_bytes(), name.as_str().as_bytes(), role, base.as_bytes(), repo];
+        let shell = Self::new(&[COMMON, SHELL], &shell, ENTER_TERMINAL)?;
+        let (identity, file) = (written(identity), format!("shell-{mark}"));
+        let words = [
+            tmux.as_bytes(),
+            identity.as_bytes(),
+            mark.as_bytes(),
+            base.as_bytes(),
+            repo,
+            file.as_bytes(),
+            &shell.0,
+        ];
+        Self::new(&[COMMON, ENSURE], &words, ENTER)
+    }
+
+    /// Tells of these sessions, or of all.
+    ///
+    /// # Errors
+    /// Never: names are plain.
+    pub fn list(names: &[SessionName]) -> Result<Self, Unsayable> {
+        let names: Vec<String> = names.iter().map(SessionName::tmux).collect();
+        Self::new(&[COMMON, LIST], &names.iter().map(String::as_bytes).collect::<Vec<_>>(), ENTER)
+    }
+
+    /// Ends a session. `goes` is whether its files go as well; `seen` when it was seen to have been used last: it
+    /// ends only if that is still so.
+    ///
+    /// # Errors
+    /// Never: names are plain.
+    pub fn end(
+        name: &SessionName,
+        grace: Duration,
+        goes: bool,
+        seen: Option<u64>,
+    ) -> Result<Self, Unsayable> {
+        let (tmux, tenths) = (name.tmux(), (grace.as_millis() / 100).to_string());
+        let seen = seen.map_or_else(|| "-".to_owned(), |seen| seen.to_string());
+        let goes: &[u8] = if goes { b"yes" } else { b"no" };
+        Self::new(&[COMMON, END], &[tmux.as_bytes(), tenths.as_bytes(), goes, seen.as_bytes()], ENTER)
+    }
+
+    /// Gives a stream of an attempt from a byte on; `follows` goes on until the attempt has ended.
+    ///
+    /// # Errors
+    /// Never: names and keys are plain.
+    pub fn read(
+        name: &SessionName,
+        key: &str,
+        side: Side,
+        from: u64,
+        follows: bool,
+    ) -> Result<Self, Unsayable> {
+        let (tmux, from) = (name.tmux(), from.to_string());
+        let follows: &[u8] = if follows { b"yes" } else { b"no" };
+        let words = [follows, tmux.as_bytes(), key.as_bytes(), side.as_str().as_bytes(), from.as_bytes()];
+        Self::new(&[COMMON, READ], &words, ENTER_HELD)
+    }
+
+    /// Looks whether all is there that sessions need.
+    ///
+    /// # Errors
+    /// The base directory's name has a NUL byte.
+    pub fn doctor(base: &str) -> Result<Self, Unsayable> {
+        Self::new(&[COMMON, DOCTOR], &[base.as_bytes()], ENTER)
+    }
+}
+
+/// An identity as one plain word.
+fn written(identity: &Identity) -> String {
+    let (repo, work) = (hex(identity.repo().as_bytes()), hex(identity.work().as_bytes()));
+    format!("{repo}.{work}.{}", identity.role())
+}
+
+/// The identity that was [`written`].
+pub(super) fn read_identity(text: &str) -> Option<Identity> {
+    let mut parts = text.split('.').map(super::words::unhex);
+    let role = text.rsplit('.').next()?.parse().ok()?;
+    let mut part = || String::from_utf8(parts.next()??).ok();
+    Identity::new(&part()?, &part()?, role).ok()
+}

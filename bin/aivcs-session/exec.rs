@@ -1,0 +1,102 @@
+//! `exec`: runs a command in a session, passes its output on, and exits as it did.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+
+use actors::session::follow::{Sinks, follow};
+use actors::session::script::{Script, Start};
+use actors::session::{AttemptRow, AttemptState, SessionRow, fresh_key, words};
+use policy::session::Identity;
+
+use crate::cli::args::Exec;
+use crate::cli::exit::Exit;
+use crate::cli::json::{Attempt, Made};
+use crate::cli::place::{Place, identity};
+use crate::cli::screen::Screen;
+
+pub(crate) fn run(place: &Place, screen: &Screen, exec: Exec) -> anyhow::Result<Exit> {
+    let identity = identity(&exec.wanted)?;
+    let detach = exec.detach;
+    let start = start_of(place, &identity, exec)?;
+    if place.dry_run {
+        place.show(screen, &Script::start(&start)?)?;
+        return Ok(Exit::SUCCESS);
+    }
+    let name = identity.name();
+    let begun = place.sessions.start(&start)?.row;
+    if detach {
+        if screen.json {
+            let attempt = Some(Attempt::of(&begun));
+            screen.object(&Made { attempt, ..Made::of(&place.host, name.as_str()) })?;
+        } else {
+            screen.line(&name)?;
+        }
+        return Ok(Exit::SUCCESS);
+    }
+    let ended = stay(place, screen, &name, &begun)?;
+    if screen.json {
+        screen.note(serde_json::to_string(&Attempt::of(&ended))?);
+    }
+    Ok(of_end(screen, &ended))
+}
+
+fn start_of(place: &Place, identity: &Identity, exec: Exec) -> anyhow::Result<Start> {
+    let bytes = |words: Vec<OsString>| words.into_iter().map(OsStringExt::into_vec).collect();
+    let key = match &exec.key {
+        Some(key) => words::key_of(key),
+        None => fresh_key()?,
+    };
+    Ok(Start {
+        identity: identity.clone(),
+        base: place.base.as_str().into(),
+        key,
+        mark: fresh_key()?,
+        token: exec.token,
+        grace: exec.grace,
+        timeout: exec.timeout.unwrap_or_default(),
+        output_limit_bytes: exec.output_limit,
+        environment: bytes(exec.env),
+        argv: bytes(exec.argv),
+    })
+}
+
+/// Passes on what it writes, until it has ended.
+pub(crate) fn stay(
+    place: &Place,
+    screen: &Screen,
+    name: &policy::session::SessionName,
+    begun: &AttemptRow,
+) -> anyhow::Result<AttemptRow> {
+    let sinks = Sinks { out: &mut io::stdout(), err: &mut io::stderr() };
+    let mut cut = |error: &actors::session::SessionError| {
+        screen.note(format_args!("aivcs-session: {error}; it goes on there, connecting again"));
+    };
+    Ok(follow(&place.sessions, (name, &begun.key), [0, 0], sinks, &mut cut)?)
+}
+
+fn of_end(screen: &Screen, ended: &AttemptRow) -> Exit {
+    let outcome = ended.outcome.as_deref().unwrap_or("lost");
+    if ended.state == AttemptState::Lost {
+        screen.note("aivcs-session: its machine has lost it: it neither runs nor says how it ended");
+        return Exit::EXEC_TROUBLE;
+    }
+    if outcome != "exited" {
+        screen.note(format_args!("aivcs-session: {outcome}"));
+    }
+    ended.code.map_or(Exit::EXEC_TROUBLE, Exit::of_code)
+}
+
+/// How far a session is, in a word.
+pub(crate) fn standing(row: &SessionRow) -> String {
+    match &row.attempt {
+        Some(attempt) if attempt.state == AttemptState::Ended => {
+            let outcome = attempt.outcome.as_deref().unwrap_or("ended");
+            let code = attempt.code.map_or_else(String::new, |code| format!(" {code}"));
+            format!("{outcome}{code}")
+        }
+        Some(attempt) => attempt.state.as_str().to_owned(),
+        None if row.panes[0] > row.panes[1] => "open".to_owned(),
+        None => row.dead_status.map_or_else(|| "closed".to_owned(), |status| format!("closed {status}")),
+    }
+}

@@ -1,0 +1,169 @@
+//! The full screen: a table that sorts and filters as one types, details beside it. Draws when something has
+//! changed, and then alone.
+//!
+//! [`view`] is all that is decided, without a terminal; [`draw`] puts it on one. Questions are asked beside the loop,
+//! so a key is answered while the scheduler is not.
+
+mod draw;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use actors::console::fault::Fault;
+use actors::console::past::Past;
+use actors::console::reply::Reply;
+use actors::console::{Console, Header, syntax};
+use crossterm::event::{self, Event};
+use ratatui::DefaultTerminal;
+use tokio::runtime::Runtime;
+use tokio::sync::Mutex;
+
+use super::screen::Screen;
+use super::session::Session;
+use view::{Effect, View};
+
+/// Between two looks at what is shown.
+const EVERY: Duration = Duration::from_secs(1);
+/// How long the loop sleeps where no key comes: what an answer may have to wait.
+const BEAT: Duration = Duration::from_millis(40);
+
+/// What was asked, and the answer.
+enum Answer {
+    Table(usize, Result<Box<Reply>, Fault>),
+    Header(Result<Box<Header>, Fault>),
+    Detail(String, Result<Vec<Reply>, Fault>),
+}
+
+/// Takes the whole terminal until somebody leaves it.
+pub(crate) fn run(session: &mut Session, screen: &Screen, runtime: &Runtime) -> std::io::Result<()> {
+    let console = std::mem::replace(&mut session.console, Console::offline(Past::default()));
+    let shared = Arc::new(Mutex::new(console));
+    let mut terminal = ratatui::try_init()?;
+    let canvas = screen.canvas();
+    let done = Loop::new(&shared, runtime, canvas.color, canvas.ascii).run(&mut terminal);
+    ratatui::try_restore()?;
+    // A question may still be on its way; the session goes on with its console once that is over.
+    session.console = runtime.block_on(take_back(shared));
+    done
+}
+
+async fn take_back(mut shared: Arc<Mutex<Console>>) -> Console {
+    loop {
+        match Arc::try_unwrap(shared) {
+            Ok(console) => return console.into_inner(),
+            Err(still_shared) => shared = still_shared,
+        }
+        tokio::time::sleep(BEAT).await;
+    }
+}
+
+struct Loop<'a> {
+    console: &'a Arc<Mutex<Console>>,
+    runtime: &'a Runtime,
+    view: View,
+    answers: (Sender<Answer>, Receiver<Answer>),
+    /// Questions on their way: one table, one header.
+    asking: [bool; 2],
+    asked: Option<Instant>,
+}
+
+impl<'a> Loop<'a> {
+    fn new(console: &'a Arc<Mutex<Console>>, runtime: &'a Runtime, color: bool, ascii: bool) -> Self {
+        let view = View::new(color, ascii);
+        Self { console, runtime, view, answers: channel(), asking: [false; 2], asked: None }
+    }
+
+    fn run(mut self, terminal: &mut DefaultTerminal) -> std::io::Result<()> {
+        let mut changed = true;
+        loop {
+            if self.is_due() {
+                self.ask();
+            }
+            if changed {
+                terminal.draw(|frame| draw::draw(&mut self.view, frame))?;
+            }
+            changed = false;
+            if event::poll(BEAT)? {
+                changed = match event::read()? {
+                    Event::Key(key) if key.is_press() => match self.view.key(key) {
+                        Effect::Nothing => false,
+                        Effect::Shown => true,
+                        Effect::Ask => {
+                            self.asked = None;
+                            true
+                        }
+                        Effect::Detail(line) => {
+                            self.detail(line);
+                            true
+                        }
+                        Effect::Leave => return Ok(()),
+                    },
+                    Event::Resize(..) => true,
+                    _ => false,
+                };
+            }
+            while let Ok(answer) = self.answers.1.try_recv() {
+                changed |= self.take(answer);
+            }
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        let rested = self.asked.is_none_or(|asked| asked.elapsed() >= EVERY && !self.view.is_frozen());
+        rested && !self.asking[0]
+    }
+
+    /// Asks for what is shown.
+    fn ask(&mut self) {
+        self.asked = Some(Instant::now());
+        self.asking = [true; 2];
+        let (tab, line) = self.view.question();
+        let (console, answers) = (Arc::clone(self.console), self.answers.0.clone());
+        self.runtime.spawn(async move {
+            let mut console = console.lock().await;
+            let header = console.header().await.map(Box::new);
+            let _ = answers.send(Answer::Header(header));
+            let table = answer(&mut console, &line).await;
+            let table = table.map(|mut replies| Box::new(std::mem::take(&mut replies[0])));
+            let _ = answers.send(Answer::Table(tab, table));
+        });
+    }
+
+    fn detail(&mut self, line: String) {
+        let (console, answers) = (Arc::clone(self.console), self.answers.0.clone());
+        self.runtime.spawn(async move {
+            let replies = answer(&mut *console.lock().await, &line).await;
+            let _ = answers.send(Answer::Detail(line, replies));
+        });
+    }
+
+    /// Whether anything is otherwise than it was.
+    fn take(&mut self, answer: Answer) -> bool {
+        match answer {
+            Answer::Header(header) => {
+                self.asking[1] = false;
+                self.view.set_header(header)
+            }
+            Answer::Table(tab, table) => {
+                self.asking[0] = false;
+                self.view.set_table(tab, table)
+            }
+            Answer::Detail(line, replies) => self.view.set_detail(&line, replies),
+        }
+    }
+}
+
+/// At least one reply.
+async fn answer(console: &mut Console, line: &str) -> Result<Vec<Reply>, Fault> {
+    let parsed = syntax::parse(line)?.ok_or_else(|| Fault::usage(0..0, "nothing was asked"))?;
+    if parsed.verb.sort != actors::console::verb::Sort::Look || super::follow::is_for(&parsed) {
+        let text = format!("{} belongs to the prompt: q leads there", parsed.verb.name);
+        return Err(Fault::usage(parsed.span.clone(), text));
+    }
+    let replies = console.answer(&parsed).await?;
+    if replies.is_empty() { Err(Fault::usage(0..0, "there is no answer")) } else { Ok(replies) }
+}

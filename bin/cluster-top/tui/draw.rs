@@ -1,0 +1,166 @@
+//! Puts the view on the screen.
+
+use actors::console::render::{Canvas, Strip, Tone};
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Borders, Clear, Paragraph, Wrap};
+
+use super::view::{TABS, Typing, View};
+
+/// Columns from which on details stand beside the table and not below it.
+const WIDE: u16 = 130;
+
+/// The keys of the bottom line, the most useful first.
+const KEYS: &str =
+    "q leave  ? help  / filter  s sort  S turn  enter details  w why  i state  : line  p freeze  tab next";
+
+const HELP: &str = "\
+1-8, tab     the tables
+up, down     a row; page up, page down, home, end
+enter        details of the row
+w            why a task waits         i    what an actor holds
+J, K         the details, down and up
+/            rows that contain what is typed; esc shows all again
+s            by the next column       S    the other way round
+:            a line of the language, answered beside the table
+p            freezes what is shown    esc  closes details
+q            back to the prompt
+
+any key closes this";
+
+pub(super) fn draw(view: &mut View, frame: &mut Frame<'_>) {
+    let [head, tabs, body, foot] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Length(1),
+        Constraint::Min(3),
+        Constraint::Length(1),
+    ])
+    .areas(frame.area());
+    draw_head(view, frame, head);
+    draw_tabs(view, frame, tabs);
+    let (table, detail) = split(view, body);
+    draw_table(view, frame, table);
+    if let Some(area) = detail {
+        draw_detail(view, frame, area);
+    }
+    draw_foot(view, frame, foot);
+    if view.help {
+        draw_help(view, frame);
+    }
+}
+
+fn split(view: &View, body: Rect) -> (Rect, Option<Rect>) {
+    if view.detail.is_none() {
+        return (body, None);
+    }
+    let [table, detail] = if body.width >= WIDE {
+        Layout::horizontal([Constraint::Percentage(55), Constraint::Percentage(45)]).areas(body)
+    } else {
+        Layout::vertical([Constraint::Percentage(40), Constraint::Percentage(60)]).areas(body)
+    };
+    (table, Some(detail))
+}
+
+fn style(view: &View, tone: Tone) -> Style {
+    let style = Style::new();
+    match tone {
+        Tone::Plain => style,
+        Tone::Strong => style.add_modifier(Modifier::BOLD),
+        Tone::Dim => style.add_modifier(Modifier::DIM),
+        Tone::Good | Tone::Warn | Tone::Bad if !view.color => style,
+        Tone::Good => style.fg(Color::Green),
+        Tone::Warn => style.fg(Color::Yellow),
+        Tone::Bad => style.fg(Color::Red).add_modifier(Modifier::BOLD),
+    }
+}
+
+fn line<'a>(view: &View, strip: &Strip) -> Line<'a> {
+    Line::from_iter(strip.iter().map(|(text, tone)| Span::styled(text.clone(), style(view, *tone))))
+}
+
+fn draw_head(view: &View, frame: &mut Frame<'_>, area: Rect) {
+    let strip = match (&view.trouble, &view.header) {
+        (Some(trouble), _) => vec![(trouble.clone(), Tone::Bad)],
+        (None, Some(header)) => header.strip(usize::from(area.width)),
+        (None, None) => vec![("...".to_owned(), Tone::Dim)],
+    };
+    frame.render_widget(line(view, &strip), area);
+}
+
+fn draw_tabs(view: &View, frame: &mut Frame<'_>, area: Rect) {
+    let mut spans = Vec::new();
+    for (place, (key, name, _)) in TABS.iter().enumerate() {
+        let style =
+            if place == view.tab { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() };
+        spans.push(Span::styled(format!(" {key} {name} "), style));
+    }
+    if view.frozen {
+        spans.push(Span::styled("  frozen", Style::new().add_modifier(Modifier::BOLD)));
+    }
+    frame.render_widget(Line::from(spans), area);
+}
+
+fn draw_table(view: &mut View, frame: &mut Frame<'_>, area: Rect) {
+    let reply = view.shown();
+    let sheet = view.canvas(usize::from(area.width)).sheet(&reply);
+    let room = usize::from(area.height.saturating_sub(1)).max(1);
+    view.selected = view.selected.min(sheet.rows.len().saturating_sub(1));
+    // The selected row is always on the screen, and the screen moves no further than that needs.
+    view.top = view.top.clamp(view.selected.saturating_sub(room - 1), view.selected);
+    let mut lines = vec![heads(view, &sheet.head, &reply)];
+    for (place, strip) in sheet.rows.iter().enumerate().skip(view.top).take(room) {
+        let line = line(view, strip);
+        lines.push(if place == view.selected { line.style(Modifier::REVERSED) } else { line });
+    }
+    if reply.rows.is_empty() {
+        let text = if view.filter.is_empty() { "nothing here" } else { "nothing contains that" };
+        lines.push(Line::styled(text, style(view, Tone::Dim)));
+    }
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
+/// The heads; that of the column by which it is sorted is underlined.
+fn heads<'a>(view: &View, head: &Strip, reply: &actors::console::reply::Reply) -> Line<'a> {
+    let sorted = view.sort.and_then(|(at, _)| reply.columns.get(at)).map(|column| column.name.to_uppercase());
+    Line::from_iter(head.iter().map(|(text, tone)| {
+        let style = style(view, *tone);
+        let is_sorted = sorted.as_deref() == Some(text.trim()) && !text.trim().is_empty();
+        Span::styled(text.clone(), if is_sorted { style.add_modifier(Modifier::UNDERLINED) } else { style })
+    }))
+}
+
+fn draw_detail(view: &View, frame: &mut Frame<'_>, area: Rect) {
+    let Some((asked, answer)) = &view.detail else { return };
+    let borders = if area.width >= WIDE / 2 && area.x > 0 { Borders::LEFT } else { Borders::TOP };
+    let block = Block::new().borders(borders).title(format!(" {asked} "));
+    let inner = block.inner(area);
+    let canvas: Canvas = view.canvas(usize::from(inner.width).max(20));
+    let text = match answer {
+        Ok(replies) => replies.iter().map(|reply| canvas.render(reply)).collect::<Vec<_>>().join("\n"),
+        Err(shown) => shown.clone(),
+    };
+    frame.render_widget(block, area);
+    frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: false }).scroll((view.scroll, 0)), inner);
+}
+
+fn draw_foot(view: &View, frame: &mut Frame<'_>, area: Rect) {
+    let foot = match view.typing {
+        Typing::Filter => format!("/{}_", view.filter),
+        Typing::Line => format!(":{}_", view.line),
+        Typing::Nothing if !view.filter.is_empty() => format!("/{}   (esc shows all)  {KEYS}", view.filter),
+        Typing::Nothing => KEYS.to_owned(),
+    };
+    let shown: String = foot.chars().take(usize::from(area.width)).collect();
+    frame.render_widget(Line::styled(shown, style(view, Tone::Dim)), area);
+}
+
+fn draw_help(view: &View, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    let (width, height) = (70.min(area.width), 16.min(area.height));
+    let place = Rect::new((area.width - width) / 2, (area.height - height) / 2, width, height);
+    let block = Block::bordered().title(" keys ").border_style(style(view, Tone::Dim));
+    frame.render_widget(Clear, place);
+    frame.render_widget(Paragraph::new(HELP).block(block), place);
+}

@@ -1,0 +1,103 @@
+//! Keys and frames without a terminal, at the two sizes that matter.
+
+use std::time::Duration;
+
+use actors::console::reply::{Cell, Kind, Reply};
+use crossterm::event::{KeyCode, KeyEvent};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+
+use super::draw::draw;
+use super::view::{Effect, View};
+
+fn tasks() -> Reply {
+    let columns =
+        [("task", Kind::Id, 0), ("name", Kind::Text, 0), ("state", Kind::State, 0), ("for", Kind::Length, 1)];
+    let mut reply = Reply::new("task", &columns);
+    for (task, name, state, seconds) in
+        [("t1", "build", "running", 12), ("t2", "test", "ready", 300), ("t3", "lint", "failed", 4)]
+    {
+        let age = Cell::length(Duration::from_secs(seconds));
+        reply.rows.push(vec![Cell::text(task), Cell::text(name), Cell::text(state), age]);
+    }
+    reply
+}
+
+fn view() -> View {
+    let mut view = View::new(true, false);
+    assert_eq!(press(&mut view, KeyCode::Char('3')), Effect::Ask);
+    assert!(view.set_table(2, Ok(Box::new(tasks()))));
+    view
+}
+
+fn press(view: &mut View, code: KeyCode) -> Effect {
+    view.key(KeyEvent::from(code))
+}
+
+fn types(view: &mut View, text: &str) {
+    text.chars().for_each(|c| drop(press(view, KeyCode::Char(c))));
+}
+
+fn frame(view: &mut View, (width, height): (u16, u16)) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("there is room");
+    terminal.draw(|frame| draw(view, frame)).expect("it is drawn");
+    let buffer = terminal.backend().buffer().clone();
+    let lines = buffer.content.chunks(usize::from(width));
+    lines
+        .map(|line| line.iter().map(|cell| cell.symbol()).collect::<String>().trim_end().to_owned() + "\n")
+        .collect()
+}
+
+fn first_column(view: &View) -> Vec<String> {
+    let shown = view.shown();
+    shown.rows.iter().map(|row| shown.columns[0].text(&row[0])).collect()
+}
+
+#[test]
+fn rows_are_filtered_and_sorted_as_one_types() {
+    let mut view = view();
+    types(&mut view, "/st");
+    assert_eq!(first_column(&view), ["t2"], "its name contains it");
+    press(&mut view, KeyCode::Esc);
+    (0..4).for_each(|_| drop(press(&mut view, KeyCode::Char('s'))));
+    assert_eq!(first_column(&view), ["t2", "t1", "t3"], "the longest first");
+    press(&mut view, KeyCode::Char('S'));
+    assert_eq!(first_column(&view), ["t3", "t1", "t2"]);
+}
+
+#[test]
+fn keys_ask_for_details_of_the_selected_row() {
+    let mut view = view();
+    press(&mut view, KeyCode::Down);
+    assert_eq!(press(&mut view, KeyCode::Enter), Effect::Detail("task \"t2\"".to_owned()));
+    assert_eq!(press(&mut view, KeyCode::Char('w')), Effect::Detail("why \"t2\"".to_owned()));
+    assert_eq!(press(&mut view, KeyCode::Char('i')), Effect::Nothing, "a task is no actor");
+    types(&mut view, ":nodes");
+    assert_eq!(press(&mut view, KeyCode::Enter), Effect::Detail("nodes".to_owned()));
+    assert_eq!(press(&mut view, KeyCode::Char('q')), Effect::Leave);
+}
+
+#[test]
+fn the_same_answer_again_draws_nothing_and_that_of_another_table_is_late() {
+    let mut view = view();
+    assert!(!view.set_table(2, Ok(Box::new(tasks()))));
+    assert!(!view.set_table(5, Ok(Box::new(Reply::default()))));
+    press(&mut view, KeyCode::Char('p'));
+    assert!(view.is_frozen());
+}
+
+#[test]
+fn a_frame_is_whole_at_both_sizes() {
+    let mut view = view();
+    let small = frame(&mut view, (80, 24));
+    assert!(small.contains("3 tasks") && small.contains("t2    test   ready"), "{small}");
+    assert!(small.lines().last().is_some_and(|foot| foot.starts_with("q leave")), "{small}");
+    assert!(view.set_detail("task t1", Ok(vec![tasks()])));
+    let small = frame(&mut view, (80, 24));
+    let large = frame(&mut view, (200, 60));
+    assert!(small.contains(" task t1 ") && large.contains("│ task t1"), "{small}\n{large}");
+    let beside = large.lines().any(|line| line.starts_with("t1    build") && line.contains("│TASK"));
+    assert!(beside, "details stand beside the table: {large}");
+    press(&mut view, KeyCode::Char('?'));
+    assert!(frame(&mut view, (80, 24)).contains("any key closes this"));
+}
