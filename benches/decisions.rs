@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use policy::constraint::Labels;
 use policy::demand::Demand;
 use policy::dependency::{Dependency, On};
 use policy::event::Item;
 use policy::id::{TaskId, TaskRange};
-use policy::placement::{ShapeId, place};
+use policy::placement::{Search, ShapeId, place};
 use policy::queue::{Arrival, Pick, Queue};
 use policy::resources::Resources;
 use policy::submission::Submission;
@@ -49,12 +50,13 @@ fn line(what: &str, count: usize, ours: Duration, limit: (&str, Duration)) {
 fn placing() {
     let (tasks, nodes) = report::size((10_000, 1_000), (1_000, 1_000));
     let needs: Vec<_> = (0..SHAPES).map(need).collect();
-    let mut free = rooms(nodes);
+    let (mut free, labels) = (rooms(nodes), Labels::default());
+    let demands: Vec<_> = needs.iter().cloned().map(Demand::resources).collect();
     let start = Instant::now();
     for task in 0..tasks {
-        let need = &needs[task % needs.len()];
-        let node = place(need, &candidates(&free)).expect("there is room");
-        assert!(free[node].take(need), "what was placed fits");
+        let demand = &demands[task % demands.len()];
+        let node = place(Search::of(demand), &candidates(&free, &labels)).expect("there is room").place;
+        assert!(free[node].take(&demand.resources), "what was placed fits");
     }
     let ours = start.elapsed();
     let mut free = rooms(nodes);

@@ -9,6 +9,7 @@
 
 #[path = "crab"]
 mod cli {
+    pub(crate) mod alternative;
     pub(crate) mod args;
     pub(crate) mod cancel;
     pub(crate) mod claims;

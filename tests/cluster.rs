@@ -16,6 +16,7 @@ mod leases;
 mod nothing_lost;
 mod operators;
 mod order;
+mod placement;
 mod refusals;
 mod settings;
 mod signals;

@@ -20,6 +20,7 @@ use crate::output::spool::OutputLimits;
 use crate::process::port::HostProgram;
 use crate::worker::capacity::{MEMORY_RESERVE_BYTES, detect};
 use crate::worker::environment::BaseEnvironment;
+use crate::worker::labels;
 
 /// What tasks of an embedded run inherit: all of the command's own environment, as if its user had started
 /// them.
@@ -70,8 +71,8 @@ impl Embedded {
             node: NodeId::from("local"),
             incarnation: Incarnation(clock.wall().0),
             directory: directory.join("host"),
-            capacity: detect(MEMORY_RESERVE_BYTES),
-            labels: Vec::new(),
+            capacity: detect(MEMORY_RESERVE_BYTES, directory),
+            labels: labels::detect(),
             base: inherit_all(),
             output: OutputLimits::default(),
             retention: Retention::default(),

@@ -32,7 +32,7 @@ use crate::lease::NodeDeadline;
 use crate::node::attempts::{Attempts, Restoring};
 pub use crate::node::breaker::Closing;
 use crate::node::directives::Heeding;
-pub use crate::node::message::{NodeMessage, Reservation, Restored};
+pub use crate::node::message::{NodeMessage, Reservation, Restored, Terms};
 use crate::node::output::Readers;
 use crate::node::registration::Machine;
 use crate::outlet::Outlet;
@@ -175,13 +175,13 @@ impl NodeActor {
 
     fn reserve(&mut self, reservations: Vec<Reservation>, me: &Me<NodeMessage>) {
         let (mut returned, mut room) = (Vec::new(), self.room());
-        for Reservation { seat, need, kind, indices } in reservations {
+        for Reservation { seat, need, terms, kind } in reservations {
             self.reservations += 1;
             if let Some(session) = self.session_for(seat.task, kind.as_deref()).filter(|_| room.take(&need)) {
                 self.attempts.reserve(seat.task, need);
                 let node = me.address().clone();
                 let name = self.args.node.clone();
-                if self.wake(seat, Purpose::Grant { node, name, session, indices }).is_none() {
+                if self.wake(seat, Purpose::Grant { node, name, session, terms }).is_none() {
                     self.attempts.unreserve(seat.task);
                     self.breakers.declined(seat.task);
                     returned.push(seat.task);
@@ -287,8 +287,7 @@ impl NodeActor {
                 node: self.args.node.clone(),
                 room: self.session().and(self.outlet.as_ref()).map(|_| self.room()),
                 reservations: self.reservations,
-                tripped: self.tripped(),
-                halted_here: self.is_halted_here(),
+                said: self.said(),
             });
         }
     }

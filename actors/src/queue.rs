@@ -2,7 +2,7 @@
 //!
 //! **Role.** Owns the order in which ready tasks of its priority are taken (P6).
 //! **Decides with** `policy::{queue, share}`. **Parent** the scheduler side's core. **Hears** scheduler: `Push`,
-//! `PutBack`, `Remove`, `Holds`, `Pick`, `Age`. **Tells** scheduler: `Picked`, one for each `Pick`; `Aged`, one for
+//! `PutBack`, `PutBehind`, `Remove`, `Holds`, `Pick`, `Age`. **Tells** scheduler: `Picked`, one for each `Pick`; `Aged`, one for
 //! each `Age`.
 //! **Its crash** restarts the core, which fills the queues again from the log.
 //! **Invariant.** A task is in at most one queue, at most once.
@@ -40,6 +40,13 @@ pub enum QueueMessage {
     },
     /// One that was picked did not fit after all: back to its place.
     PutBack(Taken),
+    /// One that was picked has no room where others of its line have: behind them.
+    PutBehind {
+        /// Which.
+        taken: Taken,
+        /// Its new place in the order of arrival.
+        arrival: Arrival,
+    },
     /// These are ready no more.
     Remove {
         /// The tasks.
@@ -138,6 +145,7 @@ impl Actor for QueueActor {
                 self.ready.push(tasks, shape, &demand, arrival);
             }
             QueueMessage::PutBack(taken) => self.ready.put_back(taken),
+            QueueMessage::PutBehind { taken, arrival } => self.ready.put_behind(taken, arrival),
             QueueMessage::Remove { tasks, shape } => self.ready.remove(tasks, shape),
             QueueMessage::Locate { task, shape, found } => found.tell(self.ready.line(task, shape)),
             QueueMessage::Holds { shape, demand } => self.ready.holds(shape, &demand),

@@ -63,6 +63,9 @@ pub fn resources(resources: &Resources) -> String {
     if resources.gpu_slots > 0 {
         parts.push(format!("{} gpu", resources.gpu_slots));
     }
+    if resources.disk_bytes > 0 {
+        parts.push(format!("{} disk", size(resources.disk_bytes)));
+    }
     parts.extend(resources.named.iter().map(|(name, amount)| format!("{amount} {name}")));
     parts.join(", ")
 }

@@ -30,10 +30,10 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::breaker::{Key, Seen};
 use policy::budget::Raise;
 use policy::directive::Directive;
 use policy::event::SubmissionKey;
+use policy::fleet::Said;
 use policy::graph::{Closed, Effects, Graphs, Mark};
 use policy::history::History;
 use policy::id::{GraphId, NodeId, TaskId, TaskRange};
@@ -146,10 +146,8 @@ pub enum SchedulerMessage {
         room: Option<Room>,
         /// How many reservations this takes into account.
         reservations: u64,
-        /// Its breakers that let nothing through.
-        tripped: Vec<(Key, Seen)>,
-        /// Whether somebody has halted it on the machine itself.
-        halted_here: bool,
+        /// What else it says.
+        said: Said,
     },
     /// A node is forgotten, and its actor ends.
     NodeGone {
@@ -294,6 +292,8 @@ pub struct SchedulerActor {
     next_arrival: Arrival,
     /// Where active tasks were sent.
     placed: FxHashMap<TaskId, Placed>,
+    /// Where the last attempts of tasks that are to be tried again did not succeed.
+    failed_on: BTreeMap<TaskId, NodeId>,
     backing_off: BinaryHeap<Reverse<(Moment, TaskId)>>,
     backoff_armed: Option<Moment>,
     /// Ends by consequence whose records are still to be written.
@@ -328,9 +328,8 @@ impl Actor for SchedulerActor {
             SchedulerMessage::Picked { priority, taken } => self.picked(priority, taken),
             SchedulerMessage::Aged { priority, lines } => self.aged(priority, lines),
             SchedulerMessage::Beat => self.beat(),
-            SchedulerMessage::NodeChanged { node, room, reservations, tripped, halted_here } => {
-                self.node_changed(&node, room, reservations);
-                self.dispatch.shut(&node, tripped, halted_here);
+            SchedulerMessage::NodeChanged { node, room, reservations, said } => {
+                self.node_changed(&node, (room, reservations), said);
             }
             SchedulerMessage::NodeGone { node } => self.node_gone(&node),
             SchedulerMessage::Direct { directive, by, reply } => self.direct(&directive, by, reply),

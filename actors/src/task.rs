@@ -17,7 +17,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use policy::breaker::Verdict;
 use policy::budget::{self, Charge};
-use policy::claims::Indices;
 use policy::event::{Event, Next, Record, TaskEvent};
 use policy::graph::Mark;
 use policy::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
@@ -27,7 +26,7 @@ use policy::{planted, trap};
 use supervision::{Actor, ActorError, Address, Fact, Me};
 
 use crate::log::Appended;
-use crate::node::{Closing, NodeMessage};
+use crate::node::{Closing, NodeMessage, Terms};
 use crate::scheduler::SchedulerMessage;
 use crate::side::Side;
 use crate::story::{self, ItemRecord, Story, StoryError};
@@ -45,8 +44,8 @@ pub enum Purpose {
         name: NodeId,
         /// Its session.
         session: NodeSession,
-        /// The indices of pools that were taken for it.
-        indices: Indices,
+        /// What it grants.
+        terms: Terms,
     },
     /// It holds a grant from before a restart.
     Resume {
@@ -140,9 +139,7 @@ impl Actor for TaskActor {
 impl TaskActor {
     fn begin(&mut self, me: &Me<TaskMessage>) {
         match self.args.purpose.clone() {
-            Purpose::Grant { node, name, session, indices } => {
-                self.grant(&node, (&name, session), &indices, me)
-            }
+            Purpose::Grant { node, name, session, terms } => self.grant(&node, (&name, session), &terms, me),
             Purpose::Resume { .. } => self.resume(me),
             Purpose::Cancel => self.cancel(Acknowledge::nobody(), me),
             Purpose::Skip(because) => self.skip(because, me),
@@ -180,7 +177,8 @@ impl TaskActor {
     fn resume(&mut self, me: &Me<TaskMessage>) {
         if let Some(holder) = self.story.life.holder() {
             let attempt = AttemptNumber(self.story.life.attempts());
-            let grant = self.grant_under((holder.token, &holder.indices), attempt);
+            let terms = Terms { request: holder.request, indices: holder.indices.clone() };
+            let grant = self.grant_under(holder.token, attempt, &terms);
             let granted = NodeMessage::Granted { grant, task: me.address().clone() };
             return self.tell_node(granted);
         }
@@ -194,7 +192,7 @@ impl TaskActor {
         &mut self,
         node: &Address<NodeMessage>,
         (name, session): (&NodeId, NodeSession),
-        indices: &Indices,
+        terms: &Terms,
         me: &Me<TaskMessage>,
     ) {
         let task = self.args.seat.task;
@@ -208,10 +206,11 @@ impl TaskActor {
             attempt,
             node: name.clone(),
             session,
-            indices: indices.clone(),
+            request: terms.request,
+            indices: terms.indices.clone(),
         });
         self.tell_scheduler(Step::Granted(attempt), appended);
-        let grant = self.grant_under((Token::numbered(epoch, appended.number), indices), attempt);
+        let grant = self.grant_under(Token::numbered(epoch, appended.number), attempt, terms);
         let (node, address) = (node.clone(), me.address().clone());
         if planted!(GrantBeforePersist) {
             return node.tell(NodeMessage::Granted { grant, task: address });
@@ -221,13 +220,13 @@ impl TaskActor {
         });
     }
 
-    fn grant_under(&self, (token, indices): (Token, &Indices), attempt: AttemptNumber) -> Box<Grant> {
+    fn grant_under(&self, token: Token, attempt: AttemptNumber, terms: &Terms) -> Box<Grant> {
         let Seat { task, graph, index, .. } = self.args.seat;
         let array_index = self.item.item.array.map(|_| index);
         let (spec, stretch_percent) =
             (Arc::clone(&self.item.item.spec), self.args.side.mode().stretch_percent());
-        let indices = indices.clone();
-        Box::new(Grant { token, task, graph, attempt, array_index, spec, indices, stretch_percent })
+        let Terms { request, indices } = terms.clone();
+        Box::new(Grant { token, task, graph, attempt, array_index, request, spec, indices, stretch_percent })
     }
 
     fn reported(&mut self, token: Token, phase: Phase, order: u64, me: &Me<TaskMessage>) {

@@ -12,12 +12,14 @@ mod field;
 mod json_tree;
 pub mod quantity;
 mod reader;
+mod request;
 mod schema;
 mod shape;
 pub(crate) mod suggest;
 mod tasks;
 mod toml_tree;
 mod tree;
+mod wish;
 
 use std::fs::File;
 use std::io::Read as _;

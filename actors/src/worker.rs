@@ -18,6 +18,7 @@ pub mod capacity;
 pub mod environment;
 mod held;
 mod hosting;
+pub mod labels;
 mod orders;
 pub mod output;
 pub mod report;

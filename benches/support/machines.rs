@@ -3,11 +3,12 @@
 
 use std::collections::VecDeque;
 
+use policy::constraint::Labels;
 use policy::demand::Demand;
 use policy::graph::{Effects, Graphs, ItemShape, Mark, Opening, TaskState};
 use policy::id::{AttemptNumber, GraphId, TaskId, TaskRange};
 use policy::node::Room;
-use policy::placement::{Candidate, ShapeId, Shapes, feasible, place};
+use policy::placement::{Candidate, Search, ShapeId, Shapes, feasible, place};
 use policy::queue::{Arrival, Pick, Queue, Taken};
 use policy::resources::Resources;
 use policy::submission::Submission;
@@ -28,8 +29,8 @@ pub(crate) fn rooms(nodes: usize) -> Vec<Room> {
 }
 
 /// All of them, as placement sees them.
-pub(crate) fn candidates(rooms: &[Room]) -> Vec<Candidate<'_>> {
-    rooms.iter().map(|room| Candidate { room, accepting: Ok(()) }).collect()
+pub(crate) fn candidates<'a>(rooms: &'a [Room], labels: &'a Labels) -> Vec<Candidate<'a>> {
+    rooms.iter().map(|room| Candidate { room, labels, accepting: Ok(()) }).collect()
 }
 
 /// See the module.
@@ -96,15 +97,16 @@ impl Core {
 
     fn next(&mut self) -> Option<(Taken, usize)> {
         let (rooms, shapes) = (&mut self.rooms, &self.shapes);
-        let open = candidates(rooms);
+        let labels = Labels::default();
+        let open = candidates(rooms, &labels);
         let lanes = self.queue.lanes().map(|(shape, ..)| shape);
-        let fits = |shape: &ShapeId| shapes.need(*shape).is_some_and(|need| feasible(need, &open));
+        let fits = |shape: &ShapeId| shapes.demand(*shape).is_some_and(|demand| feasible(demand, &open));
         let mut fitting: Vec<_> = lanes.filter(fits).collect();
         fitting.sort_unstable();
         let pick = Pick { want: 1, fitting: fitting.into(), now: self.next_arrival, ..Pick::default() };
         let taken = self.queue.pick(&pick).pop()?;
         self.queue.ended(&[taken.shape]);
-        let node = place(shapes.need(taken.shape)?, &open).ok()?;
+        let node = place(Search::of(shapes.demand(taken.shape)?), &open).ok()?.place;
         rooms[node].take(shapes.need(taken.shape)?);
         Some((taken, node))
     }

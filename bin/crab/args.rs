@@ -9,8 +9,11 @@ use std::time::Duration;
 use actors::taskfile::{self, quantity};
 use actors::wire::client::StateName;
 use clap::{Args, Parser, Subcommand};
+use policy::constraint::{AvoidFailed, Condition, Preference};
 use policy::event::ArraySpec;
 use policy::task::Priority;
+
+use crate::cli::alternative::{self, Alternative};
 
 /// Runs graphs of tasks on this machine or on a fleet.
 #[derive(Debug, Parser)]
@@ -179,9 +182,28 @@ pub(crate) struct TaskOptions {
     /// Slots of the GPU
     #[arg(long, value_name = "N")]
     pub(crate) gpu: Option<u64>,
+    /// Disk that it fills while it runs, such as 20GiB
+    #[arg(long, value_parser = quantity::size, value_name = "SIZE")]
+    pub(crate) disk: Option<u64>,
+    /// Another request that will do where the above finds no room, such as cpus=2,gpu=1; what it does not say is as above.
+    /// Repeat it for more, the best first; the task finds the number of its own, from 1, in CRAB_ALTERNATIVE
+    #[arg(long, value_parser = alternative::read, value_name = "REQUEST")]
+    pub(crate) alternative: Vec<Alternative>,
     /// An amount of one of the site's own resources
     #[arg(long, value_parser = amount, value_name = "NAME=N")]
     pub(crate) resource: Vec<(String, u64)>,
+    /// A condition on the labels of its machine: os=macos, xcode>=16, 'rack in left,right', gpu, '!gpu', rack!=left
+    #[arg(long, value_name = "CONDITION")]
+    pub(crate) require: Vec<Condition>,
+    /// A condition that should hold, with a weight from 1 to 100 before it: 50:rack=left
+    #[arg(long, value_name = "[WEIGHT:]CONDITION")]
+    pub(crate) prefer: Vec<Preference>,
+    /// The one machine that may run it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node: Option<String>,
+    /// Whether the machine where it failed last is avoided: no, prefer or require [default: prefer]
+    #[arg(long, value_name = "HOW")]
+    pub(crate) avoid_failed: Option<AvoidFailed>,
     /// A lock that nobody else holds meanwhile; with :shared, nobody who does not share it
     #[arg(long, value_name = "NAME[:shared]")]
     pub(crate) lock: Vec<String>,

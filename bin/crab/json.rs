@@ -154,6 +154,7 @@ pub(crate) struct Amounts {
     cpu_millis: u64,
     memory_bytes: u64,
     gpu: u64,
+    disk_bytes: u64,
     named: BTreeMap<String, u64>,
 }
 
@@ -163,6 +164,7 @@ impl From<&Resources> for Amounts {
             cpu_millis: resources.cpu_millis,
             memory_bytes: resources.memory_bytes,
             gpu: resources.gpu_slots,
+            disk_bytes: resources.disk_bytes,
             named: resources.named.iter().map(|(name, &amount)| (name.to_string(), amount)).collect(),
         }
     }

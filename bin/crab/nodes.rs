@@ -62,11 +62,15 @@ pub(crate) fn table(nodes: &[NodeRow], now: Timestamp) -> String {
             of(text::cores(taken.cpu_millis), text::cores(all.cpu_millis)),
             of(text::size(taken.memory_bytes), text::size(all.memory_bytes)),
             of(taken.gpu_slots.to_string(), all.gpu_slots.to_string()),
+            of(text::size(taken.disk_bytes), text::size(all.disk_bytes)),
             node.running.to_string(),
             node.staged.to_string(),
             text::age(now, node.heard),
             node.version.to_string(),
         ]
     });
-    text::table(&["node", "health", "cpus", "memory", "gpu", "running", "staged", "heard", "version"], rows)
+    text::table(
+        &["node", "health", "cpus", "memory", "gpu", "disk", "running", "staged", "heard", "version"],
+        rows,
+    )
 }

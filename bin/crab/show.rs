@@ -50,6 +50,9 @@ fn facts(detail: &TaskDetail, now: Timestamp) -> Vec<(&'static str, String)> {
     if let Some(directory) = &spec.directory {
         facts.push(("directory", directory.to_string()));
     }
+    facts.extend(spec.alternatives.iter().map(|other| ("or", text::resources(other))));
+    facts.extend(spec.constraints.require.iter().map(|one| ("requires", one.to_string())));
+    facts.extend(spec.constraints.prefer.iter().map(|one| ("prefers", one.to_string())));
     facts.extend(spec.environment.iter().map(|(name, value)| ("env", format!("{name}={value}"))));
     if !detail.dependencies.is_empty() {
         facts.push(("after", after(&detail.dependencies)));

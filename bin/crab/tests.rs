@@ -15,7 +15,7 @@ use clap::{CommandFactory, Parser};
 use policy::claims::Indices;
 use policy::event::{ArraySpec, Event, Next, Record, TaskEvent};
 use policy::id::{AttemptNumber, GraphId, NodeSession, TaskId, Token};
-use policy::task::{AttemptOutcome, Priority, SpawnFailure, TaskOutcome, Usage};
+use policy::task::{AttemptOutcome, Priority, RequestNumber, SpawnFailure, TaskOutcome, Usage};
 use policy::time::Timestamp;
 
 use crate::cli::args::{Cli, Command};
@@ -229,7 +229,14 @@ fn attempt(id: u64, outcome: &AttemptOutcome) -> [Event; 3] {
     [
         task(
             id,
-            TaskEvent::Granted { token, attempt, node: "mac1".into(), session, indices: Indices::new() },
+            TaskEvent::Granted {
+                token,
+                attempt,
+                node: "mac1".into(),
+                session,
+                request: RequestNumber::default(),
+                indices: Indices::new(),
+            },
         ),
         task(id, TaskEvent::Started { token, pid: 1, order: 1 }),
         task(

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use actors::client::{key_of, random_key};
 use actors::taskfile::{self, path_text};
 use anyhow::Context as _;
+use policy::constraint::{Condition, Constraints, NODE};
 use policy::dependency::Dependency;
 use policy::event::Item;
 use policy::id::GraphId;
@@ -76,7 +77,13 @@ fn option_given(options: &TaskOptions) -> Option<&'static str> {
         ("--cpus", options.cpus.is_some()),
         ("--memory", options.memory.is_some()),
         ("--gpu", options.gpu.is_some()),
+        ("--disk", options.disk.is_some()),
+        ("--alternative", !options.alternative.is_empty()),
         ("--resource", !options.resource.is_empty()),
+        ("--require", !options.require.is_empty()),
+        ("--prefer", !options.prefer.is_empty()),
+        ("--node", options.node.is_some()),
+        ("--avoid-failed", options.avoid_failed.is_some()),
         ("--lock", !options.lock.is_empty()),
         ("--pool", !options.pool.is_empty()),
         ("--amount", !options.amount.is_empty()),
@@ -113,14 +120,26 @@ fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::
         std::env::current_dir().context("the present directory cannot be told; name one with --directory")?;
     let directory = options.directory.map_or_else(|| here.clone(), |directory| here.join(directory));
     let retry = RetryPolicy::default();
+    let resources = Resources {
+        cpu_millis: options.cpus.unwrap_or(DEFAULT_CPU_MILLIS),
+        memory_bytes: options.memory.unwrap_or(0),
+        gpu_slots: options.gpu.unwrap_or(0),
+        disk_bytes: options.disk.unwrap_or(0),
+        named: options.resource.into_iter().map(|(name, amount)| (name.into(), amount)).collect(),
+    };
     Ok(TaskSpec {
         directory: Some(path_text(&directory)),
         environment: options.env.iter().map(|variable| self::variable(variable)).collect::<Result<_, _>>()?,
-        resources: Resources {
-            cpu_millis: options.cpus.unwrap_or(DEFAULT_CPU_MILLIS),
-            memory_bytes: options.memory.unwrap_or(0),
-            gpu_slots: options.gpu.unwrap_or(0),
-            named: options.resource.into_iter().map(|(name, amount)| (name.into(), amount)).collect(),
+        alternatives: options.alternative.iter().map(|other| other.over(&resources)).collect(),
+        resources,
+        constraints: Constraints {
+            require: options
+                .require
+                .into_iter()
+                .chain(options.node.map(|node| Condition::is(NODE, &node)))
+                .collect(),
+            prefer: options.prefer,
+            avoid_failed: options.avoid_failed.unwrap_or_default(),
         },
         priority: options.priority.unwrap_or_default(),
         tenant,

@@ -1,7 +1,7 @@
 //! What the daemon was told: by its configuration file, and over that by its command line.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use actors::config::Config;
 use actors::config::amount::{Cores, Size, Written};
@@ -44,6 +44,9 @@ pub(crate) struct Args {
     /// Memory for tasks, such as `64 GiB`. Default: all but 2 GiB.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     memory: Option<u64>,
+    /// Disk for tasks, such as `200 GiB`. Default: half of what is free where the data is.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    disk: Option<u64>,
     /// GPU slots for tasks. Default: 1 on a Mac, 0 elsewhere.
     #[arg(long, value_name = "N")]
     gpu: Option<u64>,
@@ -97,7 +100,7 @@ impl Settings {
                 "daemon.join and daemon.listen exclude each other: a machine joins a fleet or leads one"
             );
         }
-        let capacity = (!args.no_worker).then(|| capacity(args, &config));
+        let capacity = (!args.no_worker).then(|| capacity(args, &config, &data_dir));
         let overruled = overruled(args);
         Ok(Self { config, data_dir: std::path::absolute(data_dir)?, name, listen, join, capacity, overruled })
     }
@@ -125,6 +128,7 @@ fn overruled(args: &Args) -> Vec<(&'static str, String)> {
         ("daemon.join", args.join.as_ref().map(Written::written)),
         ("worker.cpus", args.cpus.map(|millis| Cores(millis).written())),
         ("worker.memory", args.memory.map(|bytes| Size(bytes).written())),
+        ("worker.disk", args.disk.map(|bytes| Size(bytes).written())),
         ("worker.gpu", args.gpu.as_ref().map(Written::written)),
         ("worker.resources", (!resources.is_empty()).then(|| format!("{{ {} }}", resources.join(", ")))),
     ];
@@ -132,13 +136,14 @@ fn overruled(args: &Args) -> Vec<(&'static str, String)> {
 }
 
 /// What this machine has for tasks.
-fn capacity(args: &Args, config: &Config) -> Resources {
-    let mut capacity = detect(MEMORY_RESERVE_BYTES);
+fn capacity(args: &Args, config: &Config, data: &Path) -> Resources {
+    let mut capacity = detect(MEMORY_RESERVE_BYTES, data);
     let worker = &config.worker;
     let cpus = args.cpus.or_else(|| worker.cpus.map(|cores| cores.0));
     let memory = args.memory.or_else(|| worker.memory.map(|size| size.0));
     capacity.cpu_millis = cpus.unwrap_or(capacity.cpu_millis);
     capacity.memory_bytes = memory.unwrap_or(capacity.memory_bytes);
+    capacity.disk_bytes = args.disk.or_else(|| worker.disk.map(|size| size.0)).unwrap_or(capacity.disk_bytes);
     capacity.gpu_slots = args.gpu.or(worker.gpu).unwrap_or(capacity.gpu_slots);
     let named =
         worker.resources.iter().flat_map(|table| &table.0).map(|(name, amount)| (name.as_str(), *amount));

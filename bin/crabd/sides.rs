@@ -16,6 +16,7 @@ use actors::output::retention::Retention;
 use actors::output::spool::OutputLimits;
 use actors::process::port::HostProgram;
 use actors::worker::environment::{BaseEnvironment, INHERITED};
+use actors::worker::labels;
 use anyhow::Context;
 use policy::id::{Incarnation, NodeId};
 use policy::resources::Resources;
@@ -156,8 +157,6 @@ fn machine(
         .copied()
         .chain(worker.pass_env.iter().flat_map(|list| &list.0).map(String::as_str))
         .collect();
-    let own = [("os", std::env::consts::OS), ("arch", std::env::consts::ARCH)];
-    let own = own.into_iter().map(|(key, value)| (key.into(), value.into()));
     let given = worker
         .labels
         .iter()
@@ -168,7 +167,7 @@ fn machine(
         incarnation,
         directory: settings.data_dir.join("host"),
         capacity,
-        labels: own.chain(given).collect(),
+        labels: labels::detect().into_iter().chain(given).collect(),
         base: BaseEnvironment::of(std::env::vars_os(), &inherited),
         output: OutputLimits::default(),
         retention: Retention::default(),

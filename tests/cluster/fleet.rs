@@ -24,13 +24,20 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Starts all and waits until every worker has joined.
     pub(crate) fn start(workers: usize) -> Self {
+        Self::labelled(&vec![&[][..]; workers])
+    }
+
+    /// As [`Self::start`], one worker for each set of labels.
+    pub(crate) fn labelled(labels: &[&[(&str, &str)]]) -> Self {
         let scheduler = Place::new();
         scheduler.file("crabd.toml", LEASES);
         let mut fleet =
             Self { scheduler, workers: Vec::new(), address: free_address(), head: None, members: Vec::new() };
         fleet.start_scheduler();
-        for number in 0..workers {
+        for (number, labels) in labels.iter().enumerate() {
             let place = Place::new();
+            let lines = labels.iter().map(|(name, value)| format!("{name} = {value:?}\n"));
+            place.file("crabd.toml", format!("[worker.labels]\n{}", lines.collect::<String>()));
             fs::DirBuilder::new().mode(0o700).create(place.data()).expect("a directory");
             let cookie = place.data().join(COOKIE_NAME);
             // Copying keeps the permissions, which must be the owner's alone.
@@ -39,7 +46,7 @@ impl Fleet {
             fleet.members.push(None);
             fleet.start_worker(number);
         }
-        fleet.scheduler.wait_nodes(workers);
+        fleet.scheduler.wait_nodes(labels.len());
         fleet
     }
 
@@ -51,7 +58,8 @@ impl Fleet {
 
     pub(crate) fn start_worker(&mut self, number: usize) {
         let name = format!("worker{number}");
-        let args = ["--name", &name, "--cpus", "2", "--join", &self.address];
+        let config = self.workers[number].root().join("crabd.toml").display().to_string();
+        let args = ["--name", &name, "--cpus", "2", "--join", &self.address, "--config", &config];
         self.members[number] = Some(Daemon::spawn(&self.workers[number], &args));
     }
 

@@ -135,8 +135,8 @@ fn a_task_that_is_larger_than_every_node_does_not_wait_in_silence() {
         let shown = place.run(&["show", task]).expect(0).text();
         assert!(words.iter().all(|word| shown.contains(word)), "{shown}");
     };
-    why(&large, &["no node is large enough: one too small", "512000"]);
-    why(&odd, &["no node is large enough: one too small", "licence"]);
+    why(&large, &["no node can ever run it: one too small", "512000"]);
+    why(&odd, &["no node can ever run it: one too small", "licence"]);
     let status = place.run(&["status", "--json"]).expect(0).json();
     let warnings = status[0]["warnings"].as_array().expect("a list");
     assert!(
@@ -152,7 +152,7 @@ fn a_task_that_is_larger_than_every_node_does_not_wait_in_silence() {
     until_true("it is there", SOON, || place.run(&["show", "t4"]).code == Some(0));
     // It says why after some seconds; then it is asked to stop.
     until_true("it says why", SOON, || {
-        run.err().contains("t4 true waits: no node is large enough: one too small")
+        run.err().contains("t4 true waits: no node can ever run it: one too small")
     });
     run.signal(nix::sys::signal::Signal::SIGINT);
     run.end().expect(130);
@@ -223,7 +223,7 @@ fn what_no_node_can_run_is_told_once_and_runs_when_a_node_comes_that_can() {
     assert_eq!(waited[0]["unschedulable"], 3);
     let waits = Running::start(&mut place.crab(&["wait", "t3"]));
     until_true("waiting says why", SOON, || {
-        waits.err().contains("t3 true[3] waits: no node is large enough")
+        waits.err().contains("t3 true[3] waits: no node can ever run it")
     });
     assert!(daemon.stop().success());
 

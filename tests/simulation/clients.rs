@@ -7,6 +7,7 @@ use actors::scheduler::{Addition, SchedulerMessage};
 use actors::side::Side;
 use actors::wire::client::{Response, Target};
 use fastrand::Rng;
+use policy::constraint::{AvoidFailed, Condition, Constraints, Preference};
 use policy::dependency::{Dependency, Need};
 use policy::event::{ArraySpec, Item, SubmissionKey};
 use policy::id::{GraphId, TaskId};
@@ -51,6 +52,9 @@ fn spec(rng: &mut Rng, name: String) -> TaskSpec {
             gpu_slots: u64::from(rng.u32(..12) == 0),
             ..Resources::default()
         },
+        alternatives: alternatives(&mut rng.clone()),
+        // Of chance of their own, so that all else in a seed stays as it is.
+        constraints: constraints(&mut rng.clone()),
         priority: PRIORITIES[rng.usize(..4)],
         tenant: format!("tenant-{}", rng.u32(..3)).into(),
         retry,
@@ -60,6 +64,31 @@ fn spec(rng: &mut Rng, name: String) -> TaskSpec {
     }
 }
 
+/// Conditions that tasks name: each holds on the first node, which can run everything.
+const CONDITIONS: [&str; 6] =
+    ["rack=left", "rack!=right", "rack in left,middle", "generation>=2.10", "!gone", "node=n0"];
+
+/// What some tasks ask of their node.
+fn constraints(rng: &mut Rng) -> Constraints {
+    let condition =
+        |rng: &mut Rng| -> Condition { CONDITIONS[rng.usize(..CONDITIONS.len())].parse().expect("ours") };
+    let require = if rng.u32(..8) == 0 { vec![condition(rng)] } else { Vec::new() };
+    let prefer =
+        if rng.u32(..8) == 0 { vec![Preference { on: condition(rng), weight: 5 }] } else { Vec::new() };
+    let avoid_failed = [AvoidFailed::No, AvoidFailed::Prefer, AvoidFailed::Require][rng.usize(..3)];
+    Constraints { require, prefer, avoid_failed }
+}
+
+/// What else does for some tasks: more of one thing or another, and no more than the first node has.
+fn alternatives(rng: &mut Rng) -> Vec<Resources> {
+    let other = |rng: &mut Rng| Resources {
+        memory_bytes: rng.u64(..3) << 30,
+        gpu_slots: rng.u64(..2),
+        ..Resources::cpus(250 * rng.u64(1..=4))
+    };
+    (0..[0, 0, 0, 1, 2][rng.usize(..5)]).map(|_| other(rng)).collect()
+}
+
 /// Milliseconds after which somebody notices that a task waits in vain, and cancels it.
 const NOTICED: std::ops::Range<u64> = 5_000..40_000;
 
@@ -67,6 +96,7 @@ const NOTICED: std::ops::Range<u64> = 5_000..40_000;
 fn too_large(rng: &mut Rng, number: u64) -> Item {
     let mut spec = spec(rng, format!("g{number}-large"));
     spec.resources.cpu_millis = 64_000;
+    spec.alternatives.clear();
     Item::new(Arc::new(spec))
 }
 
@@ -200,6 +230,8 @@ fn crowd(rng: &mut Rng) -> Submission {
             priority,
             tenant: "crowd".into(),
             resources: Resources::cpus(500),
+            alternatives: Vec::new(),
+            constraints: Constraints::default(),
             ..spec(rng, "crowd".into())
         };
         Item { spec: Arc::new(TaskSpec { timeout: None, ..spec }), dependencies: Vec::new(), array }

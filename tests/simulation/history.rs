@@ -9,6 +9,7 @@ mod index;
 mod log;
 mod mutants;
 mod order;
+mod placing;
 mod table;
 mod truth;
 mod unschedulable;
@@ -18,6 +19,7 @@ use std::fmt;
 
 use actors::scheduler::RawRow;
 use actors::wire::client::Target;
+use policy::constraint::Labels;
 use policy::event::{LogPosition, Record, SubmissionKey};
 use policy::id::{GraphId, NodeId, TaskId, Token};
 use policy::resources::Resources;
@@ -36,6 +38,8 @@ pub(crate) struct History {
     pub(crate) processes: Vec<Process>,
     /// What each node truly has.
     pub(crate) nodes: BTreeMap<NodeId, Resources>,
+    /// What is said of each.
+    pub(crate) labels: BTreeMap<NodeId, Labels>,
     /// What the scheduler said of every task at the very end.
     pub(crate) rows: Vec<RawRow>,
     /// Whether it has come to rest: faults are over, and there was time for everything to end.
@@ -124,6 +128,7 @@ impl History {
         truth::check(self, &index, &mut findings);
         clients::check(self, &index, &mut findings);
         order::check(self, &index, &mut findings);
+        placing::check(self, &index, &mut findings);
         bounds::check(self, &index, &mut findings);
         if self.has_ended {
             table::check(self, &index, &mut findings);

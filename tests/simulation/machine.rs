@@ -27,6 +27,7 @@ use super::world::{Event, World};
 pub(super) struct Node {
     pub(super) name: NodeId,
     pub(super) capacity: Resources,
+    pub(super) labels: Vec<(Box<str>, Box<str>)>,
     pub(super) clock: Clock,
     /// By how many millionths its clock runs fast.
     drift: i32,
@@ -46,9 +47,13 @@ pub(super) struct Daemon {
 }
 
 impl Node {
-    pub(super) fn new(name: &str, capacity: Resources, drift: i32) -> Self {
+    /// Every condition that tasks name holds on the first.
+    pub(super) fn new(number: usize, capacity: Resources, drift: i32) -> Self {
+        let rack = if number.is_multiple_of(2) { "left" } else { "right" };
+        let generation = if number == 0 { "2.10" } else { "2.9" };
         Self {
-            name: name.into(),
+            name: format!("n{number}").as_str().into(),
+            labels: vec![("rack".into(), rack.into()), ("generation".into(), generation.into())],
             capacity,
             clock: Clock::drifting(drift),
             drift,
@@ -153,7 +158,7 @@ impl World {
             incarnation: Incarnation(life),
             boot: format!("boot {}", node.boot).into(),
             capacity: node.capacity.clone(),
-            labels: Vec::new(),
+            labels: node.labels.clone(),
             version: "simulated".into(),
             base: BaseEnvironment::default(),
             output: OutputLimits::default(),

@@ -7,6 +7,7 @@ use actors::node::NodeMessage;
 use actors::scheduler::{RawRow, SchedulerMessage};
 use actors::wire::client::{PAGE_LIMIT, ServerInfo, TaskFilter};
 use fastrand::Rng;
+use policy::constraint::Labels;
 use policy::id::TaskId;
 use policy::resources::Resources;
 
@@ -116,7 +117,7 @@ async fn simulate((seed, plan): (u64, Plan), world: &World, mut rng: Rng) -> Run
             let (cpu_millis, memory_bytes) = (cpus * 1000, (2 * cpus) << 30);
             let capacity = Resources { cpu_millis, memory_bytes, gpu_slots: 1, ..Resources::default() };
             let drift = rng.i32(-DRIFT..=DRIFT);
-            core.nodes.push(Node::new(&format!("n{number}"), capacity, drift));
+            core.nodes.push(Node::new(number, capacity, drift));
             let begins = rng.u64(..2000);
             core.plan(begins, Event::StartDaemon { node: number });
         }
@@ -213,6 +214,10 @@ async fn rows(world: &World) -> Option<Vec<RawRow>> {
     Some(rows)
 }
 
+fn labels_of(node: &Node) -> Labels {
+    Labels::of(&node.name.0, node.labels.iter().map(|(name, value)| (&**name, &**value)))
+}
+
 async fn conclude(seed: u64, plan: Plan, world: &World, rows: Vec<RawRow>) -> Run {
     let (head, disk, clock) = {
         let mut core = world.core();
@@ -233,6 +238,7 @@ async fn conclude(seed: u64, plan: Plan, world: &World, rows: Vec<RawRow>) -> Ru
     }
     history.operations = std::mem::take(&mut core.operations);
     history.processes = std::mem::take(&mut core.processes);
+    history.labels = core.nodes.iter().map(|node| (node.name.clone(), labels_of(node))).collect();
     history.nodes = core.nodes.iter().map(|node| (node.name.clone(), node.capacity.clone())).collect();
     let (notes, failures) = (std::mem::take(&mut core.notes), std::mem::take(&mut core.failures));
     Run { seed, plan, history, notes, failures, endless: None }

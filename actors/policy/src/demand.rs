@@ -6,14 +6,19 @@
 use std::sync::Arc;
 
 use crate::claims::Claims;
+use crate::constraint::Constraints;
 use crate::resources::Resources;
-use crate::task::TaskSpec;
+use crate::task::{RequestNumber, TaskSpec, request_of};
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Demand {
-    /// What it holds while it runs.
+    /// What it holds while it runs: the request that it likes best, by which it is charged.
     pub resources: Resources,
+    /// What else will do, in order of preference.
+    pub alternatives: Vec<Resources>,
+    /// What it asks of the node it runs on, besides room.
+    pub constraints: Constraints,
     /// Who is charged its share.
     pub tenant: Arc<str>,
     /// What sort of work it is.
@@ -28,6 +33,8 @@ impl Demand {
     pub fn of(spec: &TaskSpec) -> Self {
         Self {
             resources: spec.resources.clone(),
+            alternatives: spec.alternatives.clone(),
+            constraints: spec.constraints.clone(),
             tenant: Arc::clone(&spec.tenant),
             kind: spec.kind.clone(),
             claims: spec.claims.clone().filter(|claims| !claims.is_empty()),
@@ -37,6 +44,19 @@ impl Demand {
     /// Of these resources alone, for nobody in particular.
     #[must_use]
     pub fn resources(resources: Resources) -> Self {
-        Self { resources, tenant: crate::task::DEFAULT_TENANT.into(), kind: None, claims: None }
+        let (constraints, tenant) = (Constraints::default(), crate::task::DEFAULT_TENANT.into());
+        Self { resources, alternatives: Vec::new(), constraints, tenant, kind: None, claims: None }
+    }
+
+    /// All that it asks for, each with its number, in order of preference; at least one.
+    pub fn requests(&self) -> impl Iterator<Item = (RequestNumber, &Resources)> {
+        let all = std::iter::once(&self.resources).chain(&self.alternatives);
+        (0..).map(RequestNumber).zip(all)
+    }
+
+    /// What an attempt holds that was granted this request.
+    #[must_use]
+    pub fn request(&self, number: RequestNumber) -> &Resources {
+        request_of(&self.resources, &self.alternatives, number)
     }
 }

@@ -14,7 +14,7 @@ use crate::directive::Directive;
 use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, TaskRange, Token};
 use crate::pressure::ModeChange;
 use crate::resources::Resources;
-use crate::task::{AttemptOutcome, Priority, TaskOutcome, TaskReport, TaskSpec, Usage};
+use crate::task::{AttemptOutcome, Priority, RequestNumber, TaskOutcome, TaskReport, TaskSpec, Usage};
 use crate::time::Timestamp;
 
 /// One numbered fact.
@@ -187,6 +187,8 @@ pub enum TaskEvent {
         node: NodeId,
         /// In which session of that node.
         session: NodeSession,
+        /// Which of the task's requests it holds.
+        request: RequestNumber,
         /// The indices of pools that it holds.
         indices: Indices,
     },

@@ -93,7 +93,7 @@ impl fmt::Display for Hindrance {
         match self {
             Self::NoNode { nodes, .. } if nodes.is_empty() => f.write_str("no node is up"),
             Self::NoNode { never, nodes } => {
-                f.write_str(if *never { "no node is large enough" } else { "no node has room now" })?;
+                f.write_str(if *never { "no node can ever run it" } else { "no node has room now" })?;
                 for (place, (node, reason)) in nodes.iter().take(NODES_NAMED).enumerate() {
                     write!(f, "{} {node} {reason}", if place == 0 { ":" } else { ";" })?;
                 }

@@ -13,7 +13,9 @@ use crate::event::{Next, TaskEvent};
 use crate::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
 use crate::planted;
 use crate::retry::{self, Tally};
-use crate::task::{AttemptOutcome, Death, LossReason, RetryPolicy, TaskOutcome, TaskReport, Usage};
+use crate::task::{
+    AttemptOutcome, Death, LossReason, RequestNumber, RetryPolicy, TaskOutcome, TaskReport, Usage,
+};
 
 /// Attempts refused by a rate that cost a task nothing. One that goes on to be refused more often than this
 /// fails of itself from then on.
@@ -73,6 +75,8 @@ pub struct Holder {
     pub node: NodeId,
     /// Its session at the time of the grant.
     pub session: NodeSession,
+    /// Which of the task's requests it holds.
+    pub request: RequestNumber,
     /// The indices of pools that the attempt holds.
     pub indices: Indices,
 }
@@ -261,13 +265,14 @@ impl Life {
     /// Takes note of what has happened.
     pub fn apply(&mut self, event: &TaskEvent) {
         match event {
-            TaskEvent::Granted { token, attempt, node, session, indices } => {
+            TaskEvent::Granted { token, attempt, node, session, request, indices } => {
                 self.attempts = attempt.0;
                 self.last_token = Some(*token);
                 self.state = State::Granted(Holder {
                     token: *token,
                     node: node.clone(),
                     session: *session,
+                    request: *request,
                     indices: indices.clone(),
                 });
             }

@@ -64,11 +64,16 @@ impl Room {
         u32::try_from(free).unwrap_or(u32::MAX).saturating_add(staging).min(limit)
     }
 
+    /// Whether one that needs this would not have to wait here.
+    #[must_use]
+    pub fn starts(&self, need: &Resources) -> bool {
+        self.staged == 0 && self.free.covers(need)
+    }
+
     /// Whether [`Self::take`] would succeed.
     #[must_use]
     pub fn fits(&self, need: &Resources) -> bool {
-        (self.staged == 0 && self.free.covers(need))
-            || (self.staged < self.staged_limit && self.capacity.covers(need))
+        self.starts(need) || (self.staged < self.staged_limit && self.capacity.covers(need))
     }
 }
 

@@ -1,17 +1,34 @@
 //! Which node runs a task: those on which it cannot are filtered out, each for a reason, and of the rest the
-//! one is taken that it fills best.
+//! one is taken that suits it best.
 //!
-//! It sees each node as the room left there and decides by that alone; what else speaks against a node
-//! (cordoned, suspect, tripped) it is told as one word.
+//! It sees each node as the room left there and its labels, and decides by that alone; what else speaks against a
+//! node (cordoned, suspect, tripped) it is told as one word.
+//!
+//! # The choice
+//!
+//! Of the nodes that may run it, by the first of these that tells them apart:
+//!
+//! 1. one where it starts at once before one where it waits for its turn;
+//! 2. the request that the task likes best of those that are to be had so;
+//! 3. where it waits, the one where the fewest wait;
+//! 4. another than the one where it failed last, unless the task does not mind;
+//! 5. the one where more of what it prefers holds, by weight;
+//! 6. the one that it fills best: least of the scarcest resource is left, in parts of the node's capacity, so that small
+//!    tasks leave whole nodes to large ones;
+//! 7. the first by name.
 
 mod shapes;
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::constraint::{AvoidFailed, Labels, Unmet};
+use crate::demand::Demand;
 use crate::node::Room;
 use crate::resources::{Resources, Shortage};
+use crate::task::RequestNumber;
 
 pub use crate::placement::shapes::{SHAPES_LIMIT, ShapeId, Shapes, TooManyShapes};
 
@@ -23,17 +40,41 @@ const PARTS: u128 = 1_000_000;
 pub struct Candidate<'a> {
     /// What can be given to it.
     pub room: &'a Room,
+    /// What is said of it.
+    pub labels: &'a Labels,
     /// Whether it takes work at all, and if not, why.
     pub accepting: Result<(), &'a str>,
+}
+
+/// What is looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Search<'a> {
+    /// What the task asks.
+    pub demand: &'a Demand,
+    /// The node, by its place, where its last attempt did not succeed.
+    pub failed_on: Option<usize>,
+}
+
+/// Where a task runs, and what it is granted there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choice {
+    /// The node, by its place.
+    pub place: usize,
+    /// Which of the task's requests.
+    pub request: RequestNumber,
 }
 
 /// Why one node does not run a task now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reason {
+    /// It never can: it is not what the task requires.
+    Unmet(Vec<Unmet>),
     /// It never can: its whole capacity is too small.
     TooSmall(Vec<Shortage>),
     /// It takes no work.
     NotAccepting(Box<str>),
+    /// The task failed there last and is to run elsewhere.
+    FailedThere,
     /// What is left is too little.
     Short(Vec<Shortage>),
     /// There would be room, but others wait there for theirs.
@@ -48,37 +89,76 @@ pub enum Reason {
 pub struct NoFit {
     /// Why not, for each node by its place.
     pub reasons: Vec<(usize, Reason)>,
-    /// Whether waiting does not help: it is larger than every node, and there are nodes.
+    /// Whether waiting does not help: there are nodes, and none of them is large enough and what it requires.
     pub never: bool,
 }
 
-/// Whether a node has room for this need now.
+/// Whether a node has room for this demand now.
 #[must_use]
-pub fn feasible(need: &Resources, nodes: &[Candidate<'_>]) -> bool {
-    nodes.iter().any(|node| node.takes(need))
+pub fn feasible(demand: &Demand, nodes: &[Candidate<'_>]) -> bool {
+    nodes.iter().any(|node| node.takes(demand))
 }
 
-/// The node, by its place, that the need fills best: where least of its scarcest resource is left. So small
-/// tasks leave whole nodes to large ones. Only where nothing is free does a task wait on a node for its turn,
-/// and then where the fewest do. Of equals the first.
+/// The node that suits best, and the request that is granted there. See the module for what that is.
 ///
 /// # Errors
 ///
 /// When there is none, with the reason for each.
-pub fn place(need: &Resources, nodes: &[Candidate<'_>]) -> Result<usize, NoFit> {
-    if let [only] = nodes
-        && only.takes(need)
-    {
-        return Ok(0);
-    }
-    let feasible = nodes.iter().enumerate().filter(|(_, node)| node.takes(need));
-    let best = feasible.min_by(|(_, left), (_, right)| rank(need, left.room).cmp(&rank(need, right.room)));
-    best.map(|(place, _)| place).ok_or_else(|| explain(need, nodes))
+pub fn place(search: Search<'_>, nodes: &[Candidate<'_>]) -> Result<Choice, NoFit> {
+    let barred = search.barred(nodes);
+    let open = nodes.iter().enumerate().filter(|(place, _)| Some(*place) != barred);
+    let open = open.filter(|(_, node)| node.is_open(search.demand));
+    let choices = open.flat_map(|(place, node)| {
+        let fit = search.demand.requests().filter(|(_, need)| node.room.fits(need));
+        fit.map(move |(request, need)| {
+            (search.rank((place, node), (request, need)), Choice { place, request })
+        })
+    });
+    let best = choices.min_by_key(|(rank, _)| *rank).map(|(_, choice)| choice);
+    best.ok_or_else(|| search.explain(barred, nodes))
 }
 
 /// What the choice between feasible nodes goes by: the smallest is taken.
-fn rank(need: &Resources, room: &Room) -> (u32, u128) {
-    (room.staged, left_of_scarcest(need, room))
+type Rank = (bool, RequestNumber, u32, bool, Reverse<u32>, u128);
+
+impl<'a> Search<'a> {
+    /// For a task that has not failed anywhere.
+    #[must_use]
+    pub fn of(demand: &'a Demand) -> Self {
+        Self { demand, failed_on: None }
+    }
+
+    /// The node where it must not run again: only as long as there is another one, or it would wait for ever.
+    fn barred(&self, nodes: &[Candidate<'_>]) -> Option<usize> {
+        let failed_on = self.failed_on?;
+        let elsewhere = |(place, node): (usize, &Candidate<'_>)| {
+            place != failed_on && node.accepting.is_ok() && node.could_take(self.demand)
+        };
+        let must = self.demand.constraints.avoid_failed == AvoidFailed::Require;
+        (must && nodes.iter().enumerate().any(elsewhere)).then_some(failed_on)
+    }
+
+    fn rank(
+        &self,
+        (place, node): (usize, &Candidate<'_>),
+        (request, need): (RequestNumber, &Resources),
+    ) -> Rank {
+        let (constraints, room) = (&self.demand.constraints, node.room);
+        let is_avoided = self.failed_on == Some(place) && constraints.avoid_failed != AvoidFailed::No;
+        let liking = Reverse(constraints.liking(node.labels));
+        (!room.starts(need), request, room.staged, is_avoided, liking, left_of_scarcest(need, room))
+    }
+
+    /// Why none of the nodes runs it.
+    fn explain(&self, barred: Option<usize>, nodes: &[Candidate<'_>]) -> NoFit {
+        let reason = |(place, node): (usize, &Candidate<'_>)| match node.reason(self.demand) {
+            Reason::Short(_) | Reason::Behind { .. } if Some(place) == barred => (place, Reason::FailedThere),
+            reason => (place, reason),
+        };
+        let reasons: Vec<_> = nodes.iter().enumerate().map(reason).collect();
+        let never = !reasons.is_empty() && reasons.iter().all(|(_, reason)| reason.is_for_ever());
+        NoFit { reasons, never }
+    }
 }
 
 /// What would be left of the scarcest resource, in parts of the node's capacity of it.
@@ -90,24 +170,33 @@ fn left_of_scarcest(need: &Resources, room: &Room) -> u128 {
     room.capacity.dimensions().filter(|(_, capacity)| *capacity > 0).map(left).min().unwrap_or(0)
 }
 
-/// Why none of the nodes runs it.
-fn explain(need: &Resources, nodes: &[Candidate<'_>]) -> NoFit {
-    let reasons: Vec<_> = nodes.iter().map(|node| node.reason(need)).enumerate().collect();
-    let never =
-        !reasons.is_empty() && reasons.iter().all(|(_, reason)| matches!(reason, Reason::TooSmall(_)));
-    NoFit { reasons, never }
-}
-
 impl Candidate<'_> {
-    fn takes(&self, need: &Resources) -> bool {
-        self.accepting.is_ok() && self.room.fits(need)
+    /// Whether it has room for a task that asks this now.
+    #[must_use]
+    pub fn takes(&self, demand: &Demand) -> bool {
+        self.is_open(demand) && demand.requests().any(|(_, need)| self.room.fits(need))
     }
 
-    fn reason(&self, need: &Resources) -> Reason {
-        let too_small = self.room.capacity.shortages(need);
+    /// Whether such tasks may come, were there room.
+    fn is_open(&self, demand: &Demand) -> bool {
+        self.accepting.is_ok() && demand.constraints.met(self.labels)
+    }
+
+    /// Whether it could run such a task if it were empty.
+    fn could_take(&self, demand: &Demand) -> bool {
+        demand.constraints.met(self.labels)
+            && demand.requests().any(|(_, need)| self.room.capacity.covers(need))
+    }
+
+    fn reason(&self, demand: &Demand) -> Reason {
+        let unmet = demand.constraints.unmet(self.labels);
+        // Of several requests the best one that it could ever take is what it is short of.
+        let possible = demand.requests().map(|(_, need)| need).find(|need| self.room.capacity.covers(need));
+        let need = possible.unwrap_or(&demand.resources);
         let short = self.room.free.shortages(need);
         match self.accepting {
-            _ if !too_small.is_empty() => Reason::TooSmall(too_small),
+            _ if !unmet.is_empty() => Reason::Unmet(unmet),
+            _ if possible.is_none() => Reason::TooSmall(self.room.capacity.shortages(need)),
             Err(why) => Reason::NotAccepting(why.into()),
             Ok(()) if short.is_empty() => Reason::Behind { staged: self.room.staged },
             Ok(()) => Reason::Short(short),
@@ -115,113 +204,33 @@ impl Candidate<'_> {
     }
 }
 
+impl Reason {
+    /// Whether waiting does not help as long as the node is what it is.
+    #[must_use]
+    pub fn is_for_ever(&self) -> bool {
+        match self {
+            Self::Unmet(_) | Self::TooSmall(_) => true,
+            Self::NotAccepting(_) | Self::FailedThere | Self::Short(_) | Self::Behind { .. } => false,
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Unmet(unmet) => f.write_str(&listed(unmet)),
             Self::TooSmall(shortages) => write!(f, "too small: {}", listed(shortages)),
             Self::NotAccepting(why) => f.write_str(why),
+            Self::FailedThere => f.write_str("it failed there last"),
             Self::Short(shortages) => f.write_str(&listed(shortages)),
             Self::Behind { staged } => write!(f, "{staged} others wait there for their turn"),
         }
     }
 }
 
-fn listed(shortages: &[Shortage]) -> String {
-    shortages.iter().map(Shortage::to_string).collect::<Vec<_>>().join("; ")
+fn listed(parts: &[impl fmt::Display]) -> String {
+    parts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn node(capacity: Resources, free: Resources) -> Room {
-        Room { capacity, free, staged: 0, staged_limit: 0 }
-    }
-
-    fn cpus(capacity: u64, free: u64) -> Room {
-        node(Resources::cpus(capacity), Resources::cpus(free))
-    }
-
-    fn candidates(rooms: &[Room]) -> Vec<Candidate<'_>> {
-        rooms.iter().map(|room| Candidate { room, accepting: Ok(()) }).collect()
-    }
-
-    fn placed(need: u64, rooms: &[Room]) -> Option<usize> {
-        place(&Resources::cpus(need), &candidates(rooms)).ok()
-    }
-
-    #[test]
-    fn the_fullest_node_that_fits_is_taken_and_of_equals_the_first() {
-        assert_eq!(placed(2, &[cpus(8, 8), cpus(8, 1), cpus(8, 4), cpus(8, 4)]), Some(2));
-        assert_eq!(placed(2, &[cpus(8, 8), cpus(8, 8)]), Some(0));
-        assert_eq!(placed(2, &[cpus(8, 1), cpus(8, 1)]), None);
-        assert_eq!(placed(2, &[]), None);
-    }
-
-    #[test]
-    fn the_scarcest_resource_decides() {
-        let both = |cpu_millis, memory_bytes| Resources { cpu_millis, memory_bytes, ..Resources::default() };
-        let rooms = [node(both(10, 100), both(9, 20)), node(both(10, 100), both(5, 90))];
-        assert_eq!(place(&both(1, 10), &candidates(&rooms)), Ok(0));
-        assert_eq!(place(&both(4, 1), &candidates(&rooms)), Ok(1));
-    }
-
-    #[test]
-    fn a_task_waits_on_a_node_only_where_none_is_free() {
-        let staging = |free, staged| Room { staged, staged_limit: 4, ..cpus(8, free) };
-        assert_eq!(placed(8, &[staging(0, 1), staging(8, 0)]), Some(1));
-        assert_eq!(placed(8, &[staging(0, 2), staging(8, 1)]), Some(1));
-        assert_eq!(placed(8, &[staging(0, 4), staging(8, 4)]), None);
-    }
-
-    #[test]
-    fn every_node_has_its_reason() {
-        let rooms = [cpus(1, 1), cpus(8, 1), cpus(8, 8), Room { staged: 2, staged_limit: 2, ..cpus(8, 8) }];
-        let mut nodes = candidates(&rooms);
-        nodes[2].accepting = Err("draining");
-        let refusal = place(&Resources::cpus(2), &nodes).unwrap_err();
-        let texts: Vec<_> =
-            refusal.reasons.iter().map(|(place, reason)| format!("{place}: {reason}")).collect();
-        assert_eq!(
-            texts,
-            [
-                "0: too small: needs 2 cpu_millis, 1 available",
-                "1: needs 2 cpu_millis, 1 available",
-                "2: draining",
-                "3: 2 others wait there for their turn",
-            ]
-        );
-        assert!(!refusal.never);
-    }
-
-    #[test]
-    fn a_task_larger_than_every_node_is_reported_as_such() {
-        let never =
-            |need: u64, rooms: &[Room]| place(&Resources::cpus(need), &candidates(rooms)).unwrap_err().never;
-        assert!(never(9, &[cpus(8, 8), cpus(4, 0)]));
-        assert!(!never(8, &[cpus(8, 7), cpus(4, 0)]));
-        assert!(!never(8, &[]), "a node that is large enough may come");
-    }
-
-    proptest! {
-        #[test]
-        fn no_node_is_ever_given_more_than_it_has(
-            capacities in prop::collection::vec((1_u64..20, 0_u64..4), 1..6),
-            needs in prop::collection::vec((0_u64..20, 0_u64..4), 1..60),
-        ) {
-            let both = |(cpu_millis, gpu_slots)| Resources { cpu_millis, gpu_slots, ..Resources::default() };
-            let mut rooms: Vec<_> = capacities.iter().map(|one| node(both(*one), both(*one))).collect();
-            for need in needs.into_iter().map(both) {
-                let fits = rooms.iter().any(|room| room.free.covers(&need));
-                let placed = place(&need, &candidates(&rooms));
-                prop_assert_eq!(placed.is_ok(), fits);
-                prop_assert_eq!(feasible(&need, &candidates(&rooms)), fits);
-                if let Ok(place) = placed {
-                    prop_assert!(rooms[place].take(&need));
-                }
-            }
-        }
-    }
-}
+mod tests;

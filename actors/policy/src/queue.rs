@@ -155,6 +155,18 @@ impl Queue {
         });
     }
 
+    /// A task that was taken comes back behind all of its line, so that it does not stand in the way of those for
+    /// whom there is room where there is none for it. Alone it keeps its old place.
+    pub fn put_behind(&mut self, taken: Taken, arrival: Arrival) {
+        if !self.lanes.contains_key(&taken.shape) {
+            return self.put_back(taken);
+        }
+        self.len += 1;
+        self.horizon = self.horizon.max(arrival.after(1));
+        self.charges.undo(taken.shape);
+        self.change(taken.shape, |line| line.lane.push(taken.task.into(), arrival));
+    }
+
     /// Attempts of these needs are over.
     pub fn ended(&mut self, shapes: &[ShapeId]) {
         for shape in shapes {

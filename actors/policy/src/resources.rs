@@ -14,6 +14,8 @@ pub struct Resources {
     pub memory_bytes: u64,
     /// Slots of the GPU (Metal on a Mac).
     pub gpu_slots: u64,
+    /// Bytes of disk.
+    pub disk_bytes: u64,
     /// The site's own resources by name. An amount of 0 is not stored.
     pub named: BTreeMap<Box<str>, u64>,
 }
@@ -21,7 +23,7 @@ pub struct Resources {
 /// One dimension in which a need exceeds what is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shortage {
-    /// The resource: `cpu_millis`, `memory_bytes`, `gpu_slots`, or the site's own name.
+    /// The resource: `cpu_millis`, `memory_bytes`, `gpu_slots`, `disk_bytes`, or the site's own name.
     pub resource: Box<str>,
     /// How much is needed.
     pub needed: u64,
@@ -80,15 +82,20 @@ impl Resources {
             CPU => self.cpu_millis,
             MEMORY => self.memory_bytes,
             GPU => self.gpu_slots,
+            DISK => self.disk_bytes,
             other => self.named.get(other).copied().unwrap_or(0),
         }
     }
 
     /// Every dimension with its amount.
     pub fn dimensions(&self) -> impl Iterator<Item = (&str, u64)> {
-        [(CPU, self.cpu_millis), (MEMORY, self.memory_bytes), (GPU, self.gpu_slots)]
-            .into_iter()
-            .chain(self.named.iter().map(|(name, amount)| (&**name, *amount)))
+        let fields = [
+            (CPU, self.cpu_millis),
+            (MEMORY, self.memory_bytes),
+            (GPU, self.gpu_slots),
+            (DISK, self.disk_bytes),
+        ];
+        fields.into_iter().chain(self.named.iter().map(|(name, amount)| (&**name, *amount)))
     }
 
     fn combine(&self, other: &Self, op: fn(u64, u64) -> Option<u64>) -> Option<Self> {
@@ -105,6 +112,7 @@ impl Resources {
             cpu_millis: op(self.cpu_millis, other.cpu_millis)?,
             memory_bytes: op(self.memory_bytes, other.memory_bytes)?,
             gpu_slots: op(self.gpu_slots, other.gpu_slots)?,
+            disk_bytes: op(self.disk_bytes, other.disk_bytes)?,
             named,
         })
     }
@@ -113,6 +121,7 @@ impl Resources {
 const CPU: &str = "cpu_millis";
 const MEMORY: &str = "memory_bytes";
 const GPU: &str = "gpu_slots";
+const DISK: &str = "disk_bytes";
 
 impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -124,8 +133,8 @@ impl fmt::Display for Shortage {
 mod tests {
     use super::*;
 
-    fn with_disk(cpu_millis: u64, disk: u64) -> Resources {
-        Resources { cpu_millis, named: [("disk".into(), disk)].into(), ..Resources::default() }
+    fn with_disk(cpu_millis: u64, disk_bytes: u64) -> Resources {
+        Resources { cpu_millis, disk_bytes, ..Resources::default() }
     }
 
     #[test]
@@ -139,7 +148,7 @@ mod tests {
     fn a_shortage_names_need_and_what_is_there() {
         let shortages = Resources::cpus(1000).shortages(&with_disk(2000, 1));
         assert_eq!(shortages[0].to_string(), "needs 2000 cpu_millis, 1000 available");
-        assert_eq!(shortages[1].to_string(), "needs 1 disk, 0 available");
+        assert_eq!(shortages[1].to_string(), "needs 1 disk_bytes, 0 available");
     }
 
     #[test]

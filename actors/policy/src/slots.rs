@@ -134,6 +134,7 @@ impl Slots {
             cpu_millis: self.capacity.cpu_millis.saturating_sub(allocated.cpu_millis),
             memory_bytes: self.capacity.memory_bytes.saturating_sub(allocated.memory_bytes),
             gpu_slots: self.capacity.gpu_slots.saturating_sub(allocated.gpu_slots),
+            disk_bytes: self.capacity.disk_bytes.saturating_sub(allocated.disk_bytes),
             named: self
                 .capacity
                 .named

@@ -1,6 +1,7 @@
 //! What a task is: its specification and how a try at it, or the whole of it, can end.
 
 mod report;
+mod request;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +10,14 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use crate::claims::Claims;
+use crate::constraint::Constraints;
 use crate::id::{AttemptNumber, NodeId, TaskId};
 use crate::resources::Resources;
 use crate::text::OsText;
 
 pub use crate::task::report::{PARKED_LIMIT, Parked, RateUse, TaskReport};
+pub(crate) use crate::task::request::request_of;
+pub use crate::task::request::{REQUESTS_LIMIT, RequestNumber};
 
 /// How urgent a task is. Waiting raises it, see `queue`.
 #[derive(
@@ -64,8 +68,12 @@ pub struct TaskSpec {
     pub directory: Option<OsText>,
     /// Variables set on top of the worker's base environment.
     pub environment: Vec<(OsText, OsText)>,
-    /// What it holds while it runs.
+    /// What it holds while it runs: the request that it likes best.
     pub resources: Resources,
+    /// What else will do, in order of preference; the grant says which of all these holds.
+    pub alternatives: Vec<Resources>,
+    /// What it asks of the node it runs on, besides room.
+    pub constraints: Constraints,
     /// How urgent it is.
     pub priority: Priority,
     /// Who is charged its share.
@@ -92,6 +100,8 @@ impl TaskSpec {
             directory: None,
             environment: Vec::new(),
             resources: Resources::cpus(DEFAULT_CPU_MILLIS),
+            alternatives: Vec::new(),
+            constraints: Constraints::default(),
             priority: Priority::Normal,
             tenant: DEFAULT_TENANT.into(),
             retry: RetryPolicy::default(),
@@ -100,6 +110,17 @@ impl TaskSpec {
             kind: None,
             claims: None,
         }
+    }
+
+    /// All that it asks for, in order of preference; at least one.
+    pub fn requests(&self) -> impl Iterator<Item = &Resources> {
+        std::iter::once(&self.resources).chain(&self.alternatives)
+    }
+
+    /// What an attempt holds that was granted this request.
+    #[must_use]
+    pub fn request(&self, number: RequestNumber) -> &Resources {
+        request_of(&self.resources, &self.alternatives, number)
     }
 
     /// About how many bytes it takes when encoded: what varies, without the rest.

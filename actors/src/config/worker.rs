@@ -12,6 +12,8 @@ section! {
         memory: Size as "the machine's less 2 GiB", Any("a size");
         /// Slots of the GPU.
         gpu: u64 as "1 on a Mac, 0 elsewhere", Any("a whole number");
+        /// Disk for tasks.
+        disk: Size as "half of what is free where the data is", Any("a size");
         /// The site's own resources.
         resources: Table<u64> as "none", Any("amounts by name");
         /// What is said of this machine.

@@ -159,7 +159,7 @@ impl Attempts {
         lease: Address<LeaseMessage>,
     ) {
         let (token, task) = (grant.token, grant.task);
-        let need = self.take_reservation(task).unwrap_or_else(|| grant.spec.resources.clone());
+        let need = self.take_reservation(task).unwrap_or_else(|| grant.need().clone());
         self.run.push(token);
         self.slots.stage(token, need.clone());
         let seen = Seen::Nothing;
@@ -352,7 +352,7 @@ mod tests {
 
     use policy::id::{AttemptNumber, GraphId, NodeSession};
     use policy::node::Pace;
-    use policy::task::{AttemptOutcome, TaskSpec, Usage};
+    use policy::task::{AttemptOutcome, RequestNumber, TaskSpec, Usage};
 
     use super::*;
     use crate::wire::fleet::ToWorker;
@@ -366,6 +366,7 @@ mod tests {
             graph: GraphId(1),
             attempt: AttemptNumber(1),
             array_index: None,
+            request: RequestNumber::default(),
             spec: Arc::new(spec),
             indices: policy::claims::Indices::new(),
             stretch_percent: 100,

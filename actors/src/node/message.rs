@@ -6,6 +6,7 @@ use policy::breaker::{Key, Recorded};
 use policy::claims::Indices;
 use policy::id::{TaskId, Token};
 use policy::resources::Resources;
+use policy::task::RequestNumber;
 use strum::IntoStaticStr;
 use supervision::{Address, Message, Reply};
 
@@ -112,6 +113,15 @@ pub struct Reservation {
     pub need: Resources,
     /// What sort of work it is.
     pub kind: Option<Arc<str>>,
+    /// What the grant says of it.
+    pub terms: Terms,
+}
+
+/// What a grant says beside who runs what: decided when the task was placed, and never again.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    /// Which of the task's requests the attempt holds.
+    pub request: RequestNumber,
     /// The indices of pools that were taken for it.
     pub indices: Indices,
 }

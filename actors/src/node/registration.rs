@@ -1,6 +1,10 @@
 //! A worker registers: a new session, and what it holds compared with what it was granted.
 
+use std::sync::Arc;
+
+use policy::constraint::{Labels, VERSION};
 use policy::event::{Event, NodeEvent};
+use policy::fleet::Said;
 use policy::id::NodeSession;
 use policy::resources::Resources;
 use policy::task::LossReason;
@@ -21,7 +25,7 @@ pub(super) struct Machine {
     /// What it has.
     pub(super) capacity: Resources,
     /// What is known of it.
-    pub(super) labels: Vec<(Box<str>, Box<str>)>,
+    pub(super) labels: Arc<Labels>,
     /// The version of its program.
     pub(super) version: Box<str>,
 }
@@ -39,6 +43,8 @@ impl NodeActor {
         let session = NodeSession(appended.number);
         let rebooted = self.machine.as_ref().is_some_and(|machine| machine.boot != boot);
         self.attempts.set_capacity(&capacity);
+        let told = labels.iter().map(|(name, value)| (&**name, &**value));
+        let labels = Arc::new(Labels::of(&self.args.node.0, [(VERSION, &*version)].into_iter().chain(told)));
         self.machine =
             Some(Machine { session: Some(session), heartbeat: 0, boot, capacity, labels, version });
         self.outlet = Some(outlet.clone());
@@ -62,5 +68,14 @@ impl NodeActor {
                 outlet.send(ToWorker::Halt { session, halted });
             }
         });
+    }
+
+    /// What the scheduler hears beside the room.
+    pub(super) fn said(&self) -> Said {
+        Said {
+            labels: self.machine.as_ref().map(|machine| Arc::clone(&machine.labels)).unwrap_or_default(),
+            tripped: self.tripped(),
+            halted_here: self.is_halted_here(),
+        }
     }
 }

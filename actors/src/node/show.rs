@@ -24,7 +24,7 @@ impl NodeActor {
             running: self.attempts.running(),
             staged: self.attempts.staged(),
             heard: self.args.side.clock.wall() - silent,
-            labels: machine.labels.clone(),
+            labels: machine.labels.iter().map(|(name, value)| (name.into(), value.into())).collect(),
             version: machine.version.clone(),
             breakers: self.breakers.seen(self.args.side.clock.now()),
             directed: self.directed(),

@@ -12,11 +12,25 @@ mod linux;
 mod macos;
 
 #[cfg(target_os = "linux")]
-pub use linux::{Orphans, START_SLACK, boot_id, cores, mark, memory_bytes, processes, watch, watches_trees};
+pub use linux::{
+    Orphans, START_SLACK, boot_id, chip, cores, mark, memory_bytes, processes, watch, watches_trees,
+};
 #[cfg(target_os = "macos")]
-pub use macos::{Orphans, START_SLACK, boot_id, cores, mark, memory_bytes, processes, watch, watches_trees};
+pub use macos::{
+    Orphans, START_SLACK, boot_id, chip, cores, mark, memory_bytes, processes, watch, watches_trees,
+};
 
 use policy::time::Moment;
+
+/// Bytes that a user can still write where `path` is; 0 where the system does not tell.
+#[must_use]
+#[cfg_attr(target_os = "linux", expect(clippy::useless_conversion, reason = "macOS counts in 32 bits"))]
+pub fn free_disk_bytes(path: &std::path::Path) -> u64 {
+    // The directory may not be there yet: what counts is the file system on which it will be.
+    let there = path.ancestors().find(|path| path.exists());
+    let free = there.and_then(|path| nix::sys::statvfs::statvfs(path).ok());
+    free.map_or(0, |free| u64::from(free.blocks_available()).saturating_mul(free.fragment_size()))
+}
 
 /// A process, as the operating system lists it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

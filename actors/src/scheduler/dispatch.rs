@@ -12,16 +12,16 @@ use std::sync::Arc;
 
 use policy::demand::Demand;
 use policy::directive::Directives;
+use policy::fleet::Fleet;
 use policy::graph::{Closed, Ready};
 use policy::id::TaskId;
-use policy::placement::{self, Candidate, ShapeId, Shapes};
+use policy::placement::{Choice, ShapeId, Shapes};
 use policy::queue::Taken;
-use policy::resources::Resources;
 use policy::task::Priority;
 use rustc_hash::FxHashMap;
 
-use crate::node::{NodeMessage, Reservation};
-use crate::scheduler::dispatch::nodes::Node;
+use crate::node::{Reservation, Terms};
+use crate::scheduler::dispatch::nodes::Door;
 use crate::scheduler::order::Ordering;
 use crate::scheduler::{Placed, SchedulerActor, no_effects};
 
@@ -34,7 +34,9 @@ pub(super) const PRIORITIES: [Priority; 4] =
 /// What dispatching remembers.
 #[derive(Debug, Default)]
 pub(super) struct Dispatch {
-    nodes: Vec<Node>,
+    fleet: Fleet,
+    /// By the places of the fleet.
+    doors: Vec<Door>,
     directives: Arc<Directives>,
     pub(super) ordering: Ordering,
     /// Ready tasks by shape and priority: what the queues hold.
@@ -49,6 +51,8 @@ pub(super) struct Dispatch {
     leaving: Vec<Closed>,
     /// Ready since then: into the queues behind those that leave.
     pub(super) coming: Vec<Ready>,
+    /// Sent behind their lines since anything was placed or a node has changed.
+    sent_behind: u64,
     /// Whether anything has changed since a round last found nothing to do.
     is_stale: bool,
 }
@@ -79,10 +83,9 @@ impl Dispatch {
         self.is_stale = true;
     }
 
-    /// Cores of all nodes that are up: what runs at once where nothing holds it back, more or less.
+    /// Cores of all nodes that are up.
     pub(super) fn cores(&self) -> u64 {
-        let rooms = self.nodes.iter().filter_map(|node| node.room.as_ref());
-        rooms.map(|room| (room.capacity.cpu_millis / 1000).max(1)).sum()
+        self.fleet.cores()
     }
 
     pub(super) fn has_queued(&self) -> bool {
@@ -91,6 +94,10 @@ impl Dispatch {
 
     pub(super) fn queued_by_priority(&self) -> [u64; 4] {
         self.queued_of
+    }
+
+    fn queued_of(&self, shape: ShapeId, priority: Priority) -> u64 {
+        self.queued.get(&shape).map_or(0, |counts| counts[priority as usize])
     }
 
     /// What waits, by need and priority.
@@ -103,26 +110,13 @@ impl Dispatch {
         let mut fitting = Vec::new();
         for shape in self.queued.keys() {
             let Some(demand) = shapes.demand(*shape) else { continue };
-            let fit: u32 = self
-                .nodes
-                .iter()
-                .filter(|node| node.open_to(demand).is_ok())
-                .filter_map(|node| node.room.as_ref())
-                .map(|room| room.times(&demand.resources, ROUND_LIMIT))
-                .sum();
-            let fit = fit.min(may(demand));
+            let fit = self.fleet.times(demand, ROUND_LIMIT).min(may(demand));
             if fit > 0 {
                 fitting.push((*shape, fit));
             }
         }
         fitting.sort_unstable();
         fitting
-    }
-
-    /// All that the nodes have that are up.
-    fn capacity(&self) -> Resources {
-        let rooms = self.nodes.iter().filter_map(|node| node.room.as_ref());
-        rooms.fold(Resources::default(), |sum, room| sum.checked_add(&room.capacity).unwrap_or(sum))
     }
 
     /// Tasks of these shapes that wait, by priority.
@@ -132,34 +126,6 @@ impl Dispatch {
             waiting.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
         }
         waiting
-    }
-
-    /// The node for an attempt: the one that has it free and fits it best, or else the one where it waits
-    /// behind the fewest.
-    fn node_for(&self, demand: &Demand) -> Option<usize> {
-        let nodes = || self.nodes.iter().enumerate().filter(|(_, node)| node.open_to(demand).is_ok());
-        let open = || nodes().filter_map(|(place, node)| Some((place, node.room.as_ref()?)));
-        let candidates: Vec<_> = open().map(|(_, room)| Candidate { room, accepting: Ok(()) }).collect();
-        let chosen = placement::place(&demand.resources, &candidates).ok()?;
-        open().nth(chosen).map(|(place, _)| place)
-    }
-
-    fn take(&mut self, place: usize, reservation: Reservation) {
-        let node = &mut self.nodes[place];
-        if let Some(room) = &mut node.room {
-            room.take(&reservation.need);
-        }
-        node.sent += 1;
-        node.unseen.push_back((node.sent, reservation.need.clone()));
-        node.batch.push(reservation);
-    }
-
-    fn send_batches(&mut self) {
-        for node in &mut self.nodes {
-            if !node.batch.is_empty() {
-                node.address.tell(NodeMessage::Reserve(std::mem::take(&mut node.batch)));
-            }
-        }
     }
 }
 
@@ -206,6 +172,7 @@ impl SchedulerActor {
         for (priority, taken) in picked {
             self.dispatch.unqueued(taken.shape, priority, 1);
             if self.place(priority, taken) {
+                self.dispatch.sent_behind = 0;
                 self.dispatch.ordering.started(priority, &taken);
                 self.history.started(now, priority);
             } else {
@@ -229,8 +196,11 @@ impl SchedulerActor {
         if !self.tenant_may_start(&demand) || self.stopped(priority, taken.shape).is_some() {
             return false;
         }
-        let Some(place) = self.dispatch.node_for(&demand) else { return false };
-        let node = self.dispatch.nodes[place].id.clone();
+        let failed_on = self.failed_on.get(&taken.task);
+        let Some(Choice { place, request }) = self.dispatch.fleet.place(&demand, failed_on) else {
+            return false;
+        };
+        let node = self.dispatch.fleet.id(place).clone();
         let Some(indices) = self.take_claims(priority, &taken, &node, &demand) else { return false };
         if !self.may_still_start(taken.task) {
             self.give_back_claims(taken.task);
@@ -239,10 +209,10 @@ impl SchedulerActor {
             return true;
         }
         if let Some(seat) = self.seat(taken.task) {
-            let Demand { resources: need, kind, tenant, .. } = Demand::clone(&demand);
-            let since = self.now();
+            let (need, kind) = (demand.request(request).clone(), demand.kind.clone());
+            let (tenant, since) = (Arc::clone(&demand.tenant), self.now());
             self.take_hold(taken.task, Placed { node, tenant, since, priority, taken });
-            self.dispatch.take(place, Reservation { seat, need, kind, indices });
+            self.dispatch.take(place, Reservation { seat, need, terms: Terms { request, indices }, kind });
             self.dispatch.is_stale = true;
         }
         true

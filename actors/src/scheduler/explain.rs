@@ -101,7 +101,7 @@ impl SchedulerActor {
         let held_back = self.held_back(entry).into_iter();
         held_back
             .chain(self.claim_in_the_way(entry.shape, demand))
-            .chain(self.dispatch.no_node(demand))
+            .chain(self.dispatch.no_node(demand, self.failed_on.get(&entry.task)))
             .collect()
     }
 

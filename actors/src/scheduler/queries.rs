@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use policy::event::{Event, GraphEvent};
+use policy::fleet::Said;
 use policy::graph::{EntryView, GraphView, TaskState};
 use policy::id::{GraphId, NodeId, TaskId, TaskRange};
 use policy::node::Room;
@@ -120,7 +121,7 @@ impl SchedulerActor {
         dependencies.truncate(DEPENDENCIES_LIMIT);
         let is_ready = entry.state == TaskState::Ready;
         let demand = self.shapes.demand(entry.shape).filter(|_| is_ready);
-        let no_node = || demand.and_then(|demand| self.dispatch.no_node(demand));
+        let no_node = || demand.and_then(|demand| self.dispatch.no_node(demand, self.failed_on.get(&task)));
         let hindrance = self.held_back(&entry).filter(|_| is_ready).or_else(no_node);
         let waits_for = hindrance.map(|hindrance| hindrance.to_string().into());
         let unschedulable = self.survey.told.of(task).filter(|_| is_ready).map(|told| told.position);
@@ -179,9 +180,15 @@ impl SchedulerActor {
     }
 
     /// What a node can still be given.
-    pub(super) fn node_changed(&mut self, node: &NodeId, room: Option<Room>, reservations: u64) {
+    pub(super) fn node_changed(
+        &mut self,
+        node: &NodeId,
+        (room, reservations): (Option<Room>, u64),
+        said: Said,
+    ) {
         self.node(node);
         self.dispatch.node_changed(node, room, reservations);
+        self.dispatch.described(node, said);
     }
 
     /// The actor of a node, known to the dispatcher from now on.

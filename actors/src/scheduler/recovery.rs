@@ -8,7 +8,6 @@ use std::time::Duration;
 use policy::breaker::{Change, Key, Recorded};
 use policy::budget::Ledger;
 use policy::claims::RateHistory;
-use policy::demand::Demand;
 use policy::directive::Directives;
 use policy::event::{Event, NodeEvent, Record, SchedulerEvent};
 use policy::graph::{Effects, LiveGrant, Recovered, Replay};
@@ -40,7 +39,8 @@ impl SchedulerActor {
         side.nodes.forget_all();
         let version = env!("CARGO_PKG_VERSION").into();
         side.log.append(&Event::Scheduler(SchedulerEvent::Started { epoch: epoch.0, version }), 0, 0);
-        let Recovered { graphs, shapes, ready, live, backing_off, closed, stranded, unknown } = recovered;
+        let Recovered { graphs, shapes, ready, live, backing_off, failed_on, closed, stranded, unknown } =
+            recovered;
         tracing::info!(
             epoch = epoch.0,
             graphs = graphs.len(),
@@ -59,6 +59,7 @@ impl SchedulerActor {
             survey: Survey::after(stranded),
             next_arrival: Arrival(1),
             placed: FxHashMap::default(),
+            failed_on,
             backing_off: BinaryHeap::new(),
             backoff_armed: None,
             closing: VecDeque::new(),
@@ -94,7 +95,7 @@ impl SchedulerActor {
             let Some(demand) = self.shapes.demand(entry.shape).cloned() else { continue };
             self.take_hold_again(&grant, (entry.shape, entry.priority), &demand);
             self.restore_claims(&grant, entry.priority, &demand);
-            let Demand { resources: need, kind, .. } = Demand::clone(&demand);
+            let (need, kind) = (demand.request(grant.request).clone(), demand.kind.clone());
             if grant.cancel_asked {
                 cancelled.push(grant.task);
             }

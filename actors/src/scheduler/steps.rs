@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use policy::event::Next;
 use policy::graph::{Cancelled, Closed, ClosedBy, Effects, Mark, Ready, TaskState};
-use policy::id::{GraphId, TaskId, TaskRange};
+use policy::id::{GraphId, NodeId, TaskId, TaskRange};
 use policy::planted;
 use policy::task::TaskReport;
 use policy::time::Moment;
@@ -32,13 +32,16 @@ impl SchedulerActor {
             Step::RetryAsked => self.graphs.retry(task, mark, &mut effects),
             Step::Over { next: Next::Finish(outcome), charge, report, .. } => {
                 self.left_node(task, report.as_deref());
+                self.failed_on.remove(&task);
                 self.budget_charge(task, &charge);
                 let ended = TaskState::from(&outcome);
                 let ended = if planted!(FailureReleases) { TaskState::Succeeded } else { ended };
                 self.graphs.ended(task, ended, mark, &mut effects);
             }
             Step::Over { next: Next::RetryAfter(wait), charge, is_retry, report } => {
-                self.left_node(task, report.as_deref());
+                if let Some(node) = self.left_node(task, report.as_deref()) {
+                    self.failed_on.insert(task, node);
+                }
                 self.budget_charge(task, &charge);
                 let waits = self.graphs.backs_off(task, mark, &mut effects);
                 if waits && (!is_retry || self.budget_retry(task)) {
@@ -51,12 +54,12 @@ impl SchedulerActor {
         self.settle_budgets();
     }
 
-    /// Its attempt is over, and another length to estimate by.
-    fn left_node(&mut self, task: TaskId, report: Option<&TaskReport>) {
+    /// Its attempt is over, and another length to estimate by. Where it was.
+    fn left_node(&mut self, task: TaskId, report: Option<&TaskReport>) -> Option<NodeId> {
         self.end_claims(task, report);
-        if let Some(placed) = self.let_go(task) {
-            self.history.took(placed.taken.shape, self.now().since(placed.since));
-        }
+        let placed = self.let_go(task)?;
+        self.history.took(placed.taken.shape, self.now().since(placed.since));
+        Some(placed.node)
     }
 
     /// Does what a change has led to.
@@ -109,6 +112,9 @@ impl SchedulerActor {
         if closed.was == TaskState::Ready && !self.is_held(closed.tasks.first) {
             self.leave_queue(closed);
         }
+        let tasks = closed.tasks.first..closed.tasks.end();
+        let gone: Vec<TaskId> = self.failed_on.range(tasks).map(|(task, _)| *task).collect();
+        gone.iter().for_each(|task| drop(self.failed_on.remove(task)));
         self.closing.push_back(closed);
     }
 

@@ -40,8 +40,9 @@ impl Told {
 
     fn hear(&mut self, at: Timestamp, event: &TaskEvent) {
         match event {
-            TaskEvent::Granted { token, attempt, node, .. } => self.attempts.push(AttemptRow {
+            TaskEvent::Granted { token, attempt, node, request, .. } => self.attempts.push(AttemptRow {
                 number: *attempt,
+                request: *request,
                 token: *token,
                 node: node.clone(),
                 granted: at,

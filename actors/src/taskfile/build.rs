@@ -7,9 +7,8 @@ use std::time::Duration;
 use policy::budget::{Budget, OnReached};
 use policy::claims::Claims;
 use policy::event::Item;
-use policy::resources::Resources;
 use policy::submission::Submission;
-use policy::task::{DEFAULT_CPU_MILLIS, DEFAULT_GRACE, Priority, RetryPolicy, Signals, TaskSpec};
+use policy::task::{DEFAULT_GRACE, Priority, RetryPolicy, Signals, TaskSpec};
 use policy::text::OsText;
 use rustc_hash::FxHashMap;
 
@@ -17,7 +16,9 @@ use super::Context;
 use super::after::dependencies;
 use super::fault::Fault;
 use super::reader::At;
+use super::request::requests;
 use super::shape::{Common, File, Retry, Task};
+use super::wish::constraints;
 
 /// Attempts in all where a task has a `retry` table that does not say.
 const DEFAULT_RETRY_ATTEMPTS: u32 = 3;
@@ -58,14 +59,20 @@ impl ItemLines {
     }
 }
 
-fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 17] {
+fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 23] {
     [
         ("directory", line(&common.directory)),
         ("env", line(&common.env)),
         ("cpus", line(&common.cpus)),
         ("memory", line(&common.memory)),
         ("gpu", line(&common.gpu)),
+        ("disk", line(&common.disk)),
+        ("alternatives", line(&common.alternatives)),
         ("resources", line(&common.resources)),
+        ("require", line(&common.require)),
+        ("require", line(&common.node)),
+        ("prefer", line(&common.prefer)),
+        ("avoid_failed", line(&common.avoid_failed)),
         ("locks", line(&common.locks)),
         ("pools", line(&common.pools)),
         ("amounts", line(&common.amounts)),
@@ -150,10 +157,13 @@ fn spec(name: &str, task: &Task, defaults: &Common, context: &Context) -> TaskSp
     let own = &task.common;
     let directory = pick(&own.directory, &defaults.directory).map(|directory| directory.0.as_str());
     let tenant = pick(&own.tenant, &defaults.tenant).map_or(&*context.tenant, |tenant| &tenant.0);
+    let (resources, alternatives) = requests(own, defaults);
     TaskSpec {
         directory: Some(path_text(&absolute(&context.directory, directory.unwrap_or(".")))),
         environment: environment(own, defaults),
-        resources: resources(own, defaults),
+        resources,
+        alternatives,
+        constraints: constraints(own, defaults),
         priority: pick(&own.priority, &defaults.priority).map_or(Priority::Normal, |priority| priority.0),
         tenant: tenant.into(),
         retry: retry(own, defaults),
@@ -194,19 +204,6 @@ fn environment(own: &Common, defaults: &Common) -> Vec<(OsText, OsText)> {
         }
     }
     variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
-}
-
-fn resources(own: &Common, defaults: &Common) -> Resources {
-    let mut named = defaults.resources.as_ref().map(|amounts| amounts.value.0.clone()).unwrap_or_default();
-    if let Some(amounts) = &own.resources {
-        named.extend(amounts.value.0.clone());
-    }
-    Resources {
-        cpu_millis: pick(&own.cpus, &defaults.cpus).map_or(DEFAULT_CPU_MILLIS, |cpus| cpus.0),
-        memory_bytes: pick(&own.memory, &defaults.memory).map_or(0, |memory| memory.0),
-        gpu_slots: pick(&own.gpu, &defaults.gpu).map_or(0, |gpu| gpu.0),
-        named,
-    }
 }
 
 /// What the defaults claim, and the task's own over that.
@@ -263,11 +260,11 @@ fn budget(file: &File) -> Budget {
     }
 }
 
-fn value<T>(field: &Option<At<T>>) -> Option<&T> {
+pub(super) fn value<T>(field: &Option<At<T>>) -> Option<&T> {
     field.as_ref().map(|at| &at.value)
 }
 
-fn pick<'c, T>(own: &'c Option<At<T>>, default: &'c Option<At<T>>) -> Option<&'c T> {
+pub(super) fn pick<'c, T>(own: &'c Option<At<T>>, default: &'c Option<At<T>>) -> Option<&'c T> {
     value(own).or_else(|| value(default))
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use policy::budget::OnReached;
+use policy::constraint::{AvoidFailed, Condition, Preference};
 use policy::dependency::Need;
 use policy::event::ArraySpec;
 use policy::task::Priority;
@@ -88,6 +89,18 @@ values! {
     Amounts(BTreeMap<Box<str>, u64>) {
         "type": "object", "additionalProperties": { "type": "integer", "minimum": 0 }
     } = amounts;
+    /// Conditions on labels that must hold.
+    Conditions(Vec<Condition>) {
+        "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "maxItems": 16 }],
+        "examples": ["os=macos", ["xcode>=16", "rack in left,right", "gpu", "production!=yes"]]
+    } = super::wish::texts;
+    /// Conditions on labels that should hold.
+    Preferences(Vec<Preference>) {
+        "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "maxItems": 16 }],
+        "examples": ["rack=left", ["rack=left", "50:disk=ssd"]]
+    } = super::wish::texts;
+    /// How the node of the last failure is avoided.
+    Avoiding(AvoidFailed) { "enum": ["no", "prefer", "require"] } = super::wish::avoid;
     /// A priority.
     Urgency(Priority) { "enum": ["low", "normal", "high", "critical"] } = urgency;
     /// Attempts after the first one.

@@ -5,10 +5,12 @@
 use super::after::After;
 use super::claims::{Locks, Pools, Rates};
 use super::field::{
-    Amounts, Array, Attempts, Cpus, Environment, ExitCodes, Factor, Follows, Length, Losses, Manner, Memory,
-    Retries, RetryBudget, SignalNumbers, Slots, Text, Truth, Units, Urgency, Words,
+    Amounts, Array, Attempts, Avoiding, Conditions, Cpus, Environment, ExitCodes, Factor, Follows, Length,
+    Losses, Manner, Memory, Preferences, Retries, RetryBudget, SignalNumbers, Slots, Text, Truth, Units,
+    Urgency, Words,
 };
 use super::reader::{At, Fields, Reader, fields};
+use super::request::Requests;
 use super::tasks::Tasks;
 use super::tree::Entry;
 
@@ -57,8 +59,25 @@ fields! {
         "memory" memory: Memory,
         /// Slots of the GPU. Default: 0.
         "gpu" gpu: Slots,
+        /// Disk that it fills while it runs, such as "20 GiB". Default: none is set aside.
+        "disk" disk: Memory,
+        /// What it takes instead of the above, the best first: requests such as { cpus = 8 } and { cpus = 2, gpu = 1 };
+        /// what one does not say is as above. Its number, from 1, is in the variable CRAB_ALTERNATIVE.
+        "alternatives" alternatives: Requests,
         /// Amounts of the site's own resources by name; those of the defaults are added.
         "resources" resources: Amounts,
+        /// Conditions on the labels of a machine (`crab nodes --json`) that must all hold: "os=macos", "rack!=left",
+        /// "rack in left,right", "rack not in left", "xcode>=16" (also > <= <), "gpu" (it has the label), "!gpu". Those
+        /// of the defaults are added.
+        "require" require: Conditions,
+        /// Conditions that should hold; with a weight from 1 to 100 before it, such as "50:rack=left". Those of the
+        /// defaults are added.
+        "prefer" prefer: Preferences,
+        /// The one machine that may run it, by its name.
+        "node" node: Text,
+        /// Whether the machine where the last attempt failed is avoided: "no"; "prefer": any other with room is taken
+        /// first; "require": it waits for another one. Default: "prefer".
+        "avoid_failed" avoid_failed: Avoiding,
         /// Locks: their names for each alone, or a table that says of each "exclusive" or "shared"; those of the
         /// defaults are added.
         "locks" locks: Locks,
@@ -84,6 +103,22 @@ fields! {
         "retries" retries: Retries,
         /// Which failures lead to another attempt, and when; instead of `retries`.
         "retry" retry: Retry,
+    }
+}
+
+fields! {
+    /// One of several requests of a task.
+    struct Request {
+        /// Cores.
+        "cpus" cpus: Cpus,
+        /// Memory.
+        "memory" memory: Memory,
+        /// Slots of the GPU.
+        "gpu" gpu: Slots,
+        /// Disk.
+        "disk" disk: Memory,
+        /// Amounts of the site's own resources by name; those of the task are added.
+        "resources" resources: Amounts,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use policy::budget::{Budget, OnReached};
 use policy::dependency::{Dependency, Need, On};
 use policy::event::ArraySpec;
+use policy::resources::Resources;
 use policy::task::{Priority, RetryPolicy, Signals};
 use proptest::prelude::*;
 
@@ -358,6 +359,57 @@ fn names_of_a_graph_that_is_added_to_are_left_for_it_to_find() {
     assert_eq!(submission.into, Some(GraphId(7)));
     let old = Dependency { on: On::Name("old".into()), needs: Need::Success };
     assert_eq!(submission.items[0].dependencies, [old, 1.into()]);
+}
+
+#[test]
+fn conditions_on_machines_are_read_and_those_of_the_defaults_are_added() {
+    let text = "[defaults]\nrequire = \"os=macos\"\nprefer = \"rack=left\"\navoid_failed = \"require\"\n\
+                [task.a]\nshell = \"x\"\nrequire = [\"xcode>=16\", \"os=macos\"]\nprefer = [\"50:disk = ssd\"]\n\
+                node = \"mac-1\"\n[task.b]\nshell = \"x\"\navoid_failed = \"no\"\n";
+    let submission = read(text);
+    let of = |place: usize| {
+        let constraints = &submission.items[place].spec.constraints;
+        let require: Vec<_> = constraints.require.iter().map(ToString::to_string).collect();
+        let prefer: Vec<_> = constraints.prefer.iter().map(ToString::to_string).collect();
+        (require.join("; "), prefer.join("; "), constraints.avoid_failed.to_string())
+    };
+    let a = ("os=macos; xcode>=16; node=mac-1", "rack=left; 50:disk=ssd", "require");
+    assert_eq!(of(0), (a.0.into(), a.1.into(), a.2.into()));
+    assert_eq!(of(1), ("os=macos".into(), "rack=left".into(), "no".into()));
+}
+
+#[test]
+fn alternatives_say_what_differs_from_the_rest_of_the_task() {
+    let text = "[defaults]\nmemory = \"1 GiB\"\n[task.a]\nshell = \"x\"\ncpus = 4\ndisk = \"2 GiB\"\n\
+                alternatives = [{ cpus = 8 }, { gpu = 1, resources = { key = 1 } }]\n\
+                [task.b]\nshell = \"x\"\nalternatives = [{ cpus = -1 }, 7]\n[task.c]\nshell = \"x\"\nalternatives = []\n";
+    let refused = faults(text);
+    assert_eq!(
+        refused,
+        "build.toml:10: task \"b\": alternatives.cpus = -1: must be between 0.001 and 1,000,000 in steps of 0.001\n\
+         build.toml:10: task \"b\": alternatives = 7: must be a table\n\
+         build.toml:13: task \"c\": alternatives = []: must be a list of requests, the best first, such as \
+         [{ cpus = 8 }, { cpus = 2, gpu = 1 }], at most 8"
+    );
+    let submission = read(text.split_once("[task.b]").unwrap().0);
+    let spec = &submission.items[0].spec;
+    let base = Resources { memory_bytes: 1 << 30, disk_bytes: 2 << 30, ..Resources::cpus(8000) };
+    assert_eq!(spec.resources, base);
+    let second = Resources { cpu_millis: 4000, gpu_slots: 1, named: [("key".into(), 1)].into(), ..base };
+    assert_eq!(spec.alternatives, [second]);
+}
+
+#[test]
+fn a_wrong_condition_is_named_by_line() {
+    let text = "[task.a]\nshell = \"x\"\nrequire = [\"os=macos\",\n\"xcode>=new\"]\nprefer = \"500:x=1\"\n\
+                avoid_failed = \"maybe\"\n";
+    assert_eq!(
+        faults(text),
+        "build.toml:4: task \"a\": require = \"xcode>=new\": is compared as a version, so the value must begin with \
+         a number, such as xcode>=16.2\n\
+         build.toml:5: task \"a\": prefer = \"500:x=1\": a weight must be from 1 to 100, such as 50:rack=left\n\
+         build.toml:6: task \"a\": avoid_failed = \"maybe\": must be one of no, prefer, require"
+    );
 }
 
 #[test]

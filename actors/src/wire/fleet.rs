@@ -10,7 +10,7 @@ use policy::claims::Indices;
 use policy::id::{AttemptNumber, Epoch, GraphId, Incarnation, NodeId, NodeSession, TaskId, Token};
 use policy::lease::LeaseTerms;
 use policy::resources::Resources;
-use policy::task::{AttemptOutcome, TaskReport, TaskSpec, Usage};
+use policy::task::{AttemptOutcome, RequestNumber, TaskReport, TaskSpec, Usage};
 use policy::time::{Moment, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -215,6 +215,8 @@ pub struct Grant {
     pub attempt: AttemptNumber,
     /// The index, where the task is a member of an array.
     pub array_index: Option<u64>,
+    /// Which of the task's requests it holds.
+    pub request: RequestNumber,
     /// What to run.
     pub spec: Arc<TaskSpec>,
     /// The indices of pools that it holds.
@@ -224,6 +226,12 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// What the attempt holds: the same for the scheduler side, the worker and the process host.
+    #[must_use]
+    pub fn need(&self) -> &Resources {
+        self.spec.request(self.request)
+    }
+
     /// The longest the attempt may run; `None` for no limit.
     #[must_use]
     pub fn timeout(&self) -> Option<Duration> {

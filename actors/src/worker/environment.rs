@@ -53,6 +53,8 @@ impl BaseEnvironment {
     #[must_use]
     pub fn with(&self, grant: &Grant, node: &NodeId, report: &Path) -> Vec<(OsText, OsText)> {
         let index = grant.array_index.map(|index| ("CRAB_ARRAY_INDEX", index.to_string()));
+        let several = !grant.spec.alternatives.is_empty();
+        let request = several.then(|| ("CRAB_ALTERNATIVE", grant.request.number().to_string()));
         let own = [
             ("CRAB_TASK", grant.task.to_string()),
             ("CRAB_GRAPH", grant.graph.to_string()),
@@ -60,7 +62,8 @@ impl BaseEnvironment {
             ("CRAB_TOKEN", grant.token.0.to_string()),
             ("CRAB_NODE", node.to_string()),
         ];
-        let own = own.into_iter().chain(index).map(|(name, value)| (name.into(), value.into()));
+        let own =
+            own.into_iter().chain(index).chain(request).map(|(name, value)| (name.into(), value.into()));
         let indices = claims::environment(&grant.indices);
         let indices = indices.map(|(name, value)| (name.as_str().into(), value.as_str().into()));
         let report = (REPORT_VARIABLE.into(), path_text(report));

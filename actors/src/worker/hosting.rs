@@ -212,7 +212,7 @@ fn start_of(args: &WorkerArgs, grant: &Grant) -> Start {
         token: grant.token,
         task: grant.task,
         attempt: grant.attempt,
-        need: spec.resources.clone(),
+        need: grant.need().clone(),
         argv: spec.argv.clone(),
         directory: spec.directory.clone().unwrap_or_else(home),
         environment: args.base.with(grant, &args.node, &args.directory.report(grant.token)),

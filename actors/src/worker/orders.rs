@@ -95,7 +95,7 @@ impl Worker {
             if self.held.contains_key(&token) {
                 continue;
             }
-            let possible = self.drain.is_none() && self.args.capacity.covers(&grant.spec.resources);
+            let possible = self.drain.is_none() && self.args.capacity.covers(grant.need());
             self.held
                 .insert(token, HeldAttempt { grant: Some(grant), ..HeldAttempt::new(task, Phase::Staged) });
             if possible {

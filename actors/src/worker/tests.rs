@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
 use policy::id::{AttemptNumber, GraphId, TaskId};
-use policy::task::TaskSpec;
+use policy::task::{RequestNumber, TaskSpec};
 use policy::time::Moment;
 use supervision::dynamic::Options;
 use supervision::{Intensity, Strategy};
@@ -22,6 +22,7 @@ pub(crate) fn grant(token: u64, cpu_millis: u64) -> Grant {
         graph: GraphId(1),
         attempt: AttemptNumber(1),
         array_index: None,
+        request: RequestNumber::default(),
         spec: Arc::new(TaskSpec {
             resources: Resources::cpus(cpu_millis),
             tenant: "me".into(),

@@ -16,7 +16,7 @@ use actors::worker::{Worker, WorkerArgs, WorkerMessage};
 use policy::id::{AttemptNumber, Epoch, GraphId, Incarnation, NodeSession, TaskId, Token};
 use policy::lease::LeaseTerms;
 use policy::resources::Resources;
-use policy::task::{AttemptOutcome, TaskReport, TaskSpec, Usage};
+use policy::task::{AttemptOutcome, RequestNumber, TaskReport, TaskSpec, Usage};
 use supervision::dynamic::Options;
 use supervision::supervisor::{self, SupervisorArgs};
 use supervision::{Address, Child, Dynamic, Intensity, Running, Strategy};
@@ -152,6 +152,7 @@ pub(crate) fn grant(token: u64, argv: &[&str]) -> Grant {
         graph: GraphId(1),
         attempt: AttemptNumber(1),
         array_index: None,
+        request: RequestNumber::default(),
         spec: Arc::new(TaskSpec {
             tenant: "me".into(),
             grace: Duration::from_secs(1),

@@ -140,6 +140,11 @@ struct Spec {
     directory: Option<String>,
     env: BTreeMap<String, String>,
     resources: Amounts,
+    alternatives: Vec<Amounts>,
+    require: Vec<String>,
+    prefer: Vec<String>,
+    /// `no`, `prefer` or `require`.
+    avoid_failed: &'static str,
     timeout_s: Option<f64>,
     grace_s: f64,
     max_attempts: u32,
@@ -152,6 +157,10 @@ impl From<&TaskSpec> for Spec {
             directory: spec.directory.as_ref().map(ToString::to_string),
             env: spec.environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
             resources: Amounts::from(&spec.resources),
+            alternatives: spec.alternatives.iter().map(Amounts::from).collect(),
+            require: spec.constraints.require.iter().map(ToString::to_string).collect(),
+            prefer: spec.constraints.prefer.iter().map(ToString::to_string).collect(),
+            avoid_failed: spec.constraints.avoid_failed.into(),
             timeout_s: spec.timeout.map(|timeout| timeout.as_secs_f64()),
             grace_s: spec.grace.as_secs_f64(),
             max_attempts: spec.retry.max_attempts,
@@ -163,6 +172,8 @@ impl From<&TaskSpec> for Spec {
 #[derive(Debug, Serialize)]
 struct Attempt {
     number: u32,
+    /// Which of the task's requests it holds, from 1.
+    alternative: u32,
     token: String,
     node: String,
     granted: String,
@@ -177,6 +188,7 @@ impl From<&AttemptRow> for Attempt {
     fn from(row: &AttemptRow) -> Self {
         Self {
             number: row.number.0,
+            alternative: row.request.number(),
             token: row.token.to_string(),
             node: row.node.to_string(),
             granted: rfc3339(row.granted),

@@ -11,7 +11,9 @@ use policy::dependency::Need;
 use policy::event::{Event as Happened, Next, Record, TaskEvent};
 use policy::id::{AttemptNumber, GraphId, TaskId, Token};
 use policy::pressure::Mode;
-use policy::task::{AttemptOutcome, Priority, RetryPolicy, SpawnFailure, TaskOutcome, TaskSpec, Usage};
+use policy::task::{
+    AttemptOutcome, Priority, RequestNumber, RetryPolicy, SpawnFailure, TaskOutcome, TaskSpec, Usage,
+};
 use policy::time::Timestamp;
 
 use super::*;
@@ -27,7 +29,7 @@ fn json(view: &impl Serialize) -> String {
 
 fn resources() -> Resources {
     let named = [("license".into(), 1)].into();
-    Resources { cpu_millis: 1500, memory_bytes: 1024, gpu_slots: 0, named }
+    Resources { cpu_millis: 1500, memory_bytes: 1024, gpu_slots: 0, disk_bytes: 0, named }
 }
 
 fn task_row() -> TaskRow {
@@ -109,6 +111,7 @@ fn a_task_in_detail() {
     };
     let attempt = AttemptRow {
         number: AttemptNumber(1),
+        request: RequestNumber::default(),
         token: Token(7),
         node: "mac1".into(),
         granted: at(1),
@@ -136,8 +139,8 @@ fn a_task_in_detail() {
             concat!(
                 r#""array_index":2,"submitted":"2026-01-01T00:00:00Z","dependencies":[{{"task":"build","needs":"end"}}],"waits_for":null,"spec":{{"#,
                 r#""argv":["cargo","test"],"directory":"/work","env":{{"A":"1"}},"resources":{{"cpu_millis":1500,"#,
-                r#""memory_bytes":1024,"gpu":0,"named":{{"license":1}}}},"timeout_s":60.0,"grace_s":5.0,"#,
-                r#""max_attempts":3}},"attempt_list":[{{"number":1,"token":"{}","node":"mac1","#,
+                r#""memory_bytes":1024,"gpu":0,"disk_bytes":0,"named":{{"license":1}}}},"alternatives":[],"require":[],"prefer":[],"avoid_failed":"prefer","timeout_s":60.0,"grace_s":5.0,"#,
+                r#""max_attempts":3}},"attempt_list":[{{"number":1,"alternative":1,"token":"{}","node":"mac1","#,
                 r#""granted":"2026-01-01T00:00:01Z","started":"2026-01-01T00:00:02Z","ended":null,"pid":4711,"#,
                 r#""outcome":null,"usage":{{"wall_s":0.0,"cpu_s":0.0,"peak_memory_bytes":0,"stdout_bytes":0,"#,
                 r#""stderr_bytes":0}}}}],"events":[]}}"#
@@ -234,8 +237,8 @@ fn everything() {
             r#""pressure":{"mode":"high","depth":900,"limit":1000,"shed":3},"#,
             r#""halted":false,"paused":[{"priority":"low","tenant":null},{"priority":null,"tenant":"ann"}],"#,
             r#""warnings":["the disk is nearly full"],"nodes":[{"v":1,"node":"mac1","health":"up","capacity":"#,
-            r#"{"cpu_millis":1500,"memory_bytes":1024,"gpu":0,"named":{"license":1}},"allocated":{"cpu_millis":500,"#,
-            r#""memory_bytes":0,"gpu":0,"named":{}},"running":1,"staged":0,"heard":"2026-01-01T00:00:05Z","#,
+            r#"{"cpu_millis":1500,"memory_bytes":1024,"gpu":0,"disk_bytes":0,"named":{"license":1}},"allocated":{"cpu_millis":500,"#,
+            r#""memory_bytes":0,"gpu":0,"disk_bytes":0,"named":{}},"running":1,"staged":0,"heard":"2026-01-01T00:00:05Z","#,
             r#""labels":{"os":"macos"},"version":"0.1.0","#,
             r#""breakers":[{"kind":null,"state":"open","wait_s":40.0}],"cordoned":false,"draining":true,"#,
             r#""drain_deadline":"2026-01-01T00:01:00Z","drained":false,"halted":false,"halted_here":false}]}"#

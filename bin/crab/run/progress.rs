@@ -152,7 +152,7 @@ mod tests {
     use policy::id::{AttemptNumber, NodeSession, Token};
     use policy::resources::Resources;
     use policy::submission::Submission;
-    use policy::task::{TaskSpec, Usage};
+    use policy::task::{RequestNumber, TaskSpec, Usage};
 
     use super::*;
 
@@ -180,7 +180,17 @@ mod tests {
 
     fn granted(id: u64) -> Record {
         let (token, attempt, session) = (Token(1), AttemptNumber(1), NodeSession(1));
-        task(id, TaskEvent::Granted { token, attempt, node: "n".into(), session, indices: Indices::new() })
+        task(
+            id,
+            TaskEvent::Granted {
+                token,
+                attempt,
+                node: "n".into(),
+                session,
+                request: RequestNumber::default(),
+                indices: Indices::new(),
+            },
+        )
     }
 
     fn ended(id: u64, outcome: AttemptOutcome, next: Next) -> Record {

@@ -1,10 +1,11 @@
 //! The checks are checked: a history that keeps every promise is changed in one place, and the promise that
 //! it then breaks must be named.
 
+use policy::constraint::Condition;
 use policy::event::{Event, GraphEvent, Next, Record, SchedulerEvent, TaskEvent};
 use policy::graph::TaskState;
 use policy::id::{GraphId, TaskId, TaskRange, Token};
-use policy::task::TaskOutcome;
+use policy::task::{TaskOutcome, TaskSpec};
 use policy::time::Timestamp;
 
 use super::{Answer, Asked, History, Operation};
@@ -100,6 +101,25 @@ const MUTANTS: &[Mutant] = &[
     ("a process takes more than there is", "I6", |history| {
         let process = history.processes.iter_mut().find(|one| one.ended > Some(one.started));
         process.expect("a process").need.cpu_millis = 1_000_000;
+    }),
+    ("a task runs where it must not", "I6", |history| {
+        let never = Condition::is("rack", "nowhere");
+        for (_, record) in &mut history.records {
+            if let Event::Graph(_, GraphEvent::ItemAdmitted(item)) = &mut record.event {
+                let mut spec = TaskSpec::clone(&item.spec);
+                spec.constraints.require.push(never.clone());
+                item.spec = spec.into();
+            }
+        }
+    }),
+    ("an attempt takes another request than was granted", "I6", |history| {
+        for (_, record) in &mut history.records {
+            if let Event::Graph(_, GraphEvent::ItemAdmitted(item)) = &mut record.event {
+                let mut spec = TaskSpec::clone(&item.spec);
+                spec.resources.cpu_millis += 1;
+                item.spec = spec.into();
+            }
+        }
     }),
     ("a task without an end", "I7", |history| {
         let place = history.records.len() - 1;

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use policy::constraint::Constraints;
 use policy::event::{Event, GraphEvent, SchedulerEvent, TaskEvent};
 use policy::id::{TaskId, TaskRange};
 use policy::resources::Resources;
@@ -24,7 +25,7 @@ const SLICE_SLACK: u64 = 30;
 const OVERTAKEN_LIMIT: usize = 24;
 
 /// What makes tasks equals: of them the first that came is the first to start.
-type Kind = (Priority, Resources, Box<str>);
+type Kind = (Priority, Vec<Resources>, Box<str>, Constraints);
 
 #[derive(Default)]
 struct Pass {
@@ -49,7 +50,13 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
                     if is_free && item.array.is_none_or(|array| array.parallel_limit.is_none()) {
                         let spec = &item.spec;
                         let tenant = spec.tenant.to_string().into();
-                        pass.admit((spec.priority, spec.resources.clone(), tenant), *range);
+                        let kind = (
+                            spec.priority,
+                            spec.requests().cloned().collect(),
+                            tenant,
+                            spec.constraints.clone(),
+                        );
+                        pass.admit(kind, *range);
                     }
                 }
             }
@@ -123,7 +130,8 @@ impl Pass {
             self.kinds.iter().filter(move |(kind, tasks)| kind.0 == priority && !tasks.is_empty())
         };
         waiting(Priority::Low).any(|(low, _)| {
-            let same = |priority| waiting(priority).any(|(other, _)| other.1 == low.1);
+            let same =
+                |priority| waiting(priority).any(|(other, _)| (&other.1, &other.3) == (&low.1, &low.3));
             [Priority::Normal, Priority::High, Priority::Critical].into_iter().all(same)
         })
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use policy::event::{Event, TaskEvent};
 use policy::id::{NodeId, TaskId, Token};
 use policy::resources::Resources;
+use policy::task::RequestNumber;
 use policy::time::Timestamp;
 
 use super::index::Index;
@@ -18,7 +19,7 @@ const OVERLAP: Duration = Duration::from_millis(250);
 const AWAKENING: Duration = Duration::from_millis(20);
 
 pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Findings) {
-    grants(history, findings);
+    grants(history, index, findings);
     exclusion(history, findings);
     zombies(history, findings);
     for (node, capacity) in &history.nodes {
@@ -29,18 +30,25 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
 }
 
 /// No process without a grant that was on record before, to its node.
-fn grants(history: &History, findings: &mut Findings) {
-    let mut granted: BTreeMap<Token, (TaskId, &NodeId, Timestamp)> = BTreeMap::new();
+fn grants(history: &History, index: &Index<'_>, findings: &mut Findings) {
+    let mut granted: BTreeMap<Token, (TaskId, &NodeId, Timestamp, RequestNumber)> = BTreeMap::new();
     for (_, record) in &history.records {
-        if let Event::Task { task, event: TaskEvent::Granted { token, node, .. }, .. } = &record.event {
-            granted.insert(*token, (*task, node, record.at));
+        if let Event::Task { task, event: TaskEvent::Granted { token, node, request, .. }, .. } =
+            &record.event
+        {
+            granted.insert(*token, (*task, node, record.at, *request));
         }
     }
     for process in &history.processes {
-        let right = granted.get(&process.token).is_some_and(|(task, node, at)| {
+        let right = granted.get(&process.token).is_some_and(|(task, node, at, _)| {
             *task == process.task && **node == process.node && *at <= process.started
         });
         findings.expect("I3", right, || format!("a process without a grant: {process:?}"));
+        let need = granted.get(&process.token).zip(index.item_of(process.task));
+        let need = need.map(|((.., request), item)| item.spec.request(*request));
+        findings.expect("I6", need.is_none_or(|need| *need == process.need), || {
+            format!("{need:?} was granted, and taken: {process:?}")
+        });
     }
 }
 

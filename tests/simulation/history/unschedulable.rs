@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use policy::event::{Event, GraphEvent, NodeEvent, Record, SchedulerEvent, TaskEvent};
 use policy::id::{GraphId, NodeId, TaskId};
+use policy::resources::Resources;
 use policy::time::Timestamp;
 
 use super::index::Index;
@@ -40,7 +41,7 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
 
 fn is_too_large(history: &History, index: &Index<'_>, task: TaskId) -> bool {
     let Some(item) = index.item_of(task) else { return false };
-    let fits = |capacity| policy::resources::Resources::covers(capacity, &item.spec.resources);
+    let fits = |capacity: &Resources| item.spec.requests().any(|request| capacity.covers(request));
     item.dependencies.is_empty() && !history.nodes.values().any(fits)
 }
 

@@ -12,6 +12,8 @@ pub(super) const NAME_LIMIT_CHARS: usize = 100;
 pub(super) const CPU_LIMIT_MILLIS: u64 = 1_000_000_000;
 /// An exbibyte, for the same reason.
 pub(super) const MEMORY_LIMIT_BYTES: u64 = 1 << 60;
+/// An exbibyte, for the same reason.
+pub(super) const DISK_LIMIT_BYTES: u64 = 1 << 60;
 /// Slots of the GPU, for the same reason.
 pub(super) const GPU_LIMIT_SLOTS: u64 = 1_000_000;
 /// Of each of the site's own resources, for the same reason.

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use crate::admission::limits::{
-    AdmissionLimits, CPU_LIMIT_MILLIS, EXIT_CODES_LIMIT, FACTOR_RANGE_PERCENT, GPU_LIMIT_SLOTS,
-    MEMORY_LIMIT_BYTES, NAME_LIMIT_CHARS, NAMED_LIMIT, NAMED_LIMIT_COUNT, SIGNALS_LIMIT,
+    AdmissionLimits, CPU_LIMIT_MILLIS, DISK_LIMIT_BYTES, EXIT_CODES_LIMIT, FACTOR_RANGE_PERCENT,
+    GPU_LIMIT_SLOTS, MEMORY_LIMIT_BYTES, NAME_LIMIT_CHARS, NAMED_LIMIT, NAMED_LIMIT_COUNT, SIGNALS_LIMIT,
 };
 use crate::admission::{Findings, claims};
+use crate::constraint::{CONDITIONS_LIMIT, Constraints, WEIGHT_LIMIT};
 use crate::resources::Resources;
-use crate::task::{RetryPolicy, Signals, TaskSpec};
+use crate::task::{REQUESTS_LIMIT, RetryPolicy, Signals, TaskSpec};
 use crate::text::OsText;
 
 /// Characters of a value that a problem shows: enough to recognise it.
@@ -16,13 +17,18 @@ const SHOWN_LIMIT_CHARS: usize = 60;
 /// What names that others sort by have to be.
 const WORD_RULE: &str = "must be 1 to 63 of a-z 0-9 . _ - and start with a letter or digit";
 /// Names that mean an amount with a field of its own.
-const FIELDS: [&str; 3] = ["cpu_millis", "memory_bytes", "gpu_slots"];
+const FIELDS: [&str; 4] = ["cpu_millis", "memory_bytes", "gpu_slots", "disk_bytes"];
 
 pub(super) fn check(spec: &TaskSpec, limits: &AdmissionLimits, found: &mut Findings) {
     name(&spec.name, found);
     command(&spec.argv, limits, found);
     environment(&spec.environment, limits, found);
-    resources(&spec.resources, found);
+    spec.requests().for_each(|request| resources(request, found));
+    if spec.alternatives.len() >= REQUESTS_LIMIT {
+        let expected = format_args!("must be at most {REQUESTS_LIMIT} requests").to_string();
+        found.push("alternatives", &(spec.alternatives.len() + 1), expected);
+    }
+    constraints(&spec.constraints, found);
     retry(&spec.retry, limits, found);
     if let Some(claims) = &spec.claims {
         claims::check(claims, found);
@@ -122,6 +128,7 @@ fn resources(need: &Resources, found: &mut Findings) {
     found.range("cpus", need.cpu_millis, (0, CPU_LIMIT_MILLIS), "thousandths of a core");
     found.range("memory", need.memory_bytes, (0, MEMORY_LIMIT_BYTES), "bytes");
     found.range("gpu", need.gpu_slots, (0, GPU_LIMIT_SLOTS), "slots");
+    found.range("disk", need.disk_bytes, (0, DISK_LIMIT_BYTES), "bytes");
     if need.named.len() > NAMED_LIMIT_COUNT {
         found.push("resources", &need.named.len(), format_args!("must be at most {NAMED_LIMIT_COUNT} names"));
     }
@@ -129,10 +136,29 @@ fn resources(need: &Resources, found: &mut Findings) {
         if !is_word(name) {
             found.push("resources", &quoted(name), WORD_RULE);
         } else if FIELDS.contains(&&**name) {
-            found.push("resources", &quoted(name), "has a field of its own: cpus, memory or gpu");
+            found.push("resources", &quoted(name), "has a field of its own: cpus, memory, gpu or disk");
         } else {
             found.range(&format!("resources.{name}"), *amount, (0, NAMED_LIMIT), "of it");
         }
+    }
+}
+
+fn constraints(constraints: &Constraints, found: &mut Findings) {
+    let Constraints { require, prefer, avoid_failed: _ } = constraints;
+    let preferred = prefer.iter().map(|one| &one.on);
+    let named = require.iter().map(|one| ("require", one)).chain(preferred.map(|one| ("prefer", one)));
+    for (field, condition) in named {
+        if let Err(wrong) = condition.validate() {
+            found.push(field, &quoted(&condition.to_string()), wrong);
+        }
+    }
+    for (field, count) in [("require", require.len()), ("prefer", prefer.len())] {
+        if count > CONDITIONS_LIMIT {
+            found.push(field, &count, format_args!("must be at most {CONDITIONS_LIMIT} conditions"));
+        }
+    }
+    for preference in prefer {
+        found.range("prefer", preference.weight.into(), (1, WEIGHT_LIMIT.into()), "weight");
     }
 }
 
@@ -185,7 +211,8 @@ fn is_word(text: &str) -> bool {
 
 /// Bytes of all that varies in length and has no limit of its own.
 fn rest_bytes(spec: &TaskSpec) -> usize {
-    let named: usize = spec.resources.named.keys().map(|name| name.len() + 8).sum();
+    let named = spec.requests().flat_map(|request| request.named.keys());
+    let named: usize = named.map(|name| name.len() + 8).sum();
     let directory = spec.directory.as_ref().map_or(0, OsText::len);
     let claims = spec.claims.as_ref().map_or(0, |claims| claims.bytes());
     spec.name.len()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::constraint::{Condition, Preference, Test};
 use crate::dependency::{Dependency, Need};
 use crate::event::{ArraySpec, SubmissionKey};
 use crate::id::{GraphId, TaskId};
@@ -79,7 +80,7 @@ fn each_wrong_field_is_named_with_its_value_and_what_it_must_be() {
         ),
         (
             |spec| spec.resources.named.extend([("cpu_millis".into(), 1)]),
-            r#"task "build": resources = "cpu_millis": has a field of its own: cpus, memory or gpu"#,
+            r#"task "build": resources = "cpu_millis": has a field of its own: cpus, memory, gpu or disk"#,
         ),
         (
             |spec| spec.tenant = "Ann".into(),
@@ -171,6 +172,19 @@ fn names_are_unique_and_the_graph_is_not_empty_or_too_large() {
             r#"task "b": after = 2 dependencies: must be at most 1 dependencies"#,
         ]
     );
+}
+
+#[test]
+fn conditions_that_nobody_could_have_written_are_refused() {
+    let mut one = spec("a");
+    let wrong = Condition { label: "os family".into(), test: Test::Exists };
+    one.constraints.require = vec![wrong, Condition::is("os", "macos")];
+    one.constraints.prefer = vec![Preference { on: Condition::is("rack", ""), weight: 101 }];
+    let lines = lines(&submission(vec![Item::new(one)]));
+    assert!(lines[0].starts_with(r#"task "a": require = "os family": must be a condition"#), "{lines:?}");
+    assert!(lines[1].starts_with(r#"task "a": prefer = "rack=": a label's value has 1 to 100"#), "{lines:?}");
+    assert!(lines[2].starts_with(r#"task "a": prefer = 101: must be"#), "{lines:?}");
+    assert_eq!(lines.len(), 3);
 }
 
 #[test]

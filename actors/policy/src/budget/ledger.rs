@@ -205,7 +205,8 @@ mod tests {
 
     fn granted() -> Event {
         let (token, attempt, node, session) = (Token(1), AttemptNumber(1), "a".into(), NodeSession(1));
-        task(TaskEvent::Granted { token, attempt, node, session, indices: Indices::new() })
+        let request = crate::task::RequestNumber::default();
+        task(TaskEvent::Granted { token, attempt, node, session, request, indices: Indices::new() })
     }
 
     fn ended(seconds: u64, next: Next) -> Event {

@@ -269,7 +269,8 @@ impl World {
             self.graphs.entry(self.ids[offset as usize]).unwrap().attempt.map_or(1, |last| last.0 + 1),
         );
         let (node, session, indices) = ("n".into(), NodeSession(1), Indices::new());
-        let granted = TaskEvent::Granted { token, attempt, node, session, indices };
+        let request = crate::task::RequestNumber::default();
+        let granted = TaskEvent::Granted { token, attempt, node, session, request, indices };
         let mark = self.append_task(offset, granted);
         self.graphs.granted(self.ids[offset as usize], attempt, mark, &mut self.effects);
         self.tokens.insert(offset, token);

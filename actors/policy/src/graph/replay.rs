@@ -21,7 +21,7 @@ use crate::graph::stranded::{Stranded, Told};
 use crate::graph::table::Graph;
 use crate::id::{AttemptNumber, GraphId, NodeId, NodeSession, TaskId, Token};
 use crate::placement::Shapes;
-use crate::task::TaskOutcome;
+use crate::task::{RequestNumber, TaskOutcome};
 use crate::time::Timestamp;
 
 /// The table while it is made from records, given in the order of the log.
@@ -32,6 +32,7 @@ pub struct Replay {
     building: BTreeMap<GraphId, Building>,
     live: FxHashMap<TaskId, LiveGrant>,
     backing_off: FxHashMap<TaskId, Timestamp>,
+    failed_on: BTreeMap<TaskId, NodeId>,
     stranded: Stranded,
     effects: Effects,
     unknown: u64,
@@ -65,6 +66,8 @@ pub struct LiveGrant {
     pub node: NodeId,
     /// In which session of that node.
     pub session: NodeSession,
+    /// Which of the task's requests it holds.
+    pub request: RequestNumber,
     /// Where the task's last record starts in the log.
     pub position: LogPosition,
     /// Whether it is to be cancelled.
@@ -99,6 +102,8 @@ pub struct Recovered {
     pub live: Vec<LiveGrant>,
     /// Tasks that need their timer, by task.
     pub backing_off: Vec<BackingOff>,
+    /// Where the last attempts of tasks that are to be tried again did not succeed.
+    pub failed_on: BTreeMap<TaskId, NodeId>,
     /// Ends without a record of their own: write them. What they `was` is not known any more.
     pub closed: Vec<Closed>,
     /// Ready tasks that were told that no node can run them.
@@ -117,6 +122,7 @@ impl Replay {
             building: BTreeMap::new(),
             live: FxHashMap::default(),
             backing_off: FxHashMap::default(),
+            failed_on: BTreeMap::new(),
             stranded: Stranded::default(),
             effects: Effects::default(),
             unknown: 0,
@@ -187,6 +193,8 @@ impl Replay {
             self.graphs.entry(one.task).is_some_and(|entry| entry.state == TaskState::BackingOff)
         });
         backing_off.sort_unstable_by_key(|one| one.task);
+        let is_open = |task: &TaskId| self.graphs.entry(*task).is_some_and(|entry| !entry.state.is_ended());
+        self.failed_on.retain(|task, _| is_open(task));
         Recovered {
             ready: self.graphs.ready(),
             closed: self.graphs.unrecorded(),
@@ -194,6 +202,7 @@ impl Replay {
             shapes: self.shapes,
             live,
             backing_off,
+            failed_on: self.failed_on,
             stranded: self.stranded,
             unknown: self.unknown,
         }
@@ -263,7 +272,7 @@ impl Replay {
             return;
         }
         match event {
-            TaskEvent::Granted { token, attempt, node, session, indices } => {
+            TaskEvent::Granted { token, attempt, node, session, request, indices } => {
                 graphs.granted(task, *attempt, mark, effects);
                 let (node, position, cancel_asked) = (node.clone(), mark.position, false);
                 let grant = LiveGrant {
@@ -272,6 +281,7 @@ impl Replay {
                     attempt: *attempt,
                     node,
                     session: *session,
+                    request: *request,
                     position,
                     cancel_asked,
                     started: false,
@@ -291,12 +301,13 @@ impl Replay {
                 graphs.cancel_task(task, mark.at, effects);
             }
             TaskEvent::AttemptEnded { next, .. } => {
-                self.live.remove(&task);
+                let grant = self.live.remove(&task);
                 match next {
                     Next::Finish(outcome) => graphs.ended(task, outcome.into(), mark, effects),
                     Next::RetryAfter(wait) => {
                         graphs.backs_off(task, mark, effects);
                         self.backing_off.insert(task, mark.at + *wait);
+                        self.failed_on.extend(grant.map(|grant| (task, grant.node)));
                     }
                 }
             }

@@ -11,6 +11,7 @@ fn granted(token: u64, attempt: u32) -> TaskEvent {
         attempt: AttemptNumber(attempt),
         node: "a".into(),
         session: NodeSession(1),
+        request: RequestNumber::default(),
         indices: Indices::new(),
     }
 }

@@ -48,6 +48,7 @@ fn events() -> Vec<Event> {
                 attempt: AttemptNumber(1),
                 node: "mac".into(),
                 session,
+                request: Default::default(),
                 indices: Default::default(),
             },
         ),

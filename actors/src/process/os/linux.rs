@@ -94,6 +94,14 @@ pub fn boot_id() -> Box<str> {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().into()
 }
 
+/// The processor as its maker calls it; `None` where the kernel does not tell.
+#[must_use]
+pub fn chip() -> Option<String> {
+    let text = fs::read_to_string("/proc/cpuinfo").ok()?;
+    let value = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'))?.1.trim();
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
 /// Processor cores.
 #[must_use]
 pub fn cores() -> u64 {

@@ -134,6 +134,15 @@ pub fn boot_id() -> Box<str> {
     String::from_utf8_lossy(text).trim_end_matches('\0').into()
 }
 
+/// The processor as its maker calls it, such as `Apple M4 Max`.
+#[must_use]
+pub fn chip() -> Option<String> {
+    let mut bytes = [0_u8; 128];
+    let text = named(c"machdep.cpu.brand_string", &mut bytes)?;
+    let text = String::from_utf8_lossy(text).trim_end_matches('\0').to_owned();
+    (!text.is_empty()).then_some(text)
+}
+
 /// Processor cores.
 #[must_use]
 pub fn cores() -> u64 {

@@ -1,5 +1,6 @@
 //! What leaves the queues without being started, and what comes back to them.
 
+use policy::constraint::AvoidFailed;
 use policy::graph::{Closed, TaskState};
 use policy::id::{TaskId, TaskRange};
 use policy::queue::Taken;
@@ -31,14 +32,30 @@ impl SchedulerActor {
     }
 
     pub(super) fn return_to_queues(&mut self, back: Vec<(Priority, Taken)>) {
-        let stale = self.dispatch.is_stale;
+        let mut stale = self.dispatch.is_stale;
         for (priority, taken) in back.into_iter().rev() {
             self.dispatch.queued(taken.shape, priority, 1);
             self.note_arrival(taken.shape, taken.arrival, taken.task);
-            self.side.queue(priority).tell(QueueMessage::PutBack(taken));
+            if self.is_choosy(taken.task) {
+                let arrival = self.next_arrival;
+                self.next_arrival = arrival.after(1);
+                self.side.queue(priority).tell(QueueMessage::PutBehind { taken, arrival });
+                self.dispatch.sent_behind += 1;
+                // Somebody else of its line may fit, unless all of them have been tried.
+                stale |= self.dispatch.sent_behind < self.dispatch.queued_of(taken.shape, priority);
+            } else {
+                self.side.queue(priority).tell(QueueMessage::PutBack(taken));
+            }
         }
         // Their coming back is no news: they did not fit a moment ago.
         self.dispatch.is_stale = stale;
+    }
+
+    /// Whether a task may have no room where others that ask alike have: it must not run where it failed.
+    fn is_choosy(&self, task: TaskId) -> bool {
+        let demand = || self.shapes.demand(self.graphs.entry(task)?.shape);
+        self.failed_on.contains_key(&task)
+            && demand().is_some_and(|demand| demand.constraints.avoid_failed == AvoidFailed::Require)
     }
 
     /// Tasks that a node has sent back, or whose actors gave up before anything was granted.

@@ -5,41 +5,29 @@ use std::sync::Arc;
 use policy::demand::Demand;
 use policy::hindrance::Hindrance;
 use policy::id::NodeId;
-use policy::placement::{self, Candidate, Reason, ShapeId, Shapes};
+use policy::placement::{Reason, ShapeId, Shapes};
 use rustc_hash::FxHashMap;
 
 use super::Dispatch;
-use super::nodes::Node;
 
 /// Warnings of tasks that wait in vain at once, for the same reason.
 const WARNINGS_LIMIT: usize = 8;
 
 impl Dispatch {
-    /// Why no node takes tasks of this demand now; `None` where one does.
-    pub(in crate::scheduler) fn no_node(&self, demand: &Demand) -> Option<Hindrance> {
-        let open = || self.nodes.iter().filter_map(|node| Some((&node.id, node.room.as_ref()?)));
-        let shut = |node: &Node| node.open_to(demand).err().map(|tripped| tripped.to_string());
-        let shut: Vec<_> = self.nodes.iter().filter(|node| node.room.is_some()).map(shut).collect();
-        let candidates: Vec<_> = open()
-            .zip(&shut)
-            .map(|((_, room), shut)| Candidate { room, accepting: shut.as_deref().map_or(Ok(()), Err) })
-            .collect();
-        let no_fit = placement::place(&demand.resources, &candidates).err()?;
-        let reasons = no_fit.reasons.into_iter();
-        let named = reasons.zip(open()).map(|((_, reason), (id, _))| (id.clone(), reason));
-        Some(Hindrance::NoNode { never: no_fit.never, nodes: named.collect() })
+    /// Why no node takes a task of this demand now whose last attempt did not succeed on `failed_on`; `None` where
+    /// one does.
+    pub(in crate::scheduler) fn no_node(
+        &self,
+        demand: &Demand,
+        failed_on: Option<&NodeId>,
+    ) -> Option<Hindrance> {
+        self.fleet.hindrance(demand, failed_on)
     }
 
     /// Why none of the nodes that are known, be they away for the moment, can ever run tasks of this demand; `None`
     /// where one can, or none was ever there.
     pub(in crate::scheduler) fn never_fits(&self, demand: &Demand) -> Option<Vec<(NodeId, Reason)>> {
-        let known = || self.nodes.iter().filter_map(|node| Some((node, node.last_room.as_ref()?)));
-        let accepting = |node: &Node| if node.room.is_some() { Ok(()) } else { Err("is away") };
-        let candidates: Vec<_> =
-            known().map(|(node, room)| Candidate { room, accepting: accepting(node) }).collect();
-        let no_fit = placement::place(&demand.resources, &candidates).err().filter(|no_fit| no_fit.never)?;
-        let reasons = no_fit.reasons.into_iter();
-        Some(reasons.zip(known()).map(|((_, reason), (node, _))| (node.id.clone(), reason)).collect())
+        self.fleet.never_fits(demand)
     }
 
     /// Tasks that wait in vain as things are: for what no node has, or for any node at all.
@@ -47,7 +35,7 @@ impl Dispatch {
         let mut queued: Vec<_> = self.queued.iter().collect();
         queued.sort_unstable_by_key(|(shape, _)| **shape);
         let told = queued.into_iter().filter_map(|(shape, counts)| {
-            let hindrance = self.no_node(shapes.demand(*shape)?)?;
+            let hindrance = self.no_node(shapes.demand(*shape)?, None)?;
             let in_vain = match &hindrance {
                 Hindrance::NoNode { never, nodes } => *never || nodes.is_empty(),
                 _ => false,
@@ -65,8 +53,9 @@ impl Dispatch {
         &self,
         shapes: &Shapes,
     ) -> Option<FxHashMap<ShapeId, (Arc<str>, u64)>> {
-        self.nodes.iter().any(|node| node.room.is_some()).then(|| {
-            let never = |shape: &ShapeId| self.no_node(shapes.demand(*shape)?).filter(Hindrance::is_for_ever);
+        self.fleet.is_up().then(|| {
+            let never =
+                |shape: &ShapeId| self.no_node(shapes.demand(*shape)?, None).filter(Hindrance::is_for_ever);
             let told = self.queued.iter().filter_map(|(shape, counts)| Some((shape, counts, never(shape)?)));
             told.map(|(shape, counts, why)| (*shape, (why.to_string().into(), counts.iter().sum()))).collect()
         })

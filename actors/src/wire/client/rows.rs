@@ -11,7 +11,7 @@ use policy::graph::{Counts, TaskState};
 use policy::id::{AttemptNumber, GraphId, NodeId, TaskId, Token};
 use policy::pressure::Mode;
 use policy::resources::Resources;
-use policy::task::{AttemptOutcome, Priority, TaskOutcome, TaskSpec, Usage};
+use policy::task::{AttemptOutcome, Priority, RequestNumber, TaskOutcome, TaskSpec, Usage};
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -210,6 +210,8 @@ pub struct TaskDetail {
 pub struct AttemptRow {
     /// Which.
     pub number: AttemptNumber,
+    /// Which of the task's requests it holds.
+    pub request: RequestNumber,
     /// Its grant.
     pub token: Token,
     /// Where.

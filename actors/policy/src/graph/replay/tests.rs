@@ -36,7 +36,14 @@ impl Log {
         let (attempt, node, session) = (AttemptNumber(1), "n".into(), NodeSession(1));
         self.task(
             task,
-            TaskEvent::Granted { token: Token(task), attempt, node, session, indices: Indices::new() },
+            TaskEvent::Granted {
+                token: Token(task),
+                attempt,
+                node,
+                session,
+                request: RequestNumber::default(),
+                indices: Indices::new(),
+            },
         );
     }
 

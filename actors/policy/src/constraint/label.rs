@@ -1,0 +1,66 @@
+//! What is said of a node: texts by name.
+
+use std::collections::BTreeMap;
+
+/// The label that every node has: its own name, so that a task can be pinned to it.
+pub const NODE: &str = "node";
+/// The operating system, such as `macos` or `linux`.
+pub const OS: &str = "os";
+/// The architecture, such as `aarch64`.
+pub const ARCH: &str = "arch";
+/// The processor as its maker calls it, such as `Apple M4 Max`.
+pub const CHIP: &str = "chip";
+/// The version of the node's program.
+pub const VERSION: &str = "version";
+
+/// Labels of one node that are kept: they come from outside, and each is looked at for each demand.
+pub const LABELS_LIMIT: usize = 64;
+
+/// The labels of one node.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Labels(BTreeMap<Box<str>, Box<str>>);
+
+impl Labels {
+    /// Those given, of which later ones of one name replace earlier ones, and the node's name, which nothing
+    /// replaces. At most [`LABELS_LIMIT`], the first by name.
+    #[must_use]
+    pub fn of<'a>(node: &str, given: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut all: BTreeMap<Box<str>, Box<str>> =
+            given.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        while all.len() >= LABELS_LIMIT {
+            all.pop_last();
+        }
+        all.insert(NODE.into(), node.into());
+        Self(all)
+    }
+
+    /// The value of one; `None` where the node has no such label.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|value| &**value)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_cannot_call_itself_another_one() {
+        let labels = Labels::of("a", [("node", "b"), ("rack", "left"), ("rack", "right")]);
+        assert_eq!((labels.get("node"), labels.get("rack")), (Some("a"), Some("right")));
+        assert_eq!(labels.get("os"), None);
+    }
+
+    #[test]
+    fn too_many_labels_are_cut_and_the_name_is_still_there() {
+        let names: Vec<String> = (0..200).map(|number| format!("x{number}")).collect();
+        let labels = Labels::of("a", names.iter().map(|name| (name.as_str(), "1")));
+        assert_eq!((labels.iter().count(), labels.get("node")), (LABELS_LIMIT, Some("a")));
+    }
+}
