@@ -1,6 +1,9 @@
 //! The checks are checked: a history that keeps every promise is changed in one place, and the promise that
 //! it then breaks must be named.
 
+use std::sync::Arc;
+
+use policy::claims::{Claims, Mode};
 use policy::event::{Event, GraphEvent, Next, Record, SchedulerEvent, TaskEvent};
 use policy::graph::TaskState;
 use policy::id::{GraphId, TaskId, TaskRange, Token};
@@ -40,6 +43,17 @@ fn repeat(history: &mut History, place: usize) {
     history.records.insert(place + 1, copy);
     for (number, (_, record)) in (1..).zip(&mut history.records) {
         record.number = number;
+    }
+}
+
+/// Has every task claim something.
+fn claim_in_all(history: &mut History, claim: impl Fn(&mut Claims)) {
+    for (_, record) in &mut history.records {
+        if let Event::Graph(_, GraphEvent::ItemAdmitted(item)) = &mut record.event {
+            let mut claims = Claims::default();
+            claim(&mut claims);
+            Arc::make_mut(&mut item.spec).claims = Some(Arc::new(claims));
+        }
     }
 }
 
@@ -100,6 +114,24 @@ const MUTANTS: &[Mutant] = &[
     ("a process takes more than there is", "I6", |history| {
         let process = history.processes.iter_mut().find(|one| one.ended > Some(one.started));
         process.expect("a process").need.cpu_millis = 1_000_000;
+    }),
+    ("a lock that two hold", "I6", |history| {
+        claim_in_all(history, |claims| {
+            claims.locks.insert("everything".into(), Mode::Exclusive);
+        })
+    }),
+    ("a window that lets in more than it may", "I6", |history| {
+        claim_in_all(history, |claims| {
+            claims.rates.insert("llm".into(), [("tokens".into(), 300)].into());
+        })
+    }),
+    ("an index that two hold", "I6", |history| {
+        claim_in_all(history, |claims| claims.pools = [("ports".into(), 1)].into());
+        for (_, record) in &mut history.records {
+            if let Event::Task { event: TaskEvent::Granted { indices, .. }, .. } = &mut record.event {
+                *indices = [("ports".into(), vec!["9000".into()])].into();
+            }
+        }
     }),
     ("a task without an end", "I7", |history| {
         let place = history.records.len() - 1;
