@@ -113,6 +113,12 @@ mod switch {
         SequenceStands,
         /// However many wait, more are let in.
         NoBound,
+        /// A lock that somebody holds is taken for free.
+        LockForgotten,
+        /// An index that somebody holds is given again.
+        IndexTwice,
+        /// What was used of a rate is not looked at.
+        WindowIgnored,
     }
 
     /// Where an actor may be made to panic. Not a mutant: every promise must hold through it.

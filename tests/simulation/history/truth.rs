@@ -13,7 +13,7 @@ use super::index::Index;
 use super::{Findings, History, Process};
 
 /// How long two processes of one task may overlap: noticing and killing.
-const OVERLAP: Duration = Duration::from_millis(250);
+pub(super) const OVERLAP: Duration = Duration::from_millis(250);
 
 /// How long a process may live that was being spawned when its machine fell asleep: until the host looks.
 const AWAKENING: Duration = Duration::from_millis(20);
@@ -73,7 +73,7 @@ fn exclusion(history: &History, findings: &mut Findings) {
 }
 
 /// How long both ran.
-fn together(one: &Process, other: &Process) -> Duration {
+pub(super) fn together(one: &Process, other: &Process) -> Duration {
     const NEVER: Timestamp = Timestamp(u64::MAX);
     let from = one.started.max(other.started);
     let to = one.ended.unwrap_or(NEVER).min(other.ended.unwrap_or(NEVER));

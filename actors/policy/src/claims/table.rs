@@ -13,6 +13,7 @@ use crate::claims::rules::needed;
 use crate::claims::turn::Turns;
 use crate::claims::{Blocked, ClaimRules, Claims, Indices, Mode};
 use crate::id::{NodeId, TaskId};
+use crate::planted;
 use crate::retry;
 use crate::task::{Priority, TaskReport};
 use crate::time::Moment;
@@ -134,7 +135,7 @@ impl ClaimTable {
     fn lock_room(&self, name: &str, mode: Mode) -> Result<u32, Blocked> {
         let readers = self.rules.readers(name);
         let all = if mode == Mode::Exclusive { 1 } else { readers };
-        let Some(lock) = self.locks.get(name) else { return Ok(all) };
+        let Some(lock) = self.locks.get(name).filter(|_| !planted!(LockForgotten)) else { return Ok(all) };
         let held = u32::try_from(lock.holders.len()).unwrap_or(u32::MAX);
         match all.saturating_sub(held) {
             more @ 1.. if lock.admits(mode) => Ok(more),

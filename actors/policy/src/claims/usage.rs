@@ -188,7 +188,8 @@ mod tests {
 
     fn granted() -> Event {
         let (token, attempt, node, session) = (Token(1), AttemptNumber(1), "n".into(), NodeSession(1));
-        task(TaskEvent::Granted { token, attempt, node, session, indices: Default::default() })
+        let (request, indices) = Default::default();
+        task(TaskEvent::Granted { token, attempt, node, session, request, indices })
     }
 
     fn ended(report: &TaskReport) -> Event {
