@@ -16,6 +16,7 @@ mod cli {
     pub(crate) mod place;
     pub(crate) mod prune;
     pub(crate) mod screen;
+    pub(crate) mod tied;
 }
 
 use std::process::ExitCode;
@@ -43,7 +44,8 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, screen: &Screen) -> anyhow::Result<Exit> {
-    let place = Place::new(cli.global)?;
+    let alone = matches!(&cli.command, Command::Exec(exec) if exec.tied.is_some());
+    let place = Place::new(cli.global, alone)?;
     match cli.command {
         Command::Attach(wanted) => attach::run(&place, screen, &wanted),
         Command::Exec(exec) => exec::run(&place, screen, exec),

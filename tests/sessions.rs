@@ -7,5 +7,6 @@ mod bed;
 mod cut;
 mod kills;
 mod names;
+mod nodes;
 mod prunes;
 mod runs;

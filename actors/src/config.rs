@@ -13,6 +13,7 @@ pub mod limits;
 mod origin;
 pub mod scheduler;
 pub mod section;
+pub mod ssh_nodes;
 pub mod tenants;
 pub mod worker;
 
@@ -38,6 +39,7 @@ use crate::config::limits::LimitsConfig;
 use crate::config::origin::Lines;
 use crate::config::scheduler::{SchedulerConfig, Scheduling};
 use crate::config::section::{Section, Setting};
+use crate::config::ssh_nodes::SshNodeConfig;
 use crate::config::tenants::TenantConfig;
 use crate::config::worker::WorkerConfig;
 use crate::log::LogLimits;
@@ -60,6 +62,8 @@ pub struct Config {
     pub scheduler: SchedulerConfig,
     /// What this machine has for tasks.
     pub worker: WorkerConfig,
+    /// Machines that are reached by SSH alone, by name.
+    pub ssh_nodes: BTreeMap<String, SshNodeConfig>,
     /// How much may wait. Reloaded on SIGHUP.
     pub backpressure: BackpressureConfig,
     /// When a machine is left alone. Reloaded on SIGHUP.
@@ -188,7 +192,9 @@ impl Config {
         let tenants = self.tenants.iter();
         let tenants = tenants.map(|(name, tenant)| (format!("tenants.{name}"), tenant as &dyn Section));
         let locks = self.locks.iter().map(|(name, lock)| (format!("locks.{name}"), lock as &dyn Section));
-        fixed.chain(tenants).chain(locks).collect()
+        let nodes = self.ssh_nodes.iter();
+        let nodes = nodes.map(|(name, node)| (format!("ssh_nodes.{name}"), node as &dyn Section));
+        fixed.chain(tenants).chain(locks).chain(nodes).collect()
     }
 
     /// Whether every value is allowed, and the values go together.
@@ -197,6 +203,7 @@ impl Config {
     /// The first that is not.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.sections().into_iter().try_for_each(|(name, section)| section.check(&name))?;
+        self.ssh_nodes.iter().try_for_each(|(name, node)| node.check_as(name))?;
         self.lease.terms().check()?;
         self.backpressure.rules().check()?;
         TimeSlice::new(self.scheduler.shares())?;
@@ -353,7 +360,11 @@ mod tests {
         let section = readme.split("## Configuration").nth(1).expect("it has the section");
         let example = section.split("```toml").nth(1).and_then(|rest| rest.split("```").next());
         let config = read(example.expect("it has an example")).expect("it is sound");
-        assert_eq!((config.terms(), config.limits()), (LeaseTerms::default(), Limits::default()));
+        // It listens for machines, and has claims of its own: both are shown because nothing is usual there.
+        let limits = config.limits();
+        let (claims, unschedulable) = (limits.claims.clone(), limits.unschedulable);
+        let usual = Limits { claims, unschedulable, ..Limits::default() };
+        assert_eq!((config.terms(), limits), (LeaseTerms::default(), usual));
     }
 
     #[test]

@@ -77,6 +77,7 @@ impl Embedded {
             output: OutputLimits::default(),
             retention: Retention::default(),
             program,
+            abroad: None,
             clock,
         };
         match Machine::beside(head.side(), machine).await {

@@ -98,7 +98,7 @@ impl GatewayActor {
     }
 
     fn asked(&self, request: Request, reply: Reply<Response>) {
-        let Some(in_hand) = InHand::enter(&self.in_hand) else {
+        let Some(in_hand) = InHand::enter(&self.in_hand, IN_HAND_LIMIT) else {
             let reason = format!("{IN_HAND_LIMIT} requests are being answered").into();
             return reply.send(Response::Busy { reason, retry_after: FULL_RETRY });
         };
@@ -111,11 +111,12 @@ impl GatewayActor {
 }
 
 /// Counts a question as being answered until dropped.
-struct InHand(Arc<AtomicUsize>);
+pub(crate) struct InHand(Arc<AtomicUsize>);
 
 impl InHand {
-    fn enter(count: &Arc<AtomicUsize>) -> Option<Self> {
-        if count.fetch_add(1, Ordering::Relaxed) >= IN_HAND_LIMIT {
+    /// Counts one more; `None` where `limit` are being answered.
+    pub(crate) fn enter(count: &Arc<AtomicUsize>, limit: usize) -> Option<Self> {
+        if count.fetch_add(1, Ordering::Relaxed) >= limit {
             count.fetch_sub(1, Ordering::Relaxed);
             return None;
         }

@@ -25,7 +25,7 @@ use supervision::supervisor::SupervisorMessage;
 use supervision::{Actor, ActorError, Address, Child, Intensity, Me, Message, Reply, Restart, Strategy};
 use supervision::{Fact, SupervisorArgs};
 
-use crate::gateway::GatewayMessage;
+use crate::gateway::{GatewayMessage, InHand};
 use crate::side::Side;
 use crate::wire::client::{Request, Response};
 use crate::wire::inspect::{Look, Sight};
@@ -104,7 +104,7 @@ impl Actor for InspectorActor {
 
 impl InspectorActor {
     fn asked(&self, request: Request, reply: Reply<Response>) {
-        let Some(in_hand) = InHand::enter(&self.in_hand) else {
+        let Some(in_hand) = InHand::enter(&self.in_hand, IN_HAND_LIMIT) else {
             let reason = format!("{IN_HAND_LIMIT} questions about actors are being answered").into();
             return reply.send(Response::Busy { reason, retry_after: FULL_RETRY });
         };
@@ -116,7 +116,7 @@ impl InspectorActor {
     }
 
     fn looked(&self, look: Look, reply: Reply<Sight>) {
-        let Some(in_hand) = InHand::enter(&self.in_hand) else {
+        let Some(in_hand) = InHand::enter(&self.in_hand, IN_HAND_LIMIT) else {
             return reply.send(Sight::Unseen("its inspector answers too many questions".into()));
         };
         let root = self.args.root.clone();
@@ -133,23 +133,4 @@ pub fn child(address: &Address<InspectorMessage>, args: InspectorArgs) -> Child 
     let inspector = Child::worker::<InspectorActor>("inspector", address, move || args.clone());
     let supervisor = SupervisorArgs::new("inspection", Strategy::OneForOne, INTENSITY, vec![inspector]);
     Child::supervisor(supervisor).restart(Restart::Temporary)
-}
-
-/// Counts a question as being answered until dropped.
-struct InHand(Arc<AtomicUsize>);
-
-impl InHand {
-    fn enter(count: &Arc<AtomicUsize>) -> Option<Self> {
-        if count.fetch_add(1, Ordering::Relaxed) >= IN_HAND_LIMIT {
-            count.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        Some(Self(Arc::clone(count)))
-    }
-}
-
-impl Drop for InHand {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }

@@ -24,6 +24,7 @@ use crate::output::spool::OutputLimits;
 use crate::process::os;
 use crate::process::port::{HostEvent, HostPort, HostProgram, LocalHost};
 use crate::process::protocol::{Command, HostDirectory};
+use crate::session::node::SshNode;
 use crate::side::Side;
 use crate::tree;
 use crate::wire::codec;
@@ -52,6 +53,8 @@ pub struct MachineOptions {
     pub retention: Retention,
     /// How to start the host.
     pub program: HostProgram,
+    /// Where it is behind SSH: how attempts are run there.
+    pub abroad: Option<SshNode>,
     /// The time.
     pub clock: Clock,
 }
@@ -105,8 +108,12 @@ impl Machine {
         let directory = HostDirectory::new(options.directory);
         let of_port = worker.clone();
         let hear = move |event: HostEvent| of_port.tell(WorkerMessage::Host(event));
-        let port: Arc<dyn HostPort> =
-            Arc::new(LocalHost::open(directory.clone(), options.program, Arc::new(hear)));
+        let (at, program) = (directory.clone(), options.program);
+        let open = |listener| LocalHost::open(at, program, listener);
+        let port: Arc<dyn HostPort> = match options.abroad {
+            Some(node) => node.port(open, Arc::new(hear)),
+            None => Arc::new(open(Arc::new(hear))),
+        };
         let attempts = Dynamic::temporary("processes", Options::default());
         let args = WorkerArgs {
             node: options.node,

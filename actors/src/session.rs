@@ -7,6 +7,7 @@
 
 pub mod carry;
 pub mod follow;
+pub mod node;
 pub mod refusal;
 pub mod reply;
 pub mod script;

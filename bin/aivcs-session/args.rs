@@ -134,6 +134,10 @@ pub(crate) struct Exec {
     /// What it may write in all before it is ended
     #[arg(long, value_parser = quantity::size, value_name = "SIZE", default_value = "1GiB")]
     pub(crate) output_limit: u64,
+    /// Let it live and die with this call: SIGTERM ends it there, it goes on for so long where nobody follows it, and
+    /// its files go when its end is known
+    #[arg(long, value_parser = quantity::duration, value_name = "TIME", conflicts_with = "detach")]
+    pub(crate) tied: Option<Duration>,
     /// A variable of its environment
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) env: Vec<OsString>,

@@ -14,16 +14,21 @@ use crate::cli::exit::Exit;
 use crate::cli::json::{Attempt, Made};
 use crate::cli::place::{Place, identity};
 use crate::cli::screen::Screen;
+use crate::cli::tied;
 
 pub(crate) fn run(place: &Place, screen: &Screen, exec: Exec) -> anyhow::Result<Exit> {
     let identity = identity(&exec.wanted)?;
-    let detach = exec.detach;
+    let (detach, tied) = (exec.detach, exec.tied.is_some());
+    let grace = exec.grace;
     let start = start_of(place, &identity, exec)?;
     if place.dry_run {
         place.show(screen, &Script::start(&start)?)?;
         return Ok(Exit::SUCCESS);
     }
     let name = identity.name();
+    if tied {
+        tied::end_on_sigterm(place.sessions.clone(), name.clone(), grace)?;
+    }
     let begun = place.sessions.start(&start)?.row;
     if detach {
         if screen.json {
@@ -34,11 +39,15 @@ pub(crate) fn run(place: &Place, screen: &Screen, exec: Exec) -> anyhow::Result<
         }
         return Ok(Exit::SUCCESS);
     }
-    let ended = stay(place, screen, &name, &begun)?;
+    let ended = stay(place, screen, &name, &begun);
+    if tied {
+        tied::clear(place, &name);
+    }
+    let ended = ended?;
     if screen.json {
         screen.note(serde_json::to_string(&Attempt::of(&ended))?);
     }
-    Ok(of_end(screen, &ended))
+    Ok(of_end(screen, &ended, tied))
 }
 
 fn start_of(place: &Place, identity: &Identity, exec: Exec) -> anyhow::Result<Start> {
@@ -56,6 +65,7 @@ fn start_of(place: &Place, identity: &Identity, exec: Exec) -> anyhow::Result<St
         grace: exec.grace,
         timeout: exec.timeout.unwrap_or_default(),
         output_limit_bytes: exec.output_limit,
+        tied: exec.tied.unwrap_or_default(),
         environment: bytes(exec.env),
         argv: bytes(exec.argv),
     })
@@ -75,7 +85,7 @@ pub(crate) fn stay(
     Ok(follow(&place.sessions, (name, &begun.key), [0, 0], sinks, &mut cut)?)
 }
 
-fn of_end(screen: &Screen, ended: &AttemptRow) -> Exit {
+fn of_end(screen: &Screen, ended: &AttemptRow, tied: bool) -> Exit {
     let outcome = ended.outcome.as_deref().unwrap_or("lost");
     if ended.state == AttemptState::Lost {
         screen.note("aivcs-session: its machine has lost it: it neither runs nor says how it ended");
@@ -83,6 +93,9 @@ fn of_end(screen: &Screen, ended: &AttemptRow) -> Exit {
     }
     if outcome != "exited" {
         screen.note(format_args!("aivcs-session: {outcome}"));
+    }
+    if tied && matches!(outcome, "abandoned" | "hung-up" | "killed") {
+        return Exit::EXEC_TROUBLE;
     }
     ended.code.map_or(Exit::EXEC_TROUBLE, Exit::of_code)
 }

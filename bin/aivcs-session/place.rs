@@ -23,14 +23,14 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    pub(crate) fn new(global: Global) -> anyhow::Result<Self> {
+    pub(crate) fn new(global: Global, alone: bool) -> anyhow::Result<Self> {
         let target = Target::new(global.host.as_deref(), global.user.as_deref(), global.port)?;
         if target == Target::Here && global.identity.is_some() {
             return Err(TargetRefused::NotRemote.into());
         }
         let host = target.to_string();
         let mut way = Way::new(target, Screen::has_person() && !global.json);
-        way = way.identity(global.identity).config(global.ssh_config);
+        way = way.identity(global.identity).config(global.ssh_config).alone(alone);
         // Nothing is made for a dry run.
         if !global.dry_run
             && let Some(home) = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute())

@@ -1,15 +1,18 @@
 //! What the daemon runs: the scheduler side with its listener, the machine side, or both.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use actors::client::endpoint::SOCKET_NAME;
 use actors::clock::Clock;
+use actors::config::ssh_nodes::SshNodeConfig;
 use actors::config::{self, Config};
 use actors::door::SchedulerDoor;
 use actors::head::{Head, HeadOptions};
 use actors::link::cluster::Cluster;
 use actors::link::listener::{Identity, Listener, ListenerArgs, ListenerMessage};
-use actors::link::preamble::PROTOCOLS;
+use actors::link::preamble::{PROTOCOLS, is_name};
 use actors::link::{self, Cookie, Dial, Endpoint, Hello, Purpose, Role};
 use actors::machine::{Machine, MachineOptions};
 use actors::output::retention::Retention;
@@ -24,11 +27,14 @@ use supervision::{Address, Child, Ending};
 
 use super::settings::Settings;
 
+/// Waits for the end of one of them.
+type Joining<'a> = Pin<Box<dyn Future<Output = Ending> + Send + 'a>>;
+
 /// The sides that run here.
 #[derive(Debug)]
 pub(crate) struct Sides {
     head: Option<Head>,
-    machine: Option<Machine>,
+    machines: Vec<Machine>,
 }
 
 impl Sides {
@@ -42,30 +48,32 @@ impl Sides {
             let dial = dial(settings, scheduler, incarnation)?;
             let machine =
                 Machine::dialling(dial, incarnation.0, options).await.context("starting the worker")?;
-            return Ok(Self { head: None, machine: Some(machine) });
+            return Ok(Self { head: None, machines: vec![machine] });
         }
         let head = head(settings, incarnation, clock).await?;
-        let machine = match &settings.capacity {
-            Some(capacity) => {
-                let options = machine(settings, capacity.clone(), incarnation, clock)?;
-                Some(Machine::beside(head.side(), options).await.context("starting the worker")?)
-            }
-            None => None,
-        };
-        Ok(Self { head: Some(head), machine })
+        let mut machines = Vec::new();
+        if let Some(capacity) = &settings.capacity {
+            let options = machine(settings, capacity.clone(), incarnation, clock)?;
+            machines.push(Machine::beside(head.side(), options).await.context("starting the worker")?);
+        }
+        for (name, node) in &settings.config.ssh_nodes {
+            let options = ssh_node(settings, name, node, incarnation, clock)?;
+            let started = Machine::beside(head.side(), options).await;
+            machines.push(started.with_context(|| format!("starting the worker of {name}"))?);
+        }
+        Ok(Self { head: Some(head), machines })
     }
 
     /// Waits until a side ends by itself. Cancel safe.
     pub(crate) async fn ended(&mut self) -> Ending {
-        match (&mut self.head, &mut self.machine) {
-            (Some(head), Some(machine)) => tokio::select! {
-                ending = head.join() => ending,
-                ending = machine.join() => ending,
-            },
-            (Some(head), None) => head.join().await,
-            (None, Some(machine)) => machine.join().await,
-            (None, None) => std::future::pending().await,
-        }
+        let head = self.head.as_mut().map(|head| Box::pin(head.join()) as Joining<'_>);
+        let machines = self.machines.iter_mut().map(|machine| Box::pin(machine.join()) as Joining<'_>);
+        let mut joins: Vec<Joining<'_>> = head.into_iter().chain(machines).collect();
+        std::future::poll_fn(|context| {
+            let ended = joins.iter_mut().map(|join| join.as_mut().poll(context));
+            ended.into_iter().find(Poll::is_ready).unwrap_or(Poll::Pending)
+        })
+        .await
     }
 
     /// Takes over what can change while running, and says what cannot.
@@ -85,7 +93,7 @@ impl Sides {
 
     /// Stops in order: no new clients, then the worker (its tasks go on in the host), then the scheduler.
     pub(crate) async fn stop(self) {
-        if let Some(machine) = self.machine {
+        for machine in self.machines {
             machine.stop(false).await;
         }
         if let Some(head) = self.head {
@@ -172,6 +180,42 @@ fn machine(
         output: OutputLimits::default(),
         retention: Retention::default(),
         program: HostProgram::new(std::env::current_exe().context("finding this program")?),
+        abroad: None,
+        clock,
+    })
+}
+
+/// Variables that `ssh` and `aivcs-session` need of ours; none of them goes to the machine.
+const FOR_SSH: &[&str] = &["PATH", "HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "LANG", "TMPDIR"];
+
+/// A machine behind SSH, whose worker and process host are here.
+fn ssh_node(
+    settings: &Settings,
+    name: &str,
+    node: &SshNodeConfig,
+    incarnation: Incarnation,
+    clock: Clock,
+) -> anyhow::Result<MachineOptions> {
+    if !is_name(name) || name == settings.name {
+        anyhow::bail!("ssh_nodes.{name}: the name of a node must be one of its own, of a-z 0-9 . _ -");
+    }
+    let this = std::env::current_exe().context("finding this program")?;
+    let base = BaseEnvironment::of(std::env::vars_os(), FOR_SSH);
+    let labels = node.labels.iter().flat_map(|table| &table.0);
+    let labels = labels.map(|(key, value)| (key.as_str().into(), value.as_str().into()));
+    // Two schedulers that share a machine call their sessions differently.
+    let tag = format!("{} {}", settings.name, settings.data_dir.display());
+    Ok(MachineOptions {
+        node: NodeId::from(name),
+        incarnation,
+        directory: settings.data_dir.join("ssh").join(name),
+        capacity: node.capacity(),
+        labels: labels.collect(),
+        abroad: Some(node.node(name, &this.with_file_name("aivcs-session"), &tag, base.len())),
+        base,
+        output: OutputLimits::default(),
+        retention: Retention::default(),
+        program: HostProgram::new(this),
         clock,
     })
 }

@@ -17,6 +17,7 @@ mod unschedulable;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use actors::scheduler::RawRow;
 use actors::wire::client::Target;
@@ -50,6 +51,12 @@ pub(crate) struct History {
     pub(crate) claims: ClaimRules,
     /// How many tasks might wait.
     pub(crate) bound: u64,
+    /// When the scheduler side noticed that the connection to a node was over: the log says so only where it stays away.
+    pub(crate) disconnected: Vec<(NodeId, Timestamp)>,
+    /// How long killing may have taken.
+    pub(crate) kill_takes: Duration,
+    /// The last moment of it.
+    pub(crate) until: Timestamp,
 }
 
 /// A request of a client.

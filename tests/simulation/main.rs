@@ -135,7 +135,7 @@ fn mutants(_: &[&str], _: Option<u64>) -> ExitCode {
 }
 
 fn every_promise_is_kept_on_fresh_histories() {
-    let complaints = Seeds::fresh(None, FRESH_SEEDS).but_for_open_ones().complaints();
+    let complaints = Seeds::fresh(None, FRESH_SEEDS).complaints();
     assert!(complaints.is_empty(), "{complaints}");
 }
 

@@ -5,6 +5,7 @@
 
 use actors::head::{hear_worker, lose_worker};
 use actors::outlet::Outlet;
+use actors::side::Side;
 use actors::wire::fleet::{FromWorker, ToWorker};
 use actors::worker::WorkerMessage;
 
@@ -131,8 +132,18 @@ impl World {
         core.tell_worker(node, WorkerMessage::LinkUp);
         drop(core);
         if let (Some((_, side)), Some((_, outlet))) = (self.side(), old) {
-            lose_worker(&side, &self.name(node), &outlet);
+            self.lose(&side, node, &outlet);
         }
+    }
+
+    fn lose(&self, side: &Side, node: usize, outlet: &Outlet<ToWorker>) {
+        let name = self.name(node);
+        {
+            let mut core = self.core();
+            let at = core.clock.wall();
+            core.disconnected.push((name.clone(), at));
+        }
+        lose_worker(side, &name, outlet);
     }
 
     fn outlet(&self, node: usize, connection: u64) -> Outlet<ToWorker> {
@@ -175,7 +186,7 @@ impl World {
     pub(super) fn head_loses(&self, node: usize, connection: u64) {
         let lost = self.core().nodes[node].link.at_head.take_if(|(current, _)| *current == connection);
         if let (Some((_, side)), Some((_, outlet))) = (self.side(), lost) {
-            lose_worker(&side, &self.name(node), &outlet);
+            self.lose(&side, node, &outlet);
         }
     }
 

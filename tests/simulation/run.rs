@@ -237,6 +237,9 @@ async fn conclude(seed: u64, plan: Plan, world: &World, rows: Vec<RawRow>) -> Ru
         }
         Err(error) => core.failures.push(error),
     }
+    history.until = clock.wall();
+    history.kill_takes = Duration::from_millis(plan.nature.kill_takes);
+    history.disconnected = std::mem::take(&mut core.disconnected);
     history.operations = std::mem::take(&mut core.operations);
     history.processes = std::mem::take(&mut core.processes);
     history.labels = core.nodes.iter().map(|node| (node.name.clone(), labels_of(node))).collect();

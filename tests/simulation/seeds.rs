@@ -6,26 +6,11 @@ use std::time::Instant;
 
 use actors::clock::Clock;
 
-use super::history::Violation;
 use super::run::{Plan, run};
 use super::watchdog::{Running, on_all_cores};
 
 /// How many complaints are described whole; of the others the seed and the first violation.
 const DESCRIBED: usize = 1;
-
-/// Findings that are known and not yet mended, by their promise and a part of their text. The runs on fresh seeds tell
-/// them and go on; `--seeds` fails for them as for any other. Whoever mends one removes it here.
-const OPEN: &[(&str, &str)] = &[
-    // Under a flood one priority can take more than its slice for a while.
-    ("I8", "starts by priority"),
-    // A task that no node can run is now and then not told of after the scheduler side was started again.
-    ("I7", "waits in vain"),
-];
-
-/// Whether a finding is one of those.
-pub(super) fn is_open(violation: &Violation) -> bool {
-    OPEN.iter().any(|(promise, part)| violation.promise == *promise && violation.text.contains(part))
-}
 
 /// A range of seeds.
 #[derive(Debug, Clone, Copy)]
@@ -33,14 +18,13 @@ pub(super) struct Seeds {
     first: u64,
     count: u64,
     is_loud: bool,
-    open_are_told: bool,
 }
 
 impl Seeds {
     /// Seeds that nobody has seen, unless it is said where they begin.
     pub(super) fn fresh(first: Option<u64>, count: u64) -> Self {
         let first = first.unwrap_or_else(|| Clock::system().wall().0);
-        Self { first, count, is_loud: false, open_are_told: false }
+        Self { first, count, is_loud: false }
     }
 
     /// Says how far it is.
@@ -48,21 +32,12 @@ impl Seeds {
         Self { is_loud: true, ..self }
     }
 
-    /// As they are where the findings that are still [`OPEN`] are only counted, and told.
-    pub(super) fn but_for_open_ones(self) -> Self {
-        Self { open_are_told: true, ..self }
-    }
-
     /// What is wrong with these seeds; empty where nothing is.
     pub(super) fn complaints(self) -> String {
         let found = Mutex::new(Vec::new());
         self.each(|seed| {
             let run = run(seed, Plan::of(seed));
-            let mut violations = run.violations();
-            if self.open_are_told && violations.iter().any(is_open) {
-                println!("--seed {seed}: still open: {}", violations[0]);
-                violations.retain(|violation| !is_open(violation));
-            }
+            let violations = run.violations();
             let Some(violation) = violations.first() else { return };
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
             let describe = found.len() < DESCRIBED;

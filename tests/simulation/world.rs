@@ -15,7 +15,8 @@ use actors::log::disk::SimulatedDisk;
 use actors::side::Side;
 use actors::wire::fleet::{FromWorker, ToWorker};
 use fastrand::Rng;
-use policy::id::Token;
+use policy::id::{NodeId, Token};
+use policy::time::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -175,6 +176,8 @@ pub(super) struct Core {
     pub(super) next_connection: u64,
     pub(super) processes: Vec<Process>,
     pub(super) operations: Vec<Operation>,
+    /// When the scheduler side lost its connection to whom.
+    pub(super) disconnected: Vec<(NodeId, Timestamp)>,
     /// What the nemesis and others did, for people.
     pub(super) notes: Vec<String>,
     /// What must never happen and did.
@@ -233,6 +236,7 @@ impl World {
             next_connection: 0,
             processes: Vec::new(),
             operations: Vec::new(),
+            disconnected: Vec::new(),
             notes: Vec::new(),
             failures: Vec::new(),
         };

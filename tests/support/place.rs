@@ -189,9 +189,13 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts it, and waits for nothing.
     pub(crate) fn spawn(place: &Place, args: &[&str]) -> Self {
+        Self::of(&mut place.crabd(args), place)
+    }
+
+    /// Starts it as it was prepared.
+    pub(crate) fn of(command: &mut Command, place: &Place) -> Self {
         let log = place.root().join("crabd.log");
         let file = File::options().create(true).append(true).open(&log).expect("a log");
-        let mut command = place.crabd(args);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
         Self { child: command.spawn().expect("the daemon starts"), log }
     }

@@ -4,6 +4,9 @@
 //! A line at the top is served first, whatever the slices say, the oldest before the younger: it asks for one start
 //! and waits anew after it, so that slices are put off by a start for each line and never by a stream. Below the
 //! top a line that has climbed is served in the slice of the class it has climbed to.
+//!
+//! What the queues give is started in the turns of the plan, so that every beginning of a round is shared out as the
+//! whole is: a round can be of hundreds of starts, of which the last wait on a node, or find no room.
 
 use crate::placement::ShapeId;
 use crate::queue::{AgedLine, Arrival};
@@ -32,11 +35,29 @@ pub struct Order {
     slices: TimeSlice,
     /// Lines that have climbed, the oldest first.
     aged: Vec<Aged>,
-    /// Those of them that the present round has asked for.
-    asked: Vec<Aged>,
-    /// What had something to start when the present round was planned.
-    backlog: Backlog,
+    /// The starts of the present round, in their order.
+    turns: Vec<Turn>,
+    /// Whether some of them are for aged lines.
+    has_lines: bool,
+    /// By priority: all turns of its own before this one are taken, but for those of aged lines.
+    next: [usize; 4],
 }
+
+/// One start of a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Turn {
+    /// Whose slice pays, and what had something to start then; `None` where nobody pays.
+    charge: Option<(Priority, Backlog)>,
+    /// The queue that is asked.
+    born: Priority,
+    /// The aged line that is asked for, if one is.
+    aged: Option<AgedLine>,
+    is_taken: bool,
+}
+
+/// The turn of something that was picked: smaller is started first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TurnId(usize);
 
 impl Plan {
     /// How many are asked of a queue.
@@ -70,7 +91,6 @@ impl Order {
     /// All lines of a queue that have climbed, in place of those it named before.
     pub fn aged(&mut self, born: Priority, lines: impl IntoIterator<Item = AgedLine>) {
         self.aged.retain(|aged| aged.born != born);
-        self.asked.retain(|aged| aged.born != born);
         self.aged.extend(lines.into_iter().map(|line| Aged { born, line }));
         self.aged.sort_by_key(|aged| (aged.line.since, aged.born, aged.line.shape));
     }
@@ -78,18 +98,19 @@ impl Order {
     /// What to ask for `most` starts, where so many of each priority wait whose needs fit.
     pub fn plan(&mut self, most: u32, fitting: [u64; 4], fits: impl Fn(Priority, ShapeId) -> bool) -> Plan {
         let mut plan = Plan::default();
-        self.asked.clear();
+        (self.next, self.has_lines) = ([0; 4], false);
+        self.turns.clear();
         let aged = std::mem::take(&mut self.aged);
         let (mut climbing, mut stay) = (Vec::new(), Vec::new());
+        let waiting: Backlog = fitting.map(|count| count > 0);
         for one in aged {
             let fits = fits(one.born, one.line.shape);
             match one.line.standing.class {
-                Priority::Critical if fits && plan.total() < most => self.ask(&mut plan, one),
+                Priority::Critical if fits && plan.total() < most => self.ask(&mut plan, one, &waiting),
                 Priority::Normal | Priority::High if fits => climbing.push(one),
                 _ => stay.push(one),
             }
         }
-        self.backlog = fitting.map(|count| count > 0);
         // On a copy: what is asked for and does not start after all must not cost its priority a turn.
         let mut slices = self.slices.clone();
         while plan.total() < most {
@@ -98,8 +119,12 @@ impl Order {
             let backlog: Backlog = [0, 1, 2, 3].map(|one| born(one) || climbed(one));
             let Some(class) = slices.pick(&backlog) else { break };
             match climbing.iter().position(|aged| aged.line.standing.class == class) {
-                Some(place) => self.ask(&mut plan, climbing.remove(place)),
-                None => plan.want[class as usize] += 1,
+                Some(place) => self.ask(&mut plan, climbing.remove(place), &backlog),
+                None => {
+                    plan.want[class as usize] += 1;
+                    let charge = Some((class, backlog));
+                    self.turns.push(Turn { charge, born: class, aged: None, is_taken: false });
+                }
             }
         }
         self.aged = stay;
@@ -108,50 +133,65 @@ impl Order {
         plan
     }
 
-    fn ask(&mut self, plan: &mut Plan, aged: Aged) {
-        plan.first[aged.born as usize].push(aged.line.shape);
-        self.asked.push(aged);
+    /// Asks for the first of an aged line: at the top nobody pays for it but its own priority.
+    fn ask(&mut self, plan: &mut Plan, aged: Aged, backlog: &Backlog) {
+        let Aged { born, line } = aged;
+        plan.first[born as usize].push(line.shape);
+        let class = line.standing.class;
+        let pays = class != Priority::Critical || born == Priority::Critical;
+        let mut backlog = *backlog;
+        backlog[class as usize] = true;
+        let charge = pays.then_some((class, backlog));
+        self.has_lines = true;
+        self.turns.push(Turn { charge, born, aged: Some(line), is_taken: false });
     }
 
-    /// A task that was asked for went back to its queue: if it was the first of an aged line, the line is one still.
-    pub fn put_back(&mut self, born: Priority, shape: ShapeId, since: Arrival) {
-        let is_it = |aged: &Aged| aged.born == born && aged.line.shape == shape && aged.line.since == since;
-        let asked = self.asked.iter().position(is_it);
-        if let Some(place) = asked {
-            let aged = self.asked.remove(place);
-            let place = self.aged.partition_point(|other| other.line.since <= since);
-            self.aged.insert(place, aged);
-        }
-    }
-
-    /// A task that was asked for was started: whose slice pays for it. A line at the top is paid for by none.
-    pub fn started(&mut self, born: Priority, shape: ShapeId, since: Arrival) {
-        let is_it = |aged: &&Aged| aged.born == born && aged.line.shape == shape && aged.line.since == since;
-        let class = self.asked.iter().find(is_it).map(|aged| aged.line.standing.class);
-        if class == Some(Priority::Critical) && born != Priority::Critical {
-            return;
-        }
-        let (payer, mut backlog) = (class.unwrap_or(born), self.backlog);
-        backlog[payer as usize] = true;
-        self.slices.charge(payer, &backlog);
-    }
-
-    /// The first of a line was taken, by whatever turn: the line waits anew.
-    pub fn served(&mut self, born: Priority, shape: ShapeId) {
+    /// The first of a line was taken, and the line waits anew. Whose turn that is.
+    pub fn served(&mut self, born: Priority, shape: ShapeId) -> TurnId {
         if !self.aged.is_empty() {
             self.aged.retain(|aged| aged.born != born || aged.line.shape != shape);
         }
+        let place = self.turn_of(born, shape);
+        if let Some(turn) = self.turns.get_mut(place) {
+            turn.is_taken = true;
+        }
+        TurnId(place)
     }
 
-    /// Whether the present round asks for the first of this line before all else.
-    #[must_use]
-    pub fn is_asked_first(&self, born: Priority, shape: ShapeId, since: Arrival) -> bool {
-        self.asked.iter().any(|aged| {
-            aged.born == born
-                && aged.line.shape == shape
-                && aged.line.since == since
-                && aged.line.standing.class == Priority::Critical
-        })
+    /// The turn in which the line was asked for, or else the next one of its priority.
+    fn turn_of(&mut self, born: Priority, shape: ShapeId) -> usize {
+        let of_line = |turn: &Turn| {
+            !turn.is_taken && turn.born == born && turn.aged.is_some_and(|line| line.shape == shape)
+        };
+        if self.has_lines
+            && let Some(place) = self.turns.iter().position(of_line)
+        {
+            return place;
+        }
+        let (from, end) = (self.next[born as usize], self.turns.len());
+        let is_next = |turn: &Turn| turn.born == born && turn.aged.is_none();
+        let found = self.turns[from.min(end)..].iter().position(is_next);
+        let place = found.map_or(end, |more| from + more);
+        self.next[born as usize] = place + 1;
+        place
+    }
+
+    /// What was picked in this turn went back to its queue: if it was the first of an aged line that has waited since
+    /// then, the line is one still.
+    pub fn put_back(&mut self, turn: TurnId, since: Arrival) {
+        let Some(Turn { born, aged: Some(line), .. }) = self.turns.get(turn.0).copied() else { return };
+        let is_known = |aged: &Aged| aged.born == born && aged.line.shape == line.shape;
+        if line.since == since && !self.aged.iter().any(is_known) {
+            let place = self.aged.partition_point(|other| other.line.since <= since);
+            self.aged.insert(place, Aged { born, line });
+        }
+    }
+
+    /// What was picked in this turn was started: its slice pays.
+    pub fn started(&mut self, turn: TurnId) {
+        if let Some((payer, backlog)) = self.turns.get(turn.0).and_then(|turn| turn.charge) {
+            self.slices.charge(payer, &backlog);
+        }
     }
 }
 

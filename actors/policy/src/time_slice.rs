@@ -117,6 +117,8 @@ impl TimeSlice {
             self.credit[one] += self.shares[one];
             self.credit[started as usize] -= self.shares[one];
         }
+        // Chosen by `choose` they never come so far; what was chosen and not started must not be saved up either.
+        self.credit = self.credit.map(|credit| credit.clamp(-ROUND, ROUND));
     }
 
     /// Chooses and charges.

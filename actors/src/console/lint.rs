@@ -1,6 +1,8 @@
 //! What looks wrong, with the evidence and what helps. Each lint is a function of what was seen, so each is tested
 //! without a daemon.
 
+mod orphan;
+
 use std::time::Duration;
 
 use policy::breaker::{Change as BreakerChange, Seen};
@@ -78,6 +80,8 @@ pub enum Code {
     Unschedulable,
     /// The log cannot be written.
     LogStalled,
+    /// A lease is there and its task is not awake.
+    OrphanLease,
     /// A graph has used up its budget.
     GraphPaused,
 }
@@ -100,6 +104,7 @@ impl Code {
             | Self::NodeSuspect
             | Self::VersionSkew
             | Self::Starvation
+            | Self::OrphanLease
             | Self::GraphPaused => "warning",
         }
     }
@@ -123,6 +128,7 @@ impl Code {
             Self::Starvation => "it was ready for longer than the objective allows",
             Self::Unschedulable => "they wait in vain until a machine joins that can run them",
             Self::LogStalled => "nothing is acknowledged or granted before it is on disk",
+            Self::OrphanLease => "what it stands for is held by nobody until it ends",
             Self::GraphPaused => "what is ready in it is not started",
         }
     }
@@ -322,6 +328,7 @@ async fn of_fleet(client: &Client, now: Timestamp) -> Result<Vec<Lint>, Fault> {
     tokio::time::sleep(WINDOW).await;
     let after = gather(client, &place, &look).await?;
     lints.extend(of_sides(&after));
+    lints.extend(orphan::leases(client, (&before, &after)).await?);
     lints.extend(of_actors(&between(&before, after, WINDOW)));
     if place == Where::Everywhere {
         lints.extend(of_graphs(&client.graphs(200).await?));

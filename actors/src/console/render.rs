@@ -215,13 +215,21 @@ impl Canvas {
             (text(0), text(1))
         };
         let pairs: Vec<_> = reply.rows.iter().map(texts).collect();
-        let widest = pairs.iter().map(|(about, _)| about.width()).max().unwrap_or(0).min(self.width / 3);
+        let fitting = pairs.iter().map(|(about, _)| about.width()).filter(|width| *width <= self.width / 3);
+        let widest = fitting.max().unwrap_or(0);
         pairs.iter().map(|(about, text)| self.pair(about, text, (widest, Tone::Plain))).collect()
     }
 
     fn pair(&self, about: &str, text: &str, (widest, tone): (usize, Tone)) -> String {
         let room = self.width.saturating_sub(widest + 2).max(20);
         let mut pair = String::new();
+        // What is too long to stand beside something stands above it.
+        let (above, about) = if about.width() > widest { (about, "") } else { ("", about) };
+        if !above.is_empty() {
+            for line in wrapped(above, self.width) {
+                pair.push_str(&format!("{}\n", self.paint(Tone::Dim, &line)));
+            }
+        }
         let lines = wrapped(text, room);
         for (place, line) in lines.iter().enumerate() {
             let about = if place == 0 { about } else { "" };

@@ -75,7 +75,7 @@ fn json_has_the_same_rows_with_units_in_the_names() {
     assert!(super::reply::schema().contains("\"columns\""));
 }
 
-fn actor() -> ActorRow {
+pub(super) fn actor() -> ActorRow {
     ActorRow {
         probe: ProbeId(7),
         level: 1,

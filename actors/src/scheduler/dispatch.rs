@@ -15,6 +15,7 @@ use policy::directive::Directives;
 use policy::fleet::Fleet;
 use policy::graph::{Closed, Ready};
 use policy::id::TaskId;
+use policy::order::TurnId;
 use policy::placement::{Choice, ShapeId, Shapes};
 use policy::queue::Taken;
 use policy::task::Priority;
@@ -44,7 +45,7 @@ pub(super) struct Dispatch {
     queued_of: [u64; 4],
     /// Answers of queues that this round still waits for.
     awaited: u32,
-    picked: Vec<(Priority, Taken)>,
+    picked: Vec<(TurnId, Priority, Taken)>,
     /// Picked in this round, and found ended.
     dropped: Vec<TaskId>,
     /// Ended while a round was under way: whether they are still in their queue shows at its end.
@@ -157,26 +158,27 @@ impl SchedulerActor {
         }
     }
 
-    /// A queue's answer; with the last one of the round all are placed, the most urgent first.
+    /// A queue's answer; with the last one of the round all are placed, in turns.
     pub(super) fn picked(&mut self, priority: Priority, taken: Vec<Taken>) {
         self.dispatch.awaited = self.dispatch.awaited.saturating_sub(1);
-        self.dispatch.is_stale |= self.dispatch.ordering.picked(priority, &taken);
-        self.dispatch.picked.extend(taken.into_iter().map(|taken| (priority, taken)));
+        let (turns, is_short) = self.dispatch.ordering.picked(priority, &taken);
+        self.dispatch.is_stale |= is_short;
+        let given = turns.into_iter().zip(taken).map(|(turn, taken)| (turn, priority, taken));
+        self.dispatch.picked.extend(given);
         if self.dispatch.awaited > 0 {
             return;
         }
         let mut picked = std::mem::take(&mut self.dispatch.picked);
-        let (ordering, now) = (&self.dispatch.ordering, self.now());
-        picked.sort_by_key(|(priority, taken)| ordering.rank(*priority, taken));
-        let mut back = Vec::new();
-        for (priority, taken) in picked {
+        picked.sort_by_key(|(turn, ..)| *turn);
+        let (now, mut back) = (self.now(), Vec::new());
+        for (turn, priority, taken) in picked {
             self.dispatch.unqueued(taken.shape, priority, 1);
             if self.place(priority, taken) {
                 self.dispatch.sent_behind = 0;
-                self.dispatch.ordering.started(priority, &taken);
+                self.dispatch.ordering.started(turn);
                 self.history.started(now, priority);
             } else {
-                self.dispatch.ordering.not_placed(priority, taken);
+                self.dispatch.ordering.not_placed(turn, taken);
                 back.push((priority, taken));
             }
         }

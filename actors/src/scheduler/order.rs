@@ -2,7 +2,6 @@
 //!
 //! Decided by `policy::{order, ageing}` here and by `policy::share` in the queues; this feeds them.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use policy::demand::Demand;
 use policy::event::{Event, SchedulerEvent};
 use policy::graph::LiveGrant;
 use policy::id::TaskId;
-use policy::order::Order;
+use policy::order::{Order, TurnId};
 use policy::placement::ShapeId;
 use policy::queue::{AgedLine, Arrival, Pick, Scale, Taken, weight_of};
 use policy::resources::Resources;
@@ -47,10 +46,11 @@ impl Ordering {
         self.ended[priority as usize].push(shape);
     }
 
-    /// A queue has given this; whether that is less than it was asked for, because an aged line was gone.
-    pub(super) fn picked(&mut self, priority: Priority, taken: &[Taken]) -> bool {
-        taken.iter().for_each(|taken| self.order.served(priority, taken.shape));
-        taken.len() < std::mem::take(&mut self.asked[priority as usize]) as usize
+    /// A queue has given this: whose turn each is, and whether that is less than it was asked for, because an aged
+    /// line was gone.
+    pub(super) fn picked(&mut self, priority: Priority, taken: &[Taken]) -> (Vec<TurnId>, bool) {
+        let turns = taken.iter().map(|taken| self.order.served(priority, taken.shape)).collect();
+        (turns, taken.len() < std::mem::take(&mut self.asked[priority as usize]) as usize)
     }
 
     /// The fleet is another one.
@@ -59,21 +59,13 @@ impl Ordering {
     }
 
     /// What was picked was sent to a node.
-    pub(super) fn started(&mut self, priority: Priority, taken: &Taken) {
-        self.order.started(priority, taken.shape, taken.since);
+    pub(super) fn started(&mut self, turn: TurnId) {
+        self.order.started(turn);
     }
 
     /// What was picked found no room after all.
-    pub(super) fn not_placed(&mut self, priority: Priority, taken: Taken) {
-        self.order.put_back(priority, taken.shape, taken.since);
-    }
-
-    /// The place of a picked task among all that were: lines that have waited too long, then the most urgent.
-    pub(super) fn rank(&self, priority: Priority, taken: &Taken) -> (bool, Reverse<Priority>, Arrival) {
-        let is_aged = self.order.is_asked_first(priority, taken.shape, taken.since);
-        // Between aged ones of different priorities age alone decides.
-        let priority = if is_aged { Priority::Critical } else { priority };
-        (!is_aged, Reverse(priority), if is_aged { taken.since } else { taken.arrival })
+    pub(super) fn not_placed(&mut self, turn: TurnId, taken: Taken) {
+        self.order.put_back(turn, taken.since);
     }
 }
 

@@ -91,6 +91,7 @@ impl SchedulerActor {
         }
         let Ready { tasks, priority, shape } = ready;
         self.dispatch.queued(shape, priority, u64::from(tasks.count));
+        self.survey.came(shape);
         let arrival = self.next_arrival;
         self.next_arrival = arrival.after(u64::from(tasks.count));
         let Some(demand) = self.shapes.demand(shape).cloned() else { return };

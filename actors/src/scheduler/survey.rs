@@ -28,7 +28,7 @@ pub(super) struct Survey {
     seen: FxHashMap<ShapeId, Arc<str>>,
     /// What was seen twice when it was last acted upon, and how many tasks that were.
     settled: FxHashMap<ShapeId, (Arc<str>, u64)>,
-    /// More was to be told than in one go.
+    /// More was to be told than in one go, or others have come of which nothing was told yet.
     is_behind: bool,
     is_armed: bool,
 }
@@ -37,6 +37,11 @@ impl Survey {
     /// After a restart, with what was told before.
     pub(super) fn after(told: Stranded) -> Self {
         Self { told, ..Self::default() }
+    }
+
+    /// Tasks of this need wait from now on: perhaps as many as have just left.
+    pub(super) fn came(&mut self, shape: ShapeId) {
+        self.is_behind |= self.settled.contains_key(&shape);
     }
 }
 
@@ -51,8 +56,9 @@ impl SchedulerActor {
 
     pub(super) fn look_around(&mut self) {
         self.survey.is_armed = false;
-        // As long as no node is there at all, nothing is known of what the fleet can run.
-        let Some(misfits) = self.dispatch.misfits(&self.shapes) else { return self.survey.seen.clear() };
+        // As long as no node is there at all, nothing is known of what the fleet can run. What was seen before still
+        // counts: a node whose connection breaks again and again must not keep it from being told.
+        let Some(misfits) = self.dispatch.misfits(&self.shapes) else { return };
         let is_settled =
             |(shape, (reason, _)): &(&ShapeId, &(Arc<str>, u64))| self.survey.seen.get(shape) == Some(reason);
         let settled: FxHashMap<_, _> =

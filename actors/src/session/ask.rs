@@ -217,8 +217,8 @@ impl Sessions {
         SessionError::Garbled { host: self.host(), said: beginning(&all) }
     }
 
-    /// Ends a shared connection on which nothing comes: the next question makes another.
-    fn hang_up(&self) {
+    /// Ends the shared connection: the next question makes another.
+    pub fn hang_up(&self) {
         if let Some(line) = self.way.hang_up() {
             // Where there is none, there is nothing to end.
             let _ = carry(&line, b"", false, Some(CONNECT_TIMEOUT), &mut |_| Ok(()));

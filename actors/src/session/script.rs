@@ -48,6 +48,8 @@ pub struct Start {
     pub timeout: Duration,
     /// Bytes that it may write to both streams together.
     pub output_limit_bytes: u64,
+    /// How long it goes on where nobody follows it; zero for as long as it likes.
+    pub tied: Duration,
     /// `NAME=VALUE`, each.
     pub environment: Vec<Vec<u8>>,
     /// The command.
@@ -116,6 +118,7 @@ impl Script {
         let (tmux, token) = (name.tmux(), start.token.to_string());
         let tenths = (start.grace.as_millis() / 100).to_string();
         let seconds = start.timeout.as_millis().div_ceil(1000).to_string();
+        let tied = start.tied.as_millis().div_ceil(1000).to_string();
         let (limit, variables) = (start.output_limit_bytes.to_string(), start.environment.len().to_string());
         let mut words = vec![
             tmux.as_bytes(),
@@ -126,6 +129,7 @@ impl Script {
             tenths.as_bytes(),
             seconds.as_bytes(),
             limit.as_bytes(),
+            tied.as_bytes(),
             start.base.as_bytes(),
             start.identity.repo().as_bytes(),
             variables.as_bytes(),

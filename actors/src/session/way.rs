@@ -45,6 +45,7 @@ pub struct Way {
     /// Whether somebody can be asked for a password, or whether a host is known.
     person: bool,
     control: Option<PathBuf>,
+    own: bool,
 }
 
 /// A program with its arguments.
@@ -55,7 +56,7 @@ impl Way {
     /// To `target`. With `person`, `ssh` may ask on the terminal.
     #[must_use]
     pub fn new(target: Target, person: bool) -> Self {
-        Self { target, identity: None, config: None, person, control: None }
+        Self { target, identity: None, config: None, person, control: None, own: false }
     }
 
     /// With this private key alone.
@@ -69,6 +70,13 @@ impl Way {
     #[must_use]
     pub fn config(mut self, config: Option<PathBuf>) -> Self {
         self.config = config;
+        self
+    }
+
+    /// Shares its connection with nobody else: it goes with this process.
+    #[must_use]
+    pub fn alone(mut self, alone: bool) -> Self {
+        self.own = alone;
         self
     }
 
@@ -100,6 +108,7 @@ impl Way {
             remote.port.map(|port| port.to_string().into_bytes()),
             path(&self.identity),
             path(&self.config),
+            self.own.then(|| std::process::id().to_string().into_bytes()),
         ] {
             let part = part.unwrap_or_default();
             hasher.update(&(part.len() as u64).to_le_bytes()).update(&part);

@@ -71,6 +71,18 @@ impl BaseEnvironment {
         given.chain(own).chain(indices).chain([report]).collect()
     }
 
+    /// How many variables it has: they stand first in every environment.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The value of an inherited variable.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&OsText> {

@@ -8,7 +8,7 @@ use policy::id::{TaskId, Token};
 use policy::time::Timestamp;
 
 use super::index::Index;
-use super::truth::{OVERLAP, together};
+use super::truth::{overlap, together};
 use super::{Findings, History, Process};
 
 /// A slice of a window, by which what was taken may count longer; never shorter.
@@ -116,7 +116,8 @@ fn in_truth(history: &History, of_token: &BTreeMap<Token, Held<'_>>, findings: &
     for (place, (one, holds)) in claiming.iter().enumerate() {
         for (other, also) in &claiming[place + 1..] {
             let exclude = conflict(holds, also);
-            findings.expect("I6", exclude.is_none() || together(one, other) <= OVERLAP, || {
+            let beside = || together(one, other, history.until) <= overlap(history, [one, other]);
+            findings.expect("I6", exclude.is_none() || beside(), || {
                 format!("{exclude:?} was held by two at once: {one:?} and {other:?}")
             });
         }

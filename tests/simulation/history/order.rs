@@ -1,7 +1,8 @@
 //! Who came first, against who should have: I8.
 //!
 //! Looked at are tasks whose readiness the records show without the scheduler's word: no dependencies, no claims, no
-//! limit of an array, no attempt yet. Slices and order hold within one reign: a new one begins anew.
+//! limit of an array, no attempt yet. Slices and order hold within one reign: a new one begins anew. What starts at
+//! one moment is one round, whose records come node by node: who of them was first cannot be told.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +11,7 @@ use policy::event::{Event, GraphEvent, SchedulerEvent, TaskEvent};
 use policy::id::{TaskId, TaskRange};
 use policy::resources::Resources;
 use policy::task::Priority;
+use policy::time::Timestamp;
 
 use super::index::Index;
 use super::{Findings, History};
@@ -17,12 +19,11 @@ use super::{Findings, History};
 /// By priority: the part of all starts that each has while all wait, in percent.
 const SHARES: [u64; 4] = [5, 15, 30, 50];
 
-/// Starts by which a priority may be away from its share: a round is placed whole, the most urgent first,
-/// and what a node has no room for after all is counted again.
+/// Starts by which a priority may be away from its share: what a node has no room for after all is counted again.
 const SLICE_SLACK: u64 = 30;
 
 /// How many younger equals may start before a task: those of the same round, on other nodes.
-const OVERTAKEN_LIMIT: usize = 24;
+const OVERTAKEN_LIMIT: u64 = 24;
 
 /// What makes tasks equals: of them the first that came is the first to start.
 type Kind = (Priority, Vec<Resources>, Box<str>, Constraints);
@@ -32,9 +33,20 @@ struct Pass {
     kinds: Vec<(Kind, BTreeSet<TaskId>)>,
     kind_of: BTreeMap<TaskId, usize>,
     /// How many younger equals have started before a task that waits.
-    overtaken: BTreeMap<TaskId, usize>,
-    /// Starts by priority since all four wait.
+    overtaken: BTreeMap<TaskId, Overtaken>,
+    /// Starts by priority since all four wait, without those of this moment.
     started: [u64; 4],
+    /// Those of this moment.
+    starting: [u64; 4],
+    now: Timestamp,
+}
+
+/// By how many a task was overtaken: at earlier moments, and at the last one.
+#[derive(Debug, Clone, Copy, Default)]
+struct Overtaken {
+    before: u64,
+    at: Timestamp,
+    at_once: u64,
 }
 
 pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Findings) {
@@ -66,7 +78,7 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
             }
             Event::Task { task, event: TaskEvent::Granted { .. }, .. } => {
                 let priority = index.item_of(*task).map(|item| item.spec.priority);
-                pass.granted(*task, priority.unwrap_or_default(), findings);
+                pass.granted(*task, record.at, priority.unwrap_or_default(), findings);
                 pass.leave(*task);
             }
             Event::Task { task, .. } => pass.leave(*task),
@@ -98,24 +110,38 @@ impl Pass {
 
     fn new_reign(&mut self) {
         self.overtaken.clear();
-        self.started = [0; 4];
+        (self.started, self.starting) = ([0; 4], [0; 4]);
     }
 
-    fn granted(&mut self, task: TaskId, priority: Priority, findings: &mut Findings) {
+    fn granted(&mut self, task: TaskId, at: Timestamp, priority: Priority, findings: &mut Findings) {
         if let Some(place) = self.kind_of.get(&task) {
             for elder in self.kinds[*place].1.range(..task) {
                 let overtaken = self.overtaken.entry(*elder).or_default();
-                *overtaken += 1;
-                findings.expect("I8", *overtaken <= OVERTAKEN_LIMIT, || {
-                    format!("{elder} was overtaken by {overtaken} that came later, the last {task}")
+                if at > overtaken.at {
+                    overtaken.before += std::mem::take(&mut overtaken.at_once);
+                    overtaken.at = at;
+                }
+                overtaken.at_once += 1;
+                findings.expect("I8", overtaken.before <= OVERTAKEN_LIMIT, || {
+                    format!("{elder} was overtaken by {} that came later, then by {task}", overtaken.before)
                 });
             }
         }
-        if !self.all_wait() {
-            self.started = [0; 4];
-            return;
+        if at > self.now {
+            self.next_moment(at, findings);
         }
-        self.started[priority as usize] += 1;
+        if self.all_wait() {
+            self.starting[priority as usize] += 1;
+        } else {
+            (self.started, self.starting) = ([0; 4], [0; 4]);
+        }
+    }
+
+    /// Looks at what has started until now.
+    fn next_moment(&mut self, at: Timestamp, findings: &mut Findings) {
+        self.now = at;
+        let starting = std::mem::take(&mut self.starting);
+        self.started.iter_mut().zip(starting).for_each(|(sum, more)| *sum += more);
         let all: u64 = self.started.iter().sum();
         for (started, share) in self.started.iter().zip(SHARES) {
             findings.expect("I8", started.abs_diff(all * share / 100) <= SLICE_SLACK, || {

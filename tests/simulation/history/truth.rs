@@ -13,7 +13,10 @@ use super::index::Index;
 use super::{Findings, History, Process};
 
 /// How long two processes of one task may overlap: noticing and killing.
-pub(super) const OVERLAP: Duration = Duration::from_millis(250);
+const OVERLAP: Duration = Duration::from_millis(250);
+
+/// How long it may take until a machine that wakes has noticed that its lease is over; killing comes on top.
+const NOTICING: Duration = Duration::from_millis(150);
 
 /// How long a process may live that was being spawned when its machine fell asleep: until the host looks.
 const AWAKENING: Duration = Duration::from_millis(20);
@@ -64,19 +67,26 @@ fn exclusion(history: &History, findings: &mut Findings) {
         for (place, one) in processes.iter().enumerate() {
             let later = processes[place + 1..].iter();
             for other in later.take_while(|other| one.ended.is_none_or(|ended| other.started < ended)) {
-                findings.expect("I5", together(one, other) <= OVERLAP, || {
-                    format!("{task} ran twice at once: {one:?} and {other:?}")
-                });
+                findings.expect(
+                    "I5",
+                    together(one, other, history.until) <= overlap(history, [one, other]),
+                    || format!("{task} ran twice at once: {one:?} and {other:?}"),
+                );
             }
         }
     }
 }
 
-/// How long both ran.
-pub(super) fn together(one: &Process, other: &Process) -> Duration {
-    const NEVER: Timestamp = Timestamp(u64::MAX);
+/// How long may pass until they are gone: nothing but a sleeping machine keeps its host from killing in time.
+pub(super) fn overlap<const N: usize>(history: &History, processes: [&Process; N]) -> Duration {
+    let has_slept = processes.iter().any(|process| !process.frozen.is_empty());
+    if has_slept { OVERLAP.max(NOTICING + history.kill_takes) } else { OVERLAP }
+}
+
+/// How long both ran; what runs at the end of the history is not looked at beyond it.
+pub(super) fn together(one: &Process, other: &Process, end: Timestamp) -> Duration {
     let from = one.started.max(other.started);
-    let to = one.ended.unwrap_or(NEVER).min(other.ended.unwrap_or(NEVER));
+    let to = one.ended.unwrap_or(end).min(other.ended.unwrap_or(end));
     let stood = one
         .frozen
         .iter()
@@ -96,10 +106,12 @@ fn zombies(history: &History, findings: &mut Findings) {
         };
         let Some(process) = running.get(token) else { continue };
         let asleep = process.frozen.iter().find(|(since, until)| *since <= record.at && record.at < *until);
-        let from = asleep.map_or(record.at, |(_, wakes)| *wakes);
+        let until = asleep.map_or(record.at, |(_, wakes)| *wakes) + overlap(history, [process]);
         // Begun when its machine fell asleep, there when it woke, and killed at once.
         let brief = process.ended.is_some_and(|ended| ended.since(process.started) <= AWAKENING);
-        let gone = brief || process.ended.is_some_and(|ended| ended <= from + OVERLAP);
+        // A history that is cut short says nothing of what comes after it.
+        let is_open = !history.has_ended && until >= history.until;
+        let gone = brief || is_open || process.ended.is_some_and(|ended| ended <= until);
         findings.expect("I9", gone, || format!("record {}: the process lives: {process:?}", record.number));
     }
     let left = history.processes.iter().filter(|process| history.has_ended && process.ended.is_none());

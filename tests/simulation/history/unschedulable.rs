@@ -30,7 +30,11 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
         waiting: BTreeMap::new(),
         graphs: BTreeMap::new(),
     };
+    let mut disconnected = history.disconnected.iter().peekable();
     for (_, record) in &history.records {
+        while let Some((node, at)) = disconnected.next_if(|(_, at)| *at <= record.at) {
+            pass.away(node, *at);
+        }
         // Until a reign begins there was nobody who could have told.
         if !matches!(record.event, Event::Scheduler(SchedulerEvent::Started { .. })) {
             pass.expect_told(record, findings);
@@ -121,14 +125,18 @@ impl Pass {
         }
     }
 
+    /// As long as no node is there, nothing is known of what the fleet can run.
+    fn away(&mut self, node: &NodeId, at: Timestamp) {
+        self.up.remove(node);
+        self.quiet_since = at;
+    }
+
     fn node(&mut self, node: &NodeId, event: &NodeEvent, at: Timestamp) {
         match event {
             NodeEvent::Joined { .. } | NodeEvent::Recovered => {
                 self.up.insert(node.clone());
             }
-            NodeEvent::Suspected | NodeEvent::Lost { .. } | NodeEvent::Left { .. } => {
-                self.up.remove(node);
-            }
+            NodeEvent::Suspected | NodeEvent::Lost { .. } | NodeEvent::Left { .. } => self.away(node, at),
             NodeEvent::StaleReport { .. } | NodeEvent::Breaker { .. } | NodeEvent::Drained => return,
         }
         self.quiet_since = at;

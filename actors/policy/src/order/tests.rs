@@ -55,10 +55,75 @@ fn a_line_whose_first_went_back_is_aged_still() {
     let mut order = Order::default();
     order.aged(Priority::Low, [line(1, 3, Priority::Critical)]);
     assert_eq!(order.plan(1, [1, 0, 0, 1], |_, _| true).asked(Priority::Low), 1);
-    order.put_back(Priority::Low, ShapeId(1), Arrival(3));
+    let turn = order.served(Priority::Low, ShapeId(1));
+    order.put_back(turn, Arrival(3));
     assert_eq!(order.plan(1, [1, 0, 0, 1], |_, _| true).asked(Priority::Low), 1);
-    order.put_back(Priority::Low, ShapeId(1), Arrival(4));
+    let turn = order.served(Priority::Low, ShapeId(1));
+    order.put_back(turn, Arrival(4));
     assert_eq!(order.plan(1, [0, 0, 0, 1], |_, _| true).asked(Priority::Low), 0, "another task did");
+}
+
+/// The priorities of a round's starts, in their order.
+fn starts(order: &mut Order, most: u32, fitting: [u64; 4]) -> Vec<(TurnId, Priority)> {
+    let plan = order.plan(most, fitting, |_, _| true);
+    let of = |order: &mut Order, born: Priority| -> Vec<_> {
+        (0..plan.want[born as usize]).map(|_| (order.served(born, ShapeId(0)), born)).collect()
+    };
+    let mut starts: Vec<_> = PRIORITIES.into_iter().flat_map(|born| of(order, born)).collect();
+    starts.sort();
+    starts
+}
+
+#[test]
+fn every_beginning_of_a_round_is_shared_out_as_the_whole_is() {
+    let mut order = Order::default();
+    let mut counts = [0_u32; 4];
+    for (place, (_, born)) in (1..).zip(starts(&mut order, 200, [500; 4])) {
+        counts[born as usize] += 1;
+        for (count, share) in counts.into_iter().zip([5, 15, 30, 50]) {
+            assert!((count * 100).abs_diff(place * share) <= 100, "{counts:?} of {place}");
+        }
+    }
+}
+
+#[test]
+fn what_finds_no_room_costs_its_priority_nothing_and_the_next_round_begins_with_it() {
+    let mut order = Order::default();
+    for _ in 0..50 {
+        let starts = starts(&mut order, 20, [500; 4]);
+        let (first, others): (Vec<_>, Vec<_>) = starts.into_iter().partition(|(turn, _)| turn.0 < 3);
+        first.into_iter().for_each(|(turn, _)| order.started(turn));
+        others.into_iter().for_each(|(turn, _)| order.put_back(turn, Arrival(0)));
+    }
+    let mut counts = [0_u32; 4];
+    starts(&mut order, 100, [500; 4]).into_iter().for_each(|(_, born)| counts[born as usize] += 1);
+    assert!(
+        counts.iter().zip([5, 15, 30, 50]).all(|(count, share)| count.abs_diff(share) <= 1),
+        "{counts:?}"
+    );
+}
+
+#[test]
+fn what_runs_out_in_the_middle_of_a_round_earns_nothing_after_that() {
+    let mut order = Order::default();
+    starts(&mut order, 200, [100, 2, 2, 2]).into_iter().for_each(|(turn, _)| order.started(turn));
+    let mut counts = [0_u32; 4];
+    starts(&mut order, 10, [500; 4]).into_iter().for_each(|(_, born)| counts[born as usize] += 1);
+    assert_eq!(counts.iter().sum::<u32>(), 10);
+    assert!((4..=6).contains(&counts[3]), "{counts:?}");
+}
+
+#[test]
+fn a_line_at_the_top_is_paid_for_by_its_own_priority_alone() {
+    for (born, pays) in [(Priority::Low, false), (Priority::Critical, true)] {
+        let mut order = Order::default();
+        order.aged(born, [line(1, 3, Priority::Critical)]);
+        order.plan(1, [9; 4], |_, _| true);
+        let turn = order.served(born, ShapeId(1));
+        order.started(turn);
+        let next = starts(&mut order, 1, [9; 4])[0].1;
+        assert_eq!(next == Priority::Critical, !pays, "{born}");
+    }
 }
 
 #[test]
@@ -123,19 +188,22 @@ impl Flood {
 
     fn round(&mut self, free: u32, fitting: &[ShapeId]) -> u32 {
         let plan = self.order.plan(free, self.waiting, |_, shape| fitting.contains(&shape));
-        let mut started = 0;
+        let mut picked = Vec::new();
         for born in PRIORITIES {
             let (first, want) = (plan.first[born as usize].clone(), plan.want[born as usize]);
             let pick = Pick { first, want, fitting: Arc::from(fitting), now: self.next };
             for taken in self.queues[born as usize].pick(&pick) {
                 self.queues[born as usize].ended(&[taken.shape]);
-                self.order.started(born, taken.shape, taken.since);
                 self.waiting[born as usize] -= 1;
-                self.starts.push((taken.task, self.now, taken.since));
-                started += 1;
+                picked.push((self.order.served(born, taken.shape), taken));
             }
         }
-        started
+        picked.sort_by_key(|(turn, _)| *turn);
+        for (turn, taken) in &picked {
+            self.order.started(*turn);
+            self.starts.push((taken.task, self.now, taken.since));
+        }
+        u32::try_from(picked.len()).unwrap()
     }
 
     /// Everything for `ticks` ticks: each of them `slots` starts, and before it one Critical task more than that.
@@ -228,11 +296,10 @@ proptest! {
         let mut order = Order::default();
         let mut wanted = [0_u32; 4];
         for most in most {
-            let plan = order.plan(most, [1000; 4], |_, _| true);
-            for born in PRIORITIES {
-                (0..plan.want[born as usize]).for_each(|_| order.started(born, ShapeId(0), Arrival(0)));
+            for (turn, born) in starts(&mut order, most, [1000; 4]) {
+                order.started(turn);
+                wanted[born as usize] += 1;
             }
-            wanted.iter_mut().zip(plan.want).for_each(|(sum, want)| *sum += want);
             let starts = wanted.iter().sum::<u32>();
             for (wanted, share) in wanted.into_iter().zip([5, 15, 30, 50]) {
                 prop_assert!((wanted * 100).abs_diff(starts * share) <= 200, "{wanted} of {starts}");

@@ -2,7 +2,7 @@
 //! disturbs none.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use policy::event::Record;
 use crate::clock::Clock;
 use crate::console::fault::{Fault, Sort};
 use crate::console::past::RECORDS_LIMIT;
+use crate::log::disk::system::names;
 use crate::log::disk::{Disk, DiskFile, Durability};
 use crate::log::{Log, LogLimits};
 
@@ -67,12 +68,7 @@ struct CopyFile {
 
 impl Disk for Copy {
     fn list(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.directory)? {
-            names.extend(entry?.file_name().into_string());
-        }
-        names.sort_unstable();
-        Ok(names)
+        names(&self.directory)
     }
 
     fn create(&self, _: &str) -> io::Result<Arc<dyn DiskFile>> {

@@ -124,6 +124,10 @@ fn lines_stand_beside_what_they_are_about() {
         "no machine has room: studio-1 needs 24 GiB of memory and has 17.2 GiB free; studio-2 is suspect; studio-3 \
          has its breaker open for another 40 s",
     );
+    reply.line(
+        "a name that is longer than a third of what there is of the screen, whatever it is",
+        "stands above",
+    );
     golden("lines", &reply);
 }
 

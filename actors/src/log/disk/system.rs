@@ -86,6 +86,16 @@ fn make(directory: &Path) -> Result<(), HoldError> {
     }
 }
 
+/// The names of all files of a directory, sorted.
+pub(crate) fn names(directory: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        names.extend(entry?.file_name().into_string());
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
 fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(FILE_MODE);
@@ -94,12 +104,7 @@ fn options() -> OpenOptions {
 
 impl Disk for SystemDisk {
     fn list(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.directory)? {
-            names.extend(entry?.file_name().into_string());
-        }
-        names.sort_unstable();
-        Ok(names)
+        names(&self.directory)
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {

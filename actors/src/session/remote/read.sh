@@ -13,6 +13,8 @@ as_it_comes() {
   comes_looks=0
   while kill -0 "$reader_pid" 2>/dev/null && kill -0 "$tail_pid" 2>/dev/null; do
     [ -f "$session/a/$2/exit" ] && break
+    # Something new each time, by which one that is tied to us sees that we are there.
+    if [ $((comes_looks % 10)) -eq 0 ]; then say "$$ $comes_looks" >"$session/a/$2/followed"; fi
     comes_looks=$((comes_looks + 1))
     if [ $((comes_looks % 20)) -eq 0 ]; then
       look "$2" 0

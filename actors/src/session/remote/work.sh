@@ -10,12 +10,20 @@ halt() {
   sweep "AIVCS_MARK=$id" "$(cut -d' ' -f1 "$at/pid" 2>/dev/null)" "$grace"
 }
 
-# beat PID GROUPS: shows that the attempt is alive, as long as PID is; its output stays within bounds.
+# beat PID GROUPS: shows that the attempt is alive, as long as PID is; its output stays within bounds, and where it is
+# tied, somebody follows it.
 beat() {
+  beat_seen= beat_unseen=0
   while kill -0 "$1" 2>/dev/null; do
     now >"$at/beat"
     if [ $(($(bytes "$at/out") + $(bytes "$at/err"))) -gt "$output_limit" ]; then halt output-limit; fi
-    nap 2
+    if [ "$tied" -gt 0 ]; then
+      beat_now=$(cat "$at/followed" 2>/dev/null)
+      if [ "$beat_now" = "$beat_seen" ]; then beat_unseen=$((beat_unseen + 1)); else beat_unseen=0; fi
+      beat_seen=$beat_now
+      if [ "$beat_unseen" -ge "$tied" ]; then grace=0 && halt abandoned; fi
+    fi
+    nap 1
   done
   # Killed from outside: nobody else ends what only shows something.
   end_groups $2
@@ -49,7 +57,7 @@ finish() {
   exit "$2"
 }
 
-# NAME PUBLIC ID TOKEN ROLE GRACE TIMEOUT OUTPUT_LIMIT BASE REPO ENV_COUNT [NAME=VALUE...] COMMAND...
+# NAME PUBLIC ID TOKEN ROLE GRACE TIMEOUT OUTPUT_LIMIT TIED BASE REPO ENV_COUNT [NAME=VALUE...] COMMAND...
 main() {
   public=$2 id=$3 token=$4 role=$5 grace=$6 timeout=$7 output_limit=$8
   find_session "$1" || exit 125
@@ -58,8 +66,10 @@ main() {
   : >>"$at/out"
   : >>"$at/err"
   if [ "$role" = runner ] && find_tmux; then t set-option -w -t "$pane" remain-on-exit off; fi
-  base=$9
+  tied=$9
   shift 9
+  base=$1
+  shift
   if ! enter "$base" "$1"; then
     say "cannot enter the directory any more: $enter_why" >>"$at/err"
     finish unstarted 125

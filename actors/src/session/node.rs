@@ -1,0 +1,194 @@
+//! A machine behind SSH as a node: its worker and its process host are here, and each attempt is an
+//! `aivcs-session exec` that the host runs, which runs the command in a session there.
+//!
+//! So leases, fencing, retries, breakers, output, and adoption after a restart of the daemon are those of every
+//! machine. What stands between is the translation of a start, and of one exit status. Must not know how a
+//! machine is reached.
+//!
+//! # When an attempt there has ended
+//! The `exec` says so when nothing of it is left. Where it is killed itself, as when the lease is over, the machine
+//! ends the attempt by itself as soon as nobody has followed it for [`TIED`].
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::task::{AttemptOutcome, SpawnFailure};
+use policy::text::OsText;
+
+use crate::process::port::{HostEvent, HostListener, HostPort, LocalHost};
+use crate::process::protocol::{Command, HostReport, Hosted, HostedPhase, Start};
+use crate::worker::report::REPORT_VARIABLE;
+
+/// How long an attempt goes on there where nobody follows it: twice what a new connection takes.
+pub const TIED: Duration = Duration::from_secs(10);
+/// What `exec` gets on top of a task's grace to end it there and to say so.
+const GRACE_ABROAD: Duration = Duration::from_secs(10);
+/// What `exec` exits with where not the command failed.
+const TROUBLE: i32 = 125;
+
+/// How attempts are run on a machine behind SSH.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshNode {
+    /// The program `aivcs-session`.
+    pub program: PathBuf,
+    /// What leads it to the machine: `--host` and the like.
+    pub to: Vec<OsText>,
+    /// In which repository tasks run.
+    pub repo: Box<str>,
+    /// Of the scheduler, in the names of its sessions.
+    pub tag: Box<str>,
+    /// Variables that `aivcs-session` itself needs; the first ones of every start.
+    pub own_variables: usize,
+}
+
+impl SshNode {
+    /// What the host here runs for a start there.
+    fn translate(&self, start: Start) -> Start {
+        let (own, given) = start.environment.split_at(self.own_variables.min(start.environment.len()));
+        let is_there = |name: &OsText| name.as_bytes() != REPORT_VARIABLE.as_bytes();
+        let mut argv = vec![OsText::from(self.program.as_os_str().as_bytes().to_vec())];
+        argv.extend(self.to.iter().cloned());
+        let mut say = |words: &[&str]| argv.extend(words.iter().map(|word| OsText::from(*word)));
+        let (work, token) = (format!("{}-{}", start.task, self.tag), start.token.0.to_string());
+        say(&["exec", "--repo", &self.repo, "--work", &work, "--role", "runner"]);
+        say(&["--key", &format!("{work} {token}"), "--token", &token]);
+        say(&[
+            "--tied",
+            &format!("{}s", TIED.as_secs()),
+            "--grace",
+            &format!("{}ms", start.grace.as_millis()),
+        ]);
+        for (name, value) in given.iter().filter(|(name, _)| is_there(name)) {
+            let mut variable = b"--env=".to_vec();
+            variable.extend_from_slice(name.as_bytes());
+            variable.push(b'=');
+            variable.extend_from_slice(value.as_bytes());
+            argv.push(variable.into());
+        }
+        argv.push("--".into());
+        argv.extend(start.argv.iter().cloned());
+        let (environment, grace) = (own.to_vec(), start.grace + GRACE_ABROAD);
+        Start { argv, directory: "/".into(), environment, grace, ..start }
+    }
+
+    /// A port to the host here that runs what is started there.
+    #[must_use]
+    pub fn port(
+        self,
+        open: impl FnOnce(HostListener) -> LocalHost,
+        listener: HostListener,
+    ) -> Arc<dyn HostPort> {
+        let host = open(Arc::new(move |event| listener(understood(event))));
+        Arc::new(Port { node: self, host })
+    }
+}
+
+#[derive(Debug)]
+struct Port {
+    node: SshNode,
+    host: LocalHost,
+}
+
+impl HostPort for Port {
+    fn command(&self, command: Command) {
+        self.host.command(match command {
+            Command::Start(start) => Command::Start(Box::new(self.node.translate(*start))),
+            other => other,
+        });
+    }
+}
+
+fn understood(event: HostEvent) -> HostEvent {
+    let HostEvent::Reports(reports) = event else { return event };
+    HostEvent::Reports(reports.into_iter().map(report).collect())
+}
+
+fn report(report: HostReport) -> HostReport {
+    match report {
+        HostReport::Ended { token, outcome, usage } => {
+            HostReport::Ended { token, outcome: of_there(outcome), usage }
+        }
+        HostReport::Inventory { attempts, last } => {
+            let attempts = attempts.into_iter().map(|hosted| match hosted.phase {
+                HostedPhase::Ended { outcome, usage } => {
+                    Hosted { phase: HostedPhase::Ended { outcome: of_there(outcome), usage }, ..hosted }
+                }
+                _ => hosted,
+            });
+            HostReport::Inventory { attempts: attempts.collect(), last }
+        }
+        other => other,
+    }
+}
+
+/// The machine's fault, and not the task's.
+fn of_there(outcome: AttemptOutcome) -> AttemptOutcome {
+    match outcome {
+        AttemptOutcome::Exited(TROUBLE) => {
+            AttemptOutcome::SpawnFailed(SpawnFailure::of_node("its session could not be run: see its output"))
+        }
+        other => other,
+    }
+}
+
+/// A word of a command line.
+#[must_use]
+pub fn word(text: impl AsRef<OsStr>) -> OsText {
+    text.as_ref().as_bytes().to_vec().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use policy::id::{AttemptNumber, TaskId, Token};
+    use policy::resources::Resources;
+
+    use super::*;
+    use crate::output::spool::OutputLimits;
+
+    #[test]
+    fn a_start_becomes_a_session_and_nothing_of_the_daemons_environment_goes_there() {
+        let variable = |name: &str, value: &str| (OsText::from(name), OsText::from(value));
+        let environment = vec![
+            variable("HOME", "/h"),
+            variable("A", "b c"),
+            variable("CRAB_REPORT", "/r"),
+            variable("CRAB_TASK", "t7"),
+        ];
+        let start = Start {
+            token: Token(9),
+            task: TaskId(7),
+            attempt: AttemptNumber(1),
+            need: Resources::cpus(1000),
+            argv: vec!["echo".into(), "$x".into()],
+            directory: "/elsewhere".into(),
+            environment,
+            timeout: None,
+            grace: Duration::from_secs(5),
+            output: OutputLimits::default(),
+        };
+        let to = vec!["--host".into(), "mac-1".into()];
+        let node = SshNode {
+            program: "/bin/aivcs-session".into(),
+            to,
+            repo: "r".into(),
+            tag: "ab".into(),
+            own_variables: 1,
+        };
+        let told = node.translate(start);
+        let words: Vec<String> = told.argv.iter().map(ToString::to_string).collect();
+        assert_eq!(words[..3], ["/bin/aivcs-session", "--host", "mac-1"]);
+        assert_eq!(words[words.len() - 5..], ["--env=A=b c", "--env=CRAB_TASK=t7", "--", "echo", "$x"]);
+        assert!(words.windows(2).any(|pair| pair == ["--work", "t7-ab"]));
+        assert!(words.windows(2).any(|pair| pair == ["--token", "9"]));
+        assert_eq!((told.environment.len(), told.grace), (1, Duration::from_secs(15)));
+    }
+
+    #[test]
+    fn trouble_there_is_not_the_tasks_fault() {
+        assert!(of_there(AttemptOutcome::Exited(125)).is_loss());
+        assert_eq!(of_there(AttemptOutcome::Exited(3)), AttemptOutcome::Exited(3));
+    }
+}

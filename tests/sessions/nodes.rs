@@ -1,0 +1,122 @@
+//! Machines behind SSH as nodes of a scheduler: what runs there, how often, and what is left of it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+use super::bed::Bed;
+use crate::support::place::{Daemon, Place};
+use crate::support::waiting::{SOON, until_true};
+
+/// A scheduler without a worker here, and these machines of one bed as its nodes.
+fn scheduler(bed: &Bed, nodes: &[&str], cpus: u64) -> (Place, String) {
+    let place = Place::new();
+    let config = bed.root().join("ssh_config").display().to_string();
+    let node = |name: &&str| {
+        format!(
+            "[ssh_nodes.{name}]\nhost = \"box\"\nrepo = \"r\"\nssh_config = \"{config}\"\ncpus = {cpus}\n"
+        )
+    };
+    let nodes: String = nodes.iter().map(node).collect();
+    let file = place.file("crabd.toml", format!("[lease]\nttl = \"15s\"\n{nodes}"));
+    (place, file.display().to_string())
+}
+
+fn daemon(bed: &Bed, place: &Place, config: &str, nodes: usize) -> Daemon {
+    let mut command = place.crabd(&["--no-worker", "--name", "head", "--config", config]);
+    // Its connections are of the bed, so that they can be cut.
+    command.env("HOME", bed.root().join("here"));
+    let daemon = Daemon::of(&mut command, place);
+    place.wait_ready();
+    place.wait_nodes(nodes);
+    daemon
+}
+
+/// Nothing of any session is left on the machine, files among it.
+fn nothing_left(bed: &Bed) {
+    until_true("no session is left", SOON, || bed.list().is_empty());
+    until_true("no files of sessions are left", SOON, || {
+        fs::read_dir(bed.home().join(".aivcs-session/s")).is_ok_and(|entries| entries.count() == 0)
+    });
+}
+
+#[test]
+fn a_task_runs_in_a_session_and_its_output_and_status_come_back() {
+    let bed = Bed::new();
+    let (place, config) = scheduler(&bed, &["mac-1"], 2);
+    let _daemon = daemon(&bed, &place, &config, 1);
+    let script = "echo \"$CRAB_NODE $GREETING\"; pwd; echo bad >&2; exit 3";
+    let task = place.submit(&["--env", "GREETING=it's $(id)", "--", "sh", "-c", script]);
+    let shown = place.wait_state(&task, "failed");
+    assert_eq!(
+        shown["node"].as_str().or_else(|| shown["attempts"][0]["node"].as_str()),
+        Some("mac-1"),
+        "{shown}"
+    );
+    let logs = place.run(&["logs", &task]).expect(0);
+    let repository = bed.base().join("r").canonicalize().expect("it is there");
+    let (text, said) = (logs.text(), format!("mac-1 it's $(id)\n{}\n", repository.display()));
+    assert!(text.contains(&said) && text.contains("bad\n"), "{text}");
+    nothing_left(&bed);
+}
+
+#[test]
+fn cancelling_ends_everything_there() {
+    let bed = Bed::new();
+    let (place, config) = scheduler(&bed, &["mac-1"], 2);
+    let _daemon = daemon(&bed, &place, &config, 1);
+    let seconds = format!("7654{}", std::process::id());
+    let script = "(setsid sh -c 'trap \"\" TERM HUP; sleep \"$0\"; :' \"$1\" &) ; sleep \"$1\"";
+    let task = place.submit(&["--grace", "200ms", "--", "sh", "-c", script, "sh", &seconds]);
+    let family = format!("sleep {seconds}");
+    until_true("both sleep", SOON, || bed.processes(&family).len() >= 2);
+    place.run(&["cancel", &format!("t{}", task.trim_start_matches('t'))]).expect(0);
+    place.wait_state(&task, "cancelled");
+    assert!(bed.processes(&family).is_empty());
+    nothing_left(&bed);
+}
+
+#[test]
+fn a_killed_exec_is_the_end_of_what_it_followed() {
+    let bed = Bed::new();
+    let seconds = format!("6543{}", std::process::id());
+    let argv =
+        ["exec", "--repo", "r", "--work", "w", "--role", "runner", "--tied", "2s", "--", "sleep", &seconds];
+    let running = bed.start(&argv);
+    until_true("it sleeps", SOON, || bed.processes(&format!("sleep {seconds}")).len() == 2);
+    running.signal(nix::sys::signal::Signal::SIGKILL);
+    running.end();
+    until_true("nothing of it is left", SOON, || bed.processes(&format!("sleep {seconds}")).is_empty());
+    until_true("its session has ended", SOON, || bed.list().is_empty());
+    let running = bed.start(&argv);
+    until_true("it sleeps", SOON, || bed.processes(&format!("sleep {seconds}")).len() == 2);
+    running.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(running.end().code, Some(143));
+    assert!(bed.processes(&format!("sleep {seconds}")).is_empty() && bed.list().is_empty());
+}
+
+#[test]
+fn two_hundred_tasks_over_two_nodes_outlive_the_daemon() {
+    let bed = Bed::new();
+    let (place, config) = scheduler(&bed, &["mac-1", "mac-2"], 4);
+    let first = daemon(&bed, &place, &config, 2);
+    let ran = bed.root().join("ran").display().to_string();
+    let script = "echo \"$CRAB_TASK $CRAB_ATTEMPT $CRAB_NODE\" >>\"$1\"; sleep 0.3; echo done";
+    let argv = ["--json", "submit", "--array", "1-200", "--", "sh", "-c", script, "sh", &ran];
+    place.run(&argv).expect(0);
+    let lines = || fs::read_to_string(&ran).unwrap_or_default().lines().count();
+    until_true("some have run", SOON, || lines() >= 20);
+    first.kill();
+    let _second = daemon(&bed, &place, &config, 2);
+    until_true("all have ended", Duration::from_mins(8), || {
+        place.run(&["wait", "g1", "--timeout", "20s"]).code == Some(0)
+    });
+    let text = fs::read_to_string(&ran).expect("they ran");
+    let mut runs: BTreeMap<&str, u32> = BTreeMap::new();
+    text.lines().for_each(|line| *runs.entry(line.split(' ').next().expect("a task")).or_default() += 1);
+    assert_eq!(runs.len(), 200, "none is lost");
+    let twice: Vec<_> = runs.iter().filter(|(_, times)| **times > 1).collect();
+    assert!(twice.is_empty(), "none is doubled: {twice:?}");
+    assert!(text.contains(" mac-1\n") && text.contains(" mac-2\n"));
+    nothing_left(&bed);
+}
