@@ -12,6 +12,7 @@ mod fleet;
 mod growing;
 mod guard;
 mod history;
+mod large;
 mod leases;
 mod nothing_lost;
 mod operators;

@@ -171,9 +171,10 @@ impl QueueActor {
     fn pick(&mut self, pick: &Pick, ended: &[ShapeId], scale: &Arc<Scale>) {
         self.ready.rescale(scale);
         self.ready.ended(ended);
+        let skipped = self.ready.skipped(pick);
         let taken = self.ready.pick(pick);
         let priority = self.args.priority;
-        self.args.side.scheduler.tell(SchedulerMessage::Picked { priority, taken });
+        self.args.side.scheduler.tell(SchedulerMessage::Picked { priority, answer: (taken, skipped) });
     }
 
     fn age(&mut self, ladder: &Ladder) {

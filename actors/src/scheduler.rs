@@ -39,7 +39,7 @@ use policy::history::History;
 use policy::id::{GraphId, NodeId, TaskId, TaskRange};
 use policy::node::Room;
 use policy::placement::Shapes;
-use policy::queue::{AgedLine, Arrival, Taken};
+use policy::queue::{AgedLine, Arrival, Skipped, Taken};
 use policy::submission::Submission;
 use policy::task::Priority;
 use policy::time::Moment;
@@ -126,8 +126,8 @@ pub enum SchedulerMessage {
     Picked {
         /// Which queue.
         priority: Priority,
-        /// The next tasks that may fit somewhere.
-        taken: Vec<Taken>,
+        /// The next tasks that may fit somewhere, and who was first in turn and does not fit, where that was asked.
+        answer: (Vec<Taken>, Option<Skipped>),
     },
     /// A queue's lines whose first has waited long.
     Aged {
@@ -325,7 +325,7 @@ impl Actor for SchedulerActor {
             SchedulerMessage::Retry { target, reply } => self.retry(target, reply),
             SchedulerMessage::Resume { graph, raise, reply } => self.resume(graph, &raise, reply),
             SchedulerMessage::Stepped { task, step, mark } => self.stepped(task, step, mark),
-            SchedulerMessage::Picked { priority, taken } => self.picked(priority, taken),
+            SchedulerMessage::Picked { priority, answer } => self.picked(priority, answer),
             SchedulerMessage::Aged { priority, lines } => self.aged(priority, lines),
             SchedulerMessage::Beat => self.beat(),
             SchedulerMessage::NodeChanged { node, room, reservations, said } => {

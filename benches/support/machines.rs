@@ -8,7 +8,7 @@ use policy::demand::Demand;
 use policy::graph::{Effects, Graphs, ItemShape, Mark, Opening, TaskState};
 use policy::id::{AttemptNumber, GraphId, TaskId, TaskRange};
 use policy::node::Room;
-use policy::placement::{Candidate, Search, ShapeId, Shapes, feasible, place};
+use policy::placement::{Candidate, Held, Search, ShapeId, Shapes, feasible, place};
 use policy::queue::{Arrival, Pick, Queue, Taken};
 use policy::resources::Resources;
 use policy::submission::Submission;
@@ -30,7 +30,7 @@ pub(crate) fn rooms(nodes: usize) -> Vec<Room> {
 
 /// All of them, as placement sees them.
 pub(crate) fn candidates<'a>(rooms: &'a [Room], labels: &'a Labels) -> Vec<Candidate<'a>> {
-    rooms.iter().map(|room| Candidate { room, labels, accepting: Ok(()) }).collect()
+    rooms.iter().map(|room| Candidate { room, labels, accepting: Ok(()), held: Held::No }).collect()
 }
 
 /// See the module.

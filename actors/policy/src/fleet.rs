@@ -12,9 +12,10 @@ use crate::constraint::Labels;
 use crate::demand::Demand;
 use crate::directive::Closed;
 use crate::hindrance::Hindrance;
-use crate::id::NodeId;
+use crate::id::{NodeId, TaskId};
 use crate::node::Room;
-use crate::placement::{self, Candidate, Choice, NoFit, Reason, Search};
+use crate::placement::{self, Candidate, Choice, Held, NoFit, Reason, Search, ShapeId};
+use crate::reserve::LineId;
 use crate::resources::Resources;
 
 /// Thousandths of a core.
@@ -41,6 +42,27 @@ struct Site {
     sent: u64,
     /// What was sent and is not in `room` yet, by number.
     unseen: VecDeque<(u64, Resources)>,
+    /// Who is to have the room that is left here.
+    hold: Option<Hold>,
+}
+
+/// Room that is held for the first of a line, see `reserve`.
+#[derive(Debug, Clone)]
+struct Hold {
+    line: LineId,
+    /// Who was first when it began.
+    task: TaskId,
+    /// What it needs.
+    need: Resources,
+}
+
+/// Who looks for a node.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Asker<'a> {
+    /// The line in which it stands, where room may be held for it.
+    pub line: Option<LineId>,
+    /// Where its last attempt did not succeed.
+    pub failed_on: Option<&'a NodeId>,
 }
 
 /// What a node says beside its room.
@@ -73,6 +95,31 @@ impl fmt::Display for Shut {
 }
 
 impl Site {
+    /// As a line sees it; `None` while it is not up.
+    fn candidate<'a>(
+        &'a self,
+        line: Option<LineId>,
+        accepting: Result<(), &'a str>,
+    ) -> Option<Candidate<'a>> {
+        let held = match &self.hold {
+            None => Held::No,
+            Some(hold) if Some(hold.line) == line => Held::ForIt,
+            Some(hold) => Held::For(hold.task, &hold.need),
+        };
+        Some(Candidate { room: self.room.as_ref()?, labels: &self.said.labels, accepting, held })
+    }
+
+    /// How many attempts fit now that need this and are of this shape.
+    fn times(&self, need: &Resources, shape: ShapeId, limit: u32) -> u32 {
+        match (&self.room, &self.hold) {
+            (None, _) => 0,
+            (Some(room), Some(hold)) if hold.line.shape != shape => {
+                room.times_beside(need, &hold.need, limit)
+            }
+            (Some(room), _) => room.times(need, limit),
+        }
+    }
+
     /// Whether tasks of a demand are sent here though it is up.
     fn open_to(&self, demand: &Demand) -> Result<(), Shut> {
         if let Some(closed) = self.closed {
@@ -99,6 +146,7 @@ impl Fleet {
             closed: None,
             sent: 0,
             unseen: VecDeque::new(),
+            hold: None,
         };
         self.nodes.insert(place, node);
         place
@@ -183,30 +231,36 @@ impl Fleet {
         node.unseen.push_back((node.sent, need.clone()));
     }
 
-    /// How many attempts of a demand fit now, up to `limit`.
+    /// How many attempts of a demand, which is that of this shape, fit now, up to `limit`.
     #[must_use]
-    pub fn times(&self, demand: &Demand, limit: u32) -> u32 {
-        let open = self
-            .nodes
-            .iter()
-            .filter(|node| node.open_to(demand).is_ok() && demand.constraints.met(&node.said.labels));
+    pub fn times(&self, demand: &Demand, shape: ShapeId, limit: u32) -> u32 {
         // Of several requests that of which most fit: what is counted too much comes back to its queue.
-        let of = |room: &Room| demand.requests().map(|(_, need)| room.times(need, limit)).max().unwrap_or(0);
-        let times = open.filter_map(|node| node.room.as_ref()).map(of);
-        times.fold(0, u32::saturating_add).min(limit)
+        let of = |node: &Site| demand.requests().map(|(_, need)| node.times(need, shape, limit)).max();
+        self.open_to(demand).filter_map(of).fold(0, u32::saturating_add).min(limit)
     }
 
-    /// The node for an attempt of a task whose last one did not succeed on `failed_on`: the one that suits it best; and
-    /// the request that is granted.
+    /// Whether some node could run it if it were empty.
     #[must_use]
-    pub fn place(&self, demand: &Demand, failed_on: Option<&NodeId>) -> Option<Choice> {
-        self.search(demand, failed_on).ok()
+    pub fn could_take(&self, demand: &Demand) -> bool {
+        self.open_to(demand)
+            .any(|node| node.candidate(None, Ok(())).is_some_and(|node| node.could_take(demand)))
+    }
+
+    fn open_to(&self, demand: &Demand) -> impl Iterator<Item = &Site> {
+        let is_open = |node: &&Site| node.open_to(demand).is_ok();
+        self.nodes.iter().filter(is_open).filter(|node| demand.constraints.met(&node.said.labels))
+    }
+
+    /// The node for an attempt: the one that suits it best; and the request that is granted.
+    #[must_use]
+    pub fn place(&self, demand: &Demand, asker: Asker<'_>) -> Option<Choice> {
+        self.search(demand, asker).ok()
     }
 
     /// Why no node takes it now; `None` where one does.
     #[must_use]
-    pub fn hindrance(&self, demand: &Demand, failed_on: Option<&NodeId>) -> Option<Hindrance> {
-        let NoFit { reasons, never } = self.search(demand, failed_on).err()?;
+    pub fn hindrance(&self, demand: &Demand, asker: Asker<'_>) -> Option<Hindrance> {
+        let NoFit { reasons, never } = self.search(demand, asker).err()?;
         let named = reasons.into_iter().map(|(place, reason)| (self.nodes[place].id.clone(), reason));
         Some(Hindrance::NoNode { never, nodes: named.collect() })
     }
@@ -220,7 +274,12 @@ impl Fleet {
         let accepting = |node: &Site| if node.room.is_some() { Ok(()) } else { Err("is away") };
         let candidates: Vec<_> = known
             .iter()
-            .map(|(node, room)| Candidate { room, labels: &node.said.labels, accepting: accepting(node) })
+            .map(|(node, room)| Candidate {
+                room,
+                labels: &node.said.labels,
+                accepting: accepting(node),
+                held: Held::No,
+            })
             .collect();
         let no_fit = placement::place(Search::of(demand), &candidates).err().filter(|no_fit| no_fit.never)?;
         let reasons = no_fit.reasons.into_iter().map(|(place, reason)| (known[place].0.id.clone(), reason));
@@ -228,26 +287,16 @@ impl Fleet {
     }
 
     /// Asks `placement` among the nodes that are up, and translates its places into those of all nodes.
-    fn search(&self, demand: &Demand, failed_on: Option<&NodeId>) -> Result<Choice, NoFit> {
-        let up = self
-            .nodes
-            .iter()
-            .enumerate()
-            .filter_map(|(place, node)| Some((place, node, node.room.as_ref()?)));
-        let up: Vec<_> = up
-            .map(|(place, node, room)| {
-                (place, node, room, node.open_to(demand).err().map(|tripped| tripped.to_string()))
-            })
-            .collect();
-        let candidates: Vec<_> = up
-            .iter()
-            .map(|(_, node, room, shut)| Candidate {
-                room,
-                labels: &node.said.labels,
-                accepting: shut.as_deref().map_or(Ok(()), Err),
-            })
-            .collect();
-        let failed_on = failed_on.and_then(|failed| up.iter().position(|(_, node, ..)| node.id == *failed));
+    fn search(&self, demand: &Demand, asker: Asker<'_>) -> Result<Choice, NoFit> {
+        let shut = |node: &Site| node.open_to(demand).err().map(|shut| shut.to_string());
+        let up = self.nodes.iter().enumerate().filter(|(_, node)| node.room.is_some());
+        let up: Vec<_> = up.map(|(place, node)| (place, node, shut(node))).collect();
+        let mut candidates = Vec::with_capacity(up.len());
+        for (_, node, shut) in &up {
+            candidates.extend(node.candidate(asker.line, shut.as_deref().map_or(Ok(()), Err)));
+        }
+        let failed_on =
+            asker.failed_on.and_then(|failed| up.iter().position(|(_, node, _)| node.id == *failed));
         let found = placement::place(Search { demand, failed_on }, &candidates);
         found.map(|choice| Choice { place: up[choice.place].0, ..choice }).map_err(|no_fit| NoFit {
             reasons: no_fit.reasons.into_iter().map(|(place, reason)| (up[place].0, reason)).collect(),
@@ -278,75 +327,48 @@ impl Fleet {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::constraint::Constraints;
-
-    fn fleet(names: &[&str], cores: u64) -> Fleet {
-        let mut fleet = Fleet::default();
-        for name in names {
-            let (id, capacity) = (NodeId::from(*name), Resources::cpus(cores * 1000));
-            fleet.add(&id);
-            let room = Room { free: capacity.clone(), capacity, staged: 0, staged_limit: 0 };
-            assert!(fleet.changed(&id, Some(room), 0), "it is new");
-            fleet.described(&id, Said { labels: Arc::new(Labels::of(name, [])), ..Said::default() });
+/// Room that is held.
+impl Fleet {
+    /// Holds for the first of a line the node that lacks least of what it needs, among those that are held for nobody; what
+    /// is held for it already stays, as long as it can run there. `false` where there is none.
+    pub fn hold(&mut self, line: LineId, task: TaskId, demand: &Demand) -> bool {
+        let able: Vec<_> = (0..self.nodes.len()).filter_map(|place| self.lacking(place, demand)).collect();
+        let is_its = |place: usize| self.nodes[place].hold.as_ref().is_some_and(|hold| hold.line == line);
+        if able.iter().any(|(_, place, _)| is_its(*place)) {
+            return true;
         }
-        fleet
+        let free = able.into_iter().filter(|(_, place, _)| self.nodes[*place].hold.is_none());
+        let best = free.min_by_key(|(lacking, place, _)| (*lacking, *place));
+        self.release(line);
+        let Some((_, place, need)) = best else { return false };
+        self.nodes[place].hold = Some(Hold { line, task, need });
+        true
     }
 
-    fn placed(fleet: &Fleet, demand: &Demand, failed_on: Option<&str>) -> Option<usize> {
-        fleet.place(demand, failed_on.map(NodeId::from).as_ref()).map(|choice| choice.place)
+    /// How much a node lacks of the first request that it could ever take; `None` where it takes nothing of the kind.
+    fn lacking(&self, place: usize, demand: &Demand) -> Option<(u128, usize, Resources)> {
+        let node = &self.nodes[place];
+        let room = node.room.as_ref()?;
+        let is_open = node.open_to(demand).is_ok() && demand.constraints.met(&node.said.labels);
+        let need = demand.requests().map(|(_, need)| need).find(|need| room.capacity.covers(need));
+        need.filter(|_| is_open).map(|need| (placement::lacking(need, room), place, need.clone()))
     }
 
-    fn on(node: &str) -> Demand {
-        let constraints = Constraints::requiring(vec![format!("node={node}").parse().unwrap()]);
-        Demand { constraints, ..Demand::resources(Resources::cpus(1000)) }
+    /// Nothing is held for this line any more.
+    pub fn release(&mut self, line: LineId) {
+        for node in &mut self.nodes {
+            if node.hold.as_ref().is_some_and(|hold| hold.line == line) {
+                node.hold = None;
+            }
+        }
     }
 
-    #[test]
-    fn what_was_sent_counts_until_the_node_has_heard_of_it() {
-        let mut fleet = fleet(&["b", "a"], 2);
-        assert_eq!((fleet.id(0), fleet.cores()), (&NodeId::from("a"), 4));
-        let one = on("b");
-        assert_eq!(fleet.times(&one, 9), 2);
-        assert_eq!(placed(&fleet, &one, None), Some(1));
-        fleet.take(1, &one.resources);
-        fleet.take(1, &one.resources);
-        assert_eq!((fleet.times(&one, 9), placed(&fleet, &one, None)), (0, None));
-        let room = |free| Room {
-            capacity: Resources::cpus(2000),
-            free: Resources::cpus(free),
-            staged: 0,
-            staged_limit: 0,
-        };
-        assert!(!fleet.changed(&NodeId::from("b"), Some(room(1000)), 1), "it has heard of the first");
-        assert_eq!(fleet.times(&one, 9), 0);
-        fleet.changed(&NodeId::from("b"), Some(room(1000)), 2);
-        assert_eq!(fleet.times(&one, 9), 1, "and of both, and one is over");
-    }
-
-    #[test]
-    fn who_is_away_or_shut_takes_nothing_and_says_so() {
-        let mut fleet = fleet(&["a", "b"], 2);
-        fleet.changed(&NodeId::from("a"), None, 0);
-        let hindrance = fleet.hindrance(&on("a"), None).unwrap();
-        assert_eq!(hindrance.to_string(), "no node can ever run it: b label node=a missing (it is b)");
-        assert!(hindrance.is_for_ever());
-        let (labels, tripped) = (Arc::new(Labels::of("b", [])), vec![(None, Seen::HalfOpen { free: false })]);
-        fleet.described(&NodeId::from("b"), Said { labels, tripped, halted_here: false });
-        assert_eq!(fleet.times(&on("b"), 9), 0);
-        assert!(!fleet.hindrance(&on("b"), None).unwrap().is_for_ever());
-        fleet.changed(&NodeId::from("b"), None, 0);
-        assert_eq!(fleet.hindrance(&on("b"), None).unwrap().to_string(), "no node is up");
-        assert!(!fleet.is_up());
-    }
-
-    #[test]
-    fn the_node_of_the_last_failure_is_known_by_its_name() {
-        let fleet = fleet(&["a", "b"], 2);
-        let demand = Demand::resources(Resources::cpus(1000));
-        assert_eq!(placed(&fleet, &demand, Some("a")), Some(1));
-        assert_eq!(placed(&fleet, &demand, Some("gone")), Some(0));
+    /// For whom room is held, and who was first there.
+    #[must_use]
+    pub fn holds(&self) -> Vec<(LineId, TaskId)> {
+        self.nodes.iter().filter_map(|node| node.hold.as_ref()).map(|hold| (hold.line, hold.task)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

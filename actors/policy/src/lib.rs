@@ -34,6 +34,7 @@ pub mod lifecycle;
 pub mod lease;
 pub mod node;
 pub mod breaker;
+pub mod reserve;
 pub mod fleet;
 pub mod slots;
 pub mod retry;

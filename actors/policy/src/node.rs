@@ -48,6 +48,27 @@ impl Room {
         may_stage
     }
 
+    /// As [`Self::fits`] where `kept` is held for somebody else: only what leaves that alone, or takes of nothing that it
+    /// needs, and never to wait here before it.
+    #[must_use]
+    pub fn spares(&self, need: &Resources, kept: &Resources) -> bool {
+        let left = |resource: &str| self.free.amount(resource).saturating_sub(kept.amount(resource));
+        self.starts(need)
+            && need.dimensions().all(|(resource, needed)| needed == 0 || needed <= left(resource))
+    }
+
+    /// As [`Self::times`] where `kept` is held for somebody else.
+    #[must_use]
+    pub fn times_beside(&self, need: &Resources, kept: &Resources, limit: u32) -> u32 {
+        if !self.spares(need, kept) {
+            return 0;
+        }
+        let left = |resource: &str| self.free.amount(resource).saturating_sub(kept.amount(resource));
+        let of = |(resource, needed): (&str, u64)| left(resource).checked_div(needed);
+        let times = need.dimensions().filter_map(of).min().unwrap_or_else(|| u64::from(limit));
+        u32::try_from(times).unwrap_or(u32::MAX).min(limit)
+    }
+
     /// How many attempts that need `need` each can be taken, up to `limit`.
     #[must_use]
     pub fn times(&self, need: &Resources, limit: u32) -> u32 {
@@ -128,6 +149,27 @@ mod tests {
             let taken = (0..100).take_while(|_| room.take(&need)).count();
             assert_eq!(usize::try_from(counted), Ok(taken), "{free} {staged_limit} {need:?}");
         }
+    }
+
+    #[test]
+    fn beside_what_is_kept_only_what_does_not_delay_it_is_taken() {
+        let with_gpu = |cpu_millis, gpu_slots| Resources { gpu_slots, ..Resources::cpus(cpu_millis) };
+        let room = Room { capacity: with_gpu(8000, 2), free: with_gpu(5000, 2), staged: 0, staged_limit: 9 };
+        let kept = Resources::cpus(4000);
+        for (need, times) in [
+            (Resources::cpus(500), 2),
+            (Resources::cpus(1001), 0),
+            (with_gpu(0, 1), 2),
+            (with_gpu(100, 1), 2),
+            (with_gpu(0, 3), 0),
+        ] {
+            assert_eq!(room.times_beside(&need, &kept, 9), times, "{need:?}");
+            assert_eq!(room.spares(&need, &kept), times > 0, "{need:?}");
+        }
+        let all = Resources::cpus(8000);
+        assert!(!room.spares(&Resources::cpus(1), &all), "what is freed is not given away");
+        assert!(room.spares(&with_gpu(0, 1), &all), "it does not need that");
+        assert!(!Room { staged: 1, ..room }.spares(&with_gpu(0, 1), &all), "nobody waits there before it");
     }
 
     #[test]

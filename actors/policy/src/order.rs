@@ -67,6 +67,15 @@ impl Plan {
         self.want[priority as usize].saturating_add(first)
     }
 
+    /// One of this need is served before all else, in place of another one of its queue: room was held for it.
+    pub fn ask_first(&mut self, priority: Priority, shape: ShapeId) {
+        let first = &mut self.first[priority as usize];
+        if !first.contains(&shape) {
+            first.push(shape);
+            self.want[priority as usize] = self.want[priority as usize].saturating_sub(1);
+        }
+    }
+
     fn total(&self) -> u32 {
         [Priority::Low, Priority::Normal, Priority::High, Priority::Critical]
             .map(|one| self.asked(one))

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::constraint::{AvoidFailed, Labels, Unmet};
 use crate::demand::Demand;
+use crate::id::TaskId;
 use crate::node::Room;
 use crate::resources::{Resources, Shortage};
 use crate::task::RequestNumber;
@@ -44,6 +45,19 @@ pub struct Candidate<'a> {
     pub labels: &'a Labels,
     /// Whether it takes work at all, and if not, why.
     pub accepting: Result<(), &'a str>,
+    /// Whether room is held there, and for whom.
+    pub held: Held<'a>,
+}
+
+/// Whether room on a node is held for the first of a line (`reserve`), from where the asker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held<'a> {
+    /// For nobody.
+    No,
+    /// For the asker.
+    ForIt,
+    /// For this task, which needs this.
+    For(TaskId, &'a Resources),
 }
 
 /// What is looked for.
@@ -77,6 +91,10 @@ pub enum Reason {
     FailedThere,
     /// What is left is too little.
     Short(Vec<Shortage>),
+    /// What is left is too little, and what is freed is kept for it.
+    Keeping(Vec<Shortage>),
+    /// There would be room, but it is kept for another one that has missed its turns.
+    KeptFor(TaskId),
     /// There would be room, but others wait there for theirs.
     Behind {
         /// How many.
@@ -109,7 +127,7 @@ pub fn place(search: Search<'_>, nodes: &[Candidate<'_>]) -> Result<Choice, NoFi
     let open = nodes.iter().enumerate().filter(|(place, _)| Some(*place) != barred);
     let open = open.filter(|(_, node)| node.is_open(search.demand));
     let choices = open.flat_map(|(place, node)| {
-        let fit = search.demand.requests().filter(|(_, need)| node.room.fits(need));
+        let fit = search.demand.requests().filter(|(_, need)| node.fits(need));
         fit.map(move |(request, need)| {
             (search.rank((place, node), (request, need)), Choice { place, request })
         })
@@ -152,13 +170,26 @@ impl<'a> Search<'a> {
     /// Why none of the nodes runs it.
     fn explain(&self, barred: Option<usize>, nodes: &[Candidate<'_>]) -> NoFit {
         let reason = |(place, node): (usize, &Candidate<'_>)| match node.reason(self.demand) {
-            Reason::Short(_) | Reason::Behind { .. } if Some(place) == barred => (place, Reason::FailedThere),
+            Reason::Short(_) | Reason::KeptFor(_) | Reason::Behind { .. } if Some(place) == barred => {
+                (place, Reason::FailedThere)
+            }
             reason => (place, reason),
         };
         let reasons: Vec<_> = nodes.iter().enumerate().map(reason).collect();
         let never = !reasons.is_empty() && reasons.iter().all(|(_, reason)| reason.is_for_ever());
         NoFit { reasons, never }
     }
+}
+
+/// How much of what it is shortest of is missing, in parts of the node's capacity: which node has room first, as far as
+/// anybody knows.
+#[must_use]
+pub fn lacking(need: &Resources, room: &Room) -> u128 {
+    let lacking = |(resource, needed): (&str, u64)| {
+        let lacking = needed.saturating_sub(room.free.amount(resource));
+        (u128::from(lacking) * PARTS).checked_div(u128::from(room.capacity.amount(resource))).unwrap_or(0)
+    };
+    need.dimensions().map(lacking).max().unwrap_or(0)
 }
 
 /// What would be left of the scarcest resource, in parts of the node's capacity of it.
@@ -174,7 +205,15 @@ impl Candidate<'_> {
     /// Whether it has room for a task that asks this now.
     #[must_use]
     pub fn takes(&self, demand: &Demand) -> bool {
-        self.is_open(demand) && demand.requests().any(|(_, need)| self.room.fits(need))
+        self.is_open(demand) && demand.requests().any(|(_, need)| self.fits(need))
+    }
+
+    /// Whether there is room for this now that is not held for others.
+    fn fits(&self, need: &Resources) -> bool {
+        match self.held {
+            Held::No | Held::ForIt => self.room.fits(need),
+            Held::For(_, kept) => self.room.spares(need, kept),
+        }
     }
 
     /// Whether such tasks may come, were there room.
@@ -183,7 +222,8 @@ impl Candidate<'_> {
     }
 
     /// Whether it could run such a task if it were empty.
-    fn could_take(&self, demand: &Demand) -> bool {
+    #[must_use]
+    pub fn could_take(&self, demand: &Demand) -> bool {
         demand.constraints.met(self.labels)
             && demand.requests().any(|(_, need)| self.room.capacity.covers(need))
     }
@@ -198,8 +238,12 @@ impl Candidate<'_> {
             _ if !unmet.is_empty() => Reason::Unmet(unmet),
             _ if possible.is_none() => Reason::TooSmall(self.room.capacity.shortages(need)),
             Err(why) => Reason::NotAccepting(why.into()),
-            Ok(()) if short.is_empty() => Reason::Behind { staged: self.room.staged },
-            Ok(()) => Reason::Short(short),
+            Ok(()) => match self.held {
+                Held::For(task, _) if short.is_empty() => Reason::KeptFor(task),
+                Held::ForIt if !short.is_empty() => Reason::Keeping(short),
+                _ if short.is_empty() => Reason::Behind { staged: self.room.staged },
+                _ => Reason::Short(short),
+            },
         }
     }
 }
@@ -210,7 +254,12 @@ impl Reason {
     pub fn is_for_ever(&self) -> bool {
         match self {
             Self::Unmet(_) | Self::TooSmall(_) => true,
-            Self::NotAccepting(_) | Self::FailedThere | Self::Short(_) | Self::Behind { .. } => false,
+            Self::NotAccepting(_)
+            | Self::FailedThere
+            | Self::Short(_)
+            | Self::Keeping(_)
+            | Self::KeptFor(_)
+            | Self::Behind { .. } => false,
         }
     }
 }
@@ -223,6 +272,8 @@ impl fmt::Display for Reason {
             Self::NotAccepting(why) => f.write_str(why),
             Self::FailedThere => f.write_str("it failed there last"),
             Self::Short(shortages) => f.write_str(&listed(shortages)),
+            Self::Keeping(shortages) => write!(f, "is kept for it: {}", listed(shortages)),
+            Self::KeptFor(task) => write!(f, "what is free there is kept for {task}"),
             Self::Behind { staged } => write!(f, "{staged} others wait there for their turn"),
         }
     }

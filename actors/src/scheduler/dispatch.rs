@@ -5,6 +5,7 @@
 //! does not fit goes back to its place.
 
 mod back;
+mod keeping;
 mod nodes;
 mod why;
 
@@ -12,16 +13,19 @@ use std::sync::Arc;
 
 use policy::demand::Demand;
 use policy::directive::Directives;
-use policy::fleet::Fleet;
+use policy::fleet::{Asker, Fleet};
 use policy::graph::{Closed, Ready};
 use policy::id::TaskId;
 use policy::order::TurnId;
 use policy::placement::{Choice, ShapeId, Shapes};
-use policy::queue::Taken;
+use policy::queue::{Skipped, Taken};
+use policy::reserve::LineId;
 use policy::task::Priority;
 use rustc_hash::FxHashMap;
 
 use crate::node::{Reservation, Terms};
+use crate::scheduler::dispatch::keeping::Keeping;
+pub(super) use crate::scheduler::dispatch::keeping::Kept;
 use crate::scheduler::dispatch::nodes::Door;
 use crate::scheduler::order::Ordering;
 use crate::scheduler::{Placed, SchedulerActor, no_effects};
@@ -43,6 +47,8 @@ pub(super) struct Dispatch {
     /// Ready tasks by shape and priority: what the queues hold.
     queued: FxHashMap<ShapeId, [u64; 4]>,
     queued_of: [u64; 4],
+    /// For whom room is kept.
+    keeping: Keeping,
     /// Answers of queues that this round still waits for.
     awaited: u32,
     picked: Vec<(TurnId, Priority, Taken)>,
@@ -111,7 +117,7 @@ impl Dispatch {
         let mut fitting = Vec::new();
         for shape in self.queued.keys() {
             let Some(demand) = shapes.demand(*shape) else { continue };
-            let fit = self.fleet.times(demand, ROUND_LIMIT).min(may(demand));
+            let fit = self.fleet.times(demand, *shape, ROUND_LIMIT).min(may(demand));
             if fit > 0 {
                 fitting.push((*shape, fit));
             }
@@ -136,6 +142,7 @@ impl SchedulerActor {
         if self.dispatch.awaited > 0 || !std::mem::take(&mut self.dispatch.is_stale) {
             return;
         }
+        self.tend_holds();
         let limits = self.side.limits();
         let directives = self.side.directives();
         let may = |demand: &Demand| match directives.is_tenant_paused(&demand.tenant) {
@@ -143,6 +150,7 @@ impl SchedulerActor {
             false => self.guard.places(&limits.quotas, demand, ROUND_LIMIT),
         };
         let mut fitting = self.dispatch.fitting(&self.shapes, may);
+        let stuck = self.stuck(&fitting);
         self.leave_to_claims(&mut fitting);
         let most = fitting.iter().map(|(_, fit)| *fit).max().unwrap_or(0).min(ROUND_LIMIT);
         let most = self.startable(most);
@@ -151,7 +159,8 @@ impl SchedulerActor {
         }
         let fitting: Vec<_> = fitting.into_iter().map(|(shape, _)| shape).collect();
         let waiting = self.dispatch.waiting(&fitting);
-        let picks = self.picks(most, waiting, &fitting.into());
+        let kept = self.dispatch.begin_keeping((&fitting, waiting), stuck);
+        let picks = self.picks(most, waiting, &fitting.into(), &kept);
         for (priority, pick) in picks {
             self.dispatch.awaited += 1;
             self.side.queue(priority).tell(pick);
@@ -159,7 +168,8 @@ impl SchedulerActor {
     }
 
     /// A queue's answer; with the last one of the round all are placed, in turns.
-    pub(super) fn picked(&mut self, priority: Priority, taken: Vec<Taken>) {
+    pub(super) fn picked(&mut self, priority: Priority, (taken, skipped): (Vec<Taken>, Option<Skipped>)) {
+        self.dispatch.keeping.heard(priority, skipped);
         self.dispatch.awaited = self.dispatch.awaited.saturating_sub(1);
         let (turns, is_short) = self.dispatch.ordering.picked(priority, &taken);
         self.dispatch.is_stale |= is_short;
@@ -176,6 +186,7 @@ impl SchedulerActor {
             if self.place(priority, taken) {
                 self.dispatch.sent_behind = 0;
                 self.dispatch.ordering.started(turn);
+                self.dispatch.served(priority, taken.shape);
                 self.history.started(now, priority);
             } else {
                 self.dispatch.ordering.not_placed(turn, taken);
@@ -184,6 +195,8 @@ impl SchedulerActor {
         }
         self.dispatch.send_batches();
         self.return_to_queues(back);
+        let shares = self.side.limits().scheduling.shares;
+        self.dispatch.end_keeping(&self.shapes, shares);
         // Until all of it is known: what is taken out of the queues must not be what this round has taken.
         self.dispatch.awaited = 1;
         self.settle_budgets();
@@ -198,8 +211,9 @@ impl SchedulerActor {
         if !self.tenant_may_start(&demand) || self.stopped(priority, taken.shape).is_some() {
             return false;
         }
-        let failed_on = self.failed_on.get(&taken.task);
-        let Some(Choice { place, request }) = self.dispatch.fleet.place(&demand, failed_on) else {
+        let line = Some(LineId { priority, shape: taken.shape });
+        let asker = Asker { line, failed_on: self.failed_on.get(&taken.task) };
+        let Some(Choice { place, request }) = self.dispatch.fleet.place(&demand, asker) else {
             return false;
         };
         let node = self.dispatch.fleet.id(place).clone();

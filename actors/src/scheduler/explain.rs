@@ -2,10 +2,12 @@
 
 use policy::event::LogPosition;
 use policy::explain::{self, Ahead, Holding, Verdict};
+use policy::fleet::Asker;
 use policy::graph::{EntryView, TaskState};
 use policy::hindrance::Hindrance;
 use policy::id::{TaskId, TaskRange};
 use policy::placement::Reason;
+use policy::reserve::LineId;
 use policy::time::Moment;
 use supervision::Reply;
 
@@ -95,13 +97,19 @@ impl SchedulerActor {
         }
     }
 
+    /// The task as one who looks for a node.
+    pub(super) fn asker(&self, entry: &EntryView) -> Asker<'_> {
+        let line = LineId { priority: entry.priority, shape: entry.shape };
+        Asker { line: Some(line), failed_on: self.failed_on.get(&entry.task) }
+    }
+
     /// Everything that refuses tasks of a demand now, each as its gate says it.
     pub(super) fn hindrances(&self, entry: &EntryView) -> Vec<Hindrance> {
         let Some(demand) = self.shapes.demand(entry.shape) else { return Vec::new() };
         let held_back = self.held_back(entry).into_iter();
         held_back
             .chain(self.claim_in_the_way(entry.shape, demand))
-            .chain(self.dispatch.no_node(demand, self.failed_on.get(&entry.task)))
+            .chain(self.dispatch.no_node(demand, self.asker(entry)))
             .collect()
     }
 
@@ -112,8 +120,10 @@ impl SchedulerActor {
             Hindrance::NoNode { nodes, .. } => nodes.as_slice(),
             _ => &[],
         });
-        let full: Vec<_> =
-            full.filter(|(_, reason)| matches!(reason, Reason::Short(_))).map(|(node, _)| node).collect();
+        let full: Vec<_> = full
+            .filter(|(_, reason)| matches!(reason, Reason::Short(_) | Reason::Keeping(_)))
+            .map(|(node, _)| node)
+            .collect();
         let claimed: Vec<_> = hindrances.iter().flat_map(|hindrance| self.claim_holders(hindrance)).collect();
         if full.is_empty() && claimed.is_empty() {
             return Vec::new();

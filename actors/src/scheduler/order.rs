@@ -13,6 +13,7 @@ use policy::id::TaskId;
 use policy::order::{Order, TurnId};
 use policy::placement::ShapeId;
 use policy::queue::{AgedLine, Arrival, Pick, Scale, Taken, weight_of};
+use policy::reserve::LineId;
 use policy::resources::Resources;
 use policy::share::{self, WHOLE};
 use policy::submission::Submission;
@@ -21,7 +22,7 @@ use rustc_hash::FxHashMap;
 use supervision::Me;
 
 use crate::queue::QueueMessage;
-use crate::scheduler::dispatch::PRIORITIES;
+use crate::scheduler::dispatch::{Kept, PRIORITIES};
 use crate::scheduler::{Placed, SchedulerActor, SchedulerMessage};
 use crate::wire::client::{Response, TenantRow};
 
@@ -76,6 +77,7 @@ impl SchedulerActor {
         most: u32,
         waiting: [u64; 4],
         fitting: &Arc<[ShapeId]>,
+        kept: &Kept,
     ) -> Vec<(Priority, QueueMessage)> {
         let (limits, now, directives) = (self.side.limits(), self.next_arrival, self.side.directives());
         let open = |priority: Priority| !directives.is_paused(priority);
@@ -89,13 +91,18 @@ impl SchedulerActor {
         }
         let fits = |born, shape| open(born) && fitting.binary_search(&shape).is_ok();
         let mut plan = ordering.order.plan(most, waiting, fits);
-        let asked = PRIORITIES.into_iter().filter(|priority| plan.asked(*priority) > 0).collect::<Vec<_>>();
+        for LineId { priority, shape } in kept.first.iter().copied().filter(|line| open(line.priority)) {
+            plan.ask_first(priority, shape);
+        }
+        let is_asked = |priority: &Priority| plan.asked(*priority) > 0 || kept.due[*priority as usize];
+        let asked = PRIORITIES.into_iter().filter(is_asked).collect::<Vec<_>>();
         let picks = asked.into_iter().map(|priority| {
             let asked = plan.asked(priority);
             let (first, want) =
                 (std::mem::take(&mut plan.first[priority as usize]), plan.want[priority as usize]);
             ordering.asked[priority as usize] = if first.is_empty() { 0 } else { asked };
-            let pick = Pick { first, want, fitting: Arc::clone(fitting), now };
+            let stuck = if kept.due[priority as usize] { Arc::clone(&kept.stuck) } else { Arc::default() };
+            let pick = Pick { first, want, fitting: Arc::clone(fitting), now, stuck };
             let ended = std::mem::take(&mut ordering.ended[priority as usize]);
             (priority, QueueMessage::Pick { pick, ended, scale: Arc::clone(&ordering.scale) })
         });

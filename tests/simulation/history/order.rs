@@ -32,6 +32,8 @@ type Kind = (Priority, Vec<Resources>, Box<str>, Constraints);
 struct Pass {
     kinds: Vec<(Kind, BTreeSet<TaskId>)>,
     kind_of: BTreeMap<TaskId, usize>,
+    /// When each task was first granted: what is placed in one round is recorded node by node, and nobody of it overtakes.
+    moments: BTreeMap<TaskId, Timestamp>,
     /// How many younger equals have started before a task that waits.
     overtaken: BTreeMap<TaskId, Overtaken>,
     /// Starts by priority since all four wait, without those of this moment.
@@ -50,7 +52,7 @@ struct Overtaken {
 }
 
 pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Findings) {
-    let mut pass = Pass::default();
+    let mut pass = Pass { moments: moments(history), ..Pass::default() };
     let mut admitted = BTreeMap::new();
     for (_, record) in &history.records {
         match &record.event {
@@ -88,6 +90,17 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
     }
 }
 
+/// When each task was first granted.
+fn moments(history: &History) -> BTreeMap<TaskId, Timestamp> {
+    let mut moments = BTreeMap::new();
+    for (_, record) in &history.records {
+        if let Event::Task { task, event: TaskEvent::Granted { .. }, .. } = &record.event {
+            moments.entry(*task).or_insert(record.at);
+        }
+    }
+    moments
+}
+
 impl Pass {
     fn admit(&mut self, kind: Kind, tasks: TaskRange) {
         let known = self.kinds.iter().position(|(known, _)| *known == kind);
@@ -115,7 +128,9 @@ impl Pass {
 
     fn granted(&mut self, task: TaskId, at: Timestamp, priority: Priority, findings: &mut Findings) {
         if let Some(place) = self.kind_of.get(&task) {
-            for elder in self.kinds[*place].1.range(..task) {
+            let moment = self.moments.get(&task);
+            let later = |elder: &&TaskId| self.moments.get(elder) != moment;
+            for elder in self.kinds[*place].1.range(..task).filter(later) {
                 let overtaken = self.overtaken.entry(*elder).or_default();
                 if at > overtaken.at {
                     overtaken.before += std::mem::take(&mut overtaken.at_once);

@@ -191,7 +191,8 @@ impl Flood {
         let mut picked = Vec::new();
         for born in PRIORITIES {
             let (first, want) = (plan.first[born as usize].clone(), plan.want[born as usize]);
-            let pick = Pick { first, want, fitting: Arc::from(fitting), now: self.next };
+            let fitting = Arc::from(fitting);
+            let pick = Pick { first, want, fitting, now: self.next, ..Pick::default() };
             for taken in self.queues[born as usize].pick(&pick) {
                 self.queues[born as usize].ended(&[taken.shape]);
                 self.waiting[born as usize] -= 1;

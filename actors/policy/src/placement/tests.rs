@@ -20,7 +20,7 @@ fn named(rooms: &[Room]) -> Vec<Labels> {
 
 fn candidates<'a>(rooms: &'a [Room], labels: &'a [Labels]) -> Vec<Candidate<'a>> {
     let both = rooms.iter().zip(labels);
-    both.map(|(room, labels)| Candidate { room, labels, accepting: Ok(()) }).collect()
+    both.map(|(room, labels)| Candidate { room, labels, accepting: Ok(()), held: Held::No }).collect()
 }
 
 fn chosen(demand: &Demand, rooms: &[Room]) -> Result<Choice, NoFit> {
@@ -88,6 +88,24 @@ fn every_node_has_its_reason() {
         ]
     );
     assert!(!refusal.never);
+}
+
+#[test]
+fn what_is_held_for_one_is_given_to_nobody_else_and_both_are_told() {
+    let (rooms, kept) = ([cpus(8, 6)], Resources::cpus(5));
+    let labels = named(&rooms);
+    let mut nodes = candidates(&rooms, &labels);
+    nodes[0].held = Held::For(TaskId(7), &kept);
+    let asks = |cores| Demand::resources(Resources::cpus(cores));
+    let refused = |demand: &Demand, nodes: &[Candidate<'_>]| {
+        place(Search::of(demand), nodes).map_err(|refusal| texts(&refusal).remove(0)).map(|one| one.place)
+    };
+    assert_eq!(refused(&asks(1), &nodes), Ok(0), "it does not delay it");
+    assert_eq!(refused(&asks(2), &nodes), Err("0: what is free there is kept for t7".into()));
+    assert_eq!(refused(&asks(7), &nodes), Err("0: needs 7 cpu_millis, 6 available".into()));
+    nodes[0].held = Held::ForIt;
+    assert_eq!(refused(&asks(5), &nodes), Ok(0));
+    assert_eq!(refused(&asks(7), &nodes), Err("0: is kept for it: needs 7 cpu_millis, 6 available".into()));
 }
 
 #[test]

@@ -319,8 +319,13 @@ mod turns {
         let mut queue = Queue::new();
         queue.push(range(1, 9), SMALL, &demand("one"), Arrival(1));
         queue.push(range(20, 9), LARGE, &demand("two"), Arrival(10));
-        let pick =
-            Pick { first: vec![LARGE, ShapeId(7)], want: 1, fitting: [SMALL].into(), now: Arrival(19) };
+        let pick = Pick {
+            first: vec![LARGE, ShapeId(7)],
+            want: 1,
+            fitting: [SMALL].into(),
+            now: Arrival(19),
+            ..Pick::default()
+        };
         let taken: Vec<_> = queue.pick(&pick).iter().map(|taken| taken.task.0).collect();
         assert_eq!(taken, [20, 1]);
     }

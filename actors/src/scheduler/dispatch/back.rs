@@ -41,6 +41,8 @@ impl SchedulerActor {
                 self.next_arrival = arrival.after(1);
                 self.side.queue(priority).tell(QueueMessage::PutBehind { taken, arrival });
                 self.dispatch.sent_behind += 1;
+                // What is held may be the very node where it must not run again.
+                self.dispatch.give_up(priority, taken.shape);
                 // Somebody else of its line may fit, unless all of them have been tried.
                 stale |= self.dispatch.sent_behind < self.dispatch.queued_of(taken.shape, priority);
             } else {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use policy::demand::Demand;
+use policy::fleet::Asker;
 use policy::hindrance::Hindrance;
 use policy::id::NodeId;
 use policy::placement::{Reason, ShapeId, Shapes};
@@ -14,14 +15,9 @@ use super::Dispatch;
 const WARNINGS_LIMIT: usize = 8;
 
 impl Dispatch {
-    /// Why no node takes a task of this demand now whose last attempt did not succeed on `failed_on`; `None` where
-    /// one does.
-    pub(in crate::scheduler) fn no_node(
-        &self,
-        demand: &Demand,
-        failed_on: Option<&NodeId>,
-    ) -> Option<Hindrance> {
-        self.fleet.hindrance(demand, failed_on)
+    /// Why no node takes a task of this demand now; `None` where one does.
+    pub(in crate::scheduler) fn no_node(&self, demand: &Demand, asker: Asker<'_>) -> Option<Hindrance> {
+        self.fleet.hindrance(demand, asker)
     }
 
     /// Why none of the nodes that are known, be they away for the moment, can ever run tasks of this demand; `None`
@@ -35,7 +31,7 @@ impl Dispatch {
         let mut queued: Vec<_> = self.queued.iter().collect();
         queued.sort_unstable_by_key(|(shape, _)| **shape);
         let told = queued.into_iter().filter_map(|(shape, counts)| {
-            let hindrance = self.no_node(shapes.demand(*shape)?, None)?;
+            let hindrance = self.no_node(shapes.demand(*shape)?, Asker::default())?;
             let in_vain = match &hindrance {
                 Hindrance::NoNode { never, nodes } => *never || nodes.is_empty(),
                 _ => false,
@@ -54,8 +50,9 @@ impl Dispatch {
         shapes: &Shapes,
     ) -> Option<FxHashMap<ShapeId, (Arc<str>, u64)>> {
         self.fleet.is_up().then(|| {
-            let never =
-                |shape: &ShapeId| self.no_node(shapes.demand(*shape)?, None).filter(Hindrance::is_for_ever);
+            let never = |shape: &ShapeId| {
+                self.no_node(shapes.demand(*shape)?, Asker::default()).filter(Hindrance::is_for_ever)
+            };
             let told = self.queued.iter().filter_map(|(shape, counts)| Some((shape, counts, never(shape)?)));
             told.map(|(shape, counts, why)| (*shape, (why.to_string().into(), counts.iter().sum()))).collect()
         })

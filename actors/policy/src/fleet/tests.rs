@@ -1,0 +1,226 @@
+//! What a fleet takes, refuses and keeps; and a large task behind a stream of small ones.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::constraint::Constraints;
+use crate::queue::{Arrival, Pick, Queue};
+use crate::reserve::Reserve;
+use crate::task::Priority;
+
+/// The shape that tests ask for where it does not matter.
+const ANY: ShapeId = ShapeId(0);
+fn fleet(names: &[&str], cores: u64) -> Fleet {
+    let mut fleet = Fleet::default();
+    for name in names {
+        let (id, capacity) = (NodeId::from(*name), Resources::cpus(cores * 1000));
+        fleet.add(&id);
+        let room = Room { free: capacity.clone(), capacity, staged: 0, staged_limit: 0 };
+        assert!(fleet.changed(&id, Some(room), 0), "it is new");
+        fleet.described(&id, Said { labels: Arc::new(Labels::of(name, [])), ..Said::default() });
+    }
+    fleet
+}
+
+fn placed(fleet: &Fleet, demand: &Demand, failed_on: Option<&str>) -> Option<usize> {
+    let failed_on = failed_on.map(NodeId::from);
+    fleet.place(demand, Asker { line: None, failed_on: failed_on.as_ref() }).map(|choice| choice.place)
+}
+
+fn on(node: &str) -> Demand {
+    let constraints = Constraints::requiring(vec![format!("node={node}").parse().unwrap()]);
+    Demand { constraints, ..Demand::resources(Resources::cpus(1000)) }
+}
+
+#[test]
+fn what_was_sent_counts_until_the_node_has_heard_of_it() {
+    let mut fleet = fleet(&["b", "a"], 2);
+    assert_eq!((fleet.id(0), fleet.cores()), (&NodeId::from("a"), 4));
+    let one = on("b");
+    assert_eq!(fleet.times(&one, ANY, 9), 2);
+    assert_eq!(placed(&fleet, &one, None), Some(1));
+    fleet.take(1, &one.resources);
+    fleet.take(1, &one.resources);
+    assert_eq!((fleet.times(&one, ANY, 9), placed(&fleet, &one, None)), (0, None));
+    let room = |free| Room {
+        capacity: Resources::cpus(2000),
+        free: Resources::cpus(free),
+        staged: 0,
+        staged_limit: 0,
+    };
+    assert!(!fleet.changed(&NodeId::from("b"), Some(room(1000)), 1), "it has heard of the first");
+    assert_eq!(fleet.times(&one, ANY, 9), 0);
+    fleet.changed(&NodeId::from("b"), Some(room(1000)), 2);
+    assert_eq!(fleet.times(&one, ANY, 9), 1, "and of both, and one is over");
+}
+
+#[test]
+fn who_is_away_or_shut_takes_nothing_and_says_so() {
+    let mut fleet = fleet(&["a", "b"], 2);
+    fleet.changed(&NodeId::from("a"), None, 0);
+    let hindrance = fleet.hindrance(&on("a"), Asker::default()).unwrap();
+    assert_eq!(hindrance.to_string(), "no node can ever run it: b label node=a missing (it is b)");
+    assert!(hindrance.is_for_ever());
+    let (labels, tripped) = (Arc::new(Labels::of("b", [])), vec![(None, Seen::HalfOpen { free: false })]);
+    fleet.described(&NodeId::from("b"), Said { labels, tripped, halted_here: false });
+    assert_eq!(fleet.times(&on("b"), ANY, 9), 0);
+    assert!(!fleet.hindrance(&on("b"), Asker::default()).unwrap().is_for_ever());
+    fleet.changed(&NodeId::from("b"), None, 0);
+    assert_eq!(fleet.hindrance(&on("b"), Asker::default()).unwrap().to_string(), "no node is up");
+    assert!(!fleet.is_up());
+}
+
+#[test]
+fn the_node_of_the_last_failure_is_known_by_its_name() {
+    let fleet = fleet(&["a", "b"], 2);
+    let demand = Demand::resources(Resources::cpus(1000));
+    assert_eq!(placed(&fleet, &demand, Some("a")), Some(1));
+    assert_eq!(placed(&fleet, &demand, Some("gone")), Some(0));
+}
+
+/// Nodes of four cores, all of which are wanted by one task, while small ones keep coming.
+struct Stream {
+    fleet: Fleet,
+    queue: Queue,
+    reserve: Reserve,
+    /// Where each attempt runs, and what it needs.
+    running: Vec<(usize, ShapeId)>,
+    /// Reservations that each node has heard of.
+    heard: Vec<u64>,
+    arrivals: u64,
+}
+
+const SMALL: ShapeId = ShapeId(1);
+const LARGE: ShapeId = ShapeId(2);
+
+fn demand(shape: ShapeId) -> Demand {
+    let tenant = if shape == SMALL { "many" } else { "one" };
+    let cores = if shape == SMALL { 1000 } else { 4000 };
+    Demand { tenant: tenant.into(), ..Demand::resources(Resources::cpus(cores)) }
+}
+
+impl Stream {
+    fn new(nodes: usize) -> Self {
+        let names: Vec<String> = (0..nodes).map(|node| format!("n{node}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        Self {
+            fleet: fleet(&names, 4),
+            queue: Queue::new(),
+            reserve: Reserve::default(),
+            running: Vec::new(),
+            heard: vec![0; nodes],
+            arrivals: 1,
+        }
+    }
+
+    fn push(&mut self, shape: ShapeId) {
+        let (task, arrival) = (TaskId(self.arrivals), Arrival(self.arrivals));
+        self.queue.push(task, shape, &demand(shape), arrival);
+        self.arrivals += 1;
+    }
+
+    /// One attempt ends, and its node says so.
+    fn end(&mut self, which: usize) {
+        let (place, shape) = self.running.remove(which);
+        self.queue.ended(&[shape]);
+        let held =
+            self.running.iter().filter(|(on, _)| *on == place).map(|(_, shape)| demand(*shape).resources);
+        let free = held
+            .fold(Resources::cpus(4000), |left, need| left.checked_sub(&need).expect("never over-committed"));
+        let room = Room { capacity: Resources::cpus(4000), free, staged: 0, staged_limit: 0 };
+        let id = self.fleet.id(place).clone();
+        self.fleet.changed(&id, Some(room), self.heard[place]);
+    }
+
+    /// A round of dispatch, as the scheduler makes it. How many were started.
+    fn round(&mut self) -> usize {
+        let fits = |shape: &ShapeId| self.fleet.times(&demand(*shape), *shape, 9) > 0;
+        let queued: Vec<ShapeId> = self.queue.lanes().map(|(shape, ..)| shape).collect();
+        let (mut fitting, mut stuck): (Vec<_>, Vec<_>) = queued.into_iter().partition(fits);
+        fitting.sort_unstable();
+        stuck.sort_unstable();
+        let is_due = !stuck.is_empty() && self.reserve.is_due(Priority::Normal);
+        let normal = |is: bool| [false, is, false, false];
+        let (has_fitting, has_stuck) = (!fitting.is_empty(), !stuck.is_empty());
+        let is_held = fitting.contains(&LARGE) && !self.fleet.holds().is_empty();
+        let first = if is_held { vec![LARGE] } else { Vec::new() };
+        let pick = Pick {
+            first,
+            want: 1,
+            fitting: fitting.into(),
+            now: Arrival(self.arrivals),
+            stuck: stuck.into(),
+        };
+        let skipped = self.queue.skipped(&pick).filter(|_| is_due);
+        let mut started = 0;
+        for taken in self.queue.pick(&pick) {
+            let line = LineId { priority: Priority::Normal, shape: taken.shape };
+            let asker = Asker { line: Some(line), failed_on: None };
+            let Some(choice) = self.fleet.place(&demand(taken.shape), asker) else {
+                self.queue.put_back(taken);
+                continue;
+            };
+            self.fleet.take(choice.place, &demand(taken.shape).resources);
+            self.heard[choice.place] += 1;
+            self.running.push((choice.place, taken.shape));
+            self.fleet.release(line);
+            self.reserve.served(line);
+            started += 1;
+        }
+        if started > 0 {
+            if is_due {
+                self.reserve.turn(Priority::Normal, skipped.map(|skipped| skipped.shape));
+            }
+            self.reserve.started([5, 15, 30, 50], normal(has_fitting), normal(has_stuck));
+        }
+        let fleet = &mut self.fleet;
+        self.reserve.hold(|line| fleet.hold(line, TaskId(0), &demand(line.shape)));
+        self.reserve.check();
+        started
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_large_task_starts_when_what_ran_on_its_node_has_ended(
+        nodes in 1_usize..4,
+        ends in prop::collection::vec(any::<prop::sample::Index>(), 60),
+    ) {
+        let mut stream = Stream::new(nodes);
+        (0..nodes * 4 + 3).for_each(|_| stream.push(SMALL));
+        while stream.round() > 0 {}
+        stream.push(LARGE);
+        let (mut starts, mut before) = (0, None);
+        for end in ends {
+            if stream.running.iter().any(|(_, shape)| *shape == LARGE) {
+                break;
+            }
+            // What ran on the node when it was held: as long as some of it does, the large one may wait.
+            let place = (0..nodes).find(|place| stream.fleet.nodes[*place].hold.is_some());
+            if let (Some(place), None) = (place, &before) {
+                before = Some((place, stream.running.iter().filter(|(on, _)| *on == place).count()));
+            }
+            let which = end.index(stream.running.len());
+            let ended_on = stream.running[which].0;
+            if let Some((place, left)) = &mut before {
+                *left -= usize::from(ended_on == *place);
+            }
+            stream.end(which);
+            stream.push(SMALL);
+            loop {
+                let started = stream.round();
+                starts += started;
+                if started == 0 {
+                    break;
+                }
+            }
+            let has_started = stream.running.iter().any(|(_, shape)| *shape == LARGE);
+            match before {
+                Some((_, left)) => prop_assert!(has_started || left > 0, "it has room and does not start"),
+                None => prop_assert!(starts <= 3, "a node is held after two missed turns"),
+            }
+        }
+        let waits = before.is_some_and(|(_, left)| left > 0);
+        prop_assert!(waits || stream.running.iter().any(|(_, shape)| *shape == LARGE), "sixty ends are enough");
+    }
+}
