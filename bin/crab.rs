@@ -12,6 +12,7 @@ mod cli {
     pub(crate) mod alternative;
     pub(crate) mod args;
     pub(crate) mod cancel;
+    pub(crate) mod claims;
     pub(crate) mod config;
     pub(crate) mod doubt;
     pub(crate) mod events;
@@ -49,7 +50,8 @@ use cli::exit::Exit;
 use cli::screen::Screen;
 use cli::session::{self, Session};
 use cli::{
-    cancel, config, events, explain, list, logs, nodes, operate, resume, run, show, status, submit, wait,
+    cancel, claims, config, events, explain, list, logs, nodes, operate, resume, run, show, status, submit,
+    wait,
 };
 
 fn main() -> ExitCode {
@@ -119,6 +121,7 @@ async fn dispatch(session: &Session, command: Command, screen: &mut Screen) -> a
         Command::Events(events) => events::run(&session.connect()?, screen, events).await,
         Command::Config(config) => config::run(session, screen, config).await,
         Command::Nodes => nodes::run(&session.connect()?, screen).await,
+        Command::Claims => claims::run(&session.connect()?, screen).await,
         Command::Node(node) => operate::node(&session.connect()?, screen, node).await,
         Command::Pause(pause) => operate::pause(&session.connect()?, screen, pause).await,
         Command::Halt(halt) => operate::halt(session, screen, halt, true).await,

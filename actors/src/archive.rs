@@ -35,6 +35,9 @@ const STARTED: Kind = Kind(2);
 const LAST_START: &str = "last";
 /// The last record of each directive that holds, under its subject.
 const DIRECTED: Kind = Kind(3);
+/// The last record of what rates have used, under one name.
+const RATES: Kind = Kind(4);
+const LAST_USAGE: &str = "last";
 
 /// Bytes of a record in one value of the store; longer ones are kept in parts.
 const PART_BYTES: usize = 64 * 1024;
@@ -250,6 +253,9 @@ impl Folder for Folding<'_> {
             let bytes = (!directive.takes_back()).then(|| codec::encode(&(position, record)));
             let keys = directive.subjects().into_iter().map(|subject| Key::of_name(DIRECTED, &subject));
             self.changes.extend(keys.map(|key| (key, bytes.clone())));
+        } else if let Event::Scheduler(SchedulerEvent::RatesUsed(_)) = &record.event {
+            let bytes = codec::encode(&(position, record));
+            self.changes.push((Key::of_name(RATES, LAST_USAGE), Some(bytes)));
         } else if self.known.wants(record) {
             if let Event::Scheduler(SchedulerEvent::TenantSpent(spending)) = &record.event {
                 self.supersede(Arc::clone(&spending.tenant), part_key(position, 0));
@@ -313,8 +319,8 @@ impl Restoring<'_, '_> {
 
 impl Restorer for Restoring<'_, '_> {
     fn load(&mut self, key: Key, snapshot: Snapshot) {
-        if key.kind == STARTED || key.kind == DIRECTED {
-            if let Ok((position, record)) = codec::decode(&snapshot.bytes, PART_BYTES) {
+        if [STARTED, DIRECTED, RATES].contains(&key.kind) {
+            if let Ok((position, record)) = codec::decode(&snapshot.bytes, PART_BYTES * PARTS_LIMIT) {
                 self.hand(position, record);
             }
             return;

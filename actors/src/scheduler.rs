@@ -248,6 +248,11 @@ pub enum SchedulerMessage {
         /// Where the answer goes; `None` where it is not known.
         reply: Reply<Option<RawExplanation>>,
     },
+    /// What of the fleet is claimed, and who waits for it?
+    Claims {
+        /// Where the answer goes.
+        reply: Reply<Response>,
+    },
     /// Which graphs are still of use?
     Known {
         /// Where the answer goes.
@@ -347,6 +352,7 @@ impl Actor for SchedulerActor {
             }
             SchedulerMessage::Row { task, reply } => reply.send(self.row(task)),
             SchedulerMessage::Explain { task, reply } => self.explain(task, reply),
+            SchedulerMessage::Claims { reply } => reply.send(self.claims_view()),
             SchedulerMessage::Known { reply } => self.tell_known(reply),
             SchedulerMessage::Names { reply } => reply.send(self.named()),
         }

@@ -90,6 +90,9 @@ pub(crate) enum Command {
     Events(Events),
     /// The machines
     Nodes,
+    /// Who holds which locks, indices and amounts of the fleet, what rates have used, and who waits
+    #[command(visible_aliases = ["locks", "pools", "rates"])]
+    Claims,
     /// Cordon, drain, uncordon or forget a machine
     #[command(subcommand)]
     Node(operators::Node),

@@ -5,6 +5,7 @@
 //! whole numbers of the unit in the name. What is not there is `null`, never left out.
 
 mod budget;
+mod claims;
 mod event;
 mod explain;
 mod node;
@@ -22,6 +23,7 @@ use serde::Serialize;
 use crate::cli::text::rfc3339;
 
 use self::budget::Budget;
+pub(crate) use claims::claims;
 pub(crate) use event::Event;
 pub(crate) use explain::Explanation;
 pub(crate) use node::Node;

@@ -8,7 +8,7 @@ use strum::IntoStaticStr;
 
 use crate::breaker;
 use crate::budget::{Budget, Exceeded, OnReached, Reached, Spending};
-use crate::claims::Indices;
+use crate::claims::{Indices, RateUsage};
 use crate::dependency::Dependency;
 use crate::directive::Directive;
 use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, TaskRange, Token};
@@ -335,5 +335,20 @@ pub enum SchedulerEvent {
         directive: Directive,
         /// Who, as the program that asked says.
         by: Arc<str>,
+    },
+    /// What rates have used so far: records that say so may be removed after this.
+    RatesUsed(Vec<RateUsage>),
+    /// An urgent task waits for what a less urgent one holds. Told once of the two.
+    PriorityInverted {
+        /// The first of those that wait.
+        task: TaskId,
+        /// How urgent it is.
+        priority: Priority,
+        /// What it waits for: `lock repo`.
+        what: Arc<str>,
+        /// Who holds it.
+        holder: TaskId,
+        /// How urgent that is.
+        holder_priority: Priority,
     },
 }

@@ -113,6 +113,8 @@ const PRIORITIES: [Priority; 4] = [Priority::Low, Priority::Normal, Priority::Hi
 pub struct Holding {
     /// Whose.
     pub task: TaskId,
+    /// How urgent it is.
+    pub priority: Priority,
     /// Where.
     pub node: NodeId,
     /// For how long already.

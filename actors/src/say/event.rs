@@ -40,6 +40,18 @@ pub fn text(event: &Event) -> String {
         Event::Scheduler(SchedulerEvent::Directed { directive, by }) => {
             format!("{by} says: {}", of_directive(directive))
         }
+        Event::Scheduler(SchedulerEvent::RatesUsed(usage)) => {
+            format!("what {} had used was written down", say::count(usage.len() as u64, "rate"))
+        }
+        Event::Scheduler(SchedulerEvent::PriorityInverted {
+            task,
+            priority,
+            what,
+            holder,
+            holder_priority,
+        }) => {
+            format!("{task} of {priority} priority waits for {what}, held by {holder} of {holder_priority}")
+        }
         Event::Scheduler(SchedulerEvent::AgedBoost { task, priority, served_as, waited, is_late }) => {
             let late = if *is_late { ", longer than it should" } else { "" };
             format!(

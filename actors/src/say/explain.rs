@@ -34,7 +34,7 @@ pub fn headline(told: &Explanation, now: Timestamp) -> String {
 pub fn reasons(told: &Explanation) -> Vec<(&'static str, String)> {
     let mut reasons: Vec<_> = told.blocked_by.iter().map(|one| ("depends on", blocker(one))).collect();
     reasons.extend(told.hindrances.iter().map(|hindrance| ("because", hindrance.to_string())));
-    reasons.extend(told.holdings.iter().map(|one| ("held by", holding(one))));
+    reasons.extend(told.holdings.iter().map(|one| ("held by", holding(one, told.row.priority))));
     reasons
         .extend(told.ahead.iter().flat_map(|one| ahead(one, told.row.priority)).map(|line| ("behind", line)));
     if let Some(usual) = told.usual {
@@ -82,11 +82,13 @@ fn blocker(blocker: &Blocker) -> String {
     }
 }
 
-fn holding(holding: &Holding) -> String {
+fn holding(holding: &Holding, row_priority: Priority) -> String {
     let free = match holding.free_in {
         Some(free_in) if free_in.is_zero() => ", longer than usual already".to_owned(),
         Some(free_in) => format!(", as a rule for {} more", say::length(free_in)),
         None => String::new(),
     };
-    format!("{} on {} for {}{free}", holding.task, holding.node, say::length(holding.held_for))
+    let Holding { task, priority, node, held_for, .. } = holding;
+    let inverted = if *priority < row_priority { ", less urgent" } else { "" };
+    format!("{task} on {node} for {}{free}{inverted}", say::length(*held_for))
 }

@@ -184,6 +184,6 @@ impl SchedulerActor {
         let shape = self.graphs.entry(task).map(|entry| entry.shape);
         let usual = shape.and_then(|shape| self.history.usual(shape));
         let free_in = usual.map(|usual| usual.saturating_sub(held_for));
-        Holding { task, node: placed.node.clone(), held_for, free_in }
+        Holding { task, priority: placed.priority, node: placed.node.clone(), held_for, free_in }
     }
 }

@@ -18,7 +18,8 @@ use policy::tenant::{Quotas, Running};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::config::Limits;
-use crate::scheduler::{Placed, SchedulerActor};
+use crate::scheduler::SchedulerActor;
+use crate::scheduler::placed::Placed;
 use crate::wire::client::{PressureRow, Response};
 
 /// What is remembered of it.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use policy::breaker::{Change, Key, Recorded};
 use policy::budget::{Ledger, TenantLedger};
+use policy::claims::RateHistory;
 use policy::directive::Directives;
 use policy::event::{Event, NodeEvent, Record, SchedulerEvent};
 use policy::graph::{Effects, LiveGrant, Recovered, Replay};
@@ -31,7 +32,7 @@ use crate::task::Purpose;
 impl SchedulerActor {
     /// Reads the log, begins a new epoch, fills the queues, and wakes what may still run.
     pub(super) fn recover(side: Arc<Side>, me: &Me<SchedulerMessage>) -> Result<Self, ActorError> {
-        let Replayed { recovered, last_epoch, breakers, ledger, tenants, directives } = replay(&side)?;
+        let Replayed { recovered, last_epoch, breakers, ledger, tenants, directives, rates } = replay(&side)?;
         side.set_directives(directives);
         let epoch = Epoch(last_epoch + 1);
         side.set_epoch(if planted!(TokensBeginAgain) { Epoch(1) } else { epoch });
@@ -74,6 +75,7 @@ impl SchedulerActor {
         }
         scheduler.carry_out(Effects { ready, closed, ..Effects::default() });
         scheduler.restore_breakers(breakers);
+        scheduler.restore_rates(&rates);
         if !planted!(ForgetLeases) {
             scheduler.restore(live);
         }
@@ -157,6 +159,8 @@ struct Replayed {
     tenants: TenantLedger,
     /// What operators have said.
     directives: Directives,
+    /// What was taken of rates.
+    rates: RateHistory,
 }
 
 fn replay(side: &Side) -> Result<Replayed, ActorError> {
@@ -164,6 +168,7 @@ fn replay(side: &Side) -> Result<Replayed, ActorError> {
     let (mut breakers, mut ledger, mut directives) =
         (BTreeMap::new(), Ledger::default(), Directives::default());
     let mut tenants = TenantLedger::new(Arc::clone(&side.limits().budgets));
+    let mut rates = RateHistory::default();
     side.log.settle()?;
     let replayed = side.archive.replay(&mut |position, record: Record| {
         if let Event::Scheduler(SchedulerEvent::Started { epoch, .. }) = &record.event {
@@ -181,13 +186,14 @@ fn replay(side: &Side) -> Result<Replayed, ActorError> {
         }
         ledger.replay(&record.event, |task| replay.graph_of(task));
         tenants.replay(&record.event, record.at, |task| replay.tenant_of(task));
+        rates.hear(position, &record, |task| replay.claims_of(task));
     })?;
     tracing::debug!(kept = replayed.kept, rebuilt = replayed.rebuilt, "read snapshots and log");
     match failed {
         Some(malformed) => Err(Box::new(malformed)),
         None => {
             let recovered = replay.finish();
-            Ok(Replayed { recovered, last_epoch, breakers, ledger, tenants, directives })
+            Ok(Replayed { recovered, last_epoch, breakers, ledger, tenants, directives, rates })
         }
     }
 }

@@ -98,7 +98,7 @@ impl SchedulerActor {
         let arrival = self.next_arrival;
         self.next_arrival = arrival.after(u64::from(tasks.count));
         let Some(demand) = self.shapes.demand(shape).cloned() else { return };
-        self.note_arrival(shape, arrival);
+        self.note_arrival(shape, arrival, tasks.first);
         self.side.queue(priority).tell(QueueMessage::Push { tasks, shape, demand, arrival });
     }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use policy::admission::Rejection;
 use policy::budget::Raise;
+use policy::claims::ClaimsView;
 use policy::directive::Directive;
 use policy::id::{AttemptNumber, GraphId, NodeId, TaskId};
 use policy::submission::Submission;
@@ -89,6 +90,8 @@ pub enum Request {
     },
     /// Which machines are there?
     Nodes,
+    /// What of the fleet is claimed, and who waits for it?
+    Claims,
     /// Which settings hold?
     Settings,
     /// What does this task wait for?
@@ -195,6 +198,8 @@ pub enum Response {
     Output(Result<OutputPiece, OutputRefusal>),
     /// To `Nodes`.
     Nodes(Vec<NodeRow>),
+    /// To `Claims`.
+    Claims(Box<ClaimsView>),
     /// To `Settings`: in the order of the file.
     Settings(Vec<SettingRow>),
     /// To `Explain`.

@@ -81,6 +81,14 @@ struct Details {
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    rates: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    what: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holder: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holder_priority: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deadline: Option<String>,
@@ -133,7 +141,8 @@ impl Event {
             }
             Happened::Scheduler(event) => {
                 match event {
-                    SchedulerEvent::AgedBoost { task, .. } => self.task = Some(task.to_string()),
+                    SchedulerEvent::AgedBoost { task, .. }
+                    | SchedulerEvent::PriorityInverted { task, .. } => self.task = Some(task.to_string()),
                     SchedulerEvent::Directed { directive, .. } => {
                         self.node = directive.node().map(ToString::to_string);
                     }
@@ -277,6 +286,15 @@ fn of_scheduler(event: &SchedulerEvent) -> (&'static str, Details) {
             ("task.aged-boost", Details { priority, served_as, waited_s, late, ..none })
         }
         SchedulerEvent::Directed { directive, by } => of_directive(directive, by),
+        SchedulerEvent::RatesUsed(usage) => (
+            "scheduler.rates-used",
+            Details { rates: Some(usage.iter().map(|one| one.rate.to_string()).collect()), ..none },
+        ),
+        SchedulerEvent::PriorityInverted { priority, what, holder, holder_priority, .. } => {
+            let (priority, holder_priority) = (Some((*priority).into()), Some((*holder_priority).into()));
+            let (what, holder) = (Some(what.to_string()), Some(holder.to_string()));
+            ("task.priority-inverted", Details { priority, what, holder, holder_priority, ..none })
+        }
     }
 }
 

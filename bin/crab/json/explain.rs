@@ -57,6 +57,7 @@ struct Obstacle {
 #[derive(Debug, Serialize)]
 struct Holding {
     task: String,
+    priority: &'static str,
     node: String,
     held_s: f64,
     free_in_s: Option<f64>,
@@ -116,6 +117,7 @@ impl From<&policy::explain::Holding> for Holding {
     fn from(holding: &policy::explain::Holding) -> Self {
         Self {
             task: holding.task.to_string(),
+            priority: holding.priority.into(),
             node: holding.node.to_string(),
             held_s: holding.held_for.as_secs_f64(),
             free_in_s: holding.free_in.map(|free_in| free_in.as_secs_f64()),

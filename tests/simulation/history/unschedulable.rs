@@ -121,7 +121,9 @@ impl Pass {
                 | SchedulerEvent::Directed { .. }
                 | SchedulerEvent::TenantBudgetReached(_)
                 | SchedulerEvent::TenantResumed { .. }
-                | SchedulerEvent::TenantSpent(_),
+                | SchedulerEvent::TenantSpent(_)
+                | SchedulerEvent::RatesUsed(_)
+                | SchedulerEvent::PriorityInverted { .. },
             ) => {}
         }
     }

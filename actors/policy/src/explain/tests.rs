@@ -28,7 +28,8 @@ fn the_gravest_hindrance_is_the_verdict() {
 #[test]
 fn an_estimate_says_what_it_goes_by_and_is_none_without_a_history() {
     let second = Duration::from_secs(1);
-    let holding = |free_in| Holding { task: TaskId(1), node: "a".into(), held_for: second, free_in };
+    let (task, priority) = (TaskId(1), Priority::Low);
+    let holding = |free_in| Holding { task, priority, node: "a".into(), held_for: second, free_in };
     let start_in = |tasks, lately, as_a_rule, holdings: &[Holding]| {
         estimate(&behind(tasks), Pace { lately, as_a_rule }, holdings).map(|one| one.start_in)
     };

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::claims::Indices;
+use crate::claims::{Claims, Indices};
 use crate::demand::Demand;
 use crate::event::{Event, GraphEvent, GraphPart, LogPosition, Next, Record, SchedulerEvent, TaskEvent};
 use crate::graph::Graphs;
@@ -151,7 +151,9 @@ impl Replay {
                 | SchedulerEvent::Directed { .. }
                 | SchedulerEvent::TenantBudgetReached(_)
                 | SchedulerEvent::TenantResumed { .. }
-                | SchedulerEvent::TenantSpent(_),
+                | SchedulerEvent::TenantSpent(_)
+                | SchedulerEvent::RatesUsed(_)
+                | SchedulerEvent::PriorityInverted { .. },
             ) => {}
         }
         self.effects.clear();
@@ -175,6 +177,12 @@ impl Replay {
     pub fn tenant_of(&self, task: TaskId) -> Option<Arc<str>> {
         let demand = self.shapes.demand(self.graphs.entry(task)?.shape)?;
         Some(Arc::clone(&demand.tenant))
+    }
+
+    /// What a task claims, as far as the records go; `None` where that is nothing.
+    #[must_use]
+    pub fn claims_of(&self, task: TaskId) -> Option<Arc<Claims>> {
+        self.shapes.demand(self.graphs.entry(task)?.shape)?.claims.clone()
     }
 
     /// All records have been given.
