@@ -12,6 +12,7 @@ mod cli {
     pub(crate) mod alternative;
     pub(crate) mod args;
     pub(crate) mod cancel;
+    pub(crate) mod claims;
     pub(crate) mod config;
     pub(crate) mod doctor;
     pub(crate) mod doubt;
@@ -53,8 +54,8 @@ use cli::exit::Exit;
 use cli::screen::Screen;
 use cli::session::{self, Session};
 use cli::{
-    cancel, config, doctor, events, explain, list, logs, man, nodes, operate, resume, run, service, show,
-    status, submit, timeline, wait,
+    cancel, claims, config, doctor, events, explain, list, logs, man, nodes, operate, resume, run, service,
+    show, status, submit, timeline, wait,
 };
 
 fn main() -> ExitCode {
@@ -128,6 +129,7 @@ async fn dispatch(session: &Session, command: Command, screen: &mut Screen) -> a
         Command::Blame(args) => timeline::blame(&session.connect()?, screen, args).await,
         Command::Metrics => operate::metrics(&session.connect()?, screen).await,
         Command::Nodes => nodes::run(&session.connect()?, screen).await,
+        Command::Claims => claims::run(&session.connect()?, screen).await,
         Command::Node(node) => operate::node(&session.connect()?, screen, node).await,
         Command::Pause(pause) => operate::pause(&session.connect()?, screen, pause).await,
         Command::Halt(halt) => operate::halt(session, screen, halt, true).await,

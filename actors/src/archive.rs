@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use policy::event::{Event, LogPosition, Record, SchedulerEvent};
 use policy::id::TaskRange;
+use rustc_hash::FxHashMap;
 
 use crate::log::{Log, ReadError};
 use crate::store::{
@@ -34,6 +35,9 @@ const STARTED: Kind = Kind(2);
 const LAST_START: &str = "last";
 /// The last record of each directive that holds, under its subject.
 const DIRECTED: Kind = Kind(3);
+/// The last record of what rates have used, under one name.
+const RATES: Kind = Kind(4);
+const LAST_USAGE: &str = "last";
 
 /// Bytes of a record in one value of the store; longer ones are kept in parts.
 const PART_BYTES: usize = 64 * 1024;
@@ -192,6 +196,7 @@ impl Known {
         match &record.event {
             Event::Graph(graph, _) => self.has(graph.0),
             Event::Task { task, .. } => self.has(task.0),
+            Event::Scheduler(SchedulerEvent::TenantSpent(_)) => true,
             Event::Node(..) | Event::Scheduler(_) => false,
         }
     }
@@ -201,12 +206,14 @@ impl Known {
 struct Folding<'a> {
     known: &'a Known,
     changes: Vec<(Key, Option<Vec<u8>>)>,
+    /// Where the last sum of what each tenant has used is kept: it holds all that the earlier ones say.
+    sums: FxHashMap<Arc<str>, Key>,
 }
 
 impl<'a> Folding<'a> {
     /// Begins with the records that are kept and belong to nothing known any more.
     fn begin(store: &Shared, known: &'a Known) -> Result<Self, StoreError> {
-        let mut changes = Vec::new();
+        let mut folding = Self { known, changes: Vec::new(), sums: FxHashMap::default() };
         let mut is_wanted = true;
         store.scan(&mut |key, snapshot| {
             if key.kind != RECORD {
@@ -214,13 +221,26 @@ impl<'a> Folding<'a> {
             }
             // The parts of a record follow its first one, and share its fate.
             if key.id.last() == Some(&0) {
-                is_wanted = owner(&snapshot.bytes).is_none_or(|task| known.has(task));
+                is_wanted = match owner(&snapshot.bytes) {
+                    Owner::Task(task) => known.has(task),
+                    Owner::Tenant(tenant) => {
+                        folding.supersede(tenant, key.clone());
+                        true
+                    }
+                    Owner::Nobody => true,
+                };
             }
             if !is_wanted {
-                changes.push((key, None));
+                folding.changes.push((key, None));
             }
         })?;
-        Ok(Self { known, changes })
+        Ok(folding)
+    }
+
+    /// A later sum of what a tenant has used: the one before is of no use any more.
+    fn supersede(&mut self, tenant: Arc<str>, key: Key) {
+        let before = self.sums.insert(tenant, key);
+        self.changes.extend(before.map(|key| (key, None)));
     }
 }
 
@@ -233,7 +253,13 @@ impl Folder for Folding<'_> {
             let bytes = (!directive.takes_back()).then(|| codec::encode(&(position, record)));
             let keys = directive.subjects().into_iter().map(|subject| Key::of_name(DIRECTED, &subject));
             self.changes.extend(keys.map(|key| (key, bytes.clone())));
+        } else if let Event::Scheduler(SchedulerEvent::RatesUsed(_)) = &record.event {
+            let bytes = codec::encode(&(position, record));
+            self.changes.push((Key::of_name(RATES, LAST_USAGE), Some(bytes)));
         } else if self.known.wants(record) {
+            if let Event::Scheduler(SchedulerEvent::TenantSpent(spending)) = &record.event {
+                self.supersede(Arc::clone(&spending.tenant), part_key(position, 0));
+            }
             let bytes = codec::encode(record);
             let count = bytes.len().div_ceil(PART_BYTES);
             for (part, piece) in bytes.chunks(PART_BYTES).enumerate() {
@@ -249,14 +275,25 @@ impl Folder for Folding<'_> {
     }
 }
 
-/// Whose record the first part of one is; `None` where that cannot be told from it, which keeps it.
-fn owner(first_part: &[u8]) -> Option<u64> {
-    let (_, bytes) = first_part.split_first()?;
-    let (record, _) = codec::decode_front::<Record>(bytes, PART_BYTES).ok()?;
+/// Whose record one is.
+enum Owner {
+    /// A graph's or a task's, by the id of a task of it.
+    Task(u64),
+    /// It says what a tenant has used so far.
+    Tenant(Arc<str>),
+    /// Nobody's, or that cannot be told from its first part: it is kept.
+    Nobody,
+}
+
+/// Whose record the first part of one is.
+fn owner(first_part: &[u8]) -> Owner {
+    let Some((_, bytes)) = first_part.split_first() else { return Owner::Nobody };
+    let Ok((record, _)) = codec::decode_front::<Record>(bytes, PART_BYTES) else { return Owner::Nobody };
     match record.event {
-        Event::Graph(graph, _) => Some(graph.0),
-        Event::Task { task, .. } => Some(task.0),
-        Event::Node(..) | Event::Scheduler(_) => None,
+        Event::Graph(graph, _) => Owner::Task(graph.0),
+        Event::Task { task, .. } => Owner::Task(task.0),
+        Event::Scheduler(SchedulerEvent::TenantSpent(spending)) => Owner::Tenant(spending.tenant),
+        Event::Node(..) | Event::Scheduler(_) => Owner::Nobody,
     }
 }
 
@@ -282,8 +319,8 @@ impl Restoring<'_, '_> {
 
 impl Restorer for Restoring<'_, '_> {
     fn load(&mut self, key: Key, snapshot: Snapshot) {
-        if key.kind == STARTED || key.kind == DIRECTED {
-            if let Ok((position, record)) = codec::decode(&snapshot.bytes, PART_BYTES) {
+        if [STARTED, DIRECTED, RATES].contains(&key.kind) {
+            if let Ok((position, record)) = codec::decode(&snapshot.bytes, PART_BYTES * PARTS_LIMIT) {
                 self.hand(position, record);
             }
             return;

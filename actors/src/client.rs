@@ -5,6 +5,7 @@
 //! twice. Every call has a deadline. Must not know how frames travel ([`transport`]) nor what answers them.
 
 mod call;
+mod claims;
 pub mod endpoint;
 pub mod error;
 pub mod follow;

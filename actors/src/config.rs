@@ -274,6 +274,7 @@ impl Config {
             breaker: self.breaker.rules(),
             poison_after: self.breaker.poison_after(),
             quotas: tenants::quotas(&self.tenants),
+            budgets: Arc::new(tenants::budgets(&self.tenants)),
             claims: Arc::new(self.claims()),
             unschedulable: self.scheduler.unschedulable_where(others_can_join),
             ..self.limits.limits()

@@ -14,8 +14,7 @@ use policy::ageing::Ladder;
 use policy::demand::Demand;
 use policy::id::{TaskId, TaskRange};
 use policy::placement::ShapeId;
-pub use policy::queue::Line;
-use policy::queue::{Arrival, Pick, Queue, Scale, Taken};
+use policy::queue::{Arrival, InQueue, Pick, Queue, Scale, Taken};
 use policy::task::Priority;
 use policy::trap;
 use strum::IntoStaticStr;
@@ -60,6 +59,10 @@ pub enum QueueMessage {
         task: TaskId,
         /// What it needs.
         shape: ShapeId,
+        /// What fits, ascending, its own need among it.
+        fitting: Arc<[ShapeId]>,
+        /// The lines of which the first goes before all else.
+        first: Vec<ShapeId>,
         /// Told the answer.
         found: Located,
     },
@@ -84,15 +87,15 @@ pub enum QueueMessage {
 }
 
 /// What is done with the answer to `Locate`.
-pub struct Located(Box<dyn FnOnce(Line) + Send>);
+pub struct Located(Box<dyn FnOnce(Option<InQueue>) + Send>);
 
 impl Located {
-    fn tell(self, line: Line) {
-        (self.0)(line);
+    fn tell(self, ahead: Option<InQueue>) {
+        (self.0)(ahead);
     }
 }
 
-impl<F: FnOnce(Line) + Send + 'static> From<F> for Located {
+impl<F: FnOnce(Option<InQueue>) + Send + 'static> From<F> for Located {
     fn from(act: F) -> Self {
         Self(Box::new(act))
     }
@@ -147,7 +150,9 @@ impl Actor for QueueActor {
             QueueMessage::PutBack(taken) => self.ready.put_back(taken),
             QueueMessage::PutBehind { taken, arrival } => self.ready.put_behind(taken, arrival),
             QueueMessage::Remove { tasks, shape } => self.ready.remove(tasks, shape),
-            QueueMessage::Locate { task, shape, found } => found.tell(self.ready.line(task, shape)),
+            QueueMessage::Locate { task, shape, fitting, first, found } => {
+                found.tell(self.ready.ahead(task, shape, &fitting, &first));
+            }
             QueueMessage::Holds { shape, demand } => self.ready.holds(shape, &demand),
             QueueMessage::Pick { pick, ended, scale } => self.pick(&pick, &ended, &scale),
             QueueMessage::Age(ladder) => self.age(&ladder),

@@ -18,10 +18,12 @@ mod fit;
 mod guard;
 mod intake;
 mod order;
+mod placed;
 mod queries;
 mod recovery;
 mod rows;
 mod show;
+mod spending;
 mod steps;
 mod survey;
 
@@ -54,6 +56,7 @@ use crate::scheduler::claims::Claiming;
 use crate::scheduler::dispatch::Dispatch;
 pub use crate::scheduler::explain::RawExplanation;
 use crate::scheduler::guard::Guard;
+use crate::scheduler::placed::Placed;
 pub use crate::scheduler::rows::{NamedAt, RawRow};
 use crate::scheduler::survey::Survey;
 use crate::side::Side;
@@ -245,6 +248,11 @@ pub enum SchedulerMessage {
         /// Where the answer goes; `None` where it is not known.
         reply: Reply<Option<RawExplanation>>,
     },
+    /// What of the fleet is claimed, and who waits for it?
+    Claims {
+        /// Where the answer goes.
+        reply: Reply<Response>,
+    },
     /// Which graphs are still of use?
     Known {
         /// Where the answer goes.
@@ -268,17 +276,6 @@ impl Message for SchedulerMessage {
 pub struct SchedulerArgs {
     /// Whom it knows.
     pub side: Arc<Side>,
-}
-
-/// Where an active task was sent, and its place in the queue if it comes back.
-#[derive(Debug)]
-struct Placed {
-    node: NodeId,
-    tenant: Arc<str>,
-    /// When it was sent there, or found there after a restart.
-    since: Moment,
-    priority: Priority,
-    taken: Taken,
 }
 
 /// See the module's documentation.
@@ -355,7 +352,8 @@ impl Actor for SchedulerActor {
             }
             SchedulerMessage::Row { task, reply } => reply.send(self.row(task)),
             SchedulerMessage::Explain { task, reply } => self.explain(task, reply),
-            SchedulerMessage::Known { reply } => reply.send(self.known()),
+            SchedulerMessage::Claims { reply } => reply.send(self.claims_view()),
+            SchedulerMessage::Known { reply } => self.tell_known(reply),
             SchedulerMessage::Names { reply } => reply.send(self.named()),
         }
         self.after_message(me);

@@ -97,6 +97,9 @@ pub(crate) enum Command {
     Metrics,
     /// The machines
     Nodes,
+    /// Who holds which locks, indices and amounts of the fleet, what rates have used, and who waits
+    #[command(visible_aliases = ["locks", "pools", "rates"])]
+    Claims,
     /// Cordon, drain, uncordon or forget a machine
     #[command(subcommand)]
     Node(operators::Node),

@@ -5,6 +5,7 @@
 //! whole numbers of the unit in the name. What is not there is `null`, never left out.
 
 mod budget;
+mod claims;
 mod doctor;
 mod event;
 mod explain;
@@ -25,6 +26,7 @@ use crate::cli::status::Seen;
 use crate::cli::text::rfc3339;
 
 use self::budget::Budget;
+pub(crate) use claims::claims;
 pub(crate) use doctor::{Finding, Service};
 pub(crate) use event::Event;
 pub(crate) use explain::Explanation;
@@ -265,6 +267,8 @@ struct Tenant {
     running: ByPriority<u64>,
     /// Of the fleet, 0 to 1.
     share: ByPriority<f64>,
+    /// `null` where nothing is limited.
+    budget: Option<Budget>,
 }
 
 impl From<&TenantRow> for Tenant {
@@ -275,6 +279,7 @@ impl From<&TenantRow> for Tenant {
             waiting: row.waiting.into(),
             running: row.running.into(),
             share: row.share_ppm.map(|ppm| ppm as f64 / 1e6).into(),
+            budget: row.budget.as_deref().map(Budget::from),
         }
     }
 }

@@ -91,7 +91,7 @@ fn overview(screen: &mut Screen, seen: &Seen) -> anyhow::Result<()> {
         let line = format!("waits   {} {}, {} priority, since {age}{why}", row.task, row.name, row.priority);
         screen.line(text::harmless(&line))?;
     }
-    if !status.tenants.is_empty() {
+    if status.tenants.iter().any(|row| row.waiting != [0; 4] || row.running != [0; 4]) {
         screen.line(format_args!("\n{}", tenants(&status.tenants)))?;
     }
     if !status.nodes.is_empty() {
@@ -101,6 +101,9 @@ fn overview(screen: &mut Screen, seen: &Seen) -> anyhow::Result<()> {
                 screen.line(text::harmless(&line))?;
             }
         }
+    }
+    for told in status.tenants.iter().filter_map(exceeded) {
+        screen.line(text::harmless(&told))?;
     }
     for warning in &status.warnings {
         screen.line(screen.painted(Color::Yellow, "warning: ", &text::harmless(warning)))?;
@@ -180,6 +183,13 @@ fn tenants(tenants: &[TenantRow]) -> String {
         })
     });
     text::table(&["tenant", "weight", "priority", "waiting", "running", "share"], rows)
+}
+
+/// A line for each tenant whose budget is used up.
+fn exceeded(row: &TenantRow) -> Option<String> {
+    let exceeded = row.budget.as_ref()?.exceeded.as_ref()?;
+    let until = exceeded.until.map(|until| format!(", until {}", text::clock_time(until)));
+    Some(format!("{exceeded}{}", until.unwrap_or_default()))
 }
 
 fn counts(tasks: &TaskCounts) -> String {

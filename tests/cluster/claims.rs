@@ -91,6 +91,17 @@ fn a_task_finds_its_indices_in_its_environment_and_keeps_them_through_a_restart(
     waits_for(&place, &fourth, "behind");
     let wrote = |task: &str| place.run(&["logs", task]).expect(0).text();
     assert_eq!((wrote(&first).trim(), wrote(&second).trim()), ("got 9000,9001", "got 9002"));
+    let claims = place.run(&["claims", "--json"]).expect(0).json();
+    let pool = claims.iter().find(|claim| claim["kind"] == "pool").expect("it is configured");
+    assert_eq!((&pool["name"], &pool["free"]), (&"ports".into(), &1.into()), "{pool}");
+    assert_eq!(
+        (&pool["holders"][2]["index"], &pool["holders"][2]["task"]),
+        (&"9002".into(), &second.as_str().into())
+    );
+    let waiting: Vec<_> = claims.iter().filter(|claim| claim["kind"] == "waiting").collect();
+    assert_eq!(waiting.len(), 2, "{claims:?}");
+    let text = place.run(&["claims"]).expect(0).text();
+    assert!(text.contains("1 of 4 free") && text.contains("0 of 2 calls per 1m00s"), "{text}");
     place.file("first-may-end", "");
     place.wait_state(&third, "running");
     place.wait_state(&fourth, "running");
@@ -130,19 +141,62 @@ fn a_claim_of_what_is_not_configured_is_refused_with_what_is() {
 }
 
 #[test]
-fn a_rate_lets_in_as_many_as_it_may() {
+fn a_rate_lets_in_as_many_as_it_may_also_after_the_scheduler_was_killed() {
     let place = Place::new();
-    let _daemon = daemon(&place, CONFIG);
+    let first_daemon = daemon(&place, CONFIG);
     for _ in 0..2 {
         place.run(&["run", "--rate", "llm:org-1=tokens:10", "--", "true"]).expect(0);
     }
     let third = place.submit(&["--rate", "llm:org-1", "--", "true"]);
-    let told = waits_for(&place, &third, "rate");
-    assert_eq!(told["verdict"], "parked-until", "{told}");
-    assert!(told["hindrances"][0]["until"].is_string(), "{told}");
-    assert!(
-        told["hindrances"][0]["text"].as_str().is_some_and(|text| text.contains("2 of 2 are used")),
-        "{told}"
-    );
+    let is_told = |told: &Value| {
+        assert_eq!(told["verdict"], "parked-until", "{told}");
+        assert!(told["hindrances"][0]["until"].is_string(), "{told}");
+        let text = told["hindrances"][0]["text"].as_str().expect("it is told");
+        assert!(text.contains("2 of 2 are used"), "{text}");
+    };
+    is_told(&waits_for(&place, &third, "rate"));
+    first_daemon.kill();
+    let _daemon = daemon(&place, CONFIG);
+    is_told(&waits_for(&place, &third, "rate"));
     place.run(&["cancel", &third]).expect(0);
+}
+
+#[test]
+fn a_rate_that_has_refused_somebody_is_left_alone_and_the_attempt_costs_nothing() {
+    let place = Place::new();
+    let _daemon = daemon(&place, "[rates]\napi = \"100 per minute\"\n");
+    let script = "[ -e refused ] && exit 0; touch refused; \
+                  echo '{\"limited\": {\"rate\": \"api\", \"for\": \"2s\"}}' > $CRAB_REPORT; exit 29";
+    let directory = place.file("here", "").parent().expect("it is in a directory").display().to_string();
+    let refused = place.submit(&["--rate", "api", "--directory", &directory, "--", "sh", "-c", script]);
+    until_true("it was refused", SOON, || place.show(&refused)["attempts"] == 1);
+    let other = place.submit(&["--rate", "api", "--", "true"]);
+    let told = waits_for(&place, &other, "parked");
+    assert_eq!(told["verdict"], "parked-until", "{told}");
+    let shown = place.wait_state(&refused, "succeeded");
+    assert_eq!(shown["attempts"], 2, "{shown}");
+    place.wait_state(&other, "succeeded");
+}
+
+#[test]
+fn an_urgent_task_that_waits_for_a_less_urgent_holder_is_told_once() {
+    let place = Place::new();
+    let _daemon = place.single("8");
+    let holder = hold(&place, &["--lock", "repo", "--priority", "low"], "may-end");
+    place.wait_state(&holder, "running");
+    let urgent = place.submit(&["--lock", "repo", "--priority", "high", "--", "true"]);
+    let told = waits_for(&place, &urgent, "lock");
+    assert_eq!(told["holdings"][0]["priority"], "low", "{told}");
+    let inverted = || {
+        let events = place.run(&["events", "--json", "--after", "0"]).expect(0).json();
+        events.into_iter().filter(|event| event["event"] == "task.priority-inverted").collect::<Vec<_>>()
+    };
+    until_true("it is told", SOON, || !inverted().is_empty());
+    place.run(&["run", "--", "true"]).expect(0);
+    let told = inverted();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let of = |key: &str| told[0][key].as_str().unwrap_or_default().to_owned();
+    assert_eq!((of("task"), of("what"), of("holder")), (urgent.clone(), "lock repo".to_owned(), holder));
+    place.file("may-end", "");
+    place.wait_state(&urgent, "succeeded");
 }

@@ -31,6 +31,12 @@ const NODE: &[&str] = &[
     "labels",
     "breakers",
     "version",
+    "cordoned",
+    "draining",
+    "drained",
+    "drain_deadline",
+    "halted",
+    "halted_here",
 ];
 
 #[test]
@@ -52,6 +58,8 @@ fn every_command_writes_the_json_that_is_documented() {
         "epoch",
         "last_event",
         "graphs",
+        "halted",
+        "paused",
         "tasks",
         "queued",
         "tenants",

@@ -45,3 +45,32 @@ fn every_reason_to_wait_is_told_with_what_it_waits_for() {
     assert_eq!(explain(&place, "next")["verdict"], "ended");
     place.run(&["explain", "t99"]).expect(4);
 }
+
+#[test]
+fn who_is_before_a_task_is_told_by_slices_shares_and_arrival() {
+    let place = Place::new();
+    let _daemon = place.single("1");
+    place.run(&["submit", "--name", "hold", "--tenant", "cid", "--", "sleep", "1000"]).expect(0);
+    place.wait_state("hold", "running");
+    let submit = |tenant: &str, priority: &str| {
+        place.submit(&["--tenant", tenant, "--priority", priority, "--array", "1-3", "--", "sleep", "1000"])
+    };
+    submit("ann", "normal");
+    submit("bob", "normal");
+    submit("ann", "critical");
+    // The second of bob's: before it are one of his own, two of ann's, whose turn comes first each time, and all that is
+    // critical, which has more than its slice.
+    let told = explain(&place, "t6");
+    assert_eq!((&told["verdict"], &told["ahead_exact"]), (&"not-now".into(), &true.into()), "{told}");
+    assert_eq!((&told["ahead_own"], &told["ahead_tenants"]["ann"]), (&1.into(), &2.into()), "{told}");
+    assert_eq!((&told["ahead_tasks"], &told["ahead_first"]), (&3.into(), &"t2".into()), "{told}");
+    assert_eq!(told["ahead_priorities"]["critical"], 3, "{told}");
+    assert_eq!(told["ahead_total"], 6, "{told}");
+    let text = place.run(&["explain", "t6"]).expect(0).text();
+    let words =
+        ["1 task of its tenant and priority", "by their share of normal priority: 2 of ann", "3 of critical"];
+    assert!(words.iter().all(|word| text.contains(word)), "{text}");
+    let urgent = explain(&place, "t8");
+    assert_eq!((&urgent["ahead_total"], &urgent["verdict"]), (&0.into(), &"not-now".into()), "{urgent}");
+    place.run(&["cancel", "g1", "g2", "g5", "g8"]).expect(0);
+}

@@ -34,32 +34,33 @@ fn an_array_runs_no_more_at_once_than_its_limit() {
     assert_eq!((&last["name"], &last["array_index"]), (&"sleep[30]".into(), &30.into()));
 }
 
+/// What a task of the third sort asks for.
+const SMALL: [&str; 4] = ["--cpus", "0.1", "--resource", "licence=1"];
+
 #[test]
 fn a_node_is_never_given_more_than_it_has() {
     let place = Place::new();
     let _daemon = place.daemon(&["--cpus", "3", "--resource", "licence=2", "--name", "one"]);
-    place.run(&["submit", "--array", "1-10", "--cpus", "2", "--", "true"]).expect(0);
-    place.run(&["submit", "--array", "1-10", "--cpus", "0.5", "--", "true"]).expect(0);
-    place
-        .run(&["submit", "--array", "1-10", "--cpus", "0.1", "--resource", "licence=1", "--", "true"])
-        .expect(0);
-    place.run(&["wait", "g1", "g11", "g21"]).expect(0);
-    // In the order of the log, which is that of the node's reports.
-    let (mut cpu, mut licences) = (0_i64, 0_i64);
-    for event in events(&place) {
-        let number = event["task"].as_str().and_then(|task| task[1..].parse::<u32>().ok()).unwrap_or(0);
-        let (need, licence) = match number {
-            1..=10 => (2000, 0),
-            11..=20 => (500, 0),
-            _ => (100, 1),
-        };
-        match event["event"].as_str() {
-            Some("task.started") => (cpu, licences) = (cpu + need, licences + licence),
-            Some("task.attempt-ended") => (cpu, licences) = (cpu - need, licences - licence),
-            _ => {}
-        }
-        assert!(cpu <= 3000 && licences <= 2, "{cpu} {licences} at {event}");
+    // Each task says itself when it begins and when it is about to end: the order of these lines is the true one.
+    let ledger = place.root().join("ledger");
+    for (need, given) in
+        [("2000 0", ["--cpus", "2"].as_slice()), ("500 0", &["--cpus", "0.5"]), ("100 1", &SMALL)]
+    {
+        let script = format!("echo + {need} >> {0}; echo - {need} >> {0}", ledger.display());
+        let words = [&["submit", "--array", "1-10"], given, &["--", "/bin/sh", "-c", &script]].concat();
+        place.run(&words).expect(0);
     }
+    place.run(&["wait", "g1", "g11", "g21"]).expect(0);
+    let (mut cpu, mut licences) = (0_i64, 0_i64);
+    let lines = std::fs::read_to_string(&ledger).expect("tasks have written");
+    for line in lines.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let amount = |place: usize| words[place].parse::<i64>().expect("a number");
+        let sign = if words[0] == "+" { 1 } else { -1 };
+        (cpu, licences) = (cpu + sign * amount(1), licences + sign * amount(2));
+        assert!(cpu <= 3000 && licences <= 2, "{cpu} {licences} after {line}");
+    }
+    assert_eq!((lines.lines().count(), cpu, licences), (60, 0, 0));
 }
 
 #[test]

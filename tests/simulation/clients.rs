@@ -16,6 +16,7 @@ use policy::submission::Submission;
 use policy::task::{Priority, RetryPolicy, TaskSpec};
 use supervision::Reply;
 
+use super::claims;
 use super::program::Program;
 use super::world::World;
 use crate::history::{Answer, Asked, Operation};
@@ -45,7 +46,10 @@ fn spec(rng: &mut Rng, name: String) -> TaskSpec {
         retryable_exit_codes: if rng.u32(..8) == 0 { vec![75] } else { Vec::new() },
         ..RetryPolicy::default()
     };
+    // Long ones would keep the others from what they hold for longer than a run lasts.
+    let claims = claims::claims(&mut Rng::with_seed(rng.clone().u64(..))).filter(|_| length < 4000);
     TaskSpec {
+        claims,
         resources: Resources {
             cpu_millis: 250 * rng.u64(1..=CPU_MILLIS / 250),
             memory_bytes: rng.u64(..4) << 30,
@@ -229,6 +233,7 @@ fn crowd(rng: &mut Rng) -> Submission {
             argv,
             priority,
             tenant: "crowd".into(),
+            claims: None,
             resources: Resources::cpus(500),
             alternatives: Vec::new(),
             constraints: Constraints::default(),

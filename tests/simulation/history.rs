@@ -4,6 +4,7 @@
 //! programs that made the history: whoever can fill in a [`History`] can have it checked.
 
 mod bounds;
+mod claims;
 mod clients;
 mod index;
 mod log;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use actors::scheduler::RawRow;
 use actors::wire::client::Target;
+use policy::claims::ClaimRules;
 use policy::constraint::Labels;
 use policy::event::{LogPosition, Record, SubmissionKey};
 use policy::id::{GraphId, NodeId, TaskId, Token};
@@ -45,6 +47,8 @@ pub(crate) struct History {
     pub(crate) rows: Vec<RawRow>,
     /// Whether it has come to rest: faults are over, and there was time for everything to end.
     pub(crate) has_ended: bool,
+    /// What the fleet had for tasks to claim.
+    pub(crate) claims: ClaimRules,
     /// How many tasks might wait.
     pub(crate) bound: u64,
     /// When the scheduler side noticed that the connection to a node was over: the log says so only where it stays away.
@@ -133,6 +137,7 @@ impl History {
         let mut findings = Findings::default();
         log::check(self, &index, &mut findings);
         truth::check(self, &index, &mut findings);
+        claims::check(self, &index, &mut findings);
         clients::check(self, &index, &mut findings);
         order::check(self, &index, &mut findings);
         placing::check(self, &index, &mut findings);

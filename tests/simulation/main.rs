@@ -13,6 +13,8 @@
 #![cfg_attr(not(feature = "mutants"), expect(clippy::print_stderr, reason = "a test harness prints"))]
 
 #[cfg(test)]
+mod claims;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod history;

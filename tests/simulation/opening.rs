@@ -1,5 +1,7 @@
 //! The scheduler side's start on the simulated disk.
 
+use std::sync::Arc;
+
 use actors::clock::Clock;
 use actors::config::Limits;
 use actors::head::Head;
@@ -8,6 +10,7 @@ use actors::log::{Log, LogLimits, OpenError};
 use policy::admission::{AdmissionLimits, Unschedulable};
 use policy::lease::LeaseTerms;
 
+use super::claims;
 use super::world::{Nature, Planted};
 
 /// What a log that cannot be opened is called, in contrast to a disk that fails just then.
@@ -28,7 +31,8 @@ pub(super) async fn open_head(disk: &SimulatedDisk, clock: Clock, nature: Nature
     let admission = AdmissionLimits { waiting_tasks: nature.waiting_tasks, ..AdmissionLimits::default() };
     // Machines come and go here: what fits none of those that are up waits for one.
     let unschedulable = Unschedulable::Warn;
-    let limits = Limits { admission, unschedulable, ..Limits::default() };
+    let claims = Arc::new(claims::rules());
+    let limits = Limits { admission, unschedulable, claims, ..Limits::default() };
     let head =
         Head::start_on(log, ("simulated".into(), clock), LeaseTerms::default(), limits, |_, _| Vec::new());
     head.await.map_err(|error| error.to_string())

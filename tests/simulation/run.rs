@@ -227,7 +227,8 @@ async fn conclude(seed: u64, plan: Plan, world: &World, rows: Vec<RawRow>) -> Ru
         head.stop().await;
     }
     let bound = plan.nature.waiting_tasks;
-    let mut history = History { rows, has_ended: plan.ends, bound, ..History::default() };
+    let claims = super::claims::rules();
+    let mut history = History { rows, has_ended: plan.ends, bound, claims, ..History::default() };
     let mut core = world.core();
     match open_log(&disk, clock, false) {
         Ok(log) => {

@@ -5,6 +5,7 @@
 //! it was used. An amount of 0 is no limit.
 
 mod ledger;
+mod tenants;
 
 use std::fmt;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 pub use crate::budget::ledger::{Ledger, Start};
+pub use crate::budget::tenants::{Exceeded, Spending, TenantBudget, TenantBudgets, TenantLedger};
 
 use crate::event::Next;
 use crate::task::{AttemptOutcome, TaskReport, Usage};
@@ -49,6 +51,7 @@ pub struct Budget {
     EnumString,
     VariantArray,
 )]
+#[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum OnReached {
     /// Nothing more of it is started until somebody says so.

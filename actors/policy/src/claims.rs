@@ -15,6 +15,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod usage;
 mod view;
 mod window;
 
@@ -29,7 +30,10 @@ pub use crate::claims::rules::{
 };
 pub use crate::claims::table::{ClaimTable, Holder};
 pub use crate::claims::turn::{Contender, Inversion};
-pub use crate::claims::view::{AmountView, HolderView, LockView, PoolView, RateView, WindowView};
+pub use crate::claims::usage::{RateHistory, RateUsage, WindowUsage};
+pub use crate::claims::view::{
+    AmountView, ClaimsView, HolderView, LockView, PoolView, RateView, VIEW_LIMIT, WaitingView, WindowView,
+};
 
 /// What a task claims while it runs, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 use crate::breaker;
-use crate::budget::{Budget, OnReached, Reached};
-use crate::claims::Indices;
+use crate::budget::{Budget, Exceeded, OnReached, Reached, Spending};
+use crate::claims::{Indices, RateUsage};
 use crate::dependency::Dependency;
 use crate::directive::Directive;
 use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, TaskRange, Token};
@@ -320,11 +320,35 @@ pub enum SchedulerEvent {
         /// Whether that is longer than the objective.
         is_late: bool,
     },
+    /// A tenant has used up its budget.
+    TenantBudgetReached(Exceeded),
+    /// A tenant goes on: its period is over, or it may use more.
+    TenantResumed {
+        /// Who.
+        tenant: Arc<str>,
+    },
+    /// What a tenant has used up so far, before records from which that is known are let go.
+    TenantSpent(Spending),
     /// An operator has said something that holds until it is taken back.
     Directed {
         /// What.
         directive: Directive,
         /// Who, as the program that asked says.
         by: Arc<str>,
+    },
+    /// What rates have used so far: records that say so may be removed after this.
+    RatesUsed(Vec<RateUsage>),
+    /// An urgent task waits for what a less urgent one holds. Told once of the two.
+    PriorityInverted {
+        /// The first of those that wait.
+        task: TaskId,
+        /// How urgent it is.
+        priority: Priority,
+        /// What it waits for: `lock repo`.
+        what: Arc<str>,
+        /// Who holds it.
+        holder: TaskId,
+        /// How urgent that is.
+        holder_priority: Priority,
     },
 }

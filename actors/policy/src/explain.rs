@@ -3,12 +3,17 @@
 //! It takes together what the gates have said: the values with which they refuse. It asks nobody and decides
 //! nothing, so that an explanation cannot differ from what is done.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::hindrance::Hindrance;
 use crate::id::{NodeId, TaskId};
+use crate::order::{Order, Plan};
+use crate::placement::ShapeId;
+use crate::queue::InQueue;
+use crate::task::Priority;
 use crate::time::Timestamp;
 
 /// In one word.
@@ -30,20 +35,86 @@ pub enum Verdict {
     RunsNext,
 }
 
-/// Who is before a task in its queue.
+/// Who would be started before a task, were there room for all that fit: by time slices, shares and age, as the order
+/// that starts them says it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Ahead {
-    /// How many tasks of its priority came before it.
+    /// How many of its own priority.
     pub tasks: u64,
-    /// The first of them that stands there.
+    /// The first of those.
     pub first: Option<TaskId>,
+    /// Those of them that are its own tenant's and came earlier.
+    pub own: u64,
+    /// Those of them that are others', whose turn comes before: the most first, at most [`TENANTS_NAMED`].
+    pub tenants: Vec<(Arc<str>, u64)>,
+    /// How many of each other priority, by `Priority as usize`.
+    pub priorities: [u64; 4],
+    /// Those of all of them that go first because they have waited long.
+    pub aged: u64,
+    /// Whether each start was gone through; else far ones are worked out in proportion.
+    pub is_exact: bool,
 }
+
+/// Tenants that one explanation names: what a person reads.
+pub const TENANTS_NAMED: usize = 8;
+
+/// Starts that are gone through for one question: one or two milliseconds.
+const STARTS_LIMIT: u32 = 16_384;
+
+impl Ahead {
+    /// Who would be started before a task of this priority before which its queue has `there`, where so many of each
+    /// priority wait whose needs fit.
+    #[must_use]
+    pub fn of(
+        there: InQueue,
+        priority: Priority,
+        mut order: Order,
+        fitting: [u64; 4],
+        fits: impl Fn(Priority, ShapeId) -> bool,
+    ) -> Self {
+        let nth = u32::try_from(there.tasks.saturating_add(1)).unwrap_or(u32::MAX);
+        let is_climbing = order.is_climbing(priority);
+        let enough = |plan: &Plan| plan.asked(priority) >= nth || plan.total() >= STARTS_LIMIT;
+        let plan = order.plan_until(fitting, fits, enough);
+        let asked = plan.asked(priority);
+        let is_whole = asked >= nth;
+        let scaled = |of: u32| match asked {
+            _ if is_whole => u64::from(of),
+            0 => u64::from(of),
+            asked => u64::from(of).saturating_mul(u64::from(nth)) / u64::from(asked),
+        };
+        let mut priorities = PRIORITIES.map(|one| scaled(plan.asked(one)).min(fitting[one as usize]));
+        priorities[priority as usize] = 0;
+        let mut tenants: Vec<_> = there.others.into_iter().collect();
+        tenants.sort_by_key(|(_, tasks)| std::cmp::Reverse(*tasks));
+        tenants.truncate(TENANTS_NAMED);
+        Self {
+            tasks: there.tasks,
+            first: there.first,
+            own: there.own,
+            tenants,
+            priorities,
+            aged: plan.first.iter().map(|lines| lines.len() as u64).sum(),
+            is_exact: there.is_exact && is_whole && !is_climbing,
+        }
+    }
+
+    /// How many would be started before it.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.priorities.iter().fold(self.tasks, |sum, one| sum.saturating_add(*one))
+    }
+}
+
+const PRIORITIES: [Priority; 4] = [Priority::Low, Priority::Normal, Priority::High, Priority::Critical];
 
 /// An attempt that holds what the task needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holding {
     /// Whose.
     pub task: TaskId,
+    /// How urgent it is.
+    pub priority: Priority,
     /// Where.
     pub node: NodeId,
     /// For how long already.
@@ -69,53 +140,40 @@ pub fn of_ready(hindrances: &[Hindrance], ahead: &Ahead) -> Verdict {
     }
     match hindrances.iter().filter_map(Hindrance::until).max() {
         Some(until) => Verdict::ParkedUntil(until),
-        None if hindrances.is_empty() && ahead.tasks == 0 => Verdict::RunsNext,
+        None if hindrances.is_empty() && ahead.total() == 0 => Verdict::RunsNext,
         None => Verdict::NotNow,
     }
 }
 
-/// The estimate for a ready task: by the pace of its priority where others are before it, and else by the
-/// first of those that hold what it needs.
+/// How fast starts follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pace {
+    /// What lies between two starts, going by those of the last minute.
+    pub lately: Option<Duration>,
+    /// The same, going by how long what runs takes as a rule.
+    pub as_a_rule: Option<Duration>,
+}
+
+/// The estimate for a ready task: by the pace of starts where others are before it, and else by the first of those
+/// that hold what it needs.
 #[must_use]
-pub fn estimate(ahead: &Ahead, at_pace: Option<Duration>, holdings: &[Holding]) -> Option<Estimate> {
+pub fn estimate(ahead: &Ahead, pace: Pace, holdings: &[Holding]) -> Option<Estimate> {
     let freed = holdings.iter().filter_map(|holding| holding.free_in).min();
-    match (ahead.tasks, at_pace, freed) {
-        (1.., Some(start_in), _) => Some(Estimate {
-            start_in,
-            by: format!("{} before it, at the pace of the last minute", ahead.tasks).into(),
+    let total = ahead.total();
+    let after = |one: Duration| one.saturating_mul(u32::try_from(total).unwrap_or(u32::MAX));
+    match (total, pace.lately, pace.as_a_rule) {
+        (1.., Some(one), _) => Some(Estimate {
+            start_in: after(one),
+            by: format!("{total} before it, at the pace of the last minute").into(),
         }),
-        (_, _, Some(start_in)) => {
-            Some(Estimate { start_in, by: "the usual length of what holds what it needs".into() })
-        }
-        _ => None,
+        (1.., None, Some(one)) => Some(Estimate {
+            start_in: after(one),
+            by: format!("{total} before it, and how long what runs takes as a rule").into(),
+        }),
+        _ => freed
+            .map(|start_in| Estimate { start_in, by: "the usual length of what holds what it needs".into() }),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn full(never: bool) -> Hindrance {
-        Hindrance::NoNode { never, nodes: Vec::new() }
-    }
-
-    #[test]
-    fn the_gravest_hindrance_is_the_verdict() {
-        let (nobody, some) = (Ahead::default(), Ahead { tasks: 1, first: None });
-        assert_eq!(of_ready(&[], &nobody), Verdict::RunsNext);
-        assert_eq!(of_ready(&[], &some), Verdict::NotNow);
-        assert_eq!(of_ready(&[full(false)], &nobody), Verdict::NotNow);
-        assert_eq!(of_ready(&[full(false), full(true)], &nobody), Verdict::NeverFits);
-    }
-
-    #[test]
-    fn an_estimate_says_what_it_goes_by_and_is_none_without_a_history() {
-        let (nobody, some) = (Ahead::default(), Ahead { tasks: 4, first: None });
-        let second = Duration::from_secs(1);
-        let holding = |free_in| Holding { task: TaskId(1), node: "a".into(), held_for: second, free_in };
-        assert_eq!(estimate(&some, None, &[holding(None)]), None);
-        assert_eq!(estimate(&some, Some(second), &[]).map(|one| one.start_in), Some(second));
-        let freed = estimate(&nobody, Some(second), &[holding(Some(3 * second)), holding(Some(2 * second))]);
-        assert_eq!(freed.map(|one| one.start_in), Some(2 * second));
-    }
-}
+mod tests;

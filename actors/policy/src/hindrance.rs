@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
-use crate::budget::Reached;
+use crate::budget::{Exceeded, Reached};
 use crate::claims::Blocked;
 use crate::directive::Stopped;
 use crate::id::NodeId;
@@ -28,6 +28,8 @@ pub enum Hindrance {
     },
     /// Its graph has used up its budget and is paused.
     Budget(Reached),
+    /// Its tenant has used up its budget.
+    TenantBudget(Exceeded),
     /// An operator has said so.
     Stopped(Stopped),
     /// Its tenant has as many running as it may.
@@ -55,6 +57,7 @@ impl Hindrance {
         match self {
             Self::NoNode { never, .. } => *never,
             Self::Budget(_)
+            | Self::TenantBudget(_)
             | Self::Stopped(_)
             | Self::Quota(_)
             | Self::Pressure { .. }
@@ -75,6 +78,7 @@ impl Hindrance {
     #[must_use]
     pub fn until(&self) -> Option<Timestamp> {
         match self {
+            Self::TenantBudget(exceeded) => exceeded.until,
             Self::Claim { until, .. } => *until,
             Self::NoNode { .. }
             | Self::Budget(_)
@@ -103,6 +107,7 @@ impl fmt::Display for Hindrance {
                 }
             }
             Self::Budget(reached) => write!(f, "its graph is paused: {reached}"),
+            Self::TenantBudget(exceeded) => exceeded.fmt(f),
             Self::Stopped(stopped) => stopped.fmt(f),
             Self::Quota(over) => over.fmt(f),
             Self::Claim { blocked, .. } => blocked.fmt(f),

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
+use strum::VariantArray;
 
 use crate::placement::ShapeId;
 use crate::task::Priority;
@@ -61,15 +62,12 @@ impl History {
             .sum()
     }
 
-    /// After so many others have started, at the present pace; `None` where nothing of the priority has
-    /// started lately.
+    /// What lay between two starts within the last minute, whatever their priority; `None` where nothing was started.
     #[must_use]
-    pub fn until_started(&self, now: Moment, priority: Priority, ahead: u64) -> Option<Duration> {
-        let starts = self.starts(now, priority);
-        let window = u64::try_from((BUCKET * u32::try_from(BUCKETS).ok()?).as_millis()).ok()?;
-        let millis =
-            u128::from(ahead) * u128::from(window) / u128::from(std::num::NonZeroU64::new(starts)?.get());
-        Some(Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX)))
+    pub fn between_starts(&self, now: Moment) -> Option<Duration> {
+        let starts: u64 = Priority::VARIANTS.iter().map(|priority| self.starts(now, *priority)).sum();
+        let window = BUCKET * u32::try_from(BUCKETS).ok()?;
+        (starts > 0).then(|| window / u32::try_from(starts).unwrap_or(u32::MAX))
     }
 
     fn turn(&mut self, now: Moment) {
@@ -115,11 +113,11 @@ mod tests {
     #[test]
     fn a_start_counts_for_a_minute_and_an_estimate_needs_some() {
         let mut history = History::default();
-        assert_eq!(history.until_started(at(100), Priority::Low, 5), None);
+        assert_eq!(history.between_starts(at(100)), None);
         (0..30).for_each(|_| history.started(at(100), Priority::Low));
         assert_eq!(history.starts(at(100), Priority::Low), 30);
         assert_eq!(history.starts(at(100), Priority::High), 0);
-        assert_eq!(history.until_started(at(101), Priority::Low, 5), Some(Duration::from_secs(10)));
+        assert_eq!(history.between_starts(at(101)), Some(Duration::from_secs(2)));
         assert_eq!(history.starts(at(154), Priority::Low), 30);
         assert_eq!(history.starts(at(161), Priority::Low), 0);
     }

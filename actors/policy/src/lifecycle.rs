@@ -170,7 +170,7 @@ impl Life {
         let next = if self.cancel_asked && !planted!(CancelIsRetried) {
             Next::Finish(TaskOutcome::Cancelled)
         } else if let Some(wait) = self.refused_for(&outcome, report.as_deref()) {
-            Next::RetryAfter(wait)
+            Next::RetryAfter(retry::waking(wait, rules.jitter_per_mille))
         } else if let Some(deaths) = self.poisoned(&outcome, rules.poison_after) {
             Next::Finish(TaskOutcome::Poisoned(deaths))
         } else {

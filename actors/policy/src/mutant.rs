@@ -113,6 +113,12 @@ mod switch {
         SequenceStands,
         /// However many wait, more are let in.
         NoBound,
+        /// A lock that somebody holds is taken for free.
+        LockForgotten,
+        /// An index that somebody holds is given again.
+        IndexTwice,
+        /// What was used of a rate is not looked at.
+        WindowIgnored,
         /// No node is held for what is large.
         NothingIsHeld,
     }

@@ -30,7 +30,7 @@ struct Aged {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Order {
     slices: TimeSlice,
     /// Lines that have climbed, the oldest first.
@@ -76,7 +76,9 @@ impl Plan {
         }
     }
 
-    fn total(&self) -> u32 {
+    /// How many are asked of all.
+    #[must_use]
+    pub fn total(&self) -> u32 {
         [Priority::Low, Priority::Normal, Priority::High, Priority::Critical]
             .map(|one| self.asked(one))
             .iter()
@@ -106,6 +108,16 @@ impl Order {
 
     /// What to ask for `most` starts, where so many of each priority wait whose needs fit.
     pub fn plan(&mut self, most: u32, fitting: [u64; 4], fits: impl Fn(Priority, ShapeId) -> bool) -> Plan {
+        self.plan_until(fitting, fits, |plan| plan.total() >= most)
+    }
+
+    /// As [`Self::plan`], start by start until it is enough: on a copy it tells what would be asked for.
+    pub fn plan_until(
+        &mut self,
+        fitting: [u64; 4],
+        fits: impl Fn(Priority, ShapeId) -> bool,
+        is_enough: impl Fn(&Plan) -> bool,
+    ) -> Plan {
         let mut plan = Plan::default();
         (self.next, self.has_lines) = ([0; 4], false);
         self.turns.clear();
@@ -115,14 +127,14 @@ impl Order {
         for one in aged {
             let fits = fits(one.born, one.line.shape);
             match one.line.standing.class {
-                Priority::Critical if fits && plan.total() < most => self.ask(&mut plan, one, &waiting),
+                Priority::Critical if fits && !is_enough(&plan) => self.ask(&mut plan, one, &waiting),
                 Priority::Normal | Priority::High if fits => climbing.push(one),
                 _ => stay.push(one),
             }
         }
         // On a copy: what is asked for and does not start after all must not cost its priority a turn.
         let mut slices = self.slices.clone();
-        while plan.total() < most {
+        while !is_enough(&plan) {
             let born = |one: usize| u64::from(plan.asked(PRIORITIES[one])) < fitting[one];
             let climbed = |one: usize| climbing.iter().any(|aged| aged.line.standing.class as usize == one);
             let backlog: Backlog = [0, 1, 2, 3].map(|one| born(one) || climbed(one));
@@ -140,6 +152,19 @@ impl Order {
         self.aged.append(&mut climbing);
         self.aged.sort_by_key(|aged| (aged.line.since, aged.born, aged.line.shape));
         plan
+    }
+
+    /// The needs of the lines at the top of a queue, the oldest first: the first of each goes before all else.
+    #[must_use]
+    pub fn top(&self, born: Priority) -> Vec<ShapeId> {
+        let top = |aged: &&Aged| aged.born == born && aged.line.standing.class == Priority::Critical;
+        self.aged.iter().filter(top).map(|aged| aged.line.shape).collect()
+    }
+
+    /// Whether lines of a queue have climbed and are not at the top: when they are served is a matter of slices.
+    #[must_use]
+    pub fn is_climbing(&self, born: Priority) -> bool {
+        self.aged.iter().any(|aged| aged.born == born && aged.line.standing.class != Priority::Critical)
     }
 
     /// Asks for the first of an aged line: at the top nobody pays for it but its own priority.

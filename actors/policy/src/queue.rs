@@ -7,6 +7,7 @@
 //!
 //! A need belongs to one tenant, so a lane does, and a pick costs the same with one task waiting and with a million.
 
+mod ahead;
 mod charges;
 mod lane;
 mod removed;
@@ -25,6 +26,7 @@ use crate::queue::charges::Charges;
 use crate::queue::lane::Lane;
 use crate::share::{Account, TenantId, Turns};
 
+pub use crate::queue::ahead::InQueue;
 pub use crate::queue::charges::{Scale, Weights, weight_of};
 
 /// Aged lines that are named at a time, the oldest first: the rest are named when these have been served.
@@ -96,15 +98,6 @@ pub struct Queue {
     len: u64,
     /// Later than every arrival so far.
     horizon: Arrival,
-}
-
-/// What stands before a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Line {
-    /// Tasks that came earlier.
-    pub before: u64,
-    /// The first of them.
-    pub first: Option<TaskId>,
 }
 
 /// A lane, and how long it waits.
@@ -308,17 +301,6 @@ impl Queue {
         }
         let waiting = move |id| waiting.get(&id).copied().unwrap_or(0);
         self.charges.tenants.all().map(move |(id, account)| (account, waiting(id)))
-    }
-
-    /// Who is before a task: all that came earlier. It looks at every stretch of every lane.
-    #[must_use]
-    pub fn line(&self, task: TaskId, shape: ShapeId) -> Line {
-        let Some(arrival) = self.lanes.get(&shape).and_then(|line| line.lane.arrival_of(task)) else {
-            return Line::default();
-        };
-        let before = self.lanes.values().map(|line| line.lane.before(arrival)).sum();
-        let first = self.order.first_key_value().filter(|(earliest, _)| **earliest < arrival);
-        Line { before, first: first.and_then(|(_, shape)| self.lanes.get(shape)?.lane.first_task()) }
     }
 
     /// How many are waiting.

@@ -67,6 +67,15 @@ fn is_retryable(policy: &RetryPolicy, outcome: &AttemptOutcome) -> bool {
     }
 }
 
+/// How long what a rate has refused is left alone, which asks for `wait`: never shorter, and up to
+/// [`JITTER_PERCENT`] longer. `jitter` is drawn from 0 to [`JITTER_LIMIT`].
+#[must_use]
+pub fn waking(wait: Duration, jitter: u32) -> Duration {
+    let more = wait.as_nanos() * u128::from(jitter.min(JITTER_LIMIT)) * u128::from(JITTER_PERCENT)
+        / (u128::from(JITTER_LIMIT) * 100);
+    wait.saturating_add(Duration::from_nanos(u64::try_from(more).unwrap_or(u64::MAX)))
+}
+
 /// The wait after the `nth` attempt, from 1, that went wrong.
 #[must_use]
 pub fn wait(policy: &RetryPolicy, nth: u32, jitter: u32) -> Duration {

@@ -56,7 +56,7 @@ pub struct Account {
 }
 
 /// The tenants of one priority. See the module.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Tenants {
     accounts: Vec<Account>,
     ids: FxHashMap<Arc<str>, TenantId>,

@@ -165,3 +165,37 @@ fn the_last_start_is_known_after_its_segment_is_gone() {
         .collect();
     assert_eq!(epochs, [2]);
 }
+
+#[test]
+fn of_the_sums_of_what_a_tenant_has_used_the_last_is_kept_in_its_place() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = Log::open_directory(directory.path().join("log"), SMALL, Clock::system()).expect("opens");
+    let archive = Archive::new(log.clone(), Place::Memory);
+    replayed(&archive);
+    let sum = |tenant: &str, attempts| {
+        let spent = policy::budget::Spent { attempts, ..policy::budget::Spent::default() };
+        let since = policy::time::Timestamp(0);
+        let spending = policy::budget::Spending { tenant: tenant.into(), since, spent, reached: None };
+        log.append(&Event::Scheduler(SchedulerEvent::TenantSpent(spending)), 0, 0).position
+    };
+    let (other, _) = (sum("bob", 7), sum("ann", 1));
+    for graph in 1..=300 {
+        write(&log, graph, 30);
+        if graph == 150 {
+            fold_all(&archive, &Known::default());
+        }
+        if graph % 100 == 0 {
+            sum("ann", graph);
+        }
+    }
+    let last = sum("ann", 400);
+    (301..=400).for_each(|graph| drop(write(&log, graph, 30)));
+    fold_all(&archive, &Known::default());
+    assert!(log.first_position() > last, "segments are gone");
+    let kept: Vec<LogPosition> = replayed(&archive)
+        .into_iter()
+        .filter(|(_, record)| matches!(record.event, Event::Scheduler(SchedulerEvent::TenantSpent(_))))
+        .map(|(position, _)| position)
+        .collect();
+    assert_eq!(kept, [other, last]);
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use policy::admission::{AdmissionLimits, Unschedulable};
 use policy::breaker::BreakerRules;
+use policy::budget::TenantBudgets;
 use policy::claims::ClaimRules;
 use policy::graph::Retention;
 use policy::pressure::PressureRules;
@@ -39,6 +40,8 @@ pub struct Limits {
     pub poison_after: u32,
     /// What tenants may have at once.
     pub quotas: Quotas,
+    /// What tenants may use up.
+    pub budgets: Arc<TenantBudgets>,
     /// In which order tasks are started.
     pub scheduling: Scheduling,
     /// What the fleet has for tasks to claim.
@@ -60,6 +63,7 @@ impl Default for Limits {
             breaker: BreakerRules::default(),
             poison_after: POISON_AFTER,
             quotas: Quotas::default(),
+            budgets: Arc::default(),
             scheduling: Scheduling::default(),
             claims: Arc::default(),
             unschedulable: Unschedulable::default(),

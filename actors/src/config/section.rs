@@ -115,7 +115,7 @@ pub fn admit<T: Written>(
 
 /// Defines a section: `key: Type = usual value, what is allowed;` or, where the usual value depends on the
 /// machine, `key: Type as "in words", what is allowed;`. A key with a usual value has a method that gives
-/// the value that holds.
+/// the value that holds. `section name: Type;` behind the keys is a section within it.
 macro_rules! section {
     (
         $(#[$meta:meta])*
@@ -124,6 +124,7 @@ macro_rules! section {
                 #[doc = $about:literal]
                 $key:ident: $Type:ty $(as $words:literal)? $(= $usual:expr)?, $allowed:expr;
             )*
+            $(section $inner:ident: $Inner:ty;)*
         }
     ) => {
         $(#[$meta])*
@@ -133,6 +134,10 @@ macro_rules! section {
             $(
                 #[doc = $about]
                 pub $key: Option<$Type>,
+            )*
+            $(
+                /// The section within this one that has this name.
+                pub $inner: $Inner,
             )*
         }
 
@@ -162,12 +167,21 @@ macro_rules! section {
                         types: <$Type as $crate::config::amount::Written>::TYPES,
                     });
                 )*
+                $($crate::config::section::Section::settings(
+                    &self.$inner,
+                    &format!("{path}.{}", stringify!($inner)),
+                    into,
+                );)*
             }
 
             fn check(&self, path: &str) -> Result<(), $crate::config::ConfigError> {
                 $(
                     let key = format!("{path}.{}", stringify!($key));
                     $crate::config::section::admit::<$Type>(key, self.$key.as_ref(), &$allowed)?;
+                )*
+                $(
+                    let inner = format!("{path}.{}", stringify!($inner));
+                    $crate::config::section::Section::check(&self.$inner, &inner)?;
                 )*
                 Ok(())
             }

@@ -57,6 +57,7 @@ impl Answerer {
             }
             Request::Output { task, attempt, read } => self.output(task, attempt, read).await,
             Request::Nodes => Response::Nodes(self.nodes().await),
+            Request::Claims => self.schedule(|reply| SchedulerMessage::Claims { reply }).await,
             Request::Explain(task) => self.explain(task).await,
             Request::Direct { directive, by } => self.direct(directive, by).await,
             Request::Drain { node, within, by } => self.drain(node, within, by).await,

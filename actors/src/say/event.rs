@@ -27,8 +27,30 @@ pub fn text(event: &Event) -> String {
             "the queue is under {} pressure ({} of {}), before {}",
             change.to, change.depth, change.limit, change.from
         ),
+        Event::Scheduler(SchedulerEvent::TenantBudgetReached(exceeded)) => match exceeded.follows {
+            OnReached::Pause => format!("{exceeded}: nothing more of it is started"),
+            OnReached::Cancel => format!("{exceeded}: its graphs are cancelled"),
+        },
+        Event::Scheduler(SchedulerEvent::TenantResumed { tenant }) => {
+            format!("tenant {tenant:?} goes on under its budget")
+        }
+        Event::Scheduler(SchedulerEvent::TenantSpent(spending)) => {
+            format!("what tenant {:?} has used was written down", spending.tenant)
+        }
         Event::Scheduler(SchedulerEvent::Directed { directive, by }) => {
             format!("{by} says: {}", of_directive(directive))
+        }
+        Event::Scheduler(SchedulerEvent::RatesUsed(usage)) => {
+            format!("what {} had used was written down", say::count(usage.len() as u64, "rate"))
+        }
+        Event::Scheduler(SchedulerEvent::PriorityInverted {
+            task,
+            priority,
+            what,
+            holder,
+            holder_priority,
+        }) => {
+            format!("{task} of {priority} priority waits for {what}, held by {holder} of {holder_priority}")
         }
         Event::Scheduler(SchedulerEvent::AgedBoost { task, priority, served_as, waited, is_late }) => {
             let late = if *is_late { ", longer than it should" } else { "" };

@@ -1,7 +1,9 @@
 //! What a task waits for, in words: the same to everybody who asks.
 
-use policy::explain::{Holding, Verdict};
+use policy::explain::{Ahead, Holding, Verdict};
+use policy::task::Priority;
 use policy::time::Timestamp;
+use strum::VariantArray;
 
 use crate::say;
 use crate::wire::client::{Blocker, Explanation};
@@ -32,13 +34,9 @@ pub fn headline(told: &Explanation, now: Timestamp) -> String {
 pub fn reasons(told: &Explanation) -> Vec<(&'static str, String)> {
     let mut reasons: Vec<_> = told.blocked_by.iter().map(|one| ("depends on", blocker(one))).collect();
     reasons.extend(told.hindrances.iter().map(|hindrance| ("because", hindrance.to_string())));
-    reasons.extend(told.holdings.iter().map(|one| ("held by", holding(one))));
-    if let Some(ahead) = told.ahead.as_ref().filter(|ahead| ahead.tasks > 0) {
-        let first = ahead.first.map(|first| format!(", the first of them {first}")).unwrap_or_default();
-        let tasks = say::count(ahead.tasks, "task");
-        reasons
-            .push(("behind", format!("{tasks} of {} priority that came before{first}", told.row.priority)));
-    }
+    reasons.extend(told.holdings.iter().map(|one| ("held by", holding(one, told.row.priority))));
+    reasons
+        .extend(told.ahead.iter().flat_map(|one| ahead(one, told.row.priority)).map(|line| ("behind", line)));
     if let Some(usual) = told.usual {
         reasons.push(("usually", format!("tasks that ask alike take {}", say::length(usual))));
     }
@@ -52,6 +50,31 @@ pub fn reasons(told: &Explanation) -> Vec<(&'static str, String)> {
     reasons
 }
 
+/// Who is before it, and by what.
+fn ahead(ahead: &Ahead, priority: Priority) -> Vec<String> {
+    let about = if ahead.is_exact { "" } else { "about " };
+    let mut lines = Vec::new();
+    if ahead.own > 0 {
+        let first = ahead.first.map(|first| format!("; the next to start is {first}")).unwrap_or_default();
+        let own = say::count(ahead.own, "task");
+        lines.push(format!("{about}{own} of its tenant and priority that came earlier{first}"));
+    }
+    if !ahead.tenants.is_empty() {
+        let named = ahead.tenants.iter().map(|(tenant, tasks)| format!("{tasks} of {tenant}"));
+        let named = named.collect::<Vec<_>>().join(", ");
+        lines.push(format!("by their share of {priority} priority: {about}{named}"));
+    }
+    let of = |(one, tasks): (&Priority, &u64)| (*tasks > 0).then(|| format!("{tasks} of {one}"));
+    let others: Vec<_> = Priority::VARIANTS.iter().zip(&ahead.priorities).rev().filter_map(of).collect();
+    if !others.is_empty() {
+        lines.push(format!("by the slices of priorities: {about}{}", others.join(", ")));
+    }
+    if ahead.aged > 0 {
+        lines.push(format!("{} of these because they have waited long", ahead.aged));
+    }
+    lines
+}
+
 fn blocker(blocker: &Blocker) -> String {
     match blocker.tasks {
         1 => format!("{} {}", blocker.task, blocker.name),
@@ -59,11 +82,13 @@ fn blocker(blocker: &Blocker) -> String {
     }
 }
 
-fn holding(holding: &Holding) -> String {
+fn holding(holding: &Holding, row_priority: Priority) -> String {
     let free = match holding.free_in {
         Some(free_in) if free_in.is_zero() => ", longer than usual already".to_owned(),
         Some(free_in) => format!(", as a rule for {} more", say::length(free_in)),
         None => String::new(),
     };
-    format!("{} on {} for {}{free}", holding.task, holding.node, say::length(holding.held_for))
+    let Holding { task, priority, node, held_for, .. } = holding;
+    let inverted = if *priority < row_priority { ", less urgent" } else { "" };
+    format!("{task} on {node} for {}{free}{inverted}", say::length(*held_for))
 }

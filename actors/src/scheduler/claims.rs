@@ -6,8 +6,12 @@
 
 use std::sync::Arc;
 
-use policy::claims::{Blocked, ClaimRules, ClaimTable, Contender, Holder, Indices};
+use policy::claims::{
+    Blocked, ClaimRules, ClaimTable, ClaimsView, Contender, Holder, Indices, Inversion, RateHistory,
+    VIEW_LIMIT, WaitingView,
+};
 use policy::demand::Demand;
+use policy::event::{Event, SchedulerEvent};
 use policy::graph::LiveGrant;
 use policy::hindrance::Hindrance;
 use policy::id::{NodeId, TaskId};
@@ -20,15 +24,15 @@ use supervision::Me;
 
 use crate::scheduler::dispatch::PRIORITIES;
 use crate::scheduler::{SchedulerActor, SchedulerMessage, TIMER_RESOLUTION};
-use crate::wire::client::HOLDINGS_LIMIT;
+use crate::wire::client::{HOLDINGS_LIMIT, Response};
 
 /// What is remembered of it.
 #[derive(Debug)]
 pub(super) struct Claiming {
     pub(super) table: ClaimTable,
     rules: Arc<ClaimRules>,
-    /// About when the first came of those that wait, by demand; only of demands with claims.
-    arrivals: FxHashMap<ShapeId, Arrival>,
+    /// About when the first came of those that wait, and which that was, by demand; only of demands with claims.
+    arrivals: FxHashMap<ShapeId, (Arrival, TaskId)>,
     /// What was refused in the last round, and why.
     refused: FxHashMap<ShapeId, Blocked>,
     /// When the first of the rates that refused somebody lets somebody in.
@@ -52,10 +56,10 @@ impl Claiming {
 
 impl SchedulerActor {
     /// Tasks of a demand wait from this place in the order of arrival on.
-    pub(super) fn note_arrival(&mut self, shape: ShapeId, arrival: Arrival) {
+    pub(super) fn note_arrival(&mut self, shape: ShapeId, arrival: Arrival, task: TaskId) {
         if self.shapes.demand(shape).is_some_and(|demand| demand.claims.is_some()) {
-            let first = self.claiming.arrivals.entry(shape).or_insert(arrival);
-            *first = arrival.min(*first);
+            let first = self.claiming.arrivals.entry(shape).or_insert((arrival, task));
+            *first = (arrival, task).min(*first);
         }
     }
 
@@ -76,7 +80,7 @@ impl SchedulerActor {
                 let claims = shapes.demand(*shape)?.claims.as_deref()?;
                 let waiting = queued.get(shape)?;
                 let most_urgent = PRIORITIES.into_iter().filter(|priority| waiting[*priority as usize] > 0);
-                let arrival = arrivals.get(shape).map_or(u64::MAX, |arrival| arrival.0);
+                let arrival = arrivals.get(shape).map_or(u64::MAX, |(arrival, _)| arrival.0);
                 Some(Contender { shape: *shape, claims, priority: most_urgent.max()?, arrival })
             })
             .collect();
@@ -100,6 +104,18 @@ impl SchedulerActor {
             *fit = rooms.get(shape).map_or(*fit, |room| (*room).min(*fit));
         }
         fitting.retain(|(_, fit)| *fit > 0);
+        self.tell_inversions();
+    }
+
+    /// Tells of the urgent that wait for what the less urgent hold, once of each two. A holder runs already, and cannot
+    /// be hurried: it waits for nothing.
+    fn tell_inversions(&mut self) {
+        for Inversion { shape, priority, what, holder, holder_priority } in self.claiming.table.inversions() {
+            let Some((_, task)) = self.claiming.arrivals.get(&shape).copied() else { continue };
+            let (graph, what) = (self.graph_of(task).map_or(0, |graph| graph.0), what.into());
+            let event = SchedulerEvent::PriorityInverted { task, priority, what, holder, holder_priority };
+            self.side.log.append(&Event::Scheduler(event), 0, graph);
+        }
     }
 
     /// Takes what a task claims, all or nothing, and the indices among it; `None` where it is not to be had.
@@ -120,7 +136,7 @@ impl SchedulerActor {
                 let claims_of = |shape| shapes.demand(shape)?.claims.as_deref();
                 table.had_turn((taken.shape, taken.arrival.0), claims, claims_of);
                 // The others of its demand came behind it.
-                arrivals.insert(taken.shape, taken.arrival.after(1));
+                arrivals.insert(taken.shape, (taken.arrival.after(1), TaskId(taken.task.0 + 1)));
                 Some(indices)
             }
             Err(blocked) => {
@@ -152,6 +168,22 @@ impl SchedulerActor {
         self.claiming.table.restore(holder, (claims, &grant.indices), age, now);
     }
 
+    /// What rates had used before a restart, and what they are parked for.
+    pub(super) fn restore_rates(&mut self, rates: &RateHistory) {
+        let (wall, now) = (self.side.clock.wall(), self.now());
+        rates.tell(&mut self.claiming.table, wall, now);
+    }
+
+    /// Writes down what rates have used, for the records that say so will go.
+    pub(super) fn write_usage(&mut self) {
+        let (wall, now) = (self.side.clock.wall(), self.now());
+        self.claiming.table.pass(now);
+        let usage = self.claiming.table.usage(wall, now);
+        if !usage.is_empty() {
+            self.side.log.append(&Event::Scheduler(SchedulerEvent::RatesUsed(usage)), 0, 0);
+        }
+    }
+
     /// Takes over what was declared anew.
     pub(super) fn look_at_rules(&mut self) {
         let limits = self.side.limits();
@@ -176,6 +208,26 @@ impl SchedulerActor {
         };
         let until = blocked.wait().map(|wait| self.side.clock.wall() + wait);
         Some(Hindrance::Claim { blocked, until })
+    }
+
+    /// What of the fleet is claimed, and who waits for it.
+    pub(super) fn claims_view(&mut self) -> Response {
+        let now = self.now();
+        self.claiming.table.pass(now);
+        let Claiming { table, arrivals, .. } = &self.claiming;
+        let waiting = arrivals.iter().filter_map(|(shape, (_, task))| {
+            let demand = self.shapes.demand(*shape)?;
+            let waiting = self.dispatch.queued_by_shape().get(shape)?;
+            let most_urgent =
+                PRIORITIES.into_iter().filter(|priority| waiting[*priority as usize] > 0).max()?;
+            let Hindrance::Claim { blocked, .. } = self.claim_in_the_way(*shape, demand)? else {
+                return None;
+            };
+            Some(WaitingView { task: *task, tasks: waiting.iter().sum(), priority: most_urgent, blocked })
+        });
+        let mut waiting: Vec<_> = waiting.take(VIEW_LIMIT).collect();
+        waiting.sort_by_key(|one| (std::cmp::Reverse(one.priority), one.task));
+        Response::Claims(Box::new(ClaimsView { waiting, ..table.view(now) }))
     }
 
     /// Who holds what is in the way.

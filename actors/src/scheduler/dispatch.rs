@@ -9,6 +9,7 @@ mod keeping;
 mod nodes;
 mod why;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use policy::demand::Demand;
@@ -127,7 +128,7 @@ impl Dispatch {
     }
 
     /// Tasks of these shapes that wait, by priority.
-    fn waiting(&self, shapes: &[ShapeId]) -> [u64; 4] {
+    pub(super) fn waiting(&self, shapes: &[ShapeId]) -> [u64; 4] {
         let mut waiting = [0; 4];
         for counts in shapes.iter().filter_map(|shape| self.queued.get(shape)) {
             waiting.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
@@ -143,13 +144,7 @@ impl SchedulerActor {
             return;
         }
         self.tend_holds();
-        let limits = self.side.limits();
-        let directives = self.side.directives();
-        let may = |demand: &Demand| match directives.is_tenant_paused(&demand.tenant) {
-            true => 0,
-            false => self.guard.places(&limits.quotas, demand, ROUND_LIMIT),
-        };
-        let mut fitting = self.dispatch.fitting(&self.shapes, may);
+        let mut fitting = self.passing_shapes();
         let stuck = self.stuck(&fitting);
         self.leave_to_claims(&mut fitting);
         let most = fitting.iter().map(|(_, fit)| *fit).max().unwrap_or(0).min(ROUND_LIMIT);
@@ -165,6 +160,30 @@ impl SchedulerActor {
             self.dispatch.awaited += 1;
             self.side.queue(priority).tell(pick);
         }
+    }
+
+    /// The shapes that may start now, past every gate, and how many tasks of each do.
+    pub(super) fn startable_shapes(&mut self) -> Vec<(ShapeId, u32)> {
+        let mut fitting = self.passing_shapes();
+        self.leave_to_claims(&mut fitting);
+        fitting
+    }
+
+    /// The shapes that wait and fit somewhere now, and how many tasks of each do; what they claim was not asked for.
+    fn passing_shapes(&mut self) -> Vec<(ShapeId, u32)> {
+        let limits = self.side.limits();
+        let directives = self.side.directives();
+        let refused = RefCell::new(Vec::new());
+        let may = |demand: &Demand| match directives.is_tenant_paused(&demand.tenant) {
+            true => 0,
+            false => {
+                let places = self.guard.places(&limits.quotas, demand, ROUND_LIMIT);
+                self.covered(demand, places, &refused)
+            }
+        };
+        let fitting = self.dispatch.fitting(&self.shapes, may);
+        self.tenants_refused(refused.into_inner());
+        fitting
     }
 
     /// A queue's answer; with the last one of the round all are placed, in turns.
@@ -228,7 +247,8 @@ impl SchedulerActor {
             let (need, kind) = (demand.request(request).clone(), demand.kind.clone());
             let (tenant, since) = (Arc::clone(&demand.tenant), self.now());
             self.measure_start(priority, &taken);
-            self.take_hold(taken.task, Placed { node, tenant, since, priority, taken });
+            let is_set_aside = self.set_aside(&tenant);
+            self.take_hold(taken.task, Placed { node, tenant, since, priority, taken, is_set_aside });
             self.dispatch.take(place, Reservation { seat, need, terms: Terms { request, indices }, kind });
             self.dispatch.is_stale = true;
         }

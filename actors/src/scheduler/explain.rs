@@ -1,19 +1,27 @@
 //! What a task waits for: asks every gate that would be asked, then its queue who is before it.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use policy::event::LogPosition;
-use policy::explain::{self, Ahead, Holding, Verdict};
+use policy::explain::{self, Ahead, Holding, Pace, Verdict};
 use policy::fleet::Asker;
 use policy::graph::{EntryView, TaskState};
 use policy::hindrance::Hindrance;
 use policy::id::{TaskId, TaskRange};
-use policy::placement::Reason;
+use policy::placement::{Reason, ShapeId};
+use policy::queue::InQueue;
 use policy::reserve::LineId;
 use policy::time::Moment;
 use supervision::Reply;
 
-use crate::queue::{Line, QueueMessage};
+use crate::queue::QueueMessage;
+use crate::scheduler::dispatch::PRIORITIES;
 use crate::scheduler::{RawRow, SchedulerActor};
 use crate::wire::client::{BLOCKERS_LIMIT, HOLDINGS_LIMIT};
+
+/// The stretch over which the ends of what runs are added up.
+const HOUR: Duration = Duration::from_hours(1);
 
 /// What the scheduler knows of a task's waiting; its queue adds who is before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +39,7 @@ pub struct RawExplanation {
     /// Who is before it.
     pub ahead: Option<Ahead>,
     /// How long tasks that ask alike take as a rule.
-    pub usual: Option<std::time::Duration>,
+    pub usual: Option<Duration>,
     /// When it should start.
     pub estimate: Option<explain::Estimate>,
 }
@@ -58,20 +66,52 @@ impl SchedulerActor {
         }
         told.hindrances = self.hindrances(&entry);
         told.holdings = self.holdings(&told.hindrances);
-        let (now, priority) = (self.now(), entry.priority);
-        // One pace for all that are before it: each of them is one more start to wait for.
-        let per_start = self.history.until_started(now, priority, 1_000_000).map(|long| long / 1_000_000);
-        let finish = move |line: Line| {
-            let ahead = Ahead { tasks: line.before, first: line.first };
-            let at_pace =
-                per_start.map(|one| one.saturating_mul(u32::try_from(line.before).unwrap_or(u32::MAX)));
+        let EntryView { task, shape, priority, .. } = entry;
+        let fitting = self.contenders(shape, told.hindrances.is_empty());
+        let (waiting, order) = (self.dispatch.waiting(&fitting), self.dispatch.ordering.copy());
+        let directives = self.side.directives();
+        let waiting = PRIORITIES.map(|one| if directives.is_paused(one) { 0 } else { waiting[one as usize] });
+        let (first, pace, fit) = (order.top(priority), self.pace(), Arc::clone(&fitting));
+        let finish = move |there: Option<InQueue>| {
+            let fits =
+                |born, shape: ShapeId| !directives.is_paused(born) && fit.binary_search(&shape).is_ok();
+            // Where it has just left its queue nobody is before it any more.
+            let there = there.unwrap_or_default();
+            let ahead = Ahead::of(there, priority, order, waiting, fits);
             told.verdict = explain::of_ready(&told.hindrances, &ahead);
-            told.estimate = explain::estimate(&ahead, at_pace, &told.holdings);
+            told.estimate = explain::estimate(&ahead, pace, &told.holdings);
             told.ahead = Some(ahead);
             reply.send(Some(told));
         };
-        let EntryView { task, shape, .. } = entry;
-        self.side.queue(priority).tell(QueueMessage::Locate { task, shape, found: finish.into() });
+        let locate = QueueMessage::Locate { task, shape, fitting, first, found: finish.into() };
+        self.side.queue(priority).tell(locate);
+    }
+
+    /// The needs with which a task competes: those that may start now, where it may; else those that could, were there
+    /// room.
+    fn contenders(&mut self, own: ShapeId, may_start: bool) -> Arc<[ShapeId]> {
+        let mut fitting: Vec<_> = match may_start {
+            true => self.startable_shapes().into_iter().map(|(shape, _)| shape).collect(),
+            false => self.dispatch.capable(&self.shapes),
+        };
+        if let Err(place) = fitting.binary_search(&own) {
+            fitting.insert(place, own);
+        }
+        fitting.into()
+    }
+
+    /// How fast starts follow each other: by the last minute, and by how long what runs takes as a rule.
+    fn pace(&self) -> Pace {
+        let per_hour = |one: &super::Placed| {
+            let usual = self.history.usual(one.taken.shape)?;
+            Some(HOUR.as_nanos().checked_div(usual.as_nanos().max(1)).unwrap_or(0))
+        };
+        let ends: u128 = self.placed.values().filter_map(per_hour).sum();
+        let as_a_rule = HOUR.as_nanos().checked_div(ends).and_then(|nanos| u64::try_from(nanos).ok());
+        Pace {
+            lately: self.history.between_starts(self.now()),
+            as_a_rule: as_a_rule.map(Duration::from_nanos),
+        }
     }
 
     /// What it depends on and is not over, with the records of their items.
@@ -87,7 +127,7 @@ impl SchedulerActor {
             TaskState::Ready => Verdict::NotNow,
             TaskState::BackingOff => {
                 let due = self.backing_off.iter().find(|waiting| waiting.0.1 == entry.task);
-                let wait = due.map_or_else(std::time::Duration::default, |due| due.0.0.since(self.now()));
+                let wait = due.map_or_else(Duration::default, |due| due.0.0.since(self.now()));
                 Verdict::ParkedUntil(self.side.clock.wall() + wait)
             }
             TaskState::Active => Verdict::Active,
@@ -144,6 +184,6 @@ impl SchedulerActor {
         let shape = self.graphs.entry(task).map(|entry| entry.shape);
         let usual = shape.and_then(|shape| self.history.usual(shape));
         let free_in = usual.map(|usual| usual.saturating_sub(held_for));
-        Holding { task, node: placed.node.clone(), held_for, free_in }
+        Holding { task, priority: placed.priority, node: placed.node.clone(), held_for, free_in }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use policy::budget::{Ledger, OnReached, Reached};
+use policy::budget::{Ledger, OnReached, Reached, TenantLedger};
 use policy::demand::Demand;
 use policy::event::{Event, SchedulerEvent};
 use policy::graph::EntryView;
@@ -18,7 +18,8 @@ use policy::tenant::{Quotas, Running};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::config::Limits;
-use crate::scheduler::{Placed, SchedulerActor};
+use crate::scheduler::SchedulerActor;
+use crate::scheduler::placed::Placed;
 use crate::wire::client::{PressureRow, Response};
 
 /// What is remembered of it.
@@ -34,6 +35,8 @@ pub(super) struct Guard {
     shed: u64,
     /// What graphs may use up, and have.
     pub(super) ledger: Ledger,
+    /// What tenants may use up, and have.
+    pub(super) tenants: TenantLedger,
     /// Budgets that were found to be used up, and what follows.
     pub(super) due: Vec<(GraphId, Reached, OnReached)>,
     /// Graphs that are paused: nothing of them is in a queue.
@@ -41,7 +44,7 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    pub(super) fn new(limits: &Limits, ledger: Ledger) -> Self {
+    pub(super) fn new(limits: &Limits, ledger: Ledger, tenants: TenantLedger) -> Self {
         Self {
             pressure: Pressure::new(limits.pressure),
             drain: Drain::default(),
@@ -50,6 +53,7 @@ impl Guard {
             running: Running::default(),
             shed: 0,
             ledger,
+            tenants,
             due: Vec::new(),
             held: FxHashSet::default(),
         }
@@ -112,6 +116,7 @@ impl SchedulerActor {
         let busy = |reason: String, ends: u64, drain: &Drain| {
             Err(Response::Busy { reason: reason.into(), retry_after: drain.retry_after(ends, now) })
         };
+        self.admits_spending(submission)?;
         if let Err(shed) = self.guard.pressure.admit(new, lowest) {
             return busy(shed.to_string(), self.guard.pressure.excess(&shed), &self.guard.drain);
         }
@@ -148,6 +153,7 @@ impl SchedulerActor {
     /// Whether one more of a demand may be started as far as its tenant goes.
     pub(super) fn tenant_may_start(&self, demand: &Demand) -> bool {
         self.guard.places(&self.side.limits().quotas, demand, 1) > 0
+            && (self.guard.tenants.is_empty() || self.tenant_places(demand).is_ok())
     }
 
     /// A task was sent to a node, or is known to be there.
@@ -162,6 +168,9 @@ impl SchedulerActor {
     pub(super) fn note_gone(&mut self, task: TaskId) -> Option<Placed> {
         let placed = self.placed.remove(&task)?;
         self.guard.running.end(&placed.tenant);
+        if placed.is_set_aside {
+            self.guard.tenants.release(&placed.tenant);
+        }
         Some(placed)
     }
 
@@ -175,6 +184,9 @@ impl SchedulerActor {
             return Some(Hindrance::Budget(reached));
         }
         let demand = self.shapes.demand(shape)?;
+        if let Err(exceeded) = self.tenant_places(demand) {
+            return Some(Hindrance::TenantBudget(exceeded));
+        }
         if let Err(over) = self.guard.running.places(&demand.tenant, &self.side.limits().quotas) {
             return Some(Hindrance::Quota(over));
         }

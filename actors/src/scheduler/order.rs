@@ -77,6 +77,11 @@ impl Ordering {
     pub(super) fn not_placed(&mut self, turn: TurnId, taken: Taken) {
         self.order.put_back(turn, taken.since);
     }
+
+    /// The order as it is now.
+    pub(super) fn copy(&self) -> Order {
+        self.order.clone()
+    }
 }
 
 impl SchedulerActor {
@@ -141,7 +146,8 @@ impl SchedulerActor {
         let (task, arrival) = (grant.task, Arrival::default());
         let taken = Taken { task, shape, arrival, since: arrival };
         let (tenant, since) = (Arc::clone(&demand.tenant), self.now());
-        self.take_hold(task, Placed { node: grant.node.clone(), tenant, since, priority, taken });
+        let node = grant.node.clone();
+        self.take_hold(task, Placed { node, tenant, since, priority, taken, is_set_aside: false });
         self.side.queue(priority).tell(QueueMessage::Holds { shape, demand: Arc::clone(demand) });
     }
 
@@ -192,6 +198,7 @@ impl SchedulerActor {
     }
 
     pub(super) fn beat(&mut self) {
+        self.resume_tenants();
         let (now, next, limits) = (self.now(), self.next_arrival, self.side.limits());
         self.look_at_rules();
         let (ageing, queued) = (&limits.scheduling.ageing, self.dispatch.queued_by_priority());
@@ -227,10 +234,17 @@ impl SchedulerActor {
     pub(super) fn tenants(&self) -> Vec<TenantRow> {
         let scale = &self.dispatch.ordering.scale;
         let limits = self.side.limits();
-        let weight = |tenant: &str| weight_of(&limits.scheduling.weights, tenant);
         let mut rows: BTreeMap<Arc<str>, TenantRow> = BTreeMap::new();
         let mut held: BTreeMap<Arc<str>, [u64; 4]> = BTreeMap::new();
         let none = [0; 4];
+        let fresh = |tenant: &Arc<str>| TenantRow {
+            weight: weight_of(&limits.scheduling.weights, tenant),
+            tenant: Arc::clone(tenant),
+            waiting: none,
+            running: none,
+            share_ppm: none,
+            budget: self.spending_row(tenant),
+        };
         let active = &self.dispatch.ordering.active;
         let queued = self.dispatch.queued_by_shape();
         let shapes = queued.iter().map(|(shape, waiting)| (*shape, *waiting, active.get(shape)));
@@ -239,13 +253,7 @@ impl SchedulerActor {
         for (shape, waiting, active) in shapes {
             let Some(demand) = self.shapes.demand(shape) else { continue };
             let (tenant, active) = (Arc::clone(&demand.tenant), active.copied().unwrap_or(none));
-            let row = rows.entry(Arc::clone(&tenant)).or_insert_with(|| TenantRow {
-                weight: weight(&tenant),
-                tenant: Arc::clone(&tenant),
-                waiting: none,
-                running: none,
-                share_ppm: none,
-            });
+            let row = rows.entry(Arc::clone(&tenant)).or_insert_with(|| fresh(&tenant));
             let (cost, held) =
                 (share::cost(&demand.resources, &scale.fleet), held.entry(tenant).or_default());
             for one in 0..4 {
@@ -253,6 +261,10 @@ impl SchedulerActor {
                 row.running[one] += active[one];
                 held[one] = held[one].saturating_add(cost.saturating_mul(active[one]));
             }
+        }
+        // Who is paused or was cancelled is shown, also where nothing of it waits.
+        for exceeded in self.guard.tenants.all_exceeded() {
+            rows.entry(Arc::clone(&exceeded.tenant)).or_insert_with(|| fresh(&exceeded.tenant));
         }
         for (tenant, held) in held {
             if let Some(row) = rows.get_mut(&tenant) {

@@ -133,8 +133,11 @@ impl SchedulerActor {
         RawRow { seat, state, dependencies: Vec::new(), waits_for: None, unschedulable: None }
     }
 
-    pub(super) fn known(&self) -> Known {
-        Known::new(self.graphs.parts(None).map(|(_, tasks)| tasks))
+    /// What is still of use; what is not may be gone once this is told, so what tenants and rates have used goes to disk before.
+    pub(super) fn tell_known(&mut self, reply: Reply<Known>) {
+        self.write_spendings();
+        self.write_usage();
+        self.when_written(reply, Known::new(self.graphs.parts(None).map(|(_, tasks)| tasks)));
     }
 
     pub(super) fn named(&self) -> Vec<NamedAt> {

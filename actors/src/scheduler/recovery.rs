@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::breaker::{Change, Key, Recorded};
-use policy::budget::Ledger;
+use policy::budget::{Ledger, TenantLedger};
+use policy::claims::RateHistory;
 use policy::directive::Directives;
 use policy::event::{Event, NodeEvent, Record, SchedulerEvent};
 use policy::graph::{Effects, LiveGrant, Recovered, Replay};
@@ -31,7 +32,7 @@ use crate::task::Purpose;
 impl SchedulerActor {
     /// Reads the log, begins a new epoch, fills the queues, and wakes what may still run.
     pub(super) fn recover(side: Arc<Side>, me: &Me<SchedulerMessage>) -> Result<Self, ActorError> {
-        let Replayed { recovered, last_epoch, breakers, ledger, directives } = replay(&side)?;
+        let Replayed { recovered, last_epoch, breakers, ledger, tenants, directives, rates } = replay(&side)?;
         side.set_directives(directives);
         let epoch = Epoch(last_epoch + 1);
         side.set_epoch(if planted!(TokensBeginAgain) { Epoch(1) } else { epoch });
@@ -53,7 +54,7 @@ impl SchedulerActor {
             names: BTreeMap::new(),
             dispatch: Dispatch::under(&side.directives()),
             claiming: Claiming::new(&side.limits().claims),
-            guard: Guard::new(&side.limits(), ledger),
+            guard: Guard::new(&side.limits(), ledger, tenants),
             history: History::default(),
             survey: Survey::after(stranded),
             next_arrival: Arrival(1),
@@ -74,10 +75,12 @@ impl SchedulerActor {
         }
         scheduler.carry_out(Effects { ready, closed, ..Effects::default() });
         scheduler.restore_breakers(breakers);
+        scheduler.restore_rates(&rates);
         if !planted!(ForgetLeases) {
             scheduler.restore(live);
         }
         scheduler.restore_budgets(out_of_retries);
+        scheduler.restore_spending();
         scheduler.after_message(me);
         Ok(scheduler)
     }
@@ -152,14 +155,20 @@ struct Replayed {
     breakers: BTreeMap<(NodeId, Key), (Change, Token, Timestamp)>,
     /// What graphs may use up, and have.
     ledger: Ledger,
+    /// What tenants may use up, and have.
+    tenants: TenantLedger,
     /// What operators have said.
     directives: Directives,
+    /// What was taken of rates.
+    rates: RateHistory,
 }
 
 fn replay(side: &Side) -> Result<Replayed, ActorError> {
     let (mut replay, mut last_epoch, mut failed) = (Replay::new(Shapes::new(side.limits().shapes)), 0, None);
     let (mut breakers, mut ledger, mut directives) =
         (BTreeMap::new(), Ledger::default(), Directives::default());
+    let mut tenants = TenantLedger::new(Arc::clone(&side.limits().budgets));
+    let mut rates = RateHistory::default();
     side.log.settle()?;
     let replayed = side.archive.replay(&mut |position, record: Record| {
         if let Event::Scheduler(SchedulerEvent::Started { epoch, .. }) = &record.event {
@@ -176,10 +185,15 @@ fn replay(side: &Side) -> Result<Replayed, ActorError> {
             failed.get_or_insert(malformed);
         }
         ledger.replay(&record.event, |task| replay.graph_of(task));
+        tenants.replay(&record.event, record.at, |task| replay.tenant_of(task));
+        rates.hear(position, &record, |task| replay.claims_of(task));
     })?;
     tracing::debug!(kept = replayed.kept, rebuilt = replayed.rebuilt, "read snapshots and log");
     match failed {
         Some(malformed) => Err(Box::new(malformed)),
-        None => Ok(Replayed { recovered: replay.finish(), last_epoch, breakers, ledger, directives }),
+        None => {
+            let recovered = replay.finish();
+            Ok(Replayed { recovered, last_epoch, breakers, ledger, tenants, directives, rates })
+        }
     }
 }

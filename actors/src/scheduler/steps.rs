@@ -26,11 +26,13 @@ impl SchedulerActor {
         match step {
             Step::Granted(attempt) => {
                 self.budget_granted(task);
+                self.tenant_granted(task, mark.at);
                 self.graphs.granted(task, attempt, mark, &mut effects);
             }
             Step::Noted => self.graphs.noted(task, mark),
             Step::RetryAsked => self.graphs.retry(task, mark, &mut effects),
             Step::Over { next: Next::Finish(outcome), charge, report, .. } => {
+                self.tenant_charge(task, &charge, mark.at);
                 self.left_node(task, report.as_deref());
                 self.failed_on.remove(&task);
                 self.budget_charge(task, &charge);
@@ -40,6 +42,7 @@ impl SchedulerActor {
                 self.graphs.ended(task, ended, mark, &mut effects);
             }
             Step::Over { next: Next::RetryAfter(wait), charge, is_retry, report } => {
+                self.tenant_charge(task, &charge, mark.at);
                 if let Some(node) = self.left_node(task, report.as_deref()) {
                     self.failed_on.insert(task, node);
                 }
@@ -99,7 +102,7 @@ impl SchedulerActor {
         let now = self.now();
         self.dispatch.ordering.arrived(arrival, now);
         let Some(demand) = self.shapes.demand(shape).cloned() else { return };
-        self.note_arrival(shape, arrival);
+        self.note_arrival(shape, arrival, tasks.first);
         self.side.queue(priority).tell(QueueMessage::Push { tasks, shape, demand, arrival });
     }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use policy::admission::Rejection;
 use policy::budget::Raise;
+use policy::claims::ClaimsView;
 use policy::directive::Directive;
 use policy::id::{AttemptNumber, GraphId, NodeId, TaskId};
 use policy::submission::Submission;
@@ -25,7 +26,7 @@ pub use crate::wire::client::metrics::{
 };
 pub use crate::wire::client::rows::{
     AttemptRow, BudgetRow, Directed, EventFilter, EventsPage, Found, GraphRow, NodeHealth, NodeRow,
-    PressureRow, Status, TaskCounts, TaskDetail, TaskRow, TenantRow,
+    PressureRow, SpendingRow, Status, TaskCounts, TaskDetail, TaskRow, TenantRow,
 };
 pub use crate::wire::client::settings::{Origin, SettingRow};
 use crate::wire::fleet::{OutputPiece, OutputRead, OutputRefusal};
@@ -95,6 +96,8 @@ pub enum Request {
     Nodes,
     /// What is measured?
     Metrics,
+    /// What of the fleet is claimed, and who waits for it?
+    Claims,
     /// Which settings hold?
     Settings,
     /// What does this task wait for?
@@ -203,6 +206,8 @@ pub enum Response {
     Nodes(Vec<NodeRow>),
     /// To `Metrics`.
     Metrics(Box<Sample>),
+    /// To `Claims`.
+    Claims(Box<ClaimsView>),
     /// To `Settings`: in the order of the file.
     Settings(Vec<SettingRow>),
     /// To `Explain`.

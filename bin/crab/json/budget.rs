@@ -1,10 +1,12 @@
-//! What graphs may use up.
+//! What graphs and tenants may use up.
 
-use actors::wire::client::BudgetRow;
-use policy::budget::{Reached as UsedUp, Spent as Used};
+use actors::wire::client::{BudgetRow, SpendingRow};
+use policy::budget::{Budget as Limit, Reached as UsedUp, Spent as Used};
 use serde::Serialize;
 
-/// What a graph may use up, and has. An amount of 0 is no limit.
+use crate::cli::text::rfc3339;
+
+/// What a graph or a tenant may use up, and has. An amount of 0 is no limit.
 #[derive(Debug, Serialize)]
 pub(crate) struct Budget {
     limit: Amounts,
@@ -12,6 +14,8 @@ pub(crate) struct Budget {
     /// `pause` or `cancel`.
     on_reached: String,
     reached: Option<Reached>,
+    /// When all of it is there again, where it is used up and a period ends; of tenants alone.
+    until: Option<String>,
 }
 
 /// Amounts of a budget.
@@ -48,14 +52,29 @@ impl From<&Used> for Amounts {
 
 impl From<&BudgetRow> for Budget {
     fn from(row: &BudgetRow) -> Self {
-        let limit = &row.budget;
+        Self::of(&row.budget, &row.spent, row.reached.as_ref())
+    }
+}
+
+impl From<&SpendingRow> for Budget {
+    fn from(row: &SpendingRow) -> Self {
+        let exceeded = row.exceeded.as_ref();
+        let until = exceeded.and_then(|exceeded| exceeded.until).map(rfc3339);
+        Self { until, ..Self::of(&row.budget, &row.spent, exceeded.map(|exceeded| &exceeded.reached)) }
+    }
+}
+
+impl Budget {
+    fn of(limit: &Limit, spent: &Used, reached: Option<&UsedUp>) -> Self {
+        let on_reached = limit.on_reached.to_string();
         let (wall, cpu, attempts) = (limit.wall, limit.cpu, limit.attempts);
         let limit = Used { wall, cpu, attempts, cost: limit.cost, retries: limit.retries };
         Self {
             limit: Amounts::from(&limit),
-            used: Amounts::from(&row.spent),
-            on_reached: row.budget.on_reached.to_string(),
-            reached: row.reached.as_ref().map(Reached::from),
+            used: Amounts::from(spent),
+            on_reached,
+            reached: reached.map(Reached::from),
+            until: None,
         }
     }
 }

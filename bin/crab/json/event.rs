@@ -67,6 +67,10 @@ struct Details {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     priority: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     served_as: Option<&'static str>,
@@ -77,9 +81,15 @@ struct Details {
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    action: Option<String>,
+    rates: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tenant: Option<String>,
+    what: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holder: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holder_priority: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deadline: Option<String>,
 }
@@ -136,7 +146,8 @@ impl Event {
             }
             Happened::Scheduler(event) => {
                 match event {
-                    SchedulerEvent::AgedBoost { task, .. } => self.task = Some(task.to_string()),
+                    SchedulerEvent::AgedBoost { task, .. }
+                    | SchedulerEvent::PriorityInverted { task, .. } => self.task = Some(task.to_string()),
                     SchedulerEvent::Directed { directive, .. } => {
                         self.node = directive.node().map(ToString::to_string);
                     }
@@ -259,12 +270,36 @@ fn of_scheduler(event: &SchedulerEvent) -> (&'static str, Details) {
             let mode = Some(change.to.into());
             ("scheduler.pressure", Details { mode, tasks: Some(change.depth), ..none })
         }
+        SchedulerEvent::TenantBudgetReached(exceeded) => {
+            let (budget, tenant) =
+                (Some(Reached::from(&exceeded.reached)), Some(exceeded.tenant.to_string()));
+            let event = match exceeded.follows {
+                OnReached::Pause => "tenant.paused",
+                OnReached::Cancel => "tenant.budget-reached",
+            };
+            (event, Details { budget, tenant, until: exceeded.until.map(rfc3339), ..none })
+        }
+        SchedulerEvent::TenantResumed { tenant } => {
+            ("tenant.resumed", Details { tenant: Some(tenant.to_string()), ..none })
+        }
+        SchedulerEvent::TenantSpent(spending) => {
+            ("tenant.spent", Details { tenant: Some(spending.tenant.to_string()), ..none })
+        }
         SchedulerEvent::AgedBoost { priority, served_as, waited, is_late, .. } => {
             let (priority, served_as) = (Some((*priority).into()), Some((*served_as).into()));
             let (waited_s, late) = (Some(waited.as_secs_f64()), Some(*is_late));
             ("task.aged-boost", Details { priority, served_as, waited_s, late, ..none })
         }
         SchedulerEvent::Directed { directive, by } => of_directive(directive, by),
+        SchedulerEvent::RatesUsed(usage) => (
+            "scheduler.rates-used",
+            Details { rates: Some(usage.iter().map(|one| one.rate.to_string()).collect()), ..none },
+        ),
+        SchedulerEvent::PriorityInverted { priority, what, holder, holder_priority, .. } => {
+            let (priority, holder_priority) = (Some((*priority).into()), Some((*holder_priority).into()));
+            let (what, holder) = (Some(what.to_string()), Some(holder.to_string()));
+            ("task.priority-inverted", Details { priority, what, holder, holder_priority, ..none })
+        }
     }
 }
 

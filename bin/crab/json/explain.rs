@@ -1,11 +1,13 @@
 //! What `explain --json` writes.
 
+use std::collections::BTreeMap;
+
 use actors::wire::client;
-use policy::explain::Verdict;
+use policy::explain::{Ahead, Verdict};
 use policy::hindrance::Hindrance;
 use serde::Serialize;
 
-use super::{Task, VERSION};
+use super::{ByPriority, Task, VERSION};
 use crate::cli::text::rfc3339;
 
 /// What a task waits for.
@@ -21,6 +23,18 @@ pub(crate) struct Explanation {
     holdings: Vec<Holding>,
     ahead_tasks: Option<u64>,
     ahead_first: Option<String>,
+    /// Of its own tenant and priority.
+    ahead_own: Option<u64>,
+    /// Of its priority, by their share.
+    ahead_tenants: Option<BTreeMap<String, u64>>,
+    /// Of other priorities, by their slices.
+    ahead_priorities: Option<ByPriority<u64>>,
+    /// Of all of them, because they have waited long.
+    ahead_aged: Option<u64>,
+    /// Of all priorities.
+    ahead_total: Option<u64>,
+    /// Whether each of them was gone through; else the numbers are worked out in proportion.
+    ahead_exact: Option<bool>,
     usual_s: Option<f64>,
     start_in_s: Option<f64>,
     estimated_by: Option<String>,
@@ -43,6 +57,7 @@ struct Obstacle {
 #[derive(Debug, Serialize)]
 struct Holding {
     task: String,
+    priority: &'static str,
     node: String,
     held_s: f64,
     free_in_s: Option<f64>,
@@ -59,7 +74,10 @@ impl From<&client::Explanation> for Explanation {
             Verdict::NotNow => ("not-now", None),
             Verdict::RunsNext => ("runs-next", None),
         };
-        let estimate = told.estimate.as_ref();
+        let (estimate, ahead) = (told.estimate.as_ref(), told.ahead.as_ref());
+        let tenants = |ahead: &Ahead| {
+            ahead.tenants.iter().map(|(tenant, tasks)| (tenant.to_string(), *tasks)).collect()
+        };
         Self {
             v: VERSION,
             task: Task::from(&told.row),
@@ -68,8 +86,14 @@ impl From<&client::Explanation> for Explanation {
             blocked_by: told.blocked_by.iter().map(Blocker::from).collect(),
             hindrances: told.hindrances.iter().map(Obstacle::from).collect(),
             holdings: told.holdings.iter().map(Holding::from).collect(),
-            ahead_tasks: told.ahead.as_ref().map(|ahead| ahead.tasks),
-            ahead_first: told.ahead.as_ref().and_then(|ahead| Some(ahead.first?.to_string())),
+            ahead_tasks: ahead.map(|ahead| ahead.tasks),
+            ahead_first: ahead.and_then(|ahead| Some(ahead.first?.to_string())),
+            ahead_own: ahead.map(|ahead| ahead.own),
+            ahead_tenants: ahead.map(tenants),
+            ahead_priorities: ahead.map(|ahead| ahead.priorities.into()),
+            ahead_aged: ahead.map(|ahead| ahead.aged),
+            ahead_total: ahead.map(Ahead::total),
+            ahead_exact: ahead.map(|ahead| ahead.is_exact),
             usual_s: told.usual.map(|usual| usual.as_secs_f64()),
             start_in_s: estimate.map(|estimate| estimate.start_in.as_secs_f64()),
             estimated_by: estimate.map(|estimate| estimate.by.to_string()),
@@ -93,6 +117,7 @@ impl From<&policy::explain::Holding> for Holding {
     fn from(holding: &policy::explain::Holding) -> Self {
         Self {
             task: holding.task.to_string(),
+            priority: holding.priority.into(),
             node: holding.node.to_string(),
             held_s: holding.held_for.as_secs_f64(),
             free_in_s: holding.free_in.map(|free_in| free_in.as_secs_f64()),

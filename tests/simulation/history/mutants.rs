@@ -1,6 +1,9 @@
 //! The checks are checked: a history that keeps every promise is changed in one place, and the promise that
 //! it then breaks must be named.
 
+use std::sync::Arc;
+
+use policy::claims::{Claims, Mode};
 use policy::constraint::Condition;
 use policy::event::{Event, GraphEvent, Next, Record, SchedulerEvent, TaskEvent};
 use policy::graph::TaskState;
@@ -41,6 +44,17 @@ fn repeat(history: &mut History, place: usize) {
     history.records.insert(place + 1, copy);
     for (number, (_, record)) in (1..).zip(&mut history.records) {
         record.number = number;
+    }
+}
+
+/// Has every task claim something.
+fn claim_in_all(history: &mut History, claim: impl Fn(&mut Claims)) {
+    for (_, record) in &mut history.records {
+        if let Event::Graph(_, GraphEvent::ItemAdmitted(item)) = &mut record.event {
+            let mut claims = Claims::default();
+            claim(&mut claims);
+            Arc::make_mut(&mut item.spec).claims = Some(Arc::new(claims));
+        }
     }
 }
 
@@ -118,6 +132,24 @@ const MUTANTS: &[Mutant] = &[
                 let mut spec = TaskSpec::clone(&item.spec);
                 spec.resources.cpu_millis += 1;
                 item.spec = spec.into();
+            }
+        }
+    }),
+    ("a lock that two hold", "I6", |history| {
+        claim_in_all(history, |claims| {
+            claims.locks.insert("everything".into(), Mode::Exclusive);
+        })
+    }),
+    ("a window that lets in more than it may", "I6", |history| {
+        claim_in_all(history, |claims| {
+            claims.rates.insert("llm".into(), [("tokens".into(), 300)].into());
+        })
+    }),
+    ("an index that two hold", "I6", |history| {
+        claim_in_all(history, |claims| claims.pools = [("ports".into(), 1)].into());
+        for (_, record) in &mut history.records {
+            if let Event::Task { event: TaskEvent::Granted { indices, .. }, .. } = &mut record.event {
+                *indices = [("ports".into(), vec!["9000".into()])].into();
             }
         }
     }),

@@ -1,6 +1,6 @@
 //! Who came first, against who should have: I8.
 //!
-//! Looked at are tasks whose readiness the records show without the scheduler's word: no dependencies, no
+//! Looked at are tasks whose readiness the records show without the scheduler's word: no dependencies, no claims, no
 //! limit of an array, no attempt yet. Slices and order hold within one reign: a new one begins anew. What starts at
 //! one moment is one round, whose records come node by node: who of them was first cannot be told.
 
@@ -60,7 +60,7 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
                 let place = admitted.entry(*graph).and_modify(|place| *place += 1).or_insert(0_usize);
                 let info = index.graphs.get(graph);
                 if let Some((item, range)) = info.and_then(|info| info.items.get(*place)) {
-                    let is_free = item.dependencies.is_empty();
+                    let is_free = item.dependencies.is_empty() && item.spec.claims.is_none();
                     if is_free && item.array.is_none_or(|array| array.parallel_limit.is_none()) {
                         let spec = &item.spec;
                         let tenant = spec.tenant.to_string().into();

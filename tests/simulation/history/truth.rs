@@ -78,13 +78,13 @@ fn exclusion(history: &History, findings: &mut Findings) {
 }
 
 /// How long may pass until they are gone: nothing but a sleeping machine keeps its host from killing in time.
-fn overlap<const N: usize>(history: &History, processes: [&Process; N]) -> Duration {
+pub(super) fn overlap<const N: usize>(history: &History, processes: [&Process; N]) -> Duration {
     let has_slept = processes.iter().any(|process| !process.frozen.is_empty());
     if has_slept { OVERLAP.max(NOTICING + history.kill_takes) } else { OVERLAP }
 }
 
 /// How long both ran; what runs at the end of the history is not looked at beyond it.
-fn together(one: &Process, other: &Process, end: Timestamp) -> Duration {
+pub(super) fn together(one: &Process, other: &Process, end: Timestamp) -> Duration {
     let from = one.started.max(other.started);
     let to = one.ended.unwrap_or(end).min(other.ended.unwrap_or(end));
     let stood = one

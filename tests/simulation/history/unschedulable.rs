@@ -118,7 +118,12 @@ impl Pass {
                 SchedulerEvent::Pressure(_)
                 | SchedulerEvent::AgedBoost { .. }
                 | SchedulerEvent::Operated { .. }
-                | SchedulerEvent::Directed { .. },
+                | SchedulerEvent::Directed { .. }
+                | SchedulerEvent::TenantBudgetReached(_)
+                | SchedulerEvent::TenantResumed { .. }
+                | SchedulerEvent::TenantSpent(_)
+                | SchedulerEvent::RatesUsed(_)
+                | SchedulerEvent::PriorityInverted { .. },
             ) => {}
         }
     }

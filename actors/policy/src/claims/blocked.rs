@@ -74,6 +74,17 @@ pub enum Blocked {
 }
 
 impl Blocked {
+    /// What others hold of it: `lock repo`; `None` where nobody holds it.
+    #[must_use]
+    pub fn thing(&self) -> Option<String> {
+        match self {
+            Self::Lock { lock, .. } => Some(format!("lock {lock}")),
+            Self::Pool { pool, .. } => Some(format!("pool {pool}")),
+            Self::Amount { name, .. } => Some(format!("amount {name}")),
+            Self::Behind { .. } | Self::Rate { .. } | Self::Parked { .. } | Self::Undeclared { .. } => None,
+        }
+    }
+
     /// How long it is certain to last; `None` where that depends on others.
     #[must_use]
     pub fn wait(&self) -> Option<Duration> {

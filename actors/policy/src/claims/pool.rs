@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
+use crate::planted;
+
 /// Indices, of which the one that has been free for longest is given first: a port that was just closed may
 /// not be usable at once.
 #[derive(Debug, Clone)]
@@ -58,6 +60,9 @@ impl<H: Copy + Eq + fmt::Debug> Pool<H> {
             return None;
         }
         let taken: Vec<Box<str>> = self.free.drain(..count).collect();
+        if planted!(IndexTwice) {
+            taken.iter().rev().for_each(|index| self.free.push_front(index.clone()));
+        }
         self.held.extend(taken.iter().map(|index| (index.clone(), holder)));
         Some(taken)
     }

@@ -13,6 +13,8 @@ use crate::claims::rules::needed;
 use crate::claims::turn::Turns;
 use crate::claims::{Blocked, ClaimRules, Claims, Indices, Mode};
 use crate::id::{NodeId, TaskId};
+use crate::planted;
+use crate::retry;
 use crate::task::{Priority, TaskReport};
 use crate::time::Moment;
 
@@ -133,7 +135,7 @@ impl ClaimTable {
     fn lock_room(&self, name: &str, mode: Mode) -> Result<u32, Blocked> {
         let readers = self.rules.readers(name);
         let all = if mode == Mode::Exclusive { 1 } else { readers };
-        let Some(lock) = self.locks.get(name) else { return Ok(all) };
+        let Some(lock) = self.locks.get(name).filter(|_| !planted!(LockForgotten)) else { return Ok(all) };
         let held = u32::try_from(lock.holders.len()).unwrap_or(u32::MAX);
         match all.saturating_sub(held) {
             more @ 1.. if lock.admits(mode) => Ok(more),
@@ -154,9 +156,7 @@ impl ClaimTable {
             return Err(Blocked::Behind { name: holder.task.to_string().into() });
         }
         self.room(claims, now)?;
-        for (name, needs) in &claims.rates {
-            self.rates.entry(name.clone()).and_modify(|rate| rate.take(needs, Duration::ZERO, now));
-        }
+        self.take_rates(claims, Duration::ZERO, now);
         let mut indices = BTreeMap::new();
         for (name, count) in &claims.pools {
             let pool = self.pools.get_mut(name);
@@ -167,7 +167,8 @@ impl ClaimTable {
         Ok(indices)
     }
 
-    /// Takes note of what an attempt was given `age` ago, by the records of an earlier life.
+    /// Takes note of what an attempt was given `age` ago, by the records of an earlier life. What it took of rates
+    /// is counted with [`Self::take_rates`], unless it was already.
     pub fn restore(
         &mut self,
         holder: Holder,
@@ -176,9 +177,6 @@ impl ClaimTable {
         now: Moment,
     ) {
         self.release(holder.task);
-        for (name, needs) in &claims.rates {
-            self.rates.entry(name.clone()).and_modify(|rate| rate.take(needs, age, now));
-        }
         for (name, indices) in indices {
             self.pools.entry(name.clone()).or_insert_with(|| Pool::new(&[])).restore(holder.task, indices);
         }
@@ -200,20 +198,43 @@ impl ClaimTable {
     /// rate that has refused it lets nobody in for a while. `false` where that changes nothing.
     pub fn end(&mut self, task: TaskId, report: Option<&TaskReport>, age: Duration, now: Moment) -> bool {
         let held = self.release(task);
-        let Some(report) = report else { return held.is_some() };
+        if let Some(report) = report {
+            let taken_ago = held.as_ref().map_or(age, |held| held.age(now));
+            let claims = held.as_ref().map(|held| &*held.claims);
+            self.settle(task, (claims, taken_ago), (report, age), now);
+        }
+        held.is_some() || report.is_some()
+    }
+
+    /// Counts what claims take of rates as taken `age` ago, whether it fits or not.
+    pub fn take_rates(&mut self, claims: &Claims, age: Duration, now: Moment) {
+        for (name, needs) in &claims.rates {
+            if let Some(rate) = self.rates.get_mut(name) {
+                rate.take(needs, age, now);
+            }
+        }
+    }
+
+    /// What an attempt that ended `age` ago has reported counts in place of what it had taken. A rate that has
+    /// refused it lets nobody in until its reset, and a little longer: not all who wait are to come back at once.
+    pub(super) fn settle(
+        &mut self,
+        task: TaskId,
+        (claims, taken_ago): (Option<&Claims>, Duration),
+        (report, age): (&TaskReport, Duration),
+        now: Moment,
+    ) {
         for used in &report.used {
             let Some(rate) = self.rates.get_mut(&used.rate) else { continue };
-            let taken_ago = held.as_ref().map_or(age, |held| held.age(now));
-            let needs = held.as_ref().and_then(|held| held.claims.rates.get(&used.rate));
+            let needs = claims.and_then(|claims| claims.rates.get(&used.rate));
             let taken = needs.map_or(0, |needs| needed(needs, &used.unit));
             rate.settle(&used.unit, (taken, taken_ago), (used.amount, age), now);
         }
         for parked in &report.parked {
             if let Some(rate) = self.rates.get_mut(&parked.rate) {
-                rate.park(now + parked.wait.saturating_sub(age));
+                rate.park(now + retry::waking(parked.wait, spread(task)).saturating_sub(age));
             }
         }
-        held.is_some() || !report.used.is_empty()
     }
 
     /// Whether a task holds anything.
@@ -300,6 +321,12 @@ impl ClaimTable {
         }
         self.rates.values().for_each(|rate| rate.windows().iter().for_each(|window| window.check()));
     }
+}
+
+/// Spreads wakings without a source of chance: the bits of the task's id, mixed.
+fn spread(task: TaskId) -> u32 {
+    let mixed = task.0.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
+    u32::try_from(mixed % 1001).unwrap_or(0)
 }
 
 fn undeclared(name: &str) -> Blocked {

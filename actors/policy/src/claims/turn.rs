@@ -20,6 +20,9 @@ use crate::time::Moment;
 /// How often one that waits may be passed by later ones: twice for each priority above it.
 pub(super) const PASSED_LIMIT: u32 = 8;
 
+/// Holders of one thing that are looked at: of those that share it each is in the way.
+const INVERSIONS_AT_ONCE: usize = 16;
+
 /// Inversions that are remembered, so that each is told once.
 const INVERSIONS_LIMIT: usize = 10_000;
 
@@ -36,15 +39,15 @@ pub struct Contender<'a> {
     pub arrival: u64,
 }
 
-/// An urgent task waits for a lock that a less urgent one holds.
+/// Urgent tasks wait for what a less urgent one holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inversion {
     /// Those that wait.
     pub shape: ShapeId,
     /// How urgent they are.
     pub priority: Priority,
-    /// For which lock.
-    pub lock: Box<str>,
+    /// For what: `lock repo`.
+    pub what: Box<str>,
     /// Who holds it.
     pub holder: TaskId,
     /// How urgent that is.
@@ -139,25 +142,23 @@ impl ClaimTable {
         let fresh = Wait { arrival: one.arrival, passed: 0, is_asking: true };
         let wait = self.turns.waits.entry(one.shape).or_insert(fresh);
         (wait.arrival, wait.is_asking) = (one.arrival, true);
-        if let Blocked::Lock { lock, .. } = blocked {
-            self.note_inversion(one, lock);
-        }
+        self.note_inversions(one, blocked);
     }
 
-    fn note_inversion(&mut self, one: &Contender<'_>, lock: &str) {
-        let holders = self.locks.get(lock).map(|lock| &lock.holders).into_iter().flatten();
-        for holder in holders {
-            let Some(held) = self.held.get(holder).filter(|held| held.holder.priority < one.priority) else {
+    fn note_inversions(&mut self, one: &Contender<'_>, blocked: &Blocked) {
+        let Some(what) = blocked.thing() else { return };
+        for holder in self.in_the_way(blocked, INVERSIONS_AT_ONCE) {
+            let Some(held) = self.held.get(&holder).filter(|held| held.holder.priority < one.priority) else {
                 continue;
             };
             let is_new =
-                self.turns.told.len() < INVERSIONS_LIMIT && self.turns.told.insert((one.shape, *holder));
+                self.turns.told.len() < INVERSIONS_LIMIT && self.turns.told.insert((one.shape, holder));
             if is_new {
                 self.turns.new.push(Inversion {
                     shape: one.shape,
                     priority: one.priority,
-                    lock: lock.into(),
-                    holder: *holder,
+                    what: what.as_str().into(),
+                    holder,
                     holder_priority: held.holder.priority,
                 });
             }

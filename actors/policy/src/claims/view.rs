@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::claims::table::Held;
 use crate::claims::{Blocked, ClaimTable, Claims, Mode};
 use crate::id::{NodeId, TaskId};
 use crate::task::Priority;
@@ -57,6 +58,37 @@ pub struct WindowView {
     pub length: Duration,
 }
 
+/// Tasks that ask alike and cannot have what they claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingView {
+    /// The first of them.
+    pub task: TaskId,
+    /// How many.
+    pub tasks: u64,
+    /// How urgent the most urgent of them is.
+    pub priority: Priority,
+    /// What is in the way.
+    pub blocked: Blocked,
+}
+
+/// Everything claimed, and who waits for it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ClaimsView {
+    /// Locks that somebody holds, by name; at most [`VIEW_LIMIT`].
+    pub locks: Vec<LockView>,
+    /// All pools, by name.
+    pub pools: Vec<PoolView>,
+    /// All amounts, by name.
+    pub amounts: Vec<AmountView>,
+    /// All rates, by name.
+    pub rates: Vec<RateView>,
+    /// Who waits; at most [`VIEW_LIMIT`].
+    pub waiting: Vec<WaitingView>,
+}
+
+/// Locks, holders of one thing, and kinds of tasks that wait which one view has: more than anybody reads.
+pub const VIEW_LIMIT: usize = 1000;
+
 /// A pool of the fleet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolView {
@@ -66,8 +98,8 @@ pub struct PoolView {
     pub size: u64,
     /// How many are free.
     pub free: u64,
-    /// Who holds which.
-    pub held: Vec<(Box<str>, TaskId)>,
+    /// Who holds which, at most [`VIEW_LIMIT`].
+    pub held: Vec<(Box<str>, HolderView)>,
 }
 
 /// An amount of the fleet.
@@ -79,6 +111,8 @@ pub struct AmountView {
     pub held: u64,
     /// How much there is.
     pub limit: u64,
+    /// Who holds how much, at most [`VIEW_LIMIT`].
+    pub holders: Vec<(u64, HolderView)>,
 }
 
 impl ClaimTable {
@@ -135,24 +169,48 @@ impl ClaimTable {
 
     /// All pools of the fleet.
     #[must_use]
-    pub fn pool_views(&self) -> Vec<PoolView> {
+    pub fn pool_views(&self, now: Moment) -> Vec<PoolView> {
         let views = self.pools.iter().map(|(name, pool)| PoolView {
             name: name.clone(),
             size: pool.len() as u64,
             free: pool.free() as u64,
-            held: pool.held().map(|(index, task)| (index.into(), task)).collect(),
+            held: pool
+                .held()
+                .filter_map(|(index, task)| Some((index.into(), self.holder_view(task, now)?)))
+                .take(VIEW_LIMIT)
+                .collect(),
         });
         views.collect()
     }
 
     /// All amounts of the fleet.
     #[must_use]
-    pub fn amount_views(&self) -> Vec<AmountView> {
+    pub fn amount_views(&self, now: Moment) -> Vec<AmountView> {
         let views = self.rules.amounts.iter().map(|(name, limit)| AmountView {
             name: name.clone(),
             held: self.amounts.get(name).copied().unwrap_or(0),
             limit: *limit,
+            holders: self.amount_holders(name, now),
         });
         views.collect()
+    }
+
+    fn amount_holders(&self, name: &str, now: Moment) -> Vec<(u64, HolderView)> {
+        let of = |held: &Held| held.claims.amounts.get(name).copied();
+        let holders = self.held.iter().filter_map(|(task, held)| Some((*task, of(held)?)));
+        let views = holders.filter_map(|(task, amount)| Some((amount, self.holder_view(task, now)?)));
+        views.take(VIEW_LIMIT).collect()
+    }
+
+    /// Everything claimed; who waits is for the caller to add. Call [`Self::pass`] before.
+    #[must_use]
+    pub fn view(&self, now: Moment) -> ClaimsView {
+        ClaimsView {
+            locks: self.lock_views(VIEW_LIMIT, now),
+            pools: self.pool_views(now),
+            amounts: self.amount_views(now),
+            rates: self.rate_views(now),
+            waiting: Vec::new(),
+        }
     }
 }

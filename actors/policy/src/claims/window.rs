@@ -89,6 +89,12 @@ impl Window {
         }
     }
 
+    /// How long ago what was used, at the latest; the oldest first.
+    pub(super) fn ages(&self, now: Moment) -> impl Iterator<Item = (Duration, u64)> {
+        let ago = move |number: u64| micros(now).saturating_sub((number + 1) * self.slice_micros - 1);
+        self.slices.iter().map(move |(number, amount)| (Duration::from_micros(ago(*number)), *amount))
+    }
+
     /// How long until `amount` fits, if nothing else is taken; `None` where it never does.
     pub(super) fn fits_in(&self, amount: u64, now: Moment) -> Option<Duration> {
         let mut left = self.left();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::claims::Indices;
+use crate::claims::{Claims, Indices};
 use crate::demand::Demand;
 use crate::event::{Event, GraphEvent, GraphPart, LogPosition, Next, Record, SchedulerEvent, TaskEvent};
 use crate::graph::Graphs;
@@ -148,7 +148,12 @@ impl Replay {
                 | SchedulerEvent::Operated { .. }
                 | SchedulerEvent::Pressure(_)
                 | SchedulerEvent::AgedBoost { .. }
-                | SchedulerEvent::Directed { .. },
+                | SchedulerEvent::Directed { .. }
+                | SchedulerEvent::TenantBudgetReached(_)
+                | SchedulerEvent::TenantResumed { .. }
+                | SchedulerEvent::TenantSpent(_)
+                | SchedulerEvent::RatesUsed(_)
+                | SchedulerEvent::PriorityInverted { .. },
             ) => {}
         }
         self.effects.clear();
@@ -165,6 +170,19 @@ impl Replay {
     #[must_use]
     pub fn graph_of(&self, task: TaskId) -> Option<GraphId> {
         self.graphs.find(task).map(|(graph, _)| graph.id)
+    }
+
+    /// The tenant of a task, as far as the records go.
+    #[must_use]
+    pub fn tenant_of(&self, task: TaskId) -> Option<Arc<str>> {
+        let demand = self.shapes.demand(self.graphs.entry(task)?.shape)?;
+        Some(Arc::clone(&demand.tenant))
+    }
+
+    /// What a task claims, as far as the records go; `None` where that is nothing.
+    #[must_use]
+    pub fn claims_of(&self, task: TaskId) -> Option<Arc<Claims>> {
+        self.shapes.demand(self.graphs.entry(task)?.shape)?.claims.clone()
     }
 
     /// All records have been given.

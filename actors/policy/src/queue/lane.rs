@@ -49,6 +49,19 @@ impl Lane {
         self.front().map(|run| run.tasks.first)
     }
 
+    /// All who wait, in their order, each with its arrival.
+    pub(super) fn living(&self) -> impl Iterator<Item = (TaskId, Arrival)> {
+        let back = self.returned.iter().map(|(arrival, task)| (*task, *arrival));
+        let places = |run: &Run| {
+            let Run { tasks, arrival } = *run;
+            tasks.iter().zip(0..).map(move |(task, place)| (task, arrival.after(place)))
+        };
+        let is_alive = |(task, arrival): &(TaskId, Arrival)| {
+            self.removed.is_empty() || self.removed.dead((*task).into(), *arrival) == 0
+        };
+        back.chain(self.runs.iter().flat_map(places)).filter(is_alive)
+    }
+
     /// When a task came; `None` where it is not here.
     pub(super) fn arrival_of(&self, task: TaskId) -> Option<Arrival> {
         let back = self.returned.iter().find(|(_, returned)| **returned == task).map(|(arrival, _)| *arrival);

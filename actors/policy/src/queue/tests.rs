@@ -189,17 +189,26 @@ proptest! {
 }
 
 #[test]
-fn who_is_before_a_task_is_who_came_earlier_whatever_it_needs() {
+fn before_a_task_of_one_tenant_is_who_came_earlier_and_fits() {
     let mut queue = Queue::new();
     push(&mut queue, TaskRange { first: TaskId(1), count: 3 }, ShapeId(0), Arrival(1));
     push(&mut queue, TaskRange { first: TaskId(10), count: 2 }, ShapeId(1), Arrival(4));
-    assert_eq!(queue.line(TaskId(11), ShapeId(1)), Line { before: 4, first: Some(TaskId(1)) });
-    assert_eq!(queue.line(TaskId(1), ShapeId(0)), Line::default());
+    let both = [ShapeId(0), ShapeId(1)];
+    let ahead = |queue: &Queue, task, shape, first: &[ShapeId]| {
+        queue.ahead(TaskId(task), ShapeId(shape), &both, first).map(|ahead| (ahead.own, ahead.first))
+    };
+    assert_eq!(ahead(&queue, 11, 1, &[]), Some((4, Some(TaskId(1)))));
+    assert_eq!(ahead(&queue, 11, 1, &[ShapeId(1)]), Some((4, Some(TaskId(10)))), "an aged line goes first");
+    assert_eq!(ahead(&queue, 1, 0, &[]), Some((0, None)));
+    let fits = [ShapeId(1)];
+    let passed = queue.ahead(TaskId(11), ShapeId(1), &fits, &[]).unwrap();
+    assert_eq!((passed.own, passed.first), (1, Some(TaskId(10))), "what fits nowhere is passed");
     let first = pop(&mut queue, |_| true).unwrap();
-    assert_eq!(queue.line(TaskId(3), ShapeId(0)), Line { before: 1, first: Some(TaskId(2)) });
+    assert_eq!(ahead(&queue, 3, 0, &[]), Some((1, Some(TaskId(2)))));
     queue.put_back(first);
-    assert_eq!(queue.line(TaskId(2), ShapeId(0)), Line { before: 1, first: Some(TaskId(1)) });
-    assert_eq!(queue.line(TaskId(99), ShapeId(0)), Line::default(), "nobody is before one that is not here");
+    queue.remove(TaskId(2), ShapeId(0));
+    assert_eq!(ahead(&queue, 3, 0, &[]), Some((1, Some(TaskId(1)))), "who has left is before nobody");
+    assert_eq!(ahead(&queue, 99, 0, &[]), None);
 }
 
 /// Turns between tenants, and lines that have waited.

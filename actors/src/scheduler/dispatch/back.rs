@@ -35,7 +35,7 @@ impl SchedulerActor {
         let mut stale = self.dispatch.is_stale;
         for (priority, taken) in back.into_iter().rev() {
             self.dispatch.queued(taken.shape, priority, 1);
-            self.note_arrival(taken.shape, taken.arrival);
+            self.note_arrival(taken.shape, taken.arrival, taken.task);
             if self.is_choosy(taken.task) {
                 let arrival = self.next_arrival;
                 self.next_arrival = arrival.after(1);
@@ -71,7 +71,7 @@ impl SchedulerActor {
                     self.let_go(task);
                 } else if let Some(Placed { priority, taken, .. }) = self.drop_hold(task) {
                     self.dispatch.queued(taken.shape, priority, 1);
-                    self.note_arrival(taken.shape, taken.arrival);
+                    self.note_arrival(taken.shape, taken.arrival, taken.task);
                     self.side.queue(priority).tell(QueueMessage::PutBack(taken));
                 }
             } else {

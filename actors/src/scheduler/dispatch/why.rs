@@ -20,6 +20,15 @@ impl Dispatch {
         self.fleet.hindrance(demand, asker)
     }
 
+    /// The shapes that wait and would fit a node that is known, were it empty: ascending.
+    pub(in crate::scheduler) fn capable(&self, shapes: &Shapes) -> Vec<ShapeId> {
+        let holds = |demand: &Demand| self.fleet.never_fits(demand).is_none();
+        let capable = self.queued.keys().filter(|shape| shapes.demand(**shape).is_some_and(|one| holds(one)));
+        let mut capable: Vec<_> = capable.copied().collect();
+        capable.sort_unstable();
+        capable
+    }
+
     /// Why none of the nodes that are known, be they away for the moment, can ever run tasks of this demand; `None`
     /// where one can, or none was ever there.
     pub(in crate::scheduler) fn never_fits(&self, demand: &Demand) -> Option<Vec<(NodeId, Reason)>> {

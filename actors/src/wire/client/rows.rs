@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use policy::breaker::{Key, Seen};
-use policy::budget::{Budget, Reached, Spent};
+use policy::budget::{Budget, Exceeded, Reached, Spent};
 use policy::dependency::Need;
 use policy::directive::Scope;
 use policy::event::{LogPosition, Record};
@@ -70,6 +70,19 @@ pub struct TenantRow {
     pub running: [u64; 4],
     /// What they hold: of the resource of which that is most, in millionths of what the fleet has.
     pub share_ppm: [u64; 4],
+    /// What it may use up, where that is limited.
+    pub budget: Option<Box<SpendingRow>>,
+}
+
+/// What a tenant may use up, and has in the present period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpendingRow {
+    /// What it may use up.
+    pub budget: Budget,
+    /// What it has.
+    pub spent: Spent,
+    /// What of it is used up, and until when.
+    pub exceeded: Option<Exceeded>,
 }
 
 /// Tasks by state.

@@ -1,0 +1,21 @@
+//! What is remembered of a task that is active.
+
+use std::sync::Arc;
+
+use policy::id::NodeId;
+use policy::queue::Taken;
+use policy::task::Priority;
+use policy::time::Moment;
+
+/// Where an active task was sent, and its place in the queue if it comes back.
+#[derive(Debug)]
+pub(super) struct Placed {
+    pub(super) node: NodeId,
+    pub(super) tenant: Arc<str>,
+    /// When it was sent there, or found there after a restart.
+    pub(super) since: Moment,
+    pub(super) priority: Priority,
+    pub(super) taken: Taken,
+    /// Whether an attempt of its tenant's budget is set aside for it: until it is granted.
+    pub(super) is_set_aside: bool,
+}
