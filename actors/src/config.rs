@@ -381,10 +381,11 @@ mod tests {
         let section = readme.split("## Configuration").nth(1).expect("it has the section");
         let example = section.split("```toml").nth(1).and_then(|rest| rest.split("```").next());
         let config = read(example.expect("it has an example")).expect("it is sound");
-        // It listens for machines, and has claims of its own: both are shown because nothing is usual there.
+        // It listens for machines, has claims of its own and a tenant's budget: shown because nothing is usual there.
         let limits = config.limits();
-        let (claims, unschedulable) = (limits.claims.clone(), limits.unschedulable);
-        let usual = Limits { claims, unschedulable, ..Limits::default() };
+        let (claims, budgets, unschedulable) =
+            (limits.claims.clone(), limits.budgets.clone(), limits.unschedulable);
+        let usual = Limits { claims, budgets, unschedulable, ..Limits::default() };
         assert_eq!((config.terms(), limits), (LeaseTerms::default(), usual));
     }
 

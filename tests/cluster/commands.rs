@@ -63,6 +63,7 @@ fn every_command_writes_the_json_that_is_documented() {
         "tasks",
         "queued",
         "tenants",
+        "oldest",
         "awake",
         "pressure",
         "warnings",

@@ -38,7 +38,7 @@ pub fn file() -> String {
         if path != section {
             section = path;
             // Writing to a text does not fail.
-            let open = if section.ends_with(NAME) { "# " } else { "" };
+            let open = if section.split('.').any(|part| part == NAME) { "# " } else { "" };
             let _ = write!(text, "\n{open}[{section}]\n");
         }
         let about = setting.about.trim_end_matches('.');
@@ -54,30 +54,30 @@ pub fn file() -> String {
 /// The JSON schema of such files.
 #[must_use]
 pub fn schema() -> Value {
-    let mut sections: Map<String, Value> = Map::new();
+    let mut top = empty();
     for setting in settings() {
+        let mut section = &mut top;
         let (path, key) = setting.key.rsplit_once('.').unwrap_or(("", &setting.key));
-        let (first, named) = path.split_once('.').unwrap_or((path, ""));
-        let section = sections.entry(first.to_owned()).or_insert_with(empty);
-        match (named, key) {
-            ("", NAME) => section["additionalProperties"] = property(&setting),
-            ("", key) => section["properties"][key] = property(&setting),
-            (_, key) => {
-                let inner = &mut section["additionalProperties"];
-                if !inner.is_object() {
-                    *inner = empty();
-                }
-                inner["properties"][key] = property(&setting);
+        for part in path.split('.') {
+            section = part_of(section, part);
+            if !section.is_object() {
+                *section = empty();
             }
         }
+        *part_of(section, key) = property(&setting);
     }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "The configuration of crabd",
         "type": "object",
         "additionalProperties": false,
-        "properties": sections,
+        "properties": top["properties"],
     })
+}
+
+/// What stands under this key; entries that may have any name stand for all of them.
+fn part_of<'a>(section: &'a mut Value, key: &str) -> &'a mut Value {
+    if key == NAME { &mut section["additionalProperties"] } else { &mut section["properties"][key] }
 }
 
 fn empty() -> Value {
@@ -135,12 +135,12 @@ mod tests {
         let schema = schema();
         for setting in settings() {
             let (path, key) = setting.key.rsplit_once('.').expect("it is in a section");
-            let section = match path.split_once('.') {
-                Some((first, _)) => &schema["properties"][first]["additionalProperties"],
-                None => &schema["properties"][path],
+            let part_of = |section: &Value, part: &str| match part {
+                NAME => section["additionalProperties"].clone(),
+                part => section["properties"][part].clone(),
             };
-            let property =
-                if key == NAME { &section["additionalProperties"] } else { &section["properties"][key] };
+            let section = path.split('.').fold(schema.clone(), |section, part| part_of(&section, part));
+            let property = part_of(&section, key);
             assert!(property["description"].is_string() && !property["type"].is_null(), "{}", setting.key);
         }
         let lease = &schema["properties"]["lease"]["properties"]["ttl"];
