@@ -40,8 +40,11 @@ fn breaks(mutant: Mutant) -> &'static [&'static str] {
         | Mutant::LeaseFromAnswer
         | Mutant::RequeueUnreported
         | Mutant::StrayRunsOn => &["I5", "I9"],
-        Mutant::LockForgotten | Mutant::IndexTwice | Mutant::WindowIgnored => &["I6"],
-        Mutant::OverCommit | Mutant::ParallelLimitIgnored => &["I6"],
+        Mutant::OverCommit
+        | Mutant::ParallelLimitIgnored
+        | Mutant::LockForgotten
+        | Mutant::IndexTwice
+        | Mutant::WindowIgnored => &["I6"],
         Mutant::ForgetLeases
         | Mutant::EdgeTriggeredGrants
         | Mutant::StaleSession

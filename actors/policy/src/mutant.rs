@@ -119,8 +119,6 @@ mod switch {
         IndexTwice,
         /// What was used of a rate is not looked at.
         WindowIgnored,
-        /// No node is held for what is large.
-        NothingIsHeld,
     }
 
     /// Where an actor may be made to panic. Not a mutant: every promise must hold through it.
