@@ -68,7 +68,7 @@ fn is_retryable(policy: &RetryPolicy, outcome: &AttemptOutcome) -> bool {
 }
 
 /// How long what a rate has refused is left alone, which asks for `wait`: never shorter, and up to
-/// [`JITTER_PERCENT`] longer. `jitter` is drawn from 0 to [`JITTER_LIMIT`].
+/// a tenth longer. `jitter` is drawn from 0 to [`JITTER_LIMIT`].
 #[must_use]
 pub fn waking(wait: Duration, jitter: u32) -> Duration {
     let more = wait.as_nanos() * u128::from(jitter.min(JITTER_LIMIT)) * u128::from(JITTER_PERCENT)

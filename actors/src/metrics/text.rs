@@ -1,6 +1,6 @@
 //! A sample as Prometheus reads it: OpenMetrics text.
 //!
-//! What there is stands in [`families`], one line each. No label ever names a task, a graph or a tenant: what is kept
+//! What there is stands in `families`, one line each. No label ever names a task, a graph or a tenant: what is kept
 //! by collectors grows with every value that a label takes.
 
 use std::fmt;
