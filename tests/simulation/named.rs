@@ -19,6 +19,10 @@ const FOUND: &[(u64, &str)] = &[
     ),
     (60032, "what came to wait in vain when as many had just left that waited so too was not told"),
     (20122, "a node whose connection broke now and then kept what waits in vain from being told"),
+    (
+        1_795_883_052_763_339,
+        "a line that had climbed was asked for twice, once too often, in one round after the other for ever",
+    ),
 ];
 
 pub(super) fn seeds_that_once_broke_a_promise_keep_it() {

@@ -136,10 +136,14 @@ impl Order {
         let mut slices = self.slices.clone();
         while !is_enough(&plan) {
             let born = |one: usize| u64::from(plan.asked(PRIORITIES[one])) < fitting[one];
-            let climbed = |one: usize| climbing.iter().any(|aged| aged.line.standing.class as usize == one);
+            // The first of a line may be asked for already, in the turn of its own priority: never more than there are.
+            let climbs = |aged: &Aged, one: usize| {
+                aged.line.standing.class as usize == one && born(aged.born as usize)
+            };
+            let climbed = |one: usize| climbing.iter().any(|aged| climbs(aged, one));
             let backlog: Backlog = [0, 1, 2, 3].map(|one| born(one) || climbed(one));
             let Some(class) = slices.pick(&backlog) else { break };
-            match climbing.iter().position(|aged| aged.line.standing.class == class) {
+            match climbing.iter().position(|aged| climbs(aged, class as usize)) {
                 Some(place) => self.ask(&mut plan, climbing.remove(place), &backlog),
                 None => {
                     plan.want[class as usize] += 1;

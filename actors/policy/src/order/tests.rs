@@ -63,6 +63,22 @@ fn a_line_whose_first_went_back_is_aged_still() {
     assert_eq!(order.plan(1, [0, 0, 0, 1], |_, _| true).asked(Priority::Low), 0, "another task did");
 }
 
+#[test]
+fn of_a_line_that_has_climbed_no_more_are_asked_than_there_are() {
+    let mut order = Order::default();
+    for since in 0..40 {
+        order.aged(Priority::Normal, [line(1, since, Priority::High)]);
+        let plan = order.plan(5, [0, 1, 0, 0], |_, _| true);
+        assert_eq!(
+            plan.asked(Priority::Normal),
+            1,
+            "round {since}: the only one that waits, in whatever turn"
+        );
+        let turn = order.served(Priority::Normal, ShapeId(1));
+        order.started(turn);
+    }
+}
+
 /// The priorities of a round's starts, in their order.
 fn starts(order: &mut Order, most: u32, fitting: [u64; 4]) -> Vec<(TurnId, Priority)> {
     let plan = order.plan(most, fitting, |_, _| true);
