@@ -104,6 +104,17 @@ fn too_large(rng: &mut Rng, number: u64) -> Item {
     Item::new(Arc::new(spec))
 }
 
+/// How long all of it takes where one waits for the other and everything that may fail does.
+fn longest(submission: &Submission) -> Duration {
+    let of = |item: &Item| {
+        let TaskSpec { argv, retry, grace, .. } = &*item.spec;
+        let attempt = Duration::from_millis(Program::of(argv).length) + *grace + retry.backoff_limit;
+        let tasks = u32::try_from(item.tasks()).expect("few tasks");
+        attempt * retry.max_attempts * tasks
+    };
+    submission.items.iter().map(of).sum()
+}
+
 /// A graph of a few tasks and arrays.
 fn submission(rng: &mut Rng, number: u64) -> Submission {
     let count = rng.usize(1..9);
@@ -149,6 +160,7 @@ async fn add(world: &World, rng: &mut Rng, (graph, submission): (GraphId, &Submi
     tokio::time::sleep(Duration::from_millis(rng.u64(..20_000))).await;
     let items = u32::try_from(submission.items.len()).expect("few items");
     let addition = addition(rng, (graph, items), number);
+    world.core().work += longest(&addition.submission);
     let asked = Asked::Submit { key: addition.submission.key, digest: addition.digest };
     loop {
         let addition = Box::new(addition.clone());
@@ -162,6 +174,7 @@ async fn add(world: &World, rng: &mut Rng, (graph, submission): (GraphId, &Submi
 /// Submits a graph, until it is known to be there.
 async fn submit(world: &World, rng: &mut Rng, submission: &Submission, digest: [u8; 16]) -> GraphId {
     let asked = Asked::Submit { key: submission.key, digest };
+    world.core().work += longest(submission);
     loop {
         let submission = Box::new(submission.clone());
         let ask = |reply| SchedulerMessage::Admit { submission, digest, reply };
@@ -215,6 +228,8 @@ async fn change_of_mind(
     if retries {
         tokio::time::sleep(Duration::from_millis(rng.u64(..40_000))).await;
         let target = Target::Graph(graph);
+        // By now there may be one more.
+        world.core().work += longest(&submission) * 2;
         insist(world, Asked::Retry(target), |reply| SchedulerMessage::Retry { target, reply }).await;
     }
 }

@@ -235,7 +235,7 @@ impl Core {
             need: start.need.clone(),
             grace: start.grace,
             timeout: start.timeout,
-            program: Program::of(start),
+            program: Program::of(&start.argv),
             phase: HostedPhase::Staged,
             stop: None,
             process: None,

@@ -41,6 +41,8 @@ mod run;
 #[cfg(test)]
 mod seeds;
 #[cfg(test)]
+mod sources;
+#[cfg(test)]
 mod staging;
 #[cfg(test)]
 mod watchdog;
@@ -53,7 +55,7 @@ use std::process::ExitCode;
 use run::{Plan, Run, run};
 use seeds::Seeds;
 
-/// Fresh seeds in one run of the tests, unless told otherwise.
+/// Seeds in one run of the tests, others after each change of the sources.
 const FRESH_SEEDS: u64 = 200;
 
 /// A check and what it is called.
@@ -135,7 +137,7 @@ fn mutants(_: &[&str], _: Option<u64>) -> ExitCode {
 }
 
 fn every_promise_is_kept_on_fresh_histories() {
-    let complaints = Seeds::fresh(None, FRESH_SEEDS).complaints();
+    let complaints = Seeds::of_these_sources(FRESH_SEEDS).complaints();
     assert!(complaints.is_empty(), "{complaints}");
 }
 

@@ -23,6 +23,10 @@ const FOUND: &[(u64, &str)] = &[
         1_795_883_052_763_339,
         "a line that had climbed was asked for twice, once too often, in one round after the other for ever",
     ),
+    (
+        1_795_884_164_349_279,
+        "twelve tasks of 40 s, one after the other and each failing twice, took longer than they may",
+    ),
 ];
 
 pub(super) fn seeds_that_once_broke_a_promise_keep_it() {

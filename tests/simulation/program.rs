@@ -1,6 +1,5 @@
 //! What a simulated task does, written into its arguments and read back by the host that runs it.
 
-use actors::process::protocol::Start;
 use policy::id::AttemptNumber;
 use policy::text::OsText;
 
@@ -26,8 +25,8 @@ impl Program {
     }
 
     /// Read back.
-    pub(super) fn of(start: &Start) -> Self {
-        let words: Vec<String> = start.argv.iter().map(ToString::to_string).collect();
+    pub(super) fn of(argv: &[OsText]) -> Self {
+        let words: Vec<String> = argv.iter().map(ToString::to_string).collect();
         Self {
             length: words[1].parse().expect("written by us"),
             fails: words[2].parse().expect("written by us"),

@@ -22,9 +22,9 @@ use crate::history::{History, Violation};
 /// Milliseconds during which things go wrong and clients submit.
 const STORM: u64 = 60_000;
 
-/// Milliseconds after which, with no more faults, everything must have ended: the longest tasks take 40 s
-/// and wait 8 s, some five times in a row and behind others.
-const LIVENESS: u64 = 1_200_000;
+/// Milliseconds after which, with no more faults, everything must have ended, beyond what the work would
+/// take one after the other: leases run out, nodes come back, breakers close, clients wait and ask again.
+const LIVENESS: u64 = 600_000;
 
 /// By how many millionths a clock runs fast or slow at the most: half of what leases allow for.
 const DRIFT: i32 = 500;
@@ -140,16 +140,15 @@ async fn simulate((seed, plan): (u64, Plan), world: &World, mut rng: Rng) -> Run
         return cut_short(seed, plan, world).await;
     }
     world.calm();
-    let until = world.core().now() + LIVENESS;
     let mut insisting = 0;
     for client in clients.into_iter().chain(crowd) {
-        let left = Duration::from_millis(until.saturating_sub(world.core().now()));
+        let left = until_late(world);
         match tokio::time::timeout(left, client).await {
             Ok(over) => over.expect("clients do not panic"),
             Err(_) => insisting += 1,
         }
     }
-    let rows = come_to_rest(world, until).await;
+    let rows = come_to_rest(world).await;
     // What ends late on its own must have ended by then.
     tokio::time::sleep(Duration::from_secs(15)).await;
     driver.abort();
@@ -166,11 +165,18 @@ async fn cut_short(seed: u64, plan: Plan, world: &World) -> Run {
     conclude(seed, plan, world, Vec::new()).await
 }
 
+/// How long it may still take until everything has ended.
+fn until_late(world: &World) -> Duration {
+    let core = world.core();
+    let until = Duration::from_millis(STORM + LIVENESS) + core.work;
+    until.saturating_sub(Duration::from_millis(core.now()))
+}
+
 /// Waits until everything has ended, or far too long.
-async fn come_to_rest(world: &World, until: u64) -> Vec<RawRow> {
+async fn come_to_rest(world: &World) -> Vec<RawRow> {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let late = world.core().now() > until;
+        let late = until_late(world).is_zero();
         let rows = rows(world).await;
         if late {
             give_up(world, rows.as_deref()).await;

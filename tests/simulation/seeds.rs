@@ -21,6 +21,11 @@ pub(super) struct Seeds {
 }
 
 impl Seeds {
+    /// Those that belong to the sources as they are.
+    pub(super) fn of_these_sources(count: u64) -> Self {
+        Self { first: super::sources::first_seed(), count, is_loud: false }
+    }
+
     /// Seeds that nobody has seen, unless it is said where they begin.
     pub(super) fn fresh(first: Option<u64>, count: u64) -> Self {
         let first = first.unwrap_or_else(|| Clock::system().wall().0);

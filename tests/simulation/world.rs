@@ -176,6 +176,8 @@ pub(super) struct Core {
     pub(super) next_connection: u64,
     pub(super) processes: Vec<Process>,
     pub(super) operations: Vec<Operation>,
+    /// How long everything asked for would take at the most, one after the other.
+    pub(super) work: Duration,
     /// When the scheduler side lost its connection to whom.
     pub(super) disconnected: Vec<(NodeId, Timestamp)>,
     /// What the nemesis and others did, for people.
@@ -236,6 +238,7 @@ impl World {
             next_connection: 0,
             processes: Vec::new(),
             operations: Vec::new(),
+            work: Duration::ZERO,
             disconnected: Vec::new(),
             notes: Vec::new(),
             failures: Vec::new(),
