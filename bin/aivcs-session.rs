@@ -16,6 +16,7 @@ mod cli {
     pub(crate) mod place;
     pub(crate) mod prune;
     pub(crate) mod screen;
+    pub(crate) mod steer;
     pub(crate) mod tied;
 }
 
@@ -27,7 +28,7 @@ use cli::args::{Cli, Command};
 use cli::exit::Exit;
 use cli::place::Place;
 use cli::screen::Screen;
-use cli::{attach, doctor, exec, list, logs, prune};
+use cli::{attach, doctor, exec, list, logs, prune, steer};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -47,7 +48,8 @@ fn run(cli: Cli, screen: &Screen) -> anyhow::Result<Exit> {
     let alone = matches!(&cli.command, Command::Exec(exec) if exec.tied.is_some());
     let place = Place::new(cli.global, alone)?;
     match cli.command {
-        Command::Attach(wanted) => attach::run(&place, screen, &wanted),
+        Command::Attach(which) => attach::run(&place, screen, &which),
+        Command::Steer(args) => steer::run(&place, screen, &args),
         Command::Exec(exec) => exec::run(&place, screen, exec),
         Command::List(list) => list::run(&place, screen, &list),
         Command::Kill(kill) => prune::kill(&place, screen, &kill),

@@ -27,6 +27,7 @@ mod cli {
     pub(crate) mod operate;
     pub(crate) mod resume;
     pub(crate) mod own_directory;
+    pub(crate) mod remote;
     pub(crate) mod run;
     pub(crate) mod screen;
     pub(crate) mod service;
@@ -54,8 +55,8 @@ use cli::exit::Exit;
 use cli::screen::Screen;
 use cli::session::{self, Session};
 use cli::{
-    cancel, claims, config, doctor, events, explain, list, logs, man, nodes, operate, resume, run, service,
-    show, status, submit, timeline, wait,
+    cancel, claims, config, doctor, events, explain, list, logs, man, nodes, operate, remote, resume, run,
+    service, show, status, submit, timeline, wait,
 };
 
 fn main() -> ExitCode {
@@ -134,6 +135,9 @@ async fn dispatch(session: &Session, command: Command, screen: &mut Screen) -> a
         Command::Pause(pause) => operate::pause(&session.connect()?, screen, pause).await,
         Command::Halt(halt) => operate::halt(session, screen, halt, true).await,
         Command::Unhalt(halt) => operate::halt(session, screen, halt, false).await,
+        Command::Attach(args) => remote::attach(&session.connect()?, screen, args).await,
+        Command::Steer(args) => remote::steer(&session.connect()?, screen, args).await,
+        Command::Shell(args) => remote::shell(&session.connect()?, screen, args).await,
         Command::Doctor(doctor) => doctor::run(session, screen, doctor).await,
         Command::Service(args) => service::run(session, screen, args),
         Command::Run(_) | Command::Schema | Command::Man { .. } | Command::Completions { .. } => {

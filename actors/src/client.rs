@@ -17,6 +17,7 @@ pub mod service;
 pub mod transport;
 mod wait;
 pub mod watch;
+mod way;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -16,6 +16,7 @@ mod directive;
 mod following;
 mod rows;
 mod run;
+mod way;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -20,7 +20,7 @@ mod row;
 use std::io;
 use std::time::Duration;
 
-pub use ask::{Attempt, Doctor, Ended, Sessions};
+pub use ask::{Attempt, Doctor, Ended, STEER_LIMIT_BYTES, Sessions};
 pub use refusal::Refusal;
 pub use row::{AttemptRow, AttemptState, SessionRow};
 

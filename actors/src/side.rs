@@ -26,6 +26,7 @@ use crate::meters::Meters;
 use crate::node::{NodeActor, NodeArgs, NodeMessage};
 use crate::queue::QueueMessage;
 use crate::scheduler::SchedulerMessage;
+use crate::session::node::SshNode;
 use crate::story::Items;
 use crate::task::{Purpose, Seat, TaskActor, TaskArgs, TaskMessage};
 use crate::tree;
@@ -49,6 +50,8 @@ pub struct Side {
     limits: ArcSwap<Limits>,
     /// Every setting, for people.
     settings: ArcSwap<Vec<SettingRow>>,
+    /// The machines that are reached by SSH alone, at most [`NODES_LIMIT`].
+    ways: ArcSwap<BTreeMap<NodeId, SshNode>>,
     /// The scheduler.
     pub scheduler: Address<SchedulerMessage>,
     /// The queues, by priority: low, normal, high, critical.
@@ -103,6 +106,7 @@ impl Side {
             mode: AtomicU8::new(0),
             limits: ArcSwap::from_pointee(limits),
             settings: ArcSwap::from_pointee(Config::default().shown()),
+            ways: ArcSwap::default(),
         })
     }
 
@@ -126,6 +130,17 @@ impl Side {
     /// Other settings are shown from now on.
     pub fn show_settings(&self, settings: Vec<SettingRow>) {
         self.settings.store(Arc::new(settings));
+    }
+
+    /// How a machine is reached that is reached by SSH alone.
+    #[must_use]
+    pub fn way_to(&self, node: &NodeId) -> Option<SshNode> {
+        self.ways.load().get(node).cloned()
+    }
+
+    /// These are all the machines that are reached by SSH alone.
+    pub fn show_ways(&self, ways: BTreeMap<NodeId, SshNode>) {
+        self.ways.store(Arc::new(ways));
     }
 
     /// The present reign.

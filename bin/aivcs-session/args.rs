@@ -23,6 +23,7 @@ Examples:
   aivcs-session --host aivcs.local exec --repo api --work t-42 --role runner -- cargo test
   aivcs-session --host aivcs.local list --json
   aivcs-session logs -f --session aivcs__api__t-42__runner
+  aivcs-session steer --session aivcs__api__t-42__agent 'run the tests as well'
   aivcs-session kill --session aivcs__api__t-42__runner
   aivcs-session prune --older-than 24 --role agent
   aivcs-session --host aivcs.local --dry-run exec --repo api --work t-42 --role runner -- make
@@ -73,11 +74,14 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make a session where it is not there, and attach the terminal to it; without a terminal only make it
-    Attach(Wanted),
+    /// Make a session where it is not there, and attach the terminal to it; without a terminal only make it. One that is
+    /// named with --session is never made
+    Attach(Which),
     /// Run a command in a session and stay with it; it goes on where the connection does not
     #[command(after_help = EXEC_EXAMPLES)]
     Exec(Exec),
+    /// Say a line to what runs in a session, if it was started to listen (exec --steerable)
+    Steer(Steer),
     /// The sessions, with what ran in them last
     List(List),
     /// End a session with every process of it
@@ -96,7 +100,7 @@ Examples:
   aivcs-session exec --repo api --work t-42 --role agent --detach --timeout 2h -- ./agent
   aivcs-session exec --repo api --work t-42 --role runner --key build-7 -- make    (the same key twice is one run)
 
-No shell reads the command. Its standard input is empty. Ctrl-C leaves it running: `kill` ends it.";
+No shell reads the command. Its standard input is empty, unless it is --steerable. Ctrl-C leaves it running: `kill` ends it.";
 
 /// Which session.
 #[derive(Debug, Clone, Args)]
@@ -138,12 +142,24 @@ pub(crate) struct Exec {
     /// its files go when its end is known
     #[arg(long, value_parser = quantity::duration, value_name = "TIME", conflicts_with = "detach")]
     pub(crate) tied: Option<Duration>,
+    /// Let it hear on its standard input what `steer` says; that is empty otherwise
+    #[arg(long)]
+    pub(crate) steerable: bool,
     /// A variable of its environment
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) env: Vec<OsString>,
     /// The command
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(crate) argv: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Steer {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// What it hears, as one line
+    #[arg(value_name = "TEXT")]
+    pub(crate) text: OsString,
 }
 
 #[derive(Debug, Args)]

@@ -66,6 +66,7 @@ fn start_of(place: &Place, identity: &Identity, exec: Exec) -> anyhow::Result<St
         timeout: exec.timeout.unwrap_or_default(),
         output_limit_bytes: exec.output_limit,
         tied: exec.tied.unwrap_or_default(),
+        steerable: exec.steerable,
         environment: bytes(exec.env),
         argv: bytes(exec.argv),
     })

@@ -1,6 +1,7 @@
 //! What can be typed, and the help for it.
 
 pub(crate) mod operators;
+pub(crate) mod remote;
 pub(crate) mod seeing;
 pub(crate) mod service;
 
@@ -109,6 +110,12 @@ pub(crate) enum Command {
     Halt(operators::Halt),
     /// End a halt
     Unhalt(operators::Halt),
+    /// Watch a task in its session, on a machine that is reached by SSH alone
+    Attach(remote::Attach),
+    /// Say a line to a task in its session
+    Steer(remote::Steer),
+    /// A shell on a machine that is reached by SSH alone, in a session of its own
+    Shell(remote::Shell),
     /// What is wrong here or in the fleet, what shows it, and what to do; exits with 0, 1 for warnings, 2 for failures
     Doctor(operators::Doctor),
     /// Have systemd or launchd keep the daemon running

@@ -1,5 +1,6 @@
 //! What the daemon runs: the scheduler side with its listener, the machine side, or both.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -59,11 +60,14 @@ impl Sides {
             let options = machine(settings, capacity.clone(), incarnation, clock)?;
             machines.push(Machine::beside(head.side(), options).await.context("starting the worker")?);
         }
+        let mut ways = BTreeMap::new();
         for (name, node) in &settings.config.ssh_nodes {
             let options = ssh_node(settings, name, node, incarnation, clock)?;
+            ways.extend(options.abroad.clone().map(|way| (options.node.clone(), way)));
             let started = Machine::beside(head.side(), options).await;
             machines.push(started.with_context(|| format!("starting the worker of {name}"))?);
         }
+        head.side().show_ways(ways);
         Ok(Self { head: Some(head), machines })
     }
 

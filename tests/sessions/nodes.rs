@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::bed::Bed;
 use crate::support::place::{Daemon, Place};
+use crate::support::program::run;
 use crate::support::waiting::{SOON, until_true};
 
 /// A scheduler without a worker here, and these machines of one bed as its nodes.
@@ -14,7 +15,7 @@ fn scheduler(bed: &Bed, nodes: &[&str], cpus: u64) -> (Place, String) {
     let config = bed.root().join("ssh_config").display().to_string();
     let node = |name: &&str| {
         format!(
-            "[ssh_nodes.{name}]\nhost = \"box\"\nrepo = \"r\"\nssh_config = \"{config}\"\ncpus = {cpus}\n"
+            "[ssh_nodes.{name}]\nhost = \"box\"\nrepo = \"r\"\nssh_config = \"{config}\"\ncpus = {cpus}\nsteer = true\n"
         )
     };
     let nodes: String = nodes.iter().map(node).collect();
@@ -118,5 +119,39 @@ fn two_hundred_tasks_over_two_nodes_outlive_the_daemon() {
     let twice: Vec<_> = runs.iter().filter(|(_, times)| **times > 1).collect();
     assert!(twice.is_empty(), "none is doubled: {twice:?}");
     assert!(text.contains(" mac-1\n") && text.contains(" mac-2\n"));
+    nothing_left(&bed);
+}
+
+#[test]
+fn a_task_is_watched_steered_and_left_in_its_session() {
+    let bed = Bed::new();
+    let (place, config) = scheduler(&bed, &["mac-1"], 2);
+    let _daemon = daemon(&bed, &place, &config, 1);
+    let go = |argv: &[&str]| {
+        let mut command = place.crab(argv);
+        command.env("HOME", bed.root().join("here"));
+        run(&mut command)
+    };
+    let script = "read -r first; read -r second; echo \"heard $first, $second\"";
+    let task = place.submit(&["--", "sh", "-c", script]);
+    until_true("it runs there", SOON, || {
+        bed.list().first().is_some_and(|session| session["attempt"]["state"] == "running")
+    });
+    place.wait_state(&task, "running");
+    let name = go(&["attach", &task]).expect(0).text();
+    assert_eq!(bed.names(), [name.trim_end()], "without a terminal it only says where it would attach");
+    go(&["steer", &task, "$(id) 'x'"]).expect(0);
+    go(&["steer", &task, "-v"]).expect(0);
+    place.wait_state(&task, "succeeded");
+    let logs = place.run(&["logs", &task]).expect(0).text();
+    assert!(logs.contains("heard $(id) 'x', -v\n"), "{logs}");
+    let refused = go(&["steer", &task, "too late"]).expect(1);
+    assert!(refused.err.contains("does not run"), "{}", refused.err);
+    go(&["attach", "t999"]).expect(4);
+    let refused = go(&["shell", "elsewhere"]).expect(1);
+    assert!(refused.err.contains("ssh_nodes"), "{}", refused.err);
+    let name = go(&["shell", "mac-1"]).expect(0).text();
+    assert_eq!(name, "aivcs__r__shell__human\n");
+    bed.run(&["kill", "--purge", "--session", name.trim_end()]).expect(0);
     nothing_left(&bed);
 }

@@ -230,3 +230,32 @@ fn the_doctor_finds_what_is_there_and_what_is_not() {
     bed.run(&["--base-dir", "/no/such", "doctor"]).expect(2);
     run(bed.there(&["doctor"]).env("AIVCS_SSH_CONFIG", bed.ssh_config("strange", "no_hosts"))).expect(2);
 }
+
+#[test]
+fn only_what_was_started_to_listen_is_spoken_to() {
+    let bed = Bed::new();
+    let steer = |text: &str| bed.run(&[&["steer"], &AGENT[..], &["--", text]].concat());
+    assert!(steer("x").expect(4).err.contains("no such session"));
+    exec(&bed, &AGENT, &[], &["true"]).expect(0);
+    assert!(steer("x").expect(5).err.contains("nothing runs"));
+    let start =
+        |options: &[&str], argv: &[&str]| exec(&bed, &AGENT, &[&["--detach"], options].concat(), argv);
+    let ended = || until_true("it has ended", SOON, || bed.list()[0]["attempt"]["state"] == "ended");
+    start(&[], &["sh", "-c", "sleep 1"]).expect(0);
+    assert!(steer("x").expect(5).err.contains("--steerable"));
+    ended();
+    start(&["--steerable"], &["sh", "-c", "IFS= read -r line; printf '%s|' \"$line\"; exit 4"]).expect(0);
+    assert!(steer(&"y".repeat(4096)).expect(1).err.contains("4095"));
+    let hostile = "  a 'b' $(touch M) `id` \\n \u{1b}[2J ;-";
+    steer(hostile).expect(0);
+    ended();
+    let logs = bed.run(&[&["logs"], &AGENT[..]].concat()).expect(0);
+    assert_eq!(logs.text(), format!("{hostile}|"));
+    let mut deaf = start(&["--steerable"], &["sh", "-c", "sleep 30"]).expect(0);
+    while deaf.code == Some(0) {
+        deaf = steer(&"z".repeat(4000));
+    }
+    assert!(deaf.expect(5).err.contains("does not read"));
+    bed.run(&[&["kill"], &AGENT[..]].concat()).expect(0);
+    bed.run(&["attach", "--session", "aivcs__r__other__agent"]).expect(4);
+}

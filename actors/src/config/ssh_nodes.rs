@@ -30,6 +30,8 @@ section! {
         base_dir: String as "~/engineering/code/clone-base", Any("a directory");
         /// The repository in which tasks run there; their own directory does not count.
         repo: String as "none: it must be said", Any("a directory below base_dir");
+        /// Whether tasks there hear on their standard input what `crab steer` says.
+        steer: bool = false, Any("true or false");
         /// Cores for tasks.
         cpus: Cores = Cores(1000), Any("a number of cores");
         /// Memory for tasks.
@@ -96,7 +98,7 @@ impl SshNodeConfig {
         }
         let repo = self.repo.as_deref().unwrap_or_default().into();
         let tag = key_of(tag).chars().take(8).collect::<String>().into();
-        SshNode { program: program.to_owned(), to, repo, tag, own_variables }
+        SshNode { program: program.to_owned(), to, repo, tag, own_variables, steerable: self.steer() }
     }
 }
 

@@ -62,6 +62,7 @@ impl Answerer {
             Request::Direct { directive, by } => self.direct(directive, by).await,
             Request::Drain { node, within, by } => self.drain(node, within, by).await,
             Request::Run { submission, wait, report } => self.run(submission, wait, report).await,
+            Request::Way(to) => self.way(to).await,
             Request::Inspect { .. } | Request::Operate { .. } => {
                 Response::Refused("this is for the inspector".into())
             }
@@ -180,7 +181,7 @@ impl Answerer {
         }
     }
 
-    async fn task(&self, task: TaskId) -> Response {
+    pub(super) async fn task(&self, task: TaskId) -> Response {
         let side = Arc::clone(&self.side);
         match self.ask(|reply| SchedulerMessage::Row { task, reply }).await {
             Ok(Some(raw)) => match off_loop(move || rows::detail(&side, &raw)).await {

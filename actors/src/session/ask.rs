@@ -32,6 +32,10 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(1
 /// Bytes of one answer: a thousand sessions.
 const ANSWER_BYTES_LIMIT: usize = 4 * 1024 * 1024;
 
+/// Bytes that are said at once: what a pipe of Linux takes as a whole, less the end of the line. On a Mac two that are
+/// longer than 511 and are said in the same moment may be mixed.
+pub const STEER_LIMIT_BYTES: usize = 4095;
+
 /// The sessions of one machine.
 #[derive(Debug, Clone)]
 pub struct Sessions {
@@ -130,6 +134,28 @@ impl Sessions {
     ) -> Result<Ended, SessionError> {
         let reply = self.ask(&Script::end(name, grace, goes, seen)?, END_TIMEOUT + grace)?;
         Ok(Ended { was: reply.word("ended").ok_or_else(|| self.garbled(&reply))?.into() })
+    }
+
+    /// Says a line to what runs in a session: at most [`STEER_LIMIT_BYTES`].
+    ///
+    /// # Errors
+    /// Refused, also where nothing runs there, it does not listen, or reads nothing; or the machine cannot be asked.
+    pub fn steer(&self, name: &SessionName, text: &[u8]) -> Result<(), SessionError> {
+        let reply = self.ask_once(&Script::steer(name, text)?, self.patience() + LOOK_TIMEOUT)?;
+        reply.word("said").map(drop).ok_or_else(|| self.garbled(&reply))
+    }
+
+    /// Where tmux is there.
+    ///
+    /// # Errors
+    /// It is not, or the machine cannot be asked.
+    pub fn tmux(&self, name: &SessionName) -> Result<Box<str>, SessionError> {
+        let reply = self.ask(&Script::list(std::slice::from_ref(name))?, LOOK_TIMEOUT)?;
+        let is_live = row::sessions(&reply).is_some_and(|rows| rows.iter().any(|row| row.live));
+        match reply.word("tmux") {
+            Some(tmux) if is_live => Ok(tmux.into()),
+            _ => Err(SessionError::Refused(Refusal { host: self.host(), why: Why::NoSession })),
+        }
     }
 
     /// Gives all that an attempt has written to one stream from a byte on, and how many bytes that were.

@@ -15,6 +15,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy::id::TaskId;
+use policy::session::{Identity, Role};
 use policy::task::{AttemptOutcome, SpawnFailure};
 use policy::text::OsText;
 
@@ -42,9 +44,23 @@ pub struct SshNode {
     pub tag: Box<str>,
     /// Variables that `aivcs-session` itself needs; the first ones of every start.
     pub own_variables: usize,
+    /// Whether what runs there hears what is said to it.
+    pub steerable: bool,
 }
 
 impl SshNode {
+    /// The work of a task, as its session is named after it.
+    fn work_of(&self, task: TaskId) -> String {
+        format!("{task}-{}", self.tag)
+    }
+
+    /// The session that a task has there while it runs.
+    #[must_use]
+    pub fn session_of(&self, task: TaskId) -> Option<Box<str>> {
+        let identity = Identity::new(&self.repo, &self.work_of(task), Role::Runner).ok()?;
+        Some(identity.name().as_str().into())
+    }
+
     /// What the host here runs for a start there.
     fn translate(&self, start: Start) -> Start {
         let (own, given) = start.environment.split_at(self.own_variables.min(start.environment.len()));
@@ -52,7 +68,7 @@ impl SshNode {
         let mut argv = vec![OsText::from(self.program.as_os_str().as_bytes().to_vec())];
         argv.extend(self.to.iter().cloned());
         let mut say = |words: &[&str]| argv.extend(words.iter().map(|word| OsText::from(*word)));
-        let (work, token) = (format!("{}-{}", start.task, self.tag), start.token.0.to_string());
+        let (work, token) = (self.work_of(start.task), start.token.0.to_string());
         say(&["exec", "--repo", &self.repo, "--work", &work, "--role", "runner"]);
         say(&["--key", &format!("{work} {token}"), "--token", &token]);
         say(&[
@@ -61,6 +77,9 @@ impl SshNode {
             "--grace",
             &format!("{}ms", start.grace.as_millis()),
         ]);
+        if self.steerable {
+            say(&["--steerable"]);
+        }
         for (name, value) in given.iter().filter(|(name, _)| is_there(name)) {
             let mut variable = b"--env=".to_vec();
             variable.extend_from_slice(name.as_bytes());
@@ -142,7 +161,7 @@ pub fn word(text: impl AsRef<OsStr>) -> OsText {
 
 #[cfg(test)]
 mod tests {
-    use policy::id::{AttemptNumber, TaskId, Token};
+    use policy::id::{AttemptNumber, Token};
     use policy::resources::Resources;
 
     use super::*;
@@ -176,13 +195,16 @@ mod tests {
             repo: "r".into(),
             tag: "ab".into(),
             own_variables: 1,
+            steerable: true,
         };
+        assert_eq!(node.session_of(TaskId(7)).as_deref(), Some("aivcs__r__t7-ab__runner"));
         let told = node.translate(start);
         let words: Vec<String> = told.argv.iter().map(ToString::to_string).collect();
         assert_eq!(words[..3], ["/bin/aivcs-session", "--host", "mac-1"]);
         assert_eq!(words[words.len() - 5..], ["--env=A=b c", "--env=CRAB_TASK=t7", "--", "echo", "$x"]);
         assert!(words.windows(2).any(|pair| pair == ["--work", "t7-ab"]));
         assert!(words.windows(2).any(|pair| pair == ["--token", "9"]));
+        assert!(words.contains(&"--steerable".to_owned()));
         assert_eq!((told.environment.len(), told.grace), (1, Duration::from_secs(15)));
     }
 

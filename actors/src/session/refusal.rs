@@ -34,6 +34,12 @@ pub enum Why {
     Fenced(Box<str>),
     /// There is no such session.
     NoSession,
+    /// Nothing runs in it.
+    Idle,
+    /// What runs in it was not started to be spoken to.
+    Deaf,
+    /// What runs in it does not read what it is told.
+    Full,
     /// It has been used since it was looked at.
     Used,
     /// Something in it cannot be killed.
@@ -71,6 +77,9 @@ impl Why {
             "superseded" => Self::Superseded(word.into()),
             "fenced" => Self::Fenced(word.into()),
             "no-session" => Self::NoSession,
+            "idle" => Self::Idle,
+            "deaf" => Self::Deaf,
+            "full" => Self::Full,
             "used" => Self::Used,
             "unkillable" => Self::Unkillable,
             "no-tmux" => Self::NoTmux,
@@ -93,7 +102,14 @@ impl Why {
     pub fn is_conflict(&self) -> bool {
         matches!(
             self,
-            Self::Collision(_) | Self::Busy(_) | Self::Superseded(_) | Self::Fenced(_) | Self::Used
+            Self::Collision(_)
+                | Self::Busy(_)
+                | Self::Superseded(_)
+                | Self::Fenced(_)
+                | Self::Used
+                | Self::Idle
+                | Self::Deaf
+                | Self::Full
         )
     }
 }
@@ -129,6 +145,11 @@ impl fmt::Display for Refusal {
                 write!(f, "the session on {host} has had an attempt of the larger token {token}")
             }
             Why::NoSession => write!(f, "no such session on {host}"),
+            Why::Idle => write!(f, "nothing runs in the session on {host}"),
+            Why::Deaf => {
+                write!(f, "what runs in the session on {host} does not listen: start it with --steerable")
+            }
+            Why::Full => write!(f, "what runs in the session on {host} does not read what it is told"),
             Why::Used => write!(f, "the session on {host} has been used meanwhile"),
             Why::Unkillable => write!(f, "a process of the session on {host} cannot be killed"),
             Why::NoTmux => write!(

@@ -13,6 +13,7 @@ const START: &str = include_str!("remote/start.sh");
 const ENSURE: &str = include_str!("remote/ensure.sh");
 const LIST: &str = include_str!("remote/list.sh");
 const END: &str = include_str!("remote/end.sh");
+const STEER: &str = include_str!("remote/steer.sh");
 const READ: &str = include_str!("remote/read.sh");
 const DOCTOR: &str = include_str!("remote/doctor.sh");
 
@@ -50,6 +51,8 @@ pub struct Start {
     pub output_limit_bytes: u64,
     /// How long it goes on where nobody follows it; zero for as long as it likes.
     pub tied: Duration,
+    /// Whether it hears what is said to it, on its standard input; else that is empty.
+    pub steerable: bool,
     /// `NAME=VALUE`, each.
     pub environment: Vec<Vec<u8>>,
     /// The command.
@@ -130,6 +133,7 @@ impl Script {
             seconds.as_bytes(),
             limit.as_bytes(),
             tied.as_bytes(),
+            if start.steerable { b"yes" } else { b"no" },
             start.base.as_bytes(),
             start.identity.repo().as_bytes(),
             variables.as_bytes(),
@@ -185,6 +189,14 @@ impl Script {
         let seen = seen.map_or_else(|| "-".to_owned(), |seen| seen.to_string());
         let goes: &[u8] = if goes { b"yes" } else { b"no" };
         Self::new(&[COMMON, END], &[tmux.as_bytes(), tenths.as_bytes(), goes, seen.as_bytes()], ENTER)
+    }
+
+    /// Says a line to what runs in a session.
+    ///
+    /// # Errors
+    /// The text has a NUL byte.
+    pub fn steer(name: &SessionName, text: &[u8]) -> Result<Self, Unsayable> {
+        Self::new(&[COMMON, STEER], &[name.tmux().as_bytes(), text], ENTER)
     }
 
     /// Gives a stream of an attempt from a byte on; `follows` goes on until the attempt has ended.

@@ -7,6 +7,7 @@ mod explain;
 mod metrics;
 mod rows;
 mod settings;
+mod way;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,7 @@ pub use crate::wire::client::rows::{
     PressureRow, SpendingRow, Status, TaskCounts, TaskDetail, TaskRow, TenantRow,
 };
 pub use crate::wire::client::settings::{Origin, SettingRow};
+pub use crate::wire::client::way::{WayRow, WhereTo};
 use crate::wire::fleet::{OutputPiece, OutputRead, OutputRefusal};
 use crate::wire::inspect::{Action, Look, Sight};
 
@@ -151,6 +153,8 @@ pub enum Request {
         /// What.
         action: Action,
     },
+    /// How is the session of a task reached, or a machine that is reached by SSH alone?
+    Way(WhereTo),
 }
 
 /// Bytes of the name of whoever gives a directive: `user@host`.
@@ -235,6 +239,8 @@ pub enum Response {
         /// That one.
         graph: GraphId,
     },
+    /// To `Way`.
+    Way(Box<WayRow>),
 }
 
 /// What a request is about.

@@ -20,6 +20,7 @@ main() {
   say now "$(now)"
   list_tmux= list_all_panes=
   if find_tmux; then
+    say tmux "$tmux_at"
     # No server is no session.
     list_tmux=$(t list-sessions -F '#{session_name} #{session_created} #{session_attached} #{session_activity}' 2>/dev/null)
     list_all_panes=$(t list-panes -a -F '#{session_name} #{pane_dead} #{pane_dead_status}' 2>/dev/null)

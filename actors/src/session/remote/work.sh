@@ -57,7 +57,7 @@ finish() {
   exit "$2"
 }
 
-# NAME PUBLIC ID TOKEN ROLE GRACE TIMEOUT OUTPUT_LIMIT TIED BASE REPO ENV_COUNT [NAME=VALUE...] COMMAND...
+# NAME PUBLIC ID TOKEN ROLE GRACE TIMEOUT OUTPUT_LIMIT TIED STEERABLE BASE REPO ENV_COUNT [NAME=VALUE...] COMMAND...
 main() {
   public=$2 id=$3 token=$4 role=$5 grace=$6 timeout=$7 output_limit=$8
   find_session "$1" || exit 125
@@ -67,7 +67,8 @@ main() {
   : >>"$at/err"
   if [ "$role" = runner ] && find_tmux; then t set-option -w -t "$pane" remain-on-exit off; fi
   tied=$9
-  shift 9
+  steerable=${10}
+  shift 10
   base=$1
   shift
   if ! enter "$base" "$1"; then
@@ -88,10 +89,17 @@ run() {
   helpers=$!
   tail -n +1 -f "$at/err" 2>/dev/null &
   helpers="$helpers $!"
+  input=/dev/null
+  if [ "$steerable" = yes ] && mkfifo "$at/in"; then
+    input=$at/in
+    # Held open, so that nobody who says something waits for a reader, and the command meets no end.
+    exec 3<>"$input"
+  fi
   (
     trap - HUP INT QUIT
+    exec 3<&-
     become "$@"
-  ) </dev/null >>"$at/out" 2>>"$at/err" &
+  ) <"$input" >>"$at/out" 2>>"$at/err" &
   root=$!
   put "$at/pid" "$root $(birth "$root")"
   if [ "$timeout" -gt 0 ]; then
