@@ -141,7 +141,7 @@ fn a_task_is_watched_steered_and_left_in_its_session() {
     let name = go(&["attach", &task]).expect(0).text();
     assert_eq!(bed.names(), [name.trim_end()], "without a terminal it only says where it would attach");
     go(&["steer", &task, "$(id) 'x'"]).expect(0);
-    go(&["steer", &task, "-v"]).expect(0);
+    go(&["steer", &task, "--", "-v"]).expect(0);
     place.wait_state(&task, "succeeded");
     let logs = place.run(&["logs", &task]).expect(0).text();
     assert!(logs.contains("heard $(id) 'x', -v\n"), "{logs}");
