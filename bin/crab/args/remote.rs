@@ -6,14 +6,14 @@ use clap::Args;
 
 #[derive(Debug, Args)]
 pub(crate) struct Attach {
-    /// A task (t12) that runs on a machine of [ssh_nodes], or its name
+    /// A task (t12) that runs on a machine of `[ssh_nodes]`, or its name
     #[arg(value_name = "TASK")]
     pub(crate) task: String,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Steer {
-    /// A task (t12) that runs on a machine of [ssh_nodes] with steer = true, or its name
+    /// A task (t12) that runs on a machine of `[ssh_nodes]` with steer = true, or its name
     #[arg(value_name = "TASK")]
     pub(crate) task: String,
     /// What it hears on its standard input, as one line
@@ -23,7 +23,7 @@ pub(crate) struct Steer {
 
 #[derive(Debug, Args)]
 pub(crate) struct Shell {
-    /// A machine of [ssh_nodes]
+    /// A machine of `[ssh_nodes]`
     #[arg(value_name = "NODE")]
     pub(crate) node: String,
 }
