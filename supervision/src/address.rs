@@ -5,7 +5,7 @@
 //! actor; everybody else only tells and asks. Must not know any concrete message.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::describe::Fact;
 use crate::envelope::{Content, Envelope, Message};
-use crate::probe::Probe;
+use crate::probe::{Probe, ProbeId};
 
 /// Where messages of type `M` can be sent. Cheap to clone.
 pub struct Address<M: Message>(Arc<Inner<M>>);
@@ -22,6 +22,14 @@ pub struct Address<M: Message>(Arc<Inner<M>>);
 struct Inner<M: Message> {
     actor: ArcSwapOption<ActorRef<Envelope<M>>>,
     probe: Arc<Probe>,
+    /// Who brings the actor to life, where it sleeps until it is told something.
+    sleeper: OnceLock<Arc<dyn Activate>>,
+}
+
+/// Brings an actor to life that sleeps behind its address.
+pub(crate) trait Activate: Send + Sync {
+    /// On return it stands behind its address, unless it does not sleep here.
+    fn activate(&self, probe: ProbeId);
 }
 
 impl<M: Message> Clone for Address<M> {
@@ -54,7 +62,11 @@ impl<M: Message> Address<M> {
     /// Makes an address nobody stands behind yet, for an actor of `kind` with its own `name`.
     #[must_use]
     pub fn new(kind: &'static str, name: impl Into<Box<str>>) -> Self {
-        Self(Arc::new(Inner { actor: ArcSwapOption::empty(), probe: Probe::new(kind, name) }))
+        Self(Arc::new(Inner {
+            actor: ArcSwapOption::empty(),
+            probe: Probe::new(kind, name),
+            sleeper: OnceLock::new(),
+        }))
     }
 
     /// The counters of this address.
@@ -81,7 +93,13 @@ impl<M: Message> Address<M> {
 
     #[expect(clippy::disallowed_methods, reason = "the one place where messages enter a mailbox")]
     fn put(&self, content: Content<M>) -> bool {
-        let actor = self.0.actor.load();
+        let mut actor = self.0.actor.load();
+        if actor.is_none()
+            && let Some(sleeper) = self.0.sleeper.get()
+        {
+            sleeper.activate(self.0.probe.id());
+            actor = self.0.actor.load();
+        }
         let Some(actor) = actor.as_ref() else {
             self.0.probe.undelivered();
             return false;
@@ -116,6 +134,12 @@ impl<M: Message> Address<M> {
             Ok(Err(_)) => Err(AskError::Dropped),
             Err(_) => Err(AskError::Late(deadline)),
         }
+    }
+
+    /// What is told to the address from now on, and finds nobody, goes to whoever `sleeper` brings to life.
+    pub(crate) fn sleep(&self, sleeper: Arc<dyn Activate>) {
+        // Said again, it is the same one.
+        let _ = self.0.sleeper.set(sleeper);
     }
 
     /// Whether an actor stands behind the address now.

@@ -133,6 +133,8 @@ pub enum ChildState {
     Stopping,
     /// Not running and not to be started by itself.
     Ended,
+    /// Stands in its supervisor's table, and is brought to life by what it is told next.
+    Asleep,
 }
 
 /// One child and, where it is a supervisor, the children below it.

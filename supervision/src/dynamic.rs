@@ -7,6 +7,7 @@
 //! however many children there are. The shards fail together, and escalate, because the fixed supervisor
 //! above them allows no restart. Must not know what the children do.
 
+mod asleep;
 mod shard;
 mod table;
 
@@ -88,6 +89,8 @@ struct Inner<A: Actor> {
     taken: AtomicUsize,
     /// Restarts of all shards together, since the first shard started.
     restarts: Mutex<Option<(Instant, Window)>>,
+    /// Held while a child that sleeps is woken.
+    waking: Mutex<()>,
 }
 
 /// What restarts need.
@@ -135,7 +138,8 @@ impl<A: Actor> Dynamic<A> {
     fn new(name: Box<str>, options: Options, transient: Option<Transient<A>>) -> Self {
         let shards = (0..options.shards.get()).map(|index| Shared::new(&name, index)).collect();
         let (next, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self(Arc::new(Inner { name, options, transient, shards, next, taken, restarts: Mutex::new(None) }))
+        let (restarts, waking) = (Mutex::new(None), Mutex::new(()));
+        Self(Arc::new(Inner { name, options, transient, shards, next, taken, restarts, waking }))
     }
 
     /// What goes into the tree, once.
@@ -163,6 +167,16 @@ impl<A: Actor> Dynamic<A> {
     pub fn start(&self, args: A::Args, address: &Address<A::Message>) -> Result<(), Refusal> {
         let place = self.take_place()?;
         let shard = &self.0.shards[self.0.next.fetch_add(1, Ordering::Relaxed) % self.0.shards.len()];
+        self.start_in(shard, place, args, address)
+    }
+
+    fn start_in(
+        &self,
+        shard: &Shared<A>,
+        place: Place<'_>,
+        args: A::Args,
+        address: &Address<A::Message>,
+    ) -> Result<(), Refusal> {
         let Some((life, supervisor)) = shard.lock().open_life() else { return Err(self.not_running()) };
         let kept = self.0.transient.as_ref().map(|transient| Kept::new((transient.copy)(&args)));
         let start = host::Start { args, address: address.clone(), ready: None };
@@ -196,7 +210,7 @@ impl<A: Actor> Dynamic<A> {
         for shard in &self.0.shards {
             let table = shard.lock();
             counts.active += table.alive();
-            counts.specs += table.alive() + table.waiting();
+            counts.specs += table.alive() + table.asleep() + table.waiting();
         }
         counts.workers = counts.specs;
         counts

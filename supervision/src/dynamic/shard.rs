@@ -11,7 +11,7 @@ use std::time::Duration;
 use ractor::{ActorId, SupervisionEvent};
 
 use crate::actor::{Actor, ActorError, Me, Request};
-use crate::address::Reply;
+use crate::address::{Activate, Reply};
 use crate::describe::{Described, Errand, Fact, Inquiry};
 use crate::dynamic::Dynamic;
 use crate::dynamic::table::{Enrolment, Entry, Shared};
@@ -117,7 +117,11 @@ impl<A: Actor> Actor for Shard<A> {
 
     fn show(&self) -> Vec<Fact> {
         let table = self.shared().lock();
-        vec![Fact::new("alive", table.alive()), Fact::new("waiting for a restart", table.waiting())]
+        vec![
+            Fact::new("alive", table.alive()),
+            Fact::new("asleep", table.asleep()),
+            Fact::new("waiting for a restart", table.waiting()),
+        ]
     }
 }
 
@@ -127,6 +131,7 @@ impl<A: Actor> Shard<A> {
     }
 
     fn run(&self, errand: &Errand) {
+        self.whole.activate(errand.probe());
         let found = self.shared().lock().find(errand.probe());
         if let Some((cell, address)) = found
             && let Some(deed) = errand.take_for(address.probe())

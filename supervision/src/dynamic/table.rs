@@ -16,7 +16,7 @@ use crate::address::Address;
 use crate::describe::{ChildState, Described, Description, First, Inquiry};
 use crate::dynamic::shard::ShardMessage;
 use crate::exit::Exit;
-use crate::probe::ProbeId;
+use crate::probe::{Probe, ProbeId};
 use crate::spec::Kind;
 
 /// A child that runs or waits for its restart.
@@ -25,6 +25,12 @@ pub(crate) struct Entry<A: Actor> {
     pub(crate) address: Address<A::Message>,
     /// For children that come back.
     pub(crate) kept: Option<Box<Kept<A>>>,
+}
+
+/// A child that sleeps: what stands for it until it is told something.
+pub(crate) struct Sleeping<A: Actor> {
+    pub(crate) address: Address<A::Message>,
+    pub(crate) args: A::Args,
 }
 
 /// An actor that lives, behind its address.
@@ -67,6 +73,8 @@ pub(crate) struct Table<A: Actor> {
     /// Children whose restart is delayed, by ticket.
     waiting: BTreeMap<u64, Entry<A>>,
     next_ticket: u64,
+    /// Children that nobody has told anything yet.
+    asleep: FxHashMap<ProbeId, Sleeping<A>>,
 }
 
 impl<A: Actor> Table<A> {
@@ -80,20 +88,22 @@ impl<A: Actor> Table<A> {
 
     /// Ends a life of the shard; returns how many children were still entered.
     pub(crate) fn clear(&mut self) -> usize {
-        let left = self.children.len() + self.waiting.len();
+        let left = self.children.len() + self.waiting.len() + self.asleep.len();
         self.life += 1;
         self.supervisor = None;
         self.children.clear();
         self.early.clear();
         self.waiting.clear();
+        self.asleep.clear();
         left
     }
 
     /// Stops taking children; returns those alive, oldest first, and how many will not be restarted.
     pub(crate) fn close(&mut self) -> (Vec<Living<A>>, usize) {
         self.supervisor = None;
-        let given_up = self.waiting.len();
+        let given_up = self.waiting.len() + self.asleep.len();
         self.waiting.clear();
+        self.asleep.clear();
         (self.living(), given_up)
     }
 
@@ -108,6 +118,20 @@ impl<A: Actor> Table<A> {
     /// The life and the supervisor for a new child; `None` while none may be started.
     pub(crate) fn open_life(&self) -> Option<(u64, ActorCell)> {
         self.supervisor.clone().map(|supervisor| (self.life, supervisor))
+    }
+
+    /// Enters a child that sleeps; `false` while none may be started.
+    pub(crate) fn lay(&mut self, child: Sleeping<A>) -> bool {
+        if self.supervisor.is_none() {
+            return false;
+        }
+        self.asleep.insert(child.address.probe().id(), child);
+        true
+    }
+
+    /// Takes out a child that sleeps.
+    pub(crate) fn rouse(&mut self, probe: ProbeId) -> Option<Sleeping<A>> {
+        self.asleep.remove(&probe)
     }
 
     /// Enters a child started in `life`.
@@ -155,6 +179,11 @@ impl<A: Actor> Table<A> {
         self.children.len()
     }
 
+    /// Children that sleep.
+    pub(crate) fn asleep(&self) -> usize {
+        self.asleep.len()
+    }
+
     /// Children waiting for their restart.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
@@ -169,20 +198,22 @@ impl<A: Actor> Table<A> {
     /// The children that are wanted, as many as are asked for.
     pub(crate) fn describe(&self, inquiry: &Inquiry) -> Described {
         let state = if self.supervisor.is_some() { ChildState::Running } else { ChildState::Stopping };
-        let living = self.children.iter().map(|(id, entry)| (entry, state, id.pid()));
-        let waiting = self.waiting.iter().map(|(ticket, entry)| (entry, ChildState::Restarting, *ticket));
-        let wanted = |(entry, ..): &(&Entry<A>, _, _)| {
-            let probe = entry.address.probe();
-            inquiry.wants(probe.name(), probe)
-        };
-        // Those that live in the order of their starts, then those that wait.
-        let mut all: Vec<_> = living.chain(waiting).filter(wanted).collect();
-        let key = |(entry, state, order): &(&Entry<A>, ChildState, u64)| {
+        let living = self.children.iter().map(|(id, entry)| (&**entry.address.probe(), state, id.pid()));
+        let asleep =
+            self.asleep.iter().map(|(id, child)| (&**child.address.probe(), ChildState::Asleep, id.0));
+        let waiting = self
+            .waiting
+            .iter()
+            .map(|(ticket, entry)| (&**entry.address.probe(), ChildState::Restarting, *ticket));
+        let wanted = |(probe, ..): &Line<'_>| inquiry.wants(probe.name(), probe);
+        // Those that live in the order of their starts, then those that sleep, then those that wait.
+        let mut all: Vec<_> = living.chain(asleep).chain(waiting).filter(wanted).collect();
+        let key = |(probe, state, order): &Line<'_>| {
             let depth = match inquiry.first {
                 First::Oldest => 0,
-                First::Deepest => entry.address.probe().depth(),
+                First::Deepest => probe.depth(),
             };
-            (Reverse(depth), *state == ChildState::Restarting, *order)
+            (Reverse(depth), *state == ChildState::Restarting, *state == ChildState::Asleep, *order)
         };
         let more = all.len().saturating_sub(inquiry.children_limit);
         if more > 0 {
@@ -190,13 +221,14 @@ impl<A: Actor> Table<A> {
             all.truncate(inquiry.children_limit);
         }
         all.sort_unstable_by_key(key);
-        let described = |(entry, state, _): (&Entry<A>, ChildState, u64)| {
-            let probe = entry.address.probe();
-            Description::leaf(probe.name(), Kind::Worker, state, probe.read())
-        };
+        let described =
+            |(probe, state, _): Line<'_>| Description::leaf(probe.name(), Kind::Worker, state, probe.read());
         Described { children: all.into_iter().map(described).collect(), more }
     }
 }
+
+/// A child to be described, and its place among those of its state.
+type Line<'a> = (&'a Probe, ChildState, u64);
 
 /// A table and the address of the shard it belongs to.
 pub(crate) struct Shared<A: Actor> {
@@ -213,6 +245,7 @@ impl<A: Actor> Shared<A> {
             early: FxHashMap::default(),
             waiting: BTreeMap::new(),
             next_ticket: 0,
+            asleep: FxHashMap::default(),
         };
         Self { address: Address::new("shard", format!("{name}/{index}")), table: Mutex::new(table) }
     }

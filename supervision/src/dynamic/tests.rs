@@ -34,6 +34,55 @@ async fn what_is_told_right_after_a_start_is_not_lost() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_child_that_sleeps_is_listed_and_the_first_message_wakes_it() {
+    let mut scene = Scene::new();
+    let dynamic = Dynamic::<Worker>::temporary("tasks", one_shard());
+    let mut running = supervised(&dynamic, Intensity::NONE).await;
+    let addresses = ["1", "2", "3", "4"].map(Scene::address);
+    for (name, address) in ["1", "2", "3", "4"].into_iter().zip(&addresses) {
+        dynamic.start_asleep(scene.args(name), address).expect("there is room");
+    }
+    let states = |dynamic: &Dynamic<Worker>| {
+        let mut children = dynamic.which_children(9);
+        children.sort_by(|one, other| one.name.cmp(&other.name));
+        children.into_iter().map(|child| child.state).collect::<Vec<_>>()
+    };
+    assert_eq!(states(&dynamic), [ChildState::Asleep; 4]);
+    assert_eq!(dynamic.count_children(), Counts { specs: 4, active: 0, supervisors: 0, workers: 4 });
+    assert!(dynamic.dismiss(&addresses[3]), "it sleeps");
+    assert_eq!((scene.all().await.as_str(), dynamic.count()), ("", 3));
+    assert_eq!(addresses[0].ask(SECOND, WorkerMessage::Echo).await, Ok(()));
+    dynamic.wake(&addresses[1]);
+    dynamic.wake(&addresses[1]);
+    assert_eq!(states(&dynamic), [ChildState::Running, ChildState::Running, ChildState::Asleep]);
+    assert!(!dynamic.dismiss(&addresses[0]), "it is awake");
+    assert_eq!(addresses[3].ask(SECOND, WorkerMessage::Echo).await, Err(crate::AskError::Nobody));
+    assert_eq!(addresses[0].probe().read().undelivered, 0);
+    assert_eq!(running.stop().await, Ending::Stopped);
+    assert_eq!((scene.all().await.as_str(), dynamic.count()), ("+1 +2 -1 -2", 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_to_be_done_to_a_child_that_sleeps_wakes_it_and_a_failed_waking_leaves_its_place() {
+    let scene = Scene::new();
+    let dynamic = Dynamic::<Worker>::temporary("tasks", Options { limit: 2, ..one_shard() });
+    let mut running = supervised(&dynamic, Intensity::NONE).await;
+    let (address, bad) = (Scene::address("1"), Scene::address("2"));
+    dynamic.start_asleep(scene.args("1"), &address).expect("there is room");
+    let args = scene.args("2");
+    args.bad_starts.store(1, Ordering::Relaxed);
+    dynamic.start_asleep(args, &bad).expect("there is room");
+    assert!(matches!(dynamic.start_asleep(scene.args("3"), &Scene::address("3")), Err(Refusal::Full { .. })));
+    assert!(!bad.try_tell(WorkerMessage::End));
+    assert_eq!(dynamic.count(), 1);
+    let (reply, probe) = crate::Reply::channel();
+    let errand = crate::Errand::new(address.probe().id(), crate::Deed::Probe(reply));
+    running.address().tell(SupervisorMessage::Run(errand));
+    assert_eq!(probe.await.expect("it is there").id(), address.probe().id());
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn ended_children_leave_and_all_stop_with_the_whole() {
     let mut scene = Scene::new();
     let dynamic = Dynamic::<Worker>::temporary("tasks", one_shard());

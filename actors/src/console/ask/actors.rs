@@ -108,6 +108,7 @@ pub(crate) fn state_of(row: &ActorRow) -> &'static str {
         ChildState::Restarting => "restarting",
         ChildState::Stopping => "stopping",
         ChildState::Ended => "ended",
+        ChildState::Asleep => "asleep",
     }
 }
 
