@@ -1,7 +1,7 @@
 //! What differs between operating systems, and what only they can tell about processes.
 //!
 //! [`linux`](self) and [`macos`](self) give the same functions: a list of all processes, the mark in a
-//! process's environment, the end of a child, the orphans that fell to this process, the name of this boot.
+//! process's environment, the start and the end of a child, the orphans that fell to this process, the name of this boot.
 //! Must not know of attempts.
 
 pub mod signals;
@@ -13,19 +13,51 @@ mod macos;
 
 #[cfg(target_os = "linux")]
 pub use linux::{
-    Orphans, START_SLACK, boot_id, chip, cores, mark, memory_bytes, processes, watch, watches_trees,
+    Orphans, START_SLACK, boot_id, chip, cores, launch, mark, memory_bytes, processes, watch, watches_trees,
 };
 #[cfg(target_os = "macos")]
 pub use macos::{
-    Orphans, START_SLACK, boot_id, chip, cores, mark, memory_bytes, processes, watch, watches_trees,
+    Orphans, START_SLACK, boot_id, chip, cores, launch, mark, memory_bytes, processes, watch, watches_trees,
 };
 
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{ChildStderr, ChildStdout};
+
+use policy::text::OsText;
 use policy::time::Moment;
+
+/// A program to be started: in a group of its own, without input, its outputs piped. What is started gets nothing of
+/// this process but this.
+#[derive(Debug)]
+pub struct Launch<'a> {
+    /// The file.
+    pub program: &'a Path,
+    /// What it is called, and its arguments.
+    pub arguments: &'a [OsText],
+    /// Where it runs.
+    pub directory: &'a [u8],
+    /// Names and values; a later one takes the place of an earlier one of the same name.
+    pub environment: Vec<(&'a [u8], &'a [u8])>,
+}
+
+/// A program that runs.
+#[derive(Debug)]
+pub struct Launched {
+    /// Its process, and its group.
+    pub pid: i32,
+    /// Can be read from when it has ended.
+    pub end: OwnedFd,
+    /// Never blocks.
+    pub stdout: ChildStdout,
+    /// Never blocks.
+    pub stderr: ChildStderr,
+}
 
 /// Bytes that a user can still write where `path` is; 0 where the system does not tell.
 #[must_use]
 #[cfg_attr(target_os = "linux", expect(clippy::useless_conversion, reason = "macOS counts in 32 bits"))]
-pub fn free_disk_bytes(path: &std::path::Path) -> u64 {
+pub fn free_disk_bytes(path: &Path) -> u64 {
     // The directory may not be there yet: what counts is the file system on which it will be.
     let there = path.ancestors().find(|path| path.exists());
     let free = there.and_then(|path| nix::sys::statvfs::statvfs(path).ok());

@@ -15,6 +15,8 @@ crate::tests![
     programs_are_found_in_the_tasks_own_path_and_directory,
     arguments_need_not_be_text,
     the_environment_is_exactly_what_was_given,
+    of_variables_with_one_name_the_last_counts,
+    nothing_of_the_host_is_handed_on,
     a_timeout_ends_it,
     a_cancelled_one_that_refuses_is_killed_after_its_grace,
     the_rest_of_the_group_has_the_grace_as_well,
@@ -122,6 +124,49 @@ fn the_environment_is_exactly_what_was_given() {
     let mut lines: Vec<&str> = output.lines().map(|line| line.split('=').next().unwrap()).collect();
     lines.sort_unstable();
     assert_eq!(lines, ["A", "CRAB_MARK", "PATH"]);
+}
+
+fn of_variables_with_one_name_the_last_counts() {
+    let mut bed = Bed::new();
+    bed.start_with(1, &["sh", "-c", "echo $A; env | grep -c ^A="], |start| {
+        start.environment.extend([("A".into(), "first".into()), ("A".into(), "last".into())]);
+    });
+    assert_eq!(bed.ended(1), AttemptOutcome::Exited(0));
+    assert_eq!(bed.output(1), "last\n1\n");
+}
+
+/// No file but its own three; no signal that is blocked or heard, none ignored that the host hears or ignores.
+#[cfg(target_os = "linux")]
+fn nothing_of_the_host_is_handed_on() {
+    use nix::sys::signal::Signal;
+
+    let mut bed = Bed::new();
+    bed.start(1, &["cat", "/proc/self/status"]);
+    bed.start(2, &["ls", "/proc/self/fd"]);
+    bed.start(3, &["readlink", "/proc/self/fd/0"]);
+    for token in [1, 2, 3] {
+        assert_eq!(bed.ended(token), AttemptOutcome::Exited(0));
+    }
+    let status = bed.output(1);
+    let set = |name: &str| {
+        let line =
+            status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{status}"));
+        u64::from_str_radix(line.trim(), 16).unwrap()
+    };
+    let of_host = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGPIPE];
+    let of_host: u64 = of_host.iter().map(|signal| 1 << (*signal as i32 - 1)).sum();
+    assert_eq!((set("SigBlk:"), set("SigCgt:"), set("SigIgn:") & of_host), (0, 0, 0));
+    // The fourth is the listing's own.
+    assert_eq!(bed.output(2), "0\n1\n2\n3\n");
+    assert_eq!(bed.output(3), "/dev/null\n");
+}
+
+#[cfg(target_os = "macos")]
+fn nothing_of_the_host_is_handed_on() {
+    let mut bed = Bed::new();
+    bed.sh(1, "trap; ls /dev/fd");
+    assert_eq!(bed.ended(1), AttemptOutcome::Exited(0));
+    assert_eq!(bed.output(1), "0\n1\n2\n3\n");
 }
 
 fn a_timeout_ends_it() {

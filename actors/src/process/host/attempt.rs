@@ -21,8 +21,8 @@ use burial::Burial;
 
 use super::family::{Known, Root, Sight};
 use super::journal::Remembered;
-use super::spawn::Spawned;
 use crate::output::spool::SpoolWriter;
+use crate::process::os::Launched;
 use crate::process::os::signals::{self, Reaped};
 use crate::process::protocol::StopReason;
 use crate::wire::fleet::Stream;
@@ -118,7 +118,7 @@ impl Attempt {
     }
 
     /// The process runs.
-    pub(super) fn spawned(&mut self, spawned: Spawned) {
+    pub(super) fn spawned(&mut self, spawned: Launched) {
         self.record.pid = Some(spawned.pid);
         self.phase = Phase::Running { pid: spawned.pid };
         self.end = Some(spawned.end);

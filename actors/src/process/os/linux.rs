@@ -2,6 +2,8 @@
 
 #![expect(unsafe_code, reason = "pidfd_open has no safe interface")]
 
+mod launch;
+
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -13,6 +15,8 @@ use nix::unistd::{SysconfVar, getpid, sysconf};
 use policy::time::Moment;
 
 use super::{Process, value_in};
+
+pub use launch::launch;
 
 /// How far a listed start can be off: one tick of the kernel's 100 per second, twice.
 pub const START_SLACK: Duration = Duration::from_millis(20);

@@ -5,6 +5,8 @@
 //! mark where it can be read.
 #![expect(unsafe_code, reason = "libproc and sysctl have no safe interface")]
 
+mod launch;
+
 use std::ffi::CStr;
 use std::io;
 use std::mem::{MaybeUninit, size_of};
@@ -18,6 +20,8 @@ use policy::time::{Moment, Timestamp};
 
 use super::{Process, value_in};
 use crate::clock::Clock;
+
+pub use launch::launch;
 
 /// How far a listed start can be off: it is told on the wall clock, which may have been set a little.
 pub const START_SLACK: Duration = Duration::from_secs(5);

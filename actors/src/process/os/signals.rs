@@ -16,6 +16,9 @@ use nix::unistd::Pid;
 /// Where the handler writes, once there is a place.
 static WAKE: AtomicI32 = AtomicI32::new(-1);
 
+/// The signals that this process hears instead of being ended by them.
+pub(super) const HANDLED: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
+
 /// Only wakes the loop: everything else is decided there.
 extern "C" fn wake(_: i32) {
     let kept = Errno::last_raw();
@@ -34,7 +37,7 @@ pub fn wake_on_signals(pipe: &OwnedFd) -> nix::Result<()> {
     WAKE.store(pipe.as_raw_fd(), Ordering::Relaxed);
     let heard = SigAction::new(SigHandler::Handler(wake), SaFlags::SA_RESTART, SigSet::empty());
     let usual = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+    for signal in HANDLED {
         // SAFETY: the handler only calls what is async-signal-safe.
         unsafe { sigaction(signal, &heard) }?;
     }
