@@ -93,7 +93,8 @@ impl Log {
         Self::open(Arc::new(SystemDisk::hold(directory)?), limits, clock)
     }
 
-    /// Opens the log on `disk`, with a writer thread of its own.
+    /// Opens the log on `disk`, with a writer thread of its own. What waits for records runs on the runtime within which
+    /// this is called.
     ///
     /// # Errors
     /// As [`Self::open_directory`].
@@ -210,8 +211,8 @@ impl Log {
         }
     }
 
-    /// Runs `then` as soon as the record with `number` is durable: on the writer's thread, or on this one
-    /// where it already is. What waits runs in the order of the numbers, one after the other (whoever asks only
+    /// Runs `then` as soon as the record with `number` is durable: on the runtime within which the log was opened, on the
+    /// writer's thread where there was none, or on this thread where it already is. What waits runs in the order of the numbers, one after the other (whoever asks only
     /// when later records are durable already is later), so it must be cheap: send a message. Where the log breaks or closes first, `then` is dropped.
     pub fn when_durable(&self, number: u64, then: impl FnOnce() + Send + 'static) {
         if planted!(AckBeforePersist) {

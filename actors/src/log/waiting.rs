@@ -47,6 +47,11 @@ impl Waiting {
         state.queue.insert(at, (number, then));
     }
 
+    /// Whether something waits for a record that is durable.
+    pub(super) fn is_ready(&self, durable: u64) -> bool {
+        self.state().queue.front().is_some_and(|(number, _)| *number <= durable)
+    }
+
     /// Runs what waits for records that are durable now, unless another thread is at it.
     ///
     /// # Panics
