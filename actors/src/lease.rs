@@ -1,7 +1,8 @@
 //! The lease actor: one per granted attempt.
 //!
 //! **Role.** Holds the deadline after which an attempt's right to run has ended for certain.
-//! **Parent** leases (dynamic, transient). **Hears** node: `Release`; itself: `Due`.
+//! **Parent** leases (dynamic, transient). Sleeps at first, as an entry of its supervisor's; the node's next tick or
+//! the first message wakes it. **Hears** node: `Release`; itself: `Due`.
 //! **Tells** task: `LeaseExpired`, at most once.
 //! **On crash** it is started again and reads the deadline anew: a crash never makes a lease end early,
 //! which could let two nodes run one task.

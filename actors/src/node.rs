@@ -15,6 +15,7 @@ mod directives;
 mod message;
 mod output;
 mod registration;
+mod reports;
 mod show;
 
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use supervision::{Actor, ActorError, Address, Fact, Me, Reply};
 
 use crate::lease::NodeDeadline;
 use crate::meters::NodeNews;
-use crate::node::attempts::{Attempts, Restoring};
+use crate::node::attempts::{Attempts, Closed, Restoring};
 pub use crate::node::breaker::Closing;
 use crate::node::directives::Heeding;
 pub use crate::node::message::{NodeMessage, Reservation, Restored, Terms};
@@ -41,8 +42,7 @@ use crate::scheduler::SchedulerMessage;
 use crate::side::Side;
 use crate::task::{Acknowledge, Purpose, Seat, TaskMessage};
 use crate::wire::fleet::{
-    FromWorker, GRANTS_PER_MESSAGE, Grant, Held, OutputPiece, OutputRead, OutputRefusal, Phase, Report,
-    ToWorker,
+    FromWorker, GRANTS_PER_MESSAGE, Grant, OutputPiece, OutputRead, OutputRefusal, ToWorker,
 };
 
 /// Between two looks at the lease: well below the grace, so that expiry is noticed in time.
@@ -150,9 +150,7 @@ impl NodeActor {
             }
             FromWorker::Reports { session, reports } => {
                 if self.is_current(session, &outlet) {
-                    for report in reports {
-                        self.report(report);
-                    }
+                    self.reports(reports);
                 }
             }
             FromWorker::Output { request, piece } => self.readers.answer(request, piece),
@@ -223,9 +221,13 @@ impl NodeActor {
     }
 
     fn closed(&mut self, token: Token, closing: &Closing) {
-        self.attempts.close(token);
+        if let Some(Closed { lease, was_known }) = self.attempts.close(token) {
+            self.args.side.end_lease(&lease);
+            self.room_changed |= !was_known;
+        }
         self.judge(token, closing);
-        self.room_changed = true;
+        // The end of a trial opens or closes one.
+        self.room_changed |= !self.breakers.is_closed();
     }
 
     fn cancel(&mut self, task: TaskId, acknowledge: Acknowledge) {
@@ -267,8 +269,12 @@ impl NodeActor {
             }
         }
         self.standing = standing;
+        // What has been granted for a while lasts: its lease keeps the deadline by itself from now on.
+        self.attempts.leases().for_each(|lease| self.args.side.leases.wake(lease));
         self.tick_breakers();
         self.heed();
+        // Whatever waits for company has waited long enough.
+        self.room_changed |= self.attempts.has_outgoing();
         me.after(TICK, NodeMessage::Tick);
     }
 
@@ -296,7 +302,7 @@ impl NodeActor {
     /// Asks itself to flush once everything that waits in the mailbox now has been handled, so that one
     /// message carries what many have led to.
     fn ask_flush(&mut self, me: &Me<NodeMessage>) {
-        if !self.flush_asked && (self.room_changed || self.attempts.has_outgoing()) {
+        if !self.flush_asked && (self.room_changed || self.attempts.has_urgent()) {
             self.flush_asked = true;
             me.address().tell(NodeMessage::Flush);
         }
@@ -348,31 +354,6 @@ impl NodeActor {
     fn renew(&mut self) {
         self.lease.heard(self.args.side.clock.now());
         self.deadline.renew(self.lease.expires());
-    }
-
-    /// One report on one attempt.
-    fn report(&mut self, Report { token, task, phase }: Report) {
-        if let Phase::Ended { usage, .. } = &phase
-            && self.attempts.is_running(token)
-        {
-            self.pace.observe(usage.wall);
-        }
-        let token = if planted!(NoFence) { self.attempts.current(task).unwrap_or(token) } else { token };
-        if !self.attempts.report(token, phase) {
-            self.log(NodeEvent::StaleReport { task, token });
-        }
-        self.room_changed = true;
-    }
-
-    /// Compares what the worker holds with what it should hold.
-    fn reconcile(&mut self, inventory: Vec<Held>) {
-        let held = inventory.iter().map(|held| held.token).collect();
-        for Held { token, task, phase } in inventory {
-            if self.attempts.is_news(token, &phase) {
-                self.report(Report { token, task, phase });
-            }
-        }
-        self.attempts.missing(&held);
     }
 
     fn log(&self, event: NodeEvent) {

@@ -196,7 +196,7 @@ impl Side {
         }
     }
 
-    /// Starts the lease of a grant.
+    /// The lease of a grant, asleep: most attempts are over before it has anything to do. The node wakes it.
     #[must_use]
     pub fn start_lease(
         &self,
@@ -207,10 +207,17 @@ impl Side {
         let address = Address::new("lease", token.to_string());
         let (deadline, task) = (deadline.clone(), task.clone());
         let args = LeaseArgs { token, deadline, task, clock: self.clock };
-        if let Err(refusal) = self.leases.start(args, &address) {
+        if let Err(refusal) = self.leases.start_asleep(args, &address) {
             tracing::error!(%token, %refusal, "a lease could not be started");
         }
         address
+    }
+
+    /// The attempt of a lease is over.
+    pub fn end_lease(&self, lease: &Address<LeaseMessage>) {
+        if !self.leases.dismiss(lease) {
+            lease.tell(LeaseMessage::Release);
+        }
     }
 }
 

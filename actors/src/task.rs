@@ -9,6 +9,7 @@
 //! node's next heartbeat.
 //! **Invariant.** What leaves the process (a grant, an acknowledgement) follows a record that is on disk.
 
+mod attempt;
 mod message;
 mod show;
 
@@ -16,22 +17,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use policy::breaker::Verdict;
-use policy::budget::{self, Charge};
 use policy::event::{Event, Next, Record, TaskEvent};
 use policy::graph::Mark;
 use policy::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
-use policy::lifecycle::{AttemptEnd, EndRules};
-use policy::task::{AttemptOutcome, LossReason, TaskOutcome, TaskReport, Usage};
+use policy::task::{LossReason, TaskOutcome};
 use policy::{planted, trap};
 use supervision::{Actor, ActorError, Address, Fact, Me};
 
 use crate::log::Appended;
-use crate::node::{Closing, NodeMessage, Terms};
+use crate::node::{NodeMessage, Terms};
 use crate::scheduler::SchedulerMessage;
 use crate::side::Side;
 use crate::story::{self, ItemRecord, Story, StoryError};
 pub use crate::task::message::{Acknowledge, Seat, Step, TaskMessage};
-use crate::wire::fleet::{Grant, Phase};
+use crate::wire::fleet::Grant;
 
 /// Why a task is woken.
 #[derive(Debug, Clone)]
@@ -123,7 +122,9 @@ impl Actor for TaskActor {
     fn handle(&mut self, message: TaskMessage, me: &Me<TaskMessage>) -> Result<(), ActorError> {
         trap!(Task);
         match message {
-            TaskMessage::Reported { token, phase, order } => self.reported(token, phase, order, me),
+            TaskMessage::Reported { token, phase, order, ran } => {
+                self.reported(token, (phase, ran), order, me)
+            }
             TaskMessage::LeaseExpired { token } => self.lost(token, LossReason::LeaseExpired, me),
             TaskMessage::Lost { token, reason } => self.lost(token, reason, me),
             TaskMessage::Cancel(acknowledge) => self.cancel(acknowledge, me),
@@ -160,7 +161,7 @@ impl TaskActor {
             TaskEvent::Granted { attempt, .. } => Step::Granted(attempt),
             TaskEvent::AttemptEnded { token, outcome, usage, next, report, .. } => {
                 self.close_attempt(token, Verdict::from(&outcome), number);
-                ended(next, &outcome, &usage, report)
+                attempt::ended(next, &outcome, &usage, report)
             }
             TaskEvent::Finished(outcome) => Step::over(Next::Finish(outcome)),
             TaskEvent::RetryAsked => Step::RetryAsked,
@@ -229,28 +230,6 @@ impl TaskActor {
         Box::new(Grant { token, task, graph, attempt, array_index, request, spec, indices, stretch_percent })
     }
 
-    fn reported(&mut self, token: Token, phase: Phase, order: u64, me: &Me<TaskMessage>) {
-        match phase {
-            Phase::Staged => {}
-            Phase::Running { pid } => {
-                if let Ok(event) = self.story.life.started(token, pid, order) {
-                    let appended = self.append(|_| event.clone());
-                    trap!(TaskWrote);
-                    self.tell_scheduler(Step::Noted, appended);
-                }
-            }
-            Phase::Ended { outcome, usage, report } => {
-                self.ended(AttemptEnd { token, outcome, usage, order, report }, me);
-            }
-        }
-    }
-
-    fn lost(&mut self, token: Token, reason: LossReason, me: &Me<TaskMessage>) {
-        let outcome = AttemptOutcome::Lost(reason);
-        let usage = Usage::default();
-        self.ended(AttemptEnd { token, outcome, usage, order: 0, report: None }, me);
-    }
-
     fn cancel(&mut self, acknowledge: Acknowledge, me: &Me<TaskMessage>) {
         let Ok(events) = self.story.life.cancel() else {
             // Asked before, or over: that is on disk or on its way there.
@@ -309,49 +288,6 @@ impl TaskActor {
         me.stop();
     }
 
-    fn ended(&mut self, mut end: AttemptEnd, me: &Me<TaskMessage>) {
-        self.warn_of_report(&mut end);
-        let token = end.token;
-        let rules = EndRules {
-            retry: &self.item.item.spec.retry,
-            poison_after: self.args.side.limits().poison_after,
-            jitter_per_mille: jitter_of(token),
-        };
-        let verdict = Verdict::from(&end.outcome);
-        let Ok(event) = self.story.life.attempt_ended(end, rules) else { return };
-        let appended = self.append(|_| event.clone());
-        trap!(TaskWrote);
-        let TaskEvent::AttemptEnded { next, report, outcome, usage, .. } = event else { return };
-        self.tell_scheduler(ended(next, &outcome, &usage, report), appended);
-        self.close_attempt(token, verdict, appended.number);
-        me.stop();
-    }
-
-    /// The node may forget the attempt once the record with this number is on disk.
-    fn close_attempt(&self, token: Token, verdict: Verdict, number: u64) {
-        if let Some(node) = self.node().cloned() {
-            let at = Token::numbered(self.args.side.epoch(), number);
-            let closing = Closing { verdict, at, kind: self.item.item.spec.kind.clone() };
-            let closed = NodeMessage::AttemptClosed { token, closing };
-            self.args.side.log.when_durable(number, move || node.tell(closed));
-        }
-    }
-
-    /// What cannot be understood in a report is an event of its own, and nothing more.
-    fn warn_of_report(&mut self, end: &mut AttemptEnd) {
-        let Some(report) = &mut end.report else { return };
-        let faults = std::mem::take(&mut report.faults);
-        if report.is_empty() {
-            end.report = None;
-        }
-        if !faults.is_empty()
-            && let Ok(event) = self.story.life.report_ignored(end.token, faults)
-        {
-            let appended = self.append(|_| event.clone());
-            self.tell_scheduler(Step::Noted, appended);
-        }
-    }
-
     fn tell_scheduler(&self, step: Step, appended: Appended) {
         let mark = Mark { position: appended.position, sequence: self.story.sequence, at: appended.at };
         self.args.side.scheduler.tell(SchedulerMessage::Stepped { task: self.args.seat.task, step, mark });
@@ -381,17 +317,4 @@ impl TaskActor {
     fn after_last_record(&self, acknowledge: Acknowledge) {
         self.args.side.log.when_durable(self.story.number, move || acknowledge.now());
     }
-}
-
-/// Spreads waits without a source of chance: the token's own bits, mixed.
-fn jitter_of(token: Token) -> u32 {
-    let mixed = token.0.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
-    u32::try_from(mixed % 1001).unwrap_or(0)
-}
-
-/// What the end of an attempt means to the scheduler.
-fn ended(next: Next, outcome: &AttemptOutcome, usage: &Usage, report: Option<Box<TaskReport>>) -> Step {
-    let charge = Charge::of(usage, report.as_deref());
-    let is_retry = budget::is_retry(&next, outcome, report.as_deref());
-    Step::Over { next, report, charge, is_retry }
 }

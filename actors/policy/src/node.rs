@@ -10,9 +10,9 @@ use crate::resources::Resources;
 
 /// Attempts longer than this are never staged: the turnaround that staging hides is about a thousandth.
 pub const STAGING_LIMIT_DURATION: Duration = Duration::from_millis(100);
-/// What is staged should keep a slot busy for so long: from an end, told together with others, over two syncs
-/// of a busy disk to the next grant, and again. It is also how long an urgent task may wait behind them.
-pub const STAGED_DURATION: Duration = Duration::from_millis(10);
+/// What is staged should keep a slot busy for so long: ends are told together, some 8 ms of them, and from there it
+/// is two syncs of a busy disk to the next grant, and again. It is also how long an urgent task may wait behind them.
+pub const STAGED_DURATION: Duration = Duration::from_millis(25);
 /// Staged attempts per slot at the most, however short they are.
 pub const STAGED_PER_SLOT: u32 = 64;
 /// Staged attempts on one node at the most: what a lost node may delay.
@@ -182,7 +182,7 @@ mod tests {
         let mut pace = Pace::default();
         assert_eq!(pace.staged_limit(2), 0);
         pace.observe(Duration::from_millis(1));
-        assert_eq!(pace.staged_limit(2), 2 * 10);
+        assert_eq!(pace.staged_limit(2), 2 * 25);
         for _ in 0..3 {
             pace.observe(Duration::from_secs(1));
         }
@@ -197,7 +197,7 @@ mod tests {
             pace.staged_limit(slots)
         };
         assert_eq!(staged(Duration::ZERO, 0), STAGED_PER_SLOT, "none runs at this moment");
-        assert_eq!(staged(Duration::from_millis(5), 3), 6);
+        assert_eq!(staged(Duration::from_millis(5), 3), 15);
         assert_eq!(staged(STAGING_LIMIT_DURATION, 3), 3, "one each hides the turnaround");
         assert_eq!(staged(Duration::ZERO, 1000), STAGED_LIMIT);
     }

@@ -205,9 +205,8 @@ impl Attempts {
     }
 
     /// The end is on disk.
-    pub(super) fn close(&mut self, token: Token) {
-        let Some(active) = self.active.remove(&token) else { return };
-        active.lease.tell(LeaseMessage::Release);
+    pub(super) fn close(&mut self, token: Token) -> Option<Closed> {
+        let active = self.active.remove(&token)?;
         self.sleep(&active);
         self.slots.end(token);
         self.start_staged();
@@ -217,6 +216,12 @@ impl Attempts {
         } else {
             self.stop.push(token);
         }
+        Some(Closed { lease: active.lease, was_known: active.seen == Seen::Ended })
+    }
+
+    /// The leases of all attempts that are not closed, in the order of the grants.
+    pub(super) fn leases(&self) -> impl Iterator<Item = &Address<LeaseMessage>> {
+        self.sorted().into_iter().filter_map(|token| self.active.get(&token)).map(|active| &active.lease)
     }
 
     /// The task's actor is done here, unless it was woken anew meanwhile.
@@ -248,6 +253,14 @@ impl Attempts {
     }
 }
 
+/// An attempt that is over.
+#[derive(Debug)]
+pub(super) struct Closed {
+    pub(super) lease: Address<LeaseMessage>,
+    /// Whether the worker had reported its end: what it held was free since then.
+    pub(super) was_known: bool,
+}
+
 /// An attempt that is restored.
 #[derive(Debug)]
 pub(super) struct Restoring {
@@ -261,7 +274,7 @@ pub(super) struct Restoring {
 impl Attempts {
     /// How far an attempt is; `false` where it is not one of ours (any more), and the worker is told what to
     /// do with it.
-    pub(super) fn report(&mut self, token: Token, phase: Phase) -> bool {
+    pub(super) fn report(&mut self, token: Token, phase: Phase, ran: Option<u32>) -> bool {
         let seen = Seen::from(&phase);
         let Some(active) = self.active.get_mut(&token) else {
             let known = self.closed_set.contains(&token);
@@ -286,7 +299,7 @@ impl Attempts {
             Seen::Nothing | Seen::Staged => {}
         }
         self.order += 1;
-        active.address.tell(TaskMessage::Reported { token, phase, order: self.order });
+        active.address.tell(TaskMessage::Reported { token, phase, order: self.order, ran });
         self.start_staged();
         true
     }
@@ -417,12 +430,12 @@ mod tests {
     fn an_end_frees_at_once_and_is_forgotten_when_its_record_is_on_disk() {
         let mut attempts = granted(&[1, 2, 3]);
         assert_eq!((attempts.running(), attempts.staged()), (2, 1));
-        assert!(attempts.report(Token(1), ended()));
+        assert!(attempts.report(Token(1), ended(), None));
         assert_eq!((attempts.running(), attempts.staged()), (2, 0));
         assert_eq!(outgoing(&mut attempts), "run 2 3");
         attempts.close(Token(1));
         assert_eq!(outgoing(&mut attempts), "forget 1");
-        assert!(attempts.report(Token(1), ended()), "a repeated end is no news");
+        assert!(attempts.report(Token(1), ended(), None), "a repeated end is no news");
         assert_eq!(outgoing(&mut attempts), "forget 1");
     }
 
@@ -430,7 +443,7 @@ mod tests {
     fn a_node_that_is_emptied_gives_back_what_waits_and_later_what_runs_until_it_is_heard() {
         let mut attempts = granted(&[1, 2, 3]);
         outgoing(&mut attempts);
-        assert!(attempts.report(Token(1), Phase::Running { pid: 7 }));
+        assert!(attempts.report(Token(1), Phase::Running { pid: 7 }, None));
         attempts.hand_back(false);
         assert_eq!(outgoing(&mut attempts), "hand back 2 3");
         attempts.hand_back(false);
@@ -444,7 +457,7 @@ mod tests {
         attempts.missing(&[Token(1)].into_iter().collect());
         assert!(outgoing(&mut attempts).starts_with("stop 1 1, hand back"), "cancelling goes before");
         for token in [1, 2, 3] {
-            attempts.report(Token(token), ended());
+            attempts.report(Token(token), ended(), None);
             assert!(!attempts.is_empty());
             attempts.close(Token(token));
         }
@@ -457,8 +470,8 @@ mod tests {
         outgoing(&mut attempts);
         attempts.close(Token(1));
         assert_eq!(outgoing(&mut attempts), "stop 1");
-        assert!(!attempts.report(Token(1), Phase::Running { pid: 7 }));
-        assert!(!attempts.report(Token(1), ended()));
+        assert!(!attempts.report(Token(1), Phase::Running { pid: 7 }, None));
+        assert!(!attempts.report(Token(1), ended(), None));
         assert_eq!(outgoing(&mut attempts), "stop 1, forget 1");
     }
 
@@ -466,7 +479,7 @@ mod tests {
     fn a_stop_is_said_again_as_long_as_it_runs() {
         let mut attempts = granted(&[1]);
         outgoing(&mut attempts);
-        attempts.report(Token(1), Phase::Running { pid: 7 });
+        attempts.report(Token(1), Phase::Running { pid: 7 }, None);
         attempts.ask_stop(Token(1));
         assert_eq!(outgoing(&mut attempts), "stop 1");
         attempts.missing(&[Token(1)].into_iter().collect());
@@ -485,8 +498,8 @@ mod tests {
     #[test]
     fn a_machine_that_returns_smaller_goes_on_with_what_runs() {
         let mut attempts = granted(&[1, 2]);
-        attempts.report(Token(1), Phase::Running { pid: 7 });
-        attempts.report(Token(2), Phase::Running { pid: 8 });
+        attempts.report(Token(1), Phase::Running { pid: 7 }, None);
+        attempts.report(Token(2), Phase::Running { pid: 8 }, None);
         attempts.set_capacity(&Resources::cpus(1000));
         assert_eq!(attempts.running(), 2);
         assert_eq!(attempts.room(&Pace::default()).free.cpu_millis, 0);

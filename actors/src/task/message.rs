@@ -23,6 +23,8 @@ pub enum TaskMessage {
         phase: Phase,
         /// The report's place among those of the node's session.
         order: u64,
+        /// The process of an attempt that has ended before anybody was told that it runs.
+        ran: Option<u32>,
     },
     /// The right to run the attempt has ended for certain.
     LeaseExpired {

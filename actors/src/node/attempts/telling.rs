@@ -15,7 +15,18 @@ const CORE_MILLIS: u64 = 1000;
 /// Bytes of specifications in one `Run` message, well below a frame.
 const RUN_BYTES_LIMIT: usize = 256 * 1024;
 
+/// Attempts that the worker may forget and is not told of yet, as long as there are others about which it will be told
+/// something soon.
+const FORGET_TOGETHER: usize = 32;
+
 impl Attempts {
+    /// Whether the worker should be told something now.
+    pub(in crate::node) fn has_urgent(&self) -> bool {
+        let orders = self.run.len() + self.stop.len() + self.hand_back.len();
+        let forget = self.forget.len();
+        orders > 0 || forget >= FORGET_TOGETHER || forget > 0 && self.active.is_empty()
+    }
+
     pub(in crate::node) fn has_outgoing(&self) -> bool {
         !(self.run.is_empty() && self.stop.is_empty() && self.hand_back.is_empty() && self.forget.is_empty())
     }

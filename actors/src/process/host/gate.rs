@@ -22,8 +22,8 @@ use super::journal::{Entry, Journal, Remembered};
 use crate::process::protocol::Start;
 
 /// How long what has come back may wait for company while other attempts are begun, before the loop is
-/// woken for it: some processes of the shortest kind, and nothing to anybody who waits for an end.
-const COMPANY: Duration = Duration::from_millis(2);
+/// woken for it: a dozen processes of the shortest kind, and less than a person notices who waits for an end.
+const COMPANY: Duration = Duration::from_millis(8);
 
 /// An attempt whose turn has not come.
 #[derive(Debug)]
@@ -185,6 +185,13 @@ impl Gate {
         std::mem::take(&mut self.back)
     }
 
+    /// As [`Self::take_back`], once somebody was to be told of it: a turn of the loop for another reason must not part what
+    /// gathers.
+    pub(super) fn take_due(&mut self, now: Moment) -> Vec<Back> {
+        let is_due = self.is_told || self.back_since.is_some_and(|since| now.since(since) >= COMPANY);
+        if is_due { self.take_back() } else { Vec::new() }
+    }
+
     pub(super) fn take_troubles(&mut self) -> Vec<io::Error> {
         std::mem::take(&mut self.troubles)
     }
@@ -267,11 +274,12 @@ impl Gate {
         self.back.push(back);
     }
 
-    /// Whether the loop is to be woken now: at once if nothing is `begun` that would soon bring more. Says yes
-    /// once.
+    /// Whether the loop is to be woken now: at once if nothing is `begun` that would soon bring more, or if half of what
+    /// was staged is used up: whoever hears of it grants more. Says yes once.
     pub(super) fn must_tell(&mut self, begun: bool, now: Moment) -> bool {
         let Some(since) = self.back_since else { return false };
-        let is_due = !begun || now.since(since) >= COMPANY;
+        let is_scarce = self.back.len() > self.staged.len();
+        let is_due = !begun || is_scarce || now.since(since) >= COMPANY;
         is_due && !std::mem::replace(&mut self.is_told, true)
     }
 

@@ -236,7 +236,7 @@ impl Machine {
 
     /// Takes over what the runners are done with.
     fn take_back(&mut self, now: Moment) {
-        let back = self.runners.gate().take_back();
+        let back = self.runners.gate().take_due(now);
         self.absorb(back, now);
     }
 
