@@ -13,6 +13,7 @@ mod cli {
     pub(crate) mod args;
     pub(crate) mod cancel;
     pub(crate) mod claims;
+    pub(crate) mod completion;
     pub(crate) mod config;
     pub(crate) mod doctor;
     pub(crate) mod doubt;
@@ -21,6 +22,7 @@ mod cli {
     pub(crate) mod explain;
     pub(crate) mod json;
     pub(crate) mod list;
+    pub(crate) mod log_level;
     pub(crate) mod logs;
     pub(crate) mod man;
     pub(crate) mod nodes;
@@ -48,21 +50,22 @@ mod cli {
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
 use cli::args::{Cli, Command};
 use cli::exit::Exit;
 use cli::screen::Screen;
 use cli::session::{self, Session};
 use cli::{
-    cancel, claims, config, doctor, events, explain, list, logs, man, nodes, operate, remote, resume, run,
-    service, show, status, submit, timeline, wait,
+    cancel, claims, completion, config, doctor, events, explain, list, log_level, logs, man, nodes, operate,
+    remote, resume, run, service, show, status, submit, timeline, wait,
 };
 
 fn main() -> ExitCode {
     if let Some(directory) = actors::process::host::asked_for(std::env::args_os()) {
         return become_host(&directory);
     }
+    completion::answer();
     let cli = Cli::parse();
     let mut screen = Screen::new(&cli.global);
     let infrastructure =
@@ -97,14 +100,12 @@ fn start(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         }
         Command::Man { directory } => return man::run(screen, directory),
         Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "crab", &mut script);
-            screen.bytes(&script)?;
+            screen.bytes(&completion::script(*shell)?)?;
             return Ok(Exit::SUCCESS);
         }
         _ => {}
     }
-    let session = Session::new(&cli.global);
+    let session = Session::new(&cli.global)?;
     match cli.command {
         Command::Run(run) => run::run(&session, screen, run),
         other => session::on_one_thread(dispatch(&session, other, screen)),
@@ -138,6 +139,7 @@ async fn dispatch(session: &Session, command: Command, screen: &mut Screen) -> a
         Command::Attach(args) => remote::attach(&session.connect()?, screen, args).await,
         Command::Steer(args) => remote::steer(&session.connect()?, screen, args).await,
         Command::Shell(args) => remote::shell(&session.connect()?, screen, args).await,
+        Command::LogLevel(args) => log_level::run(&session.connect()?, screen, args).await,
         Command::Doctor(doctor) => doctor::run(session, screen, doctor).await,
         Command::Service(args) => service::run(session, screen, args),
         Command::Run(_) | Command::Schema | Command::Man { .. } | Command::Completions { .. } => {

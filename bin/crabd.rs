@@ -6,21 +6,22 @@
 #[path = "crabd"]
 mod crabd {
     pub(crate) mod lock;
+    pub(crate) mod logging;
     pub(crate) mod memory;
+    pub(crate) mod rotation;
     pub(crate) mod settings;
     pub(crate) mod sides;
     pub(crate) mod signals;
 }
 
-use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
 
 use crabd::lock::DirectoryLock;
+use crabd::logging;
 use crabd::settings::{Args, Settings};
 use crabd::sides::Sides;
 use crabd::signals::{Heard, Signals};
@@ -28,22 +29,12 @@ use crabd::signals::{Heard, Signals};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What is logged unless `CRAB_LOG` says otherwise; ractor's own lines cost a third of its messages.
-const USUAL_LOG: &str = "info,ractor=warn,ractor_cluster=warn,sled=warn";
-
 fn main() -> ExitCode {
     if let Some(directory) = actors::process::host::asked_for(std::env::args_os()) {
         return ended(actors::process::host::main(&directory).map_err(Into::into));
     }
     actors::memory::give_back_by(crabd::memory::give_back);
     let args = Args::parse();
-    let filter = EnvFilter::try_from_env("CRAB_LOG").unwrap_or_else(|_| EnvFilter::new(USUAL_LOG));
-    let with_colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(with_colours)
-        .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     ended(runtime.context("starting the runtime").and_then(|runtime| runtime.block_on(run(&args))))
 }
@@ -70,6 +61,7 @@ fn told(error: &anyhow::Error) -> String {
 
 async fn run(args: &Args) -> anyhow::Result<()> {
     let settings = Settings::gather(args)?;
+    logging::begin(&settings.config.log, &settings.data_dir)?;
     let mut signals = Signals::listen().context("listening for signals")?;
     let _lock = DirectoryLock::take(&settings.data_dir)?;
     let mut sides = Sides::start(&settings).await?;

@@ -15,6 +15,7 @@ mod guard;
 mod history;
 mod large;
 mod leases;
+mod logging;
 mod nothing_lost;
 mod operators;
 mod order;

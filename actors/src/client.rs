@@ -6,6 +6,7 @@
 
 mod call;
 mod claims;
+pub mod contexts;
 pub mod endpoint;
 pub mod error;
 pub mod follow;

@@ -11,6 +11,7 @@ pub mod daemon;
 pub mod document;
 pub mod lease;
 pub mod limits;
+pub mod log;
 pub mod metrics;
 mod origin;
 pub mod scheduler;
@@ -38,6 +39,7 @@ use crate::config::claims::{Entries, LockConfig, PoolConfig, RateConfig};
 use crate::config::daemon::DaemonConfig;
 use crate::config::lease::LeaseConfig;
 use crate::config::limits::LimitsConfig;
+use crate::config::log::LogConfig;
 use crate::config::metrics::MetricsConfig;
 use crate::config::origin::Lines;
 use crate::config::scheduler::{SchedulerConfig, Scheduling};
@@ -65,6 +67,8 @@ pub struct Config {
     pub scheduler: SchedulerConfig,
     /// What this machine has for tasks.
     pub worker: WorkerConfig,
+    /// What the daemon says of itself.
+    pub log: LogConfig,
     /// Where collectors are answered.
     pub metrics: MetricsConfig,
     /// Machines that are reached by SSH alone, by name.
@@ -186,12 +190,13 @@ impl Config {
 
     /// Every section with the name it has in the file.
     fn sections(&self) -> Vec<(String, &dyn Section)> {
-        let fixed: [(&str, &dyn Section); 11] = [
+        let fixed: [(&str, &dyn Section); 12] = [
             ("daemon", &self.daemon),
             ("lease", &self.lease),
             ("limits", &self.limits),
             ("scheduler", &self.scheduler),
             ("worker", &self.worker),
+            ("log", &self.log),
             ("metrics", &self.metrics),
             ("backpressure", &self.backpressure),
             ("breaker", &self.breaker),
@@ -245,9 +250,9 @@ impl Config {
         self.lease.terms()
     }
 
-    /// How the log is kept.
+    /// How the log of events is kept.
     #[must_use]
-    pub fn log(&self) -> LogLimits {
+    pub fn event_log(&self) -> LogLimits {
         LogLimits { durability: self.daemon.durability(), ..LogLimits::default() }
     }
 

@@ -99,6 +99,7 @@ impl GatewayActor {
     }
 
     fn asked(&self, request: Request, reply: Reply<Response>) {
+        tracing::trace!(request = <&str>::from(&request), "asked");
         let Some(in_hand) = InHand::enter(&self.in_hand, IN_HAND_LIMIT) else {
             let reason = format!("{IN_HAND_LIMIT} requests are being answered").into();
             return reply.send(Response::Busy { reason, retry_after: FULL_RETRY });

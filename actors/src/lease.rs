@@ -121,6 +121,7 @@ impl LeaseActor {
         trap!(Lease);
         let rest = remaining(&self.args);
         if rest.is_zero() {
+            tracing::debug!(token = %self.args.token, "expired");
             self.args.task.tell(TaskMessage::LeaseExpired { token: self.args.token });
             me.stop();
         } else {

@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod clock;
+pub mod levels;
 pub mod memory;
 pub mod wire;
 pub mod say;

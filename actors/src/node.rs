@@ -357,6 +357,7 @@ impl NodeActor {
     }
 
     fn log(&self, event: NodeEvent) {
+        tracing::debug!(node = %self.args.node, kind = <&str>::from(&event), "recorded");
         self.args.side.log.append(&Event::Node(self.args.node.clone(), event), 0, 0);
     }
 }

@@ -308,10 +308,22 @@ impl TaskActor {
         let appended = self.args.side.log.append_numbered((cause, self.item.correlation), |number| {
             Event::Task { task, sequence, previous, event: event(number) }
         });
-        self.story.life.apply(&event(appended.number));
+        let told = event(appended.number);
+        self.story.life.apply(&told);
         self.story.number = appended.number;
         self.args.life.last.store(appended.position, Ordering::Relaxed);
+        self.say(&told, appended.number);
         appended
+    }
+
+    /// What has happened, for the log of the program.
+    fn say(&self, event: &TaskEvent, number: u64) {
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            let (kind, task) = (<&str>::from(event), self.args.seat.task);
+            let attempt = self.story.life.attempts();
+            let node = self.story.life.holder().map(|holder| tracing::field::display(&holder.node));
+            tracing::debug!(%task, attempt, node, number, kind, "recorded");
+        }
     }
 
     fn after_last_record(&self, acknowledge: Acknowledge) {

@@ -263,6 +263,8 @@ impl Worker {
         if held.phase == phase || matches!(held.phase, Phase::Ended { .. }) {
             return;
         }
+        let (node, attempt) = (&self.args.node, held.grant.as_ref().map(|grant| grant.attempt.0));
+        tracing::debug!(%node, task = %held.task, attempt, %token, phase = <&str>::from(&phase), "changed");
         held.phase = phase.clone();
         if phase != Phase::Staged {
             held.grant = None;

@@ -48,6 +48,9 @@ pub(crate) struct Global {
     /// A daemon elsewhere
     #[arg(long, global = true, value_name = "HOST:PORT", env = "CRAB_ADDRESS", help_heading = "Everywhere")]
     pub(crate) address: Option<String>,
+    /// A cluster of ~/.config/knittingcrab/client.toml; goes before --data-dir and --address
+    #[arg(long, global = true, value_name = "NAME", env = "CRAB_CONTEXT", help_heading = "Everywhere")]
+    pub(crate) context: Option<String>,
     /// Write JSON: one object on each line, times as RFC 3339, lengths of time in seconds
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub(crate) json: bool,
@@ -116,6 +119,9 @@ pub(crate) enum Command {
     Steer(remote::Steer),
     /// A shell on a machine that is reached by SSH alone, in a session of its own
     Shell(remote::Shell),
+    /// How much a daemon's log says, or, with a level, how much from now on until it is started again
+    #[command(after_help = operators::LOG_LEVEL_EXAMPLES)]
+    LogLevel(operators::LogLevel),
     /// What is wrong here or in the fleet, what shows it, and what to do; exits with 0, 1 for warnings, 2 for failures
     Doctor(operators::Doctor),
     /// Have systemd or launchd keep the daemon running

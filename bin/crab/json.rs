@@ -190,6 +190,21 @@ impl Said {
     }
 }
 
+/// Of `log-level`.
+#[derive(Debug, Serialize)]
+pub(crate) struct LogLevels {
+    v: u32,
+    /// Whose; the scheduler's daemon where there is none.
+    node: Option<String>,
+    levels: String,
+}
+
+impl LogLevels {
+    pub(crate) fn of(node: Option<String>, levels: String) -> Self {
+        Self { v: VERSION, node, levels }
+    }
+}
+
 /// Of `status`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Overview {

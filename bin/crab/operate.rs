@@ -117,7 +117,7 @@ pub(crate) async fn metrics(client: &Client, screen: &mut Screen) -> anyhow::Res
 }
 
 /// Who says it, for the record.
-fn by() -> String {
+pub(crate) fn by() -> String {
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "?".to_owned());
     let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let by: String = format!("{user}@{host}").chars().filter(|c| !c.is_control()).collect();

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use actors::client::contexts::Contexts;
 use actors::client::transport::{BoxFuture, TransportError};
 use actors::client::{COOKIE_NAME, Client, ClientError, Endpoint, default_data_dir};
 use actors::clock::Clock;
@@ -21,8 +22,13 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(global: &Global) -> Self {
-        Self { data_dir: global.data_dir.clone(), address: global.address.clone() }
+    pub(crate) fn new(global: &Global) -> anyhow::Result<Self> {
+        let Some(name) = &global.context else {
+            return Ok(Self { data_dir: global.data_dir.clone(), address: global.address.clone() });
+        };
+        let contexts = Contexts::read().map_err(|error| Usage(error.to_string()))?;
+        let context = contexts.get(name).map_err(|error| Usage(error.to_string()))?.clone();
+        Ok(Self { data_dir: context.data_dir, address: context.address })
     }
 
     /// A client of the daemon. Nothing is sent yet.

@@ -13,6 +13,8 @@ use anyhow::Context;
 use clap::Parser;
 use policy::resources::Resources;
 
+use super::logging;
+
 /// Runs tasks on this machine, schedules them for a fleet, or both.
 ///
 /// With no arguments both: a scheduler and a worker on this machine, for local programs (`crab`). With
@@ -135,6 +137,7 @@ fn overruled(args: &Args) -> Vec<(&'static str, String)> {
         ("worker.memory", args.memory.map(|bytes| Size(bytes).written())),
         ("worker.disk", args.disk.map(|bytes| Size(bytes).written())),
         ("worker.gpu", args.gpu.as_ref().map(Written::written)),
+        ("log.level", std::env::var(logging::VARIABLE).ok().map(|text| text.written())),
         ("worker.resources", (!resources.is_empty()).then(|| format!("{{ {} }}", resources.join(", ")))),
     ];
     said.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()

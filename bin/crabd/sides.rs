@@ -120,7 +120,7 @@ async fn head(settings: &Settings, incarnation: Incarnation, clock: Clock) -> an
         clock,
         terms: settings.config.terms(),
         limits: settings.config.limits_where(settings.listen.is_some()),
-        log: settings.config.log(),
+        log: settings.config.event_log(),
     };
     let head = Head::start(options, |side, gateway| {
         side.show_settings(settings.shown(&settings.config));

@@ -65,6 +65,7 @@ static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 thread_local! {
     static CURRENT: Cell<Origin> = const { Cell::new(Origin { from: None, cause: 0, correlation: 0 }) };
+    static KIND: Cell<&'static str> = const { Cell::new("") };
 }
 
 impl<M> Envelope<M> {
@@ -92,20 +93,28 @@ pub fn current_origin() -> Origin {
     CURRENT.get()
 }
 
+/// The actor whose handler runs on this thread, by its kind and its probe; `None` outside of any. What is logged
+/// within a handler is that actor's.
+#[must_use]
+pub fn current_actor() -> Option<(&'static str, ProbeId)> {
+    CURRENT.get().from.map(|probe| (KIND.get(), probe))
+}
+
 /// Marks this thread as handling a message until dropped, also when the handler panics. What was marked
 /// before comes back then: an actor may be started from within a handler.
 pub(crate) struct Handling {
-    before: Origin,
+    before: (Origin, &'static str),
 }
 
 impl Handling {
-    pub(crate) fn start(origin: Origin) -> Self {
-        Self { before: CURRENT.replace(origin) }
+    pub(crate) fn start(origin: Origin, kind: &'static str) -> Self {
+        Self { before: (CURRENT.replace(origin), KIND.replace(kind)) }
     }
 }
 
 impl Drop for Handling {
     fn drop(&mut self) {
-        CURRENT.set(self.before);
+        CURRENT.set(self.before.0);
+        KIND.set(self.before.1);
     }
 }

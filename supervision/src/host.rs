@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::actor::{Actor, ActorError, Me, ReadyHook};
 use crate::address::Address;
-use crate::envelope::{Content, Envelope, Handling, Message};
+use crate::envelope::{Content, Envelope, Handling, Message, Origin, current_origin};
 use crate::exit::Panicked;
 use crate::trace::Marks;
 
@@ -70,7 +70,11 @@ impl<A: Actor> ractor::Actor for Host<A> {
         start: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         let me = Bound::new(Me::new(start.address, myself, start.ready));
+        // What it says and tells while it starts is its own, and not that of the supervisor whose handler starts it.
+        let origin = Origin { from: Some(me.0.address().probe().id()), ..current_origin() };
+        let starting = Handling::start(origin, A::KIND);
         let actor = guarded(|| A::start(start.args, &me.0))?;
+        drop(starting);
         if !A::READY_WHEN_TOLD {
             me.0.ready();
         }
@@ -85,7 +89,7 @@ impl<A: Actor> ractor::Actor for Host<A> {
     ) -> Result<(), ActorProcessingErr> {
         let me = &state.me.0;
         let probe = me.address().probe();
-        let handling = Handling::start(envelope.origin_of_answers(probe.id()));
+        let handling = Handling::start(envelope.origin_of_answers(probe.id()), A::KIND);
         let (kind, number) = (envelope.content.kind(), envelope.number);
         let since = probe.handling(kind, envelope.enqueued);
         let outcome = match envelope.content {

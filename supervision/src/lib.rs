@@ -25,7 +25,7 @@ pub use actor::{Actor, ActorError, Me, Request, spawn};
 pub use address::{Address, AskError, Reply};
 pub use describe::{ChildState, Counts, Deed, Described, Description, Errand, Fact, First, Inquiry};
 pub use dynamic::Dynamic;
-pub use envelope::{Envelope, Message};
+pub use envelope::{Envelope, Message, current_actor};
 pub use exit::{Ending, Exit};
 pub use intensity::Intensity;
 pub use probe::{Probe, ProbeId, Reading};

@@ -184,3 +184,26 @@ fn a_lot_of_output_comes_through_whole_and_in_order() {
     let again = place.run(&["logs", "--stdout", "t1"]).expect(0).text();
     assert!(again == expected, "{} bytes instead of {}", again.len(), expected.len());
 }
+
+#[test]
+fn a_shell_is_offered_the_tasks_and_machines_that_there_are() {
+    let place = Place::new();
+    let daemon = place.single("2");
+    let task = place.submit(&["--name", "slow", "--", "sleep", "600"]);
+    place.wait_state(&task, "running");
+    let offered = |words: &[&str]| {
+        let mut command = place.crab(&["--", "crab"]);
+        command.args(words).env("COMPLETE", "fish");
+        crate::support::program::run(&mut command).expect(0).text()
+    };
+    assert!(offered(&["cancel", "t"]).contains(&format!("{task}\trunning slow")), "with what it is");
+    assert!(offered(&["wait", "g"]).contains("g1\tgraph slow"));
+    assert_eq!(offered(&["node", "drain", "o"]), "one\tup\n");
+    assert!(offered(&["node", "dr"]).starts_with("drain\t"));
+    place.run(&["cancel", &task]).expect(0);
+    drop(daemon);
+    assert_eq!(offered(&["cancel", "t"]), "", "nobody is waited for");
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(place.run(&["completions", shell]).expect(0).text().contains("COMPLETE"), "{shell}");
+    }
+}

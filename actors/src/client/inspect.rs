@@ -35,6 +35,7 @@ impl Client {
             Response::Inspected(sight) => match *sight {
                 Sight::Restarted => Ok("done".to_owned()),
                 Sight::NoActor => Err(ClientError::Refused("that actor is gone".into())),
+                Sight::Levels(levels) => Ok(levels.into()),
                 Sight::Unseen(why) => Err(ClientError::Refused(why)),
                 other => Err(refusal(Response::Inspected(Box::new(other)))),
             },

@@ -8,6 +8,7 @@ use supervision::{
     Address, ChildState, Deed, Described, Description, Errand, Inquiry, Kind, ProbeId, Reading, Reply, Trace,
 };
 
+use crate::levels::{self, Levels};
 use crate::wire::inspect::{
     ACTORS_LIMIT, ActorRow, CHILDREN_LIMIT, Look, STATE_DEADLINE, Sight, TRACE_LIMIT,
 };
@@ -33,7 +34,13 @@ pub(super) async fn look(root: &Address<SupervisorMessage>, look: Look) -> Sight
         Look::State(probe) => state(root, probe).await,
         Look::Trace { probe, limit, within } => trace(root, probe, limit, within.min(TRACE_LIMIT)).await,
         Look::Restart(probe) => restart(root, probe).await,
+        Look::Levels => told(levels::held().ok_or_else(|| "this program writes no log".to_owned())),
+        Look::SetLevels(text) => told(levels::change(&text)),
     }
+}
+
+fn told(levels: Result<Levels, String>) -> Sight {
+    levels.map_or_else(|why| Sight::Unseen(why.into()), |levels| Sight::Levels(levels.to_string().into()))
 }
 
 async fn actors(root: &Address<SupervisorMessage>, inquiry: Inquiry) -> Sight {

@@ -30,8 +30,8 @@ pub(super) async fn answer(args: &InspectorArgs, request: Request) -> Response {
         return Response::Refused("the inspector of a machine answers the scheduler side alone".into());
     };
     match request {
-        Request::Inspect { look: Look::Restart(_), .. } => {
-            Response::Refused("an actor is restarted by an action, which is recorded".into())
+        Request::Inspect { look, .. } if look.acts() => {
+            Response::Refused("what changes something is an action, which is recorded".into())
         }
         Request::Inspect { machine: None, look } => {
             Response::Inspected(Box::new(look::look(&args.root, look).await))
@@ -81,6 +81,12 @@ async fn act(
             Response::Inspected(Box::new(side.reach.ask(&machine, Look::Restart(probe)).await))
         }
         Action::ResetBreaker { node, key } => reset_breaker(side, &node, key).await,
+        Action::LogLevel { machine: None, levels } => {
+            Response::Inspected(Box::new(look::look(&args.root, Look::SetLevels(levels)).await))
+        }
+        Action::LogLevel { machine: Some(machine), levels } => {
+            Response::Inspected(Box::new(side.reach.ask(&machine, Look::SetLevels(levels)).await))
+        }
     }
 }
 

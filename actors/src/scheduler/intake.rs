@@ -41,6 +41,7 @@ impl SchedulerActor {
             return reply.send(Response::Refused(malformed.to_string().into()));
         }
         self.names.insert(graph, Arc::clone(&head.name));
+        tracing::debug!(%graph, tasks = head.tasks, "admitted");
         self.guard.ledger.open(graph, head.budget);
         self.carry_out(effects);
         let answer = Response::Submitted(Submitted {

@@ -182,7 +182,8 @@ pub struct Held {
 }
 
 /// How far an attempt on a node is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Phase {
     /// Waiting for resources on the node.
     Staged,

@@ -38,6 +38,18 @@ pub enum Look {
     },
     /// Kill it, so that its supervisor starts it again. Only by way of [`Action::Restart`], which is recorded.
     Restart(ProbeId),
+    /// Which levels does its program's log have?
+    Levels,
+    /// Change them so, until the program ends. Only by way of [`Action::LogLevel`], which is recorded.
+    SetLevels(Box<str>),
+}
+
+impl Look {
+    /// Whether it changes something, so that it must be recorded first.
+    #[must_use]
+    pub fn acts(&self) -> bool {
+        matches!(self, Self::Restart(_) | Self::SetLevels(_))
+    }
 }
 
 /// Children of one supervisor that are told at once: a hundred bytes each, some supervisors have four shards.
@@ -76,6 +88,8 @@ pub enum Sight {
     NoActor,
     /// To anything: nobody answered there, with the reason.
     Unseen(Box<str>),
+    /// To `Levels` and `SetLevels`: those that hold.
+    Levels(Box<str>),
 }
 
 /// One actor, as its probe shows it.
@@ -151,6 +165,13 @@ pub enum Action {
         /// Which of its breakers.
         key: Key,
     },
+    /// Let a daemon's log say more or less.
+    LogLevel {
+        /// Where; on the scheduler side where there is none.
+        machine: Option<NodeId>,
+        /// `debug`, `actors::scheduler=trace`, or several with commas between.
+        levels: Box<str>,
+    },
 }
 
 /// `cancel task t12`, as it stands in the record.
@@ -167,6 +188,8 @@ impl std::fmt::Display for Action {
             Self::ResetBreaker { node, key: Some(kind) } => {
                 write!(f, "reset the breaker of {node} for {kind}")
             }
+            Self::LogLevel { machine: Some(machine), levels } => write!(f, "log {levels} on {machine}"),
+            Self::LogLevel { machine: None, levels } => write!(f, "log {levels}"),
         }
     }
 }

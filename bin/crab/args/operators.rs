@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use actors::levels::{BadLevels, Levels};
 use actors::taskfile::quantity;
 use clap::{Args, Subcommand};
 use policy::directive::Scope;
@@ -86,6 +87,33 @@ pub(crate) struct Doctor {
     /// Mend what can be mended without harm: permissions, what was left behind
     #[arg(long)]
     pub(crate) fix: bool,
+}
+
+pub(crate) const LOG_LEVEL_EXAMPLES: &str = "\
+Examples:
+  crab log-level                                   what holds
+  crab log-level actors::scheduler=debug           the scheduler's decisions, beside what is said already
+  crab log-level info,actors::scheduler=info       as usual again
+  crab log-level --node mac-3 debug                everything of another machine's daemon
+
+That it was changed, and by whom, is an event (scheduler.operated).";
+
+#[derive(Debug, Args)]
+pub(crate) struct LogLevel {
+    /// off, error, warn, info, debug or trace, for everything or for the modules below a target; several with commas
+    #[arg(value_name = "[TARGET=]LEVEL", value_parser = log_levels)]
+    pub(crate) levels: Option<Box<str>>,
+    /// Of this machine's daemon; of the scheduler's where none is named
+    #[arg(long, value_name = "NODE")]
+    pub(crate) node: Option<String>,
+    /// Why, for the record
+    #[arg(long, default_value = "", hide_default_value = true, requires = "levels")]
+    pub(crate) reason: String,
+}
+
+/// As it was said, where it means something.
+fn log_levels(text: &str) -> Result<Box<str>, BadLevels> {
+    text.parse::<Levels>().map(|_| text.into())
 }
 
 #[derive(Debug, Args)]

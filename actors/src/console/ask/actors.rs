@@ -346,7 +346,11 @@ pub(super) async fn state(console: &Console, line: &Line) -> Result<Reply, Fault
             reply.alarm = true;
         }
         Sight::Unseen(why) => return Err(Fault::of(Sort::Unreachable, why.to_string())),
-        Sight::NoActor | Sight::Actors { .. } | Sight::Traced { .. } | Sight::Restarted => {
+        Sight::NoActor
+        | Sight::Actors { .. }
+        | Sight::Traced { .. }
+        | Sight::Restarted
+        | Sight::Levels(_) => {
             return Err(nobody(word, &[]));
         }
     }
