@@ -21,6 +21,9 @@ pub mod syntax;
 mod tests;
 pub mod verb;
 
+use std::time::Duration;
+
+use policy::event::Record;
 use policy::time::Timestamp;
 
 use crate::client::Client;
@@ -158,6 +161,29 @@ impl Console {
         self.past.seek(number)?;
         self.at = Some(number);
         Ok(())
+    }
+
+    /// The next event that is known, and how long after the present moment it came; `None` at the last.
+    ///
+    /// # Errors
+    /// One looks at what is.
+    pub fn next(&self) -> Result<Option<(&Record, Duration)>, Fault> {
+        let fault = || Fault::of(Sort::Refused, "what is plays by itself").help("`at -5m` goes back first");
+        let (number, at) = self.moment().ok_or_else(fault)?;
+        Ok(self.past.after(number).map(|record| (record, record.at.since(at))))
+    }
+
+    /// Goes on with all events of so much time, and with one at least; `false` where there is none.
+    ///
+    /// # Errors
+    /// As [`Console::next`].
+    pub fn play(&mut self, time: Duration) -> Result<bool, Fault> {
+        let Some((next, _)) = self.next()? else { return Ok(false) };
+        let (next, from) = (next.number, self.past.fold().at());
+        let number = self.past.by(from + time).max(next);
+        self.past.seek(number)?;
+        self.at = Some(number);
+        Ok(true)
     }
 
     /// Back to what is; over a copy of the log, to its end.

@@ -18,7 +18,7 @@ pub(crate) struct Cli {
     #[arg(long)]
     pub(crate) plain: bool,
     /// Over this log, or a copy of one, and without a daemon: a data directory or the log in it
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["data_dir", "address"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["data_dir", "address", "context"])]
     pub(crate) journal: Option<PathBuf>,
     /// Begin at this moment: -5m, or seq=N
     #[arg(long, value_name = "MOMENT", allow_hyphen_values = true)]
@@ -32,6 +32,9 @@ pub(crate) struct Cli {
     /// Why one acts, for the record
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) reason: String,
+    /// A cluster of ~/.config/knittingcrab/client.toml; goes before --data-dir and --address
+    #[arg(long, value_name = "NAME", env = "CRAB_CONTEXT")]
+    pub(crate) context: Option<String>,
     /// The daemon's data directory; its socket is in there
     #[arg(long, value_name = "DIR", env = "CRAB_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,

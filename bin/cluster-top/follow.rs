@@ -19,6 +19,11 @@ const EVERY: Duration = Duration::from_secs(1);
 /// The least, so that watching costs next to nothing.
 const EVERY_LEAST: Duration = Duration::from_millis(100);
 
+/// How many times as fast as it was events are played.
+const PLAY: u32 = 10;
+/// The longest that nothing happens while they are.
+const PAUSE: Duration = Duration::from_secs(2);
+
 /// Whether a line goes on by itself, or brings what is no table.
 pub(crate) fn is_for(line: &Line) -> bool {
     matches!(line.verb.name, "tail" | "logs" | "watch" | "export")
@@ -30,6 +35,7 @@ pub(crate) async fn run(session: &mut Session, screen: &mut Screen, line: &Line)
     let followed = async {
         match line.verb.name {
             "watch" => watch(session, screen, line).await,
+            "play" => play(session, screen, line).await,
             "logs" => logs(session, screen, line).await,
             "export" => {
                 let text = session.console.export(line).await?;
@@ -77,6 +83,26 @@ async fn events(session: &Session, screen: &mut Screen, line: &Line) -> Result<(
         };
         screen.text(&text);
     }
+}
+
+/// Events as they came, as much faster as is said; where it ends is the moment that is shown from then on.
+async fn play(session: &mut Session, screen: &mut Screen, line: &Line) -> Result<(), Fault> {
+    let times = match line.plain().next() {
+        None => PLAY,
+        Some(word) => {
+            let wrong = || Fault::usage(word.span.clone(), "as fast as what? x1 as it was, x10, x100");
+            let times = word.text.strip_prefix('x').and_then(|times| times.parse().ok());
+            times.filter(|times: &u32| *times > 0).ok_or_else(wrong)?
+        }
+    };
+    while let Some((record, gap)) = session.console.next()? {
+        let (what, at) = (say::harmless(&say::event::text(&record.event)), say::clock_time(record.at));
+        let text = format!("{:>8}  {at}  {what}\n", record.number);
+        tokio::time::sleep((gap / times).min(PAUSE)).await;
+        session.console.play(Duration::ZERO)?;
+        screen.text(&text);
+    }
+    Ok(())
 }
 
 async fn logs(session: &Session, screen: &mut Screen, line: &Line) -> Result<(), Fault> {

@@ -1,8 +1,10 @@
 //! The prompt: the fleet in a line above it, a line to be typed, its answer below.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use actors::client::contexts::Contexts;
 use actors::console::act::Planned;
 use actors::console::complete;
 use actors::console::render::Tone;
@@ -117,11 +119,18 @@ fn prompt(session: &Session, screen: &Screen, runtime: &Runtime) -> Line {
     }
 }
 
+/// The user's clusters; a file that cannot be read is told of where one is used.
+fn contexts() -> BTreeMap<String, String> {
+    let known = Contexts::read().unwrap_or_default().contexts;
+    known.into_iter().map(|(name, context)| (name, context.told())).collect()
+}
+
 /// Learns the names there are, beside the prompt.
 fn learn(session: &Session, words: &SharedWords, runtime: &Runtime) {
     let aliases = session.aliases.clone();
     let keep = move |words: &SharedWords, mut known: complete::Words| {
         known.aliases = aliases;
+        known.contexts = contexts();
         *words.lock().unwrap_or_else(PoisonError::into_inner) = known;
     };
     match session.console.client().cloned() {

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use actors::client::contexts::{ContextError, Contexts};
 use actors::client::{COOKIE_NAME, Client, Endpoint, default_data_dir};
 use actors::console::fault::{Fault, Sort};
 use actors::console::past::{Past, open_journal};
 use actors::console::pipe::Stage;
+use actors::console::reply::Reply;
 use actors::console::syntax::{self, Line, Word};
 use actors::console::{Console, act::Planned, verb};
 
@@ -137,6 +139,9 @@ impl Session {
                 screen.replies(&[reply], line.stages.contains(&Stage::Json));
             }
             ("alias", ..) => self.alias(screen, line)?,
+            ("context", None, None) => contexts(screen)?,
+            ("context", Some(name), None) => self.console = Console::new(of_context(name)?),
+            ("play", ..) => follow::run(self, screen, line).await?,
             ("tui", ..) => return Ok(Outcome::Full),
             ("quit", ..) => return Ok(Outcome::Quit),
             _ => {
@@ -173,7 +178,34 @@ fn steps(word: Option<&Word>) -> Result<i64, Fault> {
     word.text.trim_start_matches('+').parse().map_err(wrong)
 }
 
+/// Which clusters there are.
+fn contexts(screen: &mut Screen) -> Result<(), Fault> {
+    let known = Contexts::read().map_err(|error| Fault::of(Sort::Refused, error.to_string()))?;
+    let mut reply = Reply::lines("context");
+    known.contexts.iter().for_each(|(name, context)| reply.line(name, context.told()));
+    if known.contexts.is_empty() {
+        let path =
+            actors::client::contexts::path().map_or_else(String::new, |path| path.display().to_string());
+        reply.notes.push(format!("there is none; [contexts.NAME] in {path} makes one"));
+    }
+    screen.replies(&[reply], false);
+    Ok(())
+}
+
+fn of_context(name: &Word) -> Result<Client, Fault> {
+    let known = Contexts::read().map_err(|error| Fault::of(Sort::Refused, error.to_string()))?;
+    let missing = |error: ContextError| {
+        let fault = Fault::of(Sort::NotFound, error.to_string()).at(name.span.clone());
+        fault.possible(known.contexts.keys())
+    };
+    let client = known.get(&name.text).map_err(missing)?.client();
+    client.ok_or_else(|| Fault::of(Sort::Refused, format!("{} leads nowhere", name.text)))
+}
+
 fn client(cli: &Cli) -> Result<Client, Fault> {
+    if let Some(name) = &cli.context {
+        return of_context(&Word { span: 0..0, text: name.clone() });
+    }
     let advice = "no home directory: name a data directory with --data-dir DIR";
     let endpoint = match (&cli.address, &cli.data_dir) {
         (Some(address), _) => Endpoint::Address(address.clone()),

@@ -5,6 +5,7 @@
 //! so a key is answered while the scheduler is not.
 
 mod draw;
+mod mouse;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -16,26 +17,34 @@ use std::time::{Duration, Instant};
 use actors::console::fault::Fault;
 use actors::console::past::Past;
 use actors::console::reply::Reply;
+use actors::console::syntax::Line;
 use actors::console::{Console, Header, syntax};
-use crossterm::event::{self, Event};
+use crossterm::event::{self, DisableMouseCapture, EnableMouseCapture, Event};
+use crossterm::execute;
 use ratatui::DefaultTerminal;
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
 use super::screen::Screen;
 use super::session::Session;
-use view::{Effect, View};
+use view::{Effect, Move, View};
 
 /// Between two looks at what is shown.
 const EVERY: Duration = Duration::from_secs(1);
 /// How long the loop sleeps where no key comes: what an answer may have to wait.
 const BEAT: Duration = Duration::from_millis(40);
 
+/// While events are played: between two looks, and how many times as fast they come.
+const BETWEEN: Duration = Duration::from_millis(250);
+const PLAY: u32 = 10;
+
 /// What was asked, and the answer.
 enum Answer {
     Table(usize, Result<Box<Reply>, Fault>),
     Header(Result<Box<Header>, Fault>),
     Detail(String, Result<Vec<Reply>, Fault>),
+    /// Another moment is shown; whether there is more to be played.
+    Moved(Result<bool, Fault>),
 }
 
 /// Takes the whole terminal until somebody leaves it.
@@ -44,7 +53,10 @@ pub(crate) fn run(session: &mut Session, screen: &Screen, runtime: &Runtime) -> 
     let shared = Arc::new(Mutex::new(console));
     let mut terminal = ratatui::try_init()?;
     let canvas = screen.canvas();
+    // A terminal without a mouse has keys for everything.
+    let _ = execute!(std::io::stdout(), EnableMouseCapture);
     let done = Loop::new(&shared, runtime, canvas.color, canvas.ascii).run(&mut terminal);
+    let _ = execute!(std::io::stdout(), DisableMouseCapture);
     ratatui::try_restore()?;
     // A question may still be on its way; the session goes on with its console once that is over.
     session.console = runtime.block_on(take_back(shared));
@@ -89,19 +101,17 @@ impl<'a> Loop<'a> {
             changed = false;
             if event::poll(BEAT)? {
                 changed = match event::read()? {
-                    Event::Key(key) if key.is_press() => match self.view.key(key) {
-                        Effect::Nothing => false,
-                        Effect::Shown => true,
-                        Effect::Ask => {
-                            self.asked = None;
-                            true
+                    Event::Key(key) if key.is_press() => {
+                        let effect = self.view.key(key);
+                        if effect == Effect::Leave {
+                            return Ok(());
                         }
-                        Effect::Detail(line) => {
-                            self.detail(line);
-                            true
-                        }
-                        Effect::Leave => return Ok(()),
-                    },
+                        self.follow(effect)
+                    }
+                    Event::Mouse(mouse) => {
+                        let effect = self.view.mouse(mouse);
+                        self.follow(effect)
+                    }
                     Event::Resize(..) => true,
                     _ => false,
                 };
@@ -112,14 +122,54 @@ impl<'a> Loop<'a> {
         }
     }
 
+    /// Does what a key or a click leads to; whether something else is shown.
+    fn follow(&mut self, effect: Effect) -> bool {
+        match effect {
+            Effect::Nothing | Effect::Leave => return false,
+            Effect::Shown => {}
+            Effect::Ask => self.asked = None,
+            Effect::Detail(line) => self.detail(line),
+            Effect::Time(Move::Play) => {
+                self.view.playing = !self.view.playing;
+                self.asked = None;
+            }
+            Effect::Time(to) => {
+                self.view.playing = false;
+                self.go(to);
+            }
+        }
+        true
+    }
+
+    /// Shows another moment.
+    fn go(&mut self, to: Move) {
+        let (console, answers) = (Arc::clone(self.console), self.answers.0.clone());
+        self.runtime.spawn(async move {
+            let mut console = console.lock().await;
+            let moved = match to {
+                Move::Step(by) => console.step(by).await.map(|()| true),
+                Move::Play => console.play(BETWEEN * PLAY),
+                Move::Live => {
+                    console.go_live();
+                    Ok(true)
+                }
+            };
+            let _ = answers.send(Answer::Moved(moved));
+        });
+    }
+
     fn is_due(&self) -> bool {
-        let rested = self.asked.is_none_or(|asked| asked.elapsed() >= EVERY && !self.view.is_frozen());
+        let every = if self.view.playing { BETWEEN } else { EVERY };
+        let rested = self.asked.is_none_or(|asked| asked.elapsed() >= every && !self.view.is_frozen());
         rested && !self.asking[0]
     }
 
     /// Asks for what is shown.
     fn ask(&mut self) {
         self.asked = Some(Instant::now());
+        if self.view.playing {
+            self.go(Move::Play);
+        }
         self.asking = [true; 2];
         let (tab, line) = self.view.question();
         let (console, answers) = (Arc::clone(self.console), self.answers.0.clone());
@@ -152,6 +202,16 @@ impl<'a> Loop<'a> {
                 self.asking[0] = false;
                 self.view.set_table(tab, table)
             }
+            Answer::Moved(moved) => {
+                // What is played is looked at when the next part of it is; and where nothing follows it is over.
+                if !self.view.playing || !matches!(moved, Ok(true)) {
+                    (self.asked, self.view.playing) = (None, false);
+                }
+                if let Err(fault) = moved {
+                    self.view.set_detail("time", Err(fault));
+                }
+                true
+            }
             Answer::Detail(line, replies) => self.view.set_detail(&line, replies),
         }
     }
@@ -160,10 +220,19 @@ impl<'a> Loop<'a> {
 /// At least one reply.
 async fn answer(console: &mut Console, line: &str) -> Result<Vec<Reply>, Fault> {
     let parsed = syntax::parse(line)?.ok_or_else(|| Fault::usage(0..0, "nothing was asked"))?;
+    if let ("at", Some(moment)) = (parsed.verb.name, parsed.plain().next()) {
+        console.go(moment).await?;
+        return console.answer(&status()?).await;
+    }
     if parsed.verb.sort != actors::console::verb::Sort::Look || super::follow::is_for(&parsed) {
         let text = format!("{} belongs to the prompt: q leads there", parsed.verb.name);
         return Err(Fault::usage(parsed.span.clone(), text));
     }
     let replies = console.answer(&parsed).await?;
     if replies.is_empty() { Err(Fault::usage(0..0, "there is no answer")) } else { Ok(replies) }
+}
+
+/// What is shown of another moment beside the table.
+fn status() -> Result<Line, Fault> {
+    syntax::parse("status")?.ok_or_else(|| Fault::usage(0..0, "nothing was asked"))
 }

@@ -232,6 +232,82 @@ fn the_state_at_an_event_is_what_was_shown_live_at_that_event() {
     place.run(&["cancel", &first]).expect(0);
 }
 
+#[test]
+fn claims_rates_budgets_and_sessions_are_told() {
+    let place = Place::new();
+    let config = "[rates]\nllm = \"100 tokens per hour\"\n[amounts]\nseats = 3\n";
+    let config = place.file("crabd.toml", config).display().to_string();
+    let _daemon = place.daemon(&["--cpus", "2", "--name", "one", "--config", &config]);
+    place.wait_nodes(1);
+    let file = "budget = { attempts = 5, time = \"1h\" }\n[task.a]\ncommand = [\"sleep\", \"600\"]\nlocks = [\"repo\"]\n\
+                rates = { llm = { tokens = 40 } }\namounts = { seats = 2 }\n";
+    let file = place.file("graph.toml", file).display().to_string();
+    let task = place.submit(&[&file]);
+    place.wait_state(&task, "running");
+    let waits = place.submit(&["--lock", "repo", "--", "true"]);
+    place.wait_state(&waits, "ready");
+    let locks = rows(&place, "locks");
+    assert_eq!(
+        (&locks[0]["name"], &locks[0]["state"], &locks[0]["task"], &locks[0]["node"]),
+        (&json!("repo"), &json!("exclusive"), &json!(task), &json!("one"))
+    );
+    assert_eq!((&locks[1]["what"], &locks[1]["holds"]), (&json!("amount"), &json!("2")), "{locks:?}");
+    assert!(place.ask_top("locks").expect(0).text().contains(&format!("{waits} waits")));
+    let rates = rows(&place, "rates");
+    assert_eq!((&rates[0]["used"], &rates[0]["limit"]), (&json!(40), &json!(100)), "{rates:?}");
+    let live = rows(&place, "budgets");
+    let amounts: Vec<_> = live.iter().map(|row| (&row["what"], &row["used"], &row["limit"])).collect();
+    assert_eq!(amounts[1], (&json!("attempts"), &json!("1"), &json!("5")), "{live:?}");
+    assert_eq!(rows(&place, "step 0; budgets"), live, "and as it was");
+    place.ask_top("step -1; rates").expect(7).says(&["does not stand in the log"]);
+    let sessions = run(&mut place.top(&["--json", "-e", "sessions"]));
+    assert!(sessions.code == Some(0) || sessions.err.contains("aivcs-session doctor"), "{}", sessions.err);
+    place.ask_top("sessions host=-x").expect(2);
+    place.run(&["cancel", &task, &waits]).expect(0);
+}
+
+#[test]
+fn events_are_played_as_they_came_and_what_operators_said_is_shown_with_them() {
+    let place = Place::new();
+    let _daemon = place.single("2");
+    place.run(&["node", "cordon", "one"]).expect(0);
+    place.run(&["pause"]).expect(0);
+    let cordoned = rows(&place, "nodes");
+    let durable = place.ask(|client| async move { client.hello().await }).expect("it answers").durable;
+    place.run(&["resume"]).expect(0);
+    place.run(&["node", "uncordon", "one"]).expect(0);
+    let then = rows(&place, &format!("at seq={durable}; nodes"));
+    assert_eq!((&then[0]["directed"], &cordoned[0]["directed"]), (&json!("cordoned"), &json!("cordoned")));
+    assert!(place.ask_top(&format!("at seq={durable}; status")).expect(0).text().contains("paused"));
+    let played =
+        place.ask_top(&format!("at seq={durable}; play x1000; nodes | select directed")).expect(0).text();
+    assert!(played.contains("uncordon") || played.contains("takes work"), "{played}");
+    assert!(!played.contains("cordoned\n"), "it goes on from where that ended: {played}");
+    place.ask_top("play").expect(7).says(&["`at -5m` goes back first"]);
+    place.ask_top("step -1; play fast").expect(2).says(&["as fast as what?"]);
+}
+
+#[test]
+fn a_cluster_is_found_by_the_name_that_its_user_gave_it() {
+    let (place, other) = (Place::new(), Place::new());
+    let _daemon = place.single("2");
+    let _other = other.daemon(&["--cpus", "1", "--name", "two"]);
+    other.wait_nodes(1);
+    let file = format!("[contexts.far]\ndata_dir = {:?}\n", other.data().display().to_string());
+    std::fs::create_dir_all(place.root().join("knittingcrab")).expect("there is room");
+    place.file("knittingcrab/client.toml", file);
+    let top = |args: &[&str]| run(place.top(args).env("XDG_CONFIG_HOME", place.root()));
+    let crab = |args: &[&str]| run(place.crab(args).env("XDG_CONFIG_HOME", place.root()));
+    let nodes = "nodes | select node";
+    assert_eq!(top(&["-e", nodes]).expect(0).text(), "NODE\none\n");
+    assert_eq!(top(&["--context", "far", "-e", nodes]).expect(0).text(), "NODE\ntwo\n");
+    assert_eq!(top(&["-e", &format!("context far; {nodes}")]).expect(0).text(), "NODE\ntwo\n");
+    assert!(top(&["-e", "context"]).expect(0).text().starts_with("far"));
+    top(&["-e", "context fra"]).expect(4).says(&["did you mean far?", "possible: far"]);
+    assert!(crab(&["--context", "far", "nodes"]).expect(0).text().contains("two"));
+    crab(&["--context", "fra", "nodes"]).expect(2).says(&["did you mean far?"]);
+}
+
 /// The same without a daemon, over the files of its log.
 fn offline(data: &str, line: &str) -> Vec<Value> {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cluster-top"));
@@ -306,6 +382,13 @@ fn the_full_screen_shows_tables_details_and_keys_and_gives_the_terminal_back() {
     terminal.shows("worked");
     terminal.types("\r");
     terminal.shows("command");
+    // A click on the name of a table.
+    terminal.types("\x1b[<0;50;2M");
+    terminal.shows("HEARD");
+    terminal.types("[");
+    terminal.shows("crab log");
+    terminal.types("=");
+    terminal.shows("crab one");
     terminal.types("q");
     assert_eq!(terminal.ended().code(), Some(0));
 }

@@ -11,6 +11,7 @@ use crate::console::Console;
 use crate::console::ask::actors::{find, name_of};
 use crate::console::fault::{Fault, Sort};
 use crate::console::syntax::{Line, Word};
+use crate::levels::Levels;
 use crate::taskfile::quantity;
 use crate::taskfile::suggest::closest;
 use crate::wire::client::Target;
@@ -71,6 +72,7 @@ impl Console {
             "resume" if line.plain().next().is_some() => self.plan_resume(line).await,
             "restart" => self.plan_restart(first(line)?).await,
             "breaker" => self.plan_breaker(line).await,
+            "log-level" => self.plan_level(line).await,
             _ => self.plan_directive(line).await,
         }
     }
@@ -160,6 +162,20 @@ impl Console {
         let says = format!("closes the breaker of {}: work is sent there at once", node.text);
         let action = Action::ResetBreaker { node: node.text.as_str().into(), key };
         Ok(Planned { deed: Deed::Operate(action), says, confirm: Some(node.text.clone()) })
+    }
+
+    async fn plan_level(&self, line: &Line) -> Result<Planned, Fault> {
+        let (level, target) = (first(line)?, line.pair("target"));
+        let levels = target.map_or_else(String::new, |target| format!("{}=", target.text)) + &level.text;
+        levels.parse::<Levels>().map_err(|why| Fault::usage(level.span.clone(), why.to_string()))?;
+        let machine = match line.pair("node") {
+            Some(word) => Some(self.node(word).await?),
+            None => None,
+        };
+        let whose = machine.as_ref().map_or_else(|| "the scheduler's daemon".to_owned(), ToString::to_string);
+        let says = format!("has the log of {whose} say {levels}, until it is started again");
+        let deed = Deed::Operate(Action::LogLevel { machine, levels: levels.into() });
+        Ok(Planned { deed, says, confirm: None })
     }
 
     /// What is said until it is taken back.

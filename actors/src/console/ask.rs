@@ -1,10 +1,12 @@
 //! One question after the other: what it needs of whom, and the rows it is answered with.
 
 pub(super) mod actors;
+mod claims;
 pub(super) mod diff;
 mod events;
 mod fleet;
 mod help;
+mod sessions;
 pub(super) mod tasks;
 pub(super) mod top;
 mod trace;
@@ -29,6 +31,10 @@ pub(super) async fn ask(console: &Console, line: &Line) -> Result<Vec<Reply>, Fa
         "node" => return fleet::node(console, line).await,
         "breakers" => fleet::breakers(console).await?,
         "tenants" => fleet::tenants(console).await?,
+        "locks" => claims::locks(console).await?,
+        "rates" => claims::rates(console).await?,
+        "budgets" => claims::budgets(console).await?,
+        "sessions" => sessions::sessions(line).await?,
         "tasks" => tasks::list(console, line).await?,
         "task" => return tasks::one(console, line).await,
         "queue" => tasks::queue(console).await?,
@@ -52,6 +58,10 @@ pub(super) fn columns(verb: &str) -> Vec<&'static str> {
         "graphs" => tasks::GRAPH,
         "nodes" | "node" => fleet::NODE,
         "events" => events::EVENT,
+        "locks" => claims::LOCK,
+        "rates" => claims::RATE,
+        "budgets" => claims::BUDGET,
+        "sessions" => sessions::SESSION,
         "lints" => super::lint::LINT,
         _ => &[],
     };

@@ -28,6 +28,8 @@ pub struct Words {
     pub nodes: BTreeMap<String, String>,
     /// Actors.
     pub actors: BTreeMap<String, String>,
+    /// The user's clusters.
+    pub contexts: BTreeMap<String, String>,
     /// The user's own verbs.
     pub aliases: BTreeMap<String, String>,
 }
@@ -162,6 +164,7 @@ fn arguments(verb: &Verb, typed: &str, words: &Words) -> Offered {
                 [("-1m", "a minute ago"), ("-5m", ""), ("-1h", ""), ("seq=", "the event of this number")]
                     .map(|(text, about)| (text.to_owned(), about.to_owned(), !text.ends_with('='))),
             ),
+            Wants::Context => offered.extend(known(&words.contexts)),
             Wants::Verb => offered.extend(verbs(&Words::default())),
             Wants::Number | Wants::Line => {}
         }
@@ -208,6 +211,7 @@ mod tests {
             nodes: BTreeMap::from([pair("mac-1", "up")]),
             actors: BTreeMap::from([pair("scheduler", ""), pair("worker/mac-1@mac-1", "")]),
             aliases: BTreeMap::from([pair("mine", "tasks pending")]),
+            contexts: BTreeMap::from([pair("prod", "192.0.2.1:7070")]),
         };
         complete(line, line.len(), &words).into_iter().map(|one| one.text).collect()
     }
@@ -218,6 +222,7 @@ mod tests {
         assert_eq!(offered("why t"), ["t9", "t10"]);
         assert_eq!(offered("node "), ["mac-1"]);
         assert_eq!(offered("state sched"), ["scheduler"]);
+        assert_eq!(offered("context p"), ["prod"]);
         assert_eq!(offered("tasks graph="), ["graph=g9"]);
         assert!(offered("tasks pend").contains(&"pending".to_owned()));
         assert_eq!(offered("tasks | wh"), ["where"]);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use policy::directive::Scope;
 use policy::pressure::Mode;
 use policy::time::Timestamp;
 
@@ -46,6 +47,7 @@ pub(super) async fn of(console: &Console) -> Result<Header, Fault> {
             Ok(Header {
                 nodes: healths(&fold.nodes()),
                 tasks: [counts.ready, counts.active, counts.waiting + counts.backing_off],
+                stopped: stopped(fold.directives().is_everything_halted(), &fold.directives().paused()),
                 moment: console.moment(),
                 ..empty("log")
             })
@@ -71,14 +73,18 @@ fn live(status: &Status, now: Timestamp) -> Header {
     Header {
         nodes: healths(&status.nodes),
         tasks: [counts.ready, counts.active, counts.waiting + counts.backing_off],
-        stopped: match (status.halted, status.paused.is_empty()) {
-            (true, _) => Some("halted"),
-            (false, false) => Some("paused"),
-            (false, true) => None,
-        },
+        stopped: stopped(status.halted, &status.paused),
         mode: status.pressure.mode,
         lints: lint::of_nodes(&status.nodes, now).len() + status.warnings.len(),
         ..empty(&status.server.name)
+    }
+}
+
+fn stopped(halted: bool, paused: &[Scope]) -> Option<&'static str> {
+    match (halted, paused.is_empty()) {
+        (true, _) => Some("halted"),
+        (false, false) => Some("paused"),
+        (false, true) => None,
     }
 }
 

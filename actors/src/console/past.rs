@@ -6,6 +6,8 @@
 mod fold;
 mod journal;
 #[cfg(test)]
+mod rewound;
+#[cfg(test)]
 mod tests;
 
 use policy::event::Record;
@@ -107,6 +109,12 @@ impl Past {
             self.folded += 1;
         }
         Ok(&self.fold)
+    }
+
+    /// The first record behind this number.
+    #[must_use]
+    pub fn after(&self, number: u64) -> Option<&Record> {
+        self.records.get(self.records.partition_point(|record| record.number <= number))
     }
 
     /// The state that was sought last.

@@ -17,6 +17,8 @@ pub enum Wants {
     Word(&'static [&'static str]),
     /// A number, `+1`.
     Number,
+    /// A cluster of the user's.
+    Context,
     /// A point in time: `-5m`, `seq=81`.
     Moment,
     /// Another line.
@@ -87,6 +89,10 @@ pub const VERBS: &[Verb] = verbs! {
         "the messages that go through an actor; ends by itself";
     Look "leases" [] [], 0, "", "who holds the right to run what";
     Look "tenants" [] [], 0, "", "who is charged what";
+    Look "locks" ["pools", "amounts"] [], 0, "", "who holds which lock, index or amount of the fleet, and who waits for it";
+    Look "rates" [] [], 0, "", "what rates have used of what they let through";
+    Look "budgets" [] [], 0, "", "what graphs and tenants may use up, and have";
+    Look "sessions" [] [Pairs(&["host"])], 0, "[host=NAME]", "sessions of tmux, here or on a machine behind SSH";
     Look "why" ["explain"] [Target], 1, "TASK", "what a task waits for, who holds it, when it should start";
     Look "lints" ["lint"] [], 0, "", "what looks wrong, with the evidence and what helps; exits with 3 where there is something";
     Look "events" ["e"] [Target, Pairs(&["last"]), Word(&["-f"])], 0, "[TASK|GRAPH] [last=50] [-f]",
@@ -109,10 +115,14 @@ pub const VERBS: &[Verb] = verbs! {
     Act "unhalt" [] [Node], 0, "[NODE]", "ends the halt";
     Act "restart" [] [Actor], 1, "ACTOR", "ends an actor, so that its supervisor starts it again";
     Act "breaker" [] [Word(&["reset"]), Node, Pairs(&["kind"])], 2, "reset NODE [kind=K]", "closes a breaker";
+    Act "log-level" ["level"] [Word(crate::levels::NAMES), Pairs(&["target", "node"])], 1, "LEVEL [target=actors::task] [node=N]",
+        "lets a daemon's log say more or less, until it is started again";
     Session "at" [] [Moment], 1, "-5m|seq=N", "everything as it was then; `live` goes back";
     Session "step" [] [Number], 0, "[+N|-N]", "so many events on, or back";
+    Session "play" [] [Word(&["x1", "x10", "x100"])], 0, "[x10]", "events as they came, so many times as fast, until Ctrl-C";
     Session "live" ["now"] [], 0, "", "back to what is";
     Session "diff" [] [Moment, Moment], 2, "@-5m @seq=N", "what tasks, graphs and nodes are otherwise than then";
+    Session "context" ["use"] [Wants::Context], 0, "[NAME]", "another cluster of yours, or which there are";
     Session "alias" [] [Line], 0, "[NAME = LINE]", "a word of your own";
     Session "tui" ["full"] [], 0, "", "the full screen (F2)";
     Session "quit" ["exit", "bye"] [], 0, "", "leaves (Ctrl-D)";

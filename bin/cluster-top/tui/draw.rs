@@ -1,6 +1,9 @@
 //! Puts the view on the screen.
 
+use std::ops::Range;
+
 use actors::console::render::{Canvas, Strip, Tone};
+use actors::console::reply::Reply;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
@@ -13,8 +16,7 @@ use super::view::{TABS, Typing, View};
 const WIDE: u16 = 130;
 
 /// The keys of the bottom line, the most useful first.
-const KEYS: &str =
-    "q leave  ? help  / filter  s sort  S turn  enter details  w why  i state  : line  p freeze  tab next";
+const KEYS: &str = "q leave  ? help  / filter  s sort  S turn  enter details  w why  i state  : line  p freeze  [ ] time  tab next";
 
 const HELP: &str = "\
 1-8, tab     the tables
@@ -26,6 +28,9 @@ J, K         the details, down and up
 s            by the next column       S    the other way round
 :            a line of the language, answered beside the table
 p            freezes what is shown    esc  closes details
+[ ]          an event back, on        { }  fifty of them
+P            plays them, ten times as fast     =  back to what is
+mouse        tables, heads (sort), rows (again: details), wheel
 q            back to the prompt
 
 any key closes this";
@@ -89,12 +94,20 @@ fn draw_head(view: &View, frame: &mut Frame<'_>, area: Rect) {
     frame.render_widget(line(view, &strip), area);
 }
 
-fn draw_tabs(view: &View, frame: &mut Frame<'_>, area: Rect) {
-    let mut spans = Vec::new();
+fn draw_tabs(view: &mut View, frame: &mut Frame<'_>, area: Rect) {
+    let (mut spans, mut places, mut left) = (Vec::new(), Vec::new(), area.x);
     for (place, (key, name, _)) in TABS.iter().enumerate() {
         let style =
             if place == view.tab { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() };
-        spans.push(Span::styled(format!(" {key} {name} "), style));
+        let text = format!(" {key} {name} ");
+        let right = left + u16::try_from(text.len()).unwrap_or(0);
+        places.push(left..right);
+        left = right;
+        spans.push(Span::styled(text, style));
+    }
+    view.places.tabs = (area.y, places);
+    if view.playing {
+        spans.push(Span::styled("  plays", Style::new().add_modifier(Modifier::BOLD)));
     }
     if view.frozen {
         spans.push(Span::styled("  frozen", Style::new().add_modifier(Modifier::BOLD)));
@@ -109,6 +122,8 @@ fn draw_table(view: &mut View, frame: &mut Frame<'_>, area: Rect) {
     view.selected = view.selected.min(sheet.rows.len().saturating_sub(1));
     // The selected row is always on the screen, and the screen moves no further than that needs.
     view.top = view.top.clamp(view.selected.saturating_sub(room - 1), view.selected);
+    view.places.rows = Rect { y: area.y.saturating_add(1), height: area.height.saturating_sub(1), ..area };
+    view.places.heads = (area.y, head_places(area.x, &sheet.head, &reply));
     let mut lines = vec![heads(view, &sheet.head, &reply)];
     for (place, strip) in sheet.rows.iter().enumerate().skip(view.top).take(room) {
         let line = line(view, strip);
@@ -121,8 +136,22 @@ fn draw_table(view: &mut View, frame: &mut Frame<'_>, area: Rect) {
     frame.render_widget(Paragraph::new(lines), area);
 }
 
+/// Where each head stands, with its column.
+fn head_places(from: u16, head: &Strip, reply: &Reply) -> Vec<(Range<u16>, usize)> {
+    let mut left = from;
+    let mut places = Vec::new();
+    for (text, _) in head {
+        let right = left.saturating_add(u16::try_from(text.chars().count()).unwrap_or(u16::MAX));
+        let name = text.trim();
+        let column = reply.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
+        places.extend(column.map(|column| (left..right, column)));
+        left = right;
+    }
+    places
+}
+
 /// The heads; that of the column by which it is sorted is underlined.
-fn heads<'a>(view: &View, head: &Strip, reply: &actors::console::reply::Reply) -> Line<'a> {
+fn heads<'a>(view: &View, head: &Strip, reply: &Reply) -> Line<'a> {
     let sorted = view.sort.and_then(|(at, _)| reply.columns.get(at)).map(|column| column.name.to_uppercase());
     Line::from_iter(head.iter().map(|(text, tone)| {
         let style = style(view, *tone);
@@ -131,7 +160,8 @@ fn heads<'a>(view: &View, head: &Strip, reply: &actors::console::reply::Reply) -
     }))
 }
 
-fn draw_detail(view: &View, frame: &mut Frame<'_>, area: Rect) {
+fn draw_detail(view: &mut View, frame: &mut Frame<'_>, area: Rect) {
+    view.places.detail = area;
     let Some((asked, answer)) = &view.detail else { return };
     let borders = if area.width >= WIDE / 2 && area.x > 0 { Borders::LEFT } else { Borders::TOP };
     let block = Block::new().borders(borders).title(format!(" {asked} "));
@@ -158,7 +188,7 @@ fn draw_foot(view: &View, frame: &mut Frame<'_>, area: Rect) {
 
 fn draw_help(view: &View, frame: &mut Frame<'_>) {
     let area = frame.area();
-    let (width, height) = (70.min(area.width), 16.min(area.height));
+    let (width, height) = (70.min(area.width), 19.min(area.height));
     let place = Rect::new((area.width - width) / 2, (area.height - height) / 2, width, height);
     let block = Block::bordered().title(" keys ").border_style(style(view, Tone::Dim));
     frame.render_widget(Clear, place);

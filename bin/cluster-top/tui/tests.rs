@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use actors::console::reply::{Cell, Kind, Reply};
-use crossterm::event::{KeyCode, KeyEvent};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::draw::draw;
-use super::view::{Effect, View};
+use super::view::{Effect, Move, View};
 
 fn tasks() -> Reply {
     let columns =
@@ -84,6 +84,43 @@ fn the_same_answer_again_draws_nothing_and_that_of_another_table_is_late() {
     assert!(!view.set_table(5, Ok(Box::new(Reply::default()))));
     press(&mut view, KeyCode::Char('p'));
     assert!(view.is_frozen());
+}
+
+/// A click where this was drawn, or the wheel there.
+fn mouse(view: &mut View, kind: MouseEventKind, text: &str) -> Effect {
+    let shown = frame(view, (80, 24));
+    let found = shown.lines().enumerate().find_map(|(row, line)| Some((row, line.find(text)?)));
+    let (row, column) = found.unwrap_or_else(|| panic!("{text} is not in {shown}"));
+    let place = |at: usize| u16::try_from(at).expect("it is on the screen");
+    view.mouse(MouseEvent { kind, column: place(column), row: place(row), modifiers: KeyModifiers::NONE })
+}
+
+#[test]
+fn the_mouse_turns_to_tables_sorts_selects_and_opens() {
+    let mut view = view();
+    let click = MouseEventKind::Down(MouseButton::Left);
+    assert_eq!(mouse(&mut view, click, "STATE"), Effect::Shown);
+    assert_eq!(first_column(&view), ["t3", "t2", "t1"], "by state");
+    assert_eq!(mouse(&mut view, click, "STATE"), Effect::Shown);
+    assert_eq!(first_column(&view), ["t1", "t2", "t3"], "the other way round");
+    assert_eq!(mouse(&mut view, click, "t3"), Effect::Shown);
+    assert_eq!(mouse(&mut view, click, "t3"), Effect::Detail("task \"t3\"".to_owned()), "twice is enter");
+    assert_eq!(mouse(&mut view, MouseEventKind::ScrollUp, "t3"), Effect::Shown);
+    assert_eq!(view.selected, 0);
+    assert!(view.set_detail("task t3", Ok(vec![tasks()])));
+    assert_eq!(mouse(&mut view, MouseEventKind::ScrollDown, " task t3 "), Effect::Shown);
+    assert_eq!((view.scroll, view.selected), (3, 0), "the details, and not the rows");
+    assert_eq!(mouse(&mut view, click, " 6 nodes"), Effect::Ask);
+    assert_eq!(view.question().1, "nodes");
+}
+
+#[test]
+fn keys_go_through_time() {
+    let mut view = view();
+    let keys = ['[', ']', '{', '}', 'P', '='].map(|key| press(&mut view, KeyCode::Char(key)));
+    let steps = [-1, 1, -50, 50].map(|by| Effect::Time(Move::Step(by)));
+    assert_eq!(keys[..4], steps);
+    assert_eq!(keys[4..], [Effect::Time(Move::Play), Effect::Time(Move::Live)]);
 }
 
 #[test]

@@ -3,8 +3,10 @@
 use actors::console::Header;
 use actors::console::fault::Fault;
 use actors::console::render::Canvas;
-use actors::console::reply::{Cell, Reply, Shape};
+use actors::console::reply::{Cell, Column, Reply, Shape};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::mouse::Places;
 
 /// The tables: the key, the name, the line that is asked.
 pub(super) const TABS: [(char, &str, &str); 8] = [
@@ -18,6 +20,8 @@ pub(super) const TABS: [(char, &str, &str); 8] = [
     ('8', "lints", "lints"),
 ];
 
+/// Events that a leap goes.
+const LEAP: i64 = 50;
 /// Rows that a page has.
 const PAGE: usize = 10;
 
@@ -29,9 +33,22 @@ pub(super) enum Effect {
     Shown,
     /// Something else is to be asked.
     Ask,
+    /// Another moment is to be shown.
+    Time(Move),
     /// This line is to be answered beside the table.
     Detail(String),
     Leave,
+}
+
+/// To which moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Move {
+    /// So many events on, or back.
+    Step(i64),
+    /// As they came, ten times as fast; or no more.
+    Play,
+    /// Back to what is.
+    Live,
 }
 
 /// Where keys go.
@@ -65,6 +82,10 @@ pub(super) struct View {
     pub(super) detail: Option<(String, Result<Vec<Reply>, String>)>,
     /// Lines of the details that are above the screen.
     pub(super) scroll: u16,
+    /// Whether events are played.
+    pub(super) playing: bool,
+    /// Where things were drawn last.
+    pub(super) places: Places,
     pub(super) color: bool,
     pub(super) ascii: bool,
 }
@@ -86,6 +107,8 @@ impl View {
             help: false,
             detail: None,
             scroll: 0,
+            playing: false,
+            places: Places::default(),
             color,
             ascii,
         }
@@ -192,6 +215,12 @@ impl View {
             KeyCode::Char('S') => self.sort = self.sort.map(|(at, falling)| (at, !falling)),
             KeyCode::Char('J') => self.scroll = self.scroll.saturating_add(1),
             KeyCode::Char('K') => self.scroll = self.scroll.saturating_sub(1),
+            KeyCode::Char('[') => return Effect::Time(Move::Step(-1)),
+            KeyCode::Char(']') => return Effect::Time(Move::Step(1)),
+            KeyCode::Char('{') => return Effect::Time(Move::Step(-LEAP)),
+            KeyCode::Char('}') => return Effect::Time(Move::Step(LEAP)),
+            KeyCode::Char('P') => return Effect::Time(Move::Play),
+            KeyCode::Char('=') => return Effect::Time(Move::Live),
             KeyCode::Char('w') => return self.about("why"),
             KeyCode::Char('i') => return self.about("state"),
             KeyCode::Char(digit) if TABS.iter().any(|(key, ..)| *key == digit) => {
@@ -216,7 +245,7 @@ impl View {
         Effect::Shown
     }
 
-    fn turn(&mut self, tab: usize) -> Effect {
+    pub(super) fn turn(&mut self, tab: usize) -> Effect {
         if tab == self.tab {
             return Effect::Nothing;
         }
@@ -229,6 +258,15 @@ impl View {
     fn sort_next(&mut self) {
         let next = self.sort.map_or(0, |(at, _)| at + 1);
         self.sort = self.reply.columns.get(next).map(|column| (next, column.is_amount()));
+    }
+
+    /// By this column; the other way round where it is that already.
+    pub(super) fn sort_by(&mut self, column: usize) {
+        let falling = match self.sort {
+            Some((at, falling)) if at == column => !falling,
+            _ => self.reply.columns.get(column).is_some_and(Column::is_amount),
+        };
+        self.sort = Some((column, falling));
     }
 
     fn type_filter(&mut self, code: KeyCode) -> Effect {
@@ -276,7 +314,7 @@ impl View {
         }
     }
 
-    fn open(&mut self) -> Effect {
+    pub(super) fn open(&mut self) -> Effect {
         let what = self.reply.what.clone();
         let verb = match what.as_str() {
             "lint" => "actor",

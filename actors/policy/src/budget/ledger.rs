@@ -7,14 +7,14 @@ use crate::event::{Event, GraphEvent, TaskEvent};
 use crate::id::{GraphId, TaskId};
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Ledger {
     accounts: FxHashMap<GraphId, Entry>,
     /// Tasks that wait for an attempt after a failure, while records are read.
     failed: FxHashSet<TaskId>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Entry {
     account: Account,
     /// What was used up, until somebody says to go on.
@@ -137,7 +137,8 @@ impl Ledger {
             Event::Graph(graph, GraphEvent::Admitted(head)) => self.open(*graph, head.budget),
             Event::Graph(graph, GraphEvent::BudgetReached { reached, .. }) => {
                 if let Some(entry) = self.accounts.get_mut(graph) {
-                    entry.reached = Some(*reached);
+                    // What was used up first stands until somebody says to go on.
+                    entry.reached.get_or_insert(*reached);
                 }
             }
             Event::Graph(graph, GraphEvent::Resumed { budget }) => {

@@ -1,6 +1,7 @@
 //! The fleet as a whole, and its machines.
 
 use policy::breaker::Seen;
+use policy::directive::Scope;
 use policy::time::Timestamp;
 
 use crate::console::Console;
@@ -24,12 +25,7 @@ pub(super) async fn status(console: &Console) -> Result<Vec<Reply>, Fault> {
             lines.line("actors", format!("{} tasks are awake", status.awake));
             let pressure = &status.pressure;
             lines.line("pressure", format!("{}: {} of {}", pressure.mode, pressure.depth, pressure.limit));
-            if status.halted {
-                lines.line("halted", "nothing is started; `unhalt` ends that");
-            }
-            for scope in &status.paused {
-                lines.line("paused", format!("{scope}; `resume` ends that"));
-            }
+            stopped(&mut lines, status.halted, &status.paused);
             lines.notes.extend(status.warnings.iter().map(|warning| format!("warning: {warning}")));
             (status.tasks, status.graphs)
         }
@@ -37,6 +33,7 @@ pub(super) async fn status(console: &Console) -> Result<Vec<Reply>, Fault> {
             let fold = console.past.fold();
             let open = fold.graphs(usize::MAX).iter().filter(|graph| graph.ended.is_none()).count();
             lines.line("event", format!("{} at {}", fold.number(), say::rfc3339(fold.at())));
+            stopped(&mut lines, fold.directives().is_everything_halted(), &fold.directives().paused());
             (fold.counts(), open as u64)
         }
     };
@@ -55,6 +52,16 @@ pub(super) async fn status(console: &Console) -> Result<Vec<Reply>, Fault> {
     let told = told.collect::<Vec<_>>().join(", ");
     lines.line("tasks", if told.is_empty() { "none".to_owned() } else { told });
     Ok(vec![lines, table(&console.eye()?.nodes().await?, console.now())])
+}
+
+/// What operators have stopped.
+fn stopped(lines: &mut Reply, halted: bool, paused: &[Scope]) {
+    if halted {
+        lines.line("halted", "nothing is started; `unhalt` ends that");
+    }
+    for scope in paused {
+        lines.line("paused", format!("{scope}; `resume` ends that"));
+    }
 }
 
 pub(super) async fn nodes(console: &Console) -> Result<Reply, Fault> {

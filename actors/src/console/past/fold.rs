@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use policy::breaker::{Change, Seen};
+use policy::budget::Ledger;
+use policy::directive::{Directive, Directives};
 use policy::event::{Event, GraphEvent, NodeEvent, Record, SchedulerEvent, TaskEvent};
 use policy::graph::{Malformed, Replay};
 use policy::id::{GraphId, NodeId, TaskId};
@@ -15,8 +17,8 @@ use crate::config::Limits;
 use crate::story::told::Told;
 use crate::story::{ItemRecord, item_of};
 use crate::wire::client::{
-    Directed, Found, GraphRow, NodeHealth, NodeRow, StateName, Target, TaskCounts, TaskDetail, TaskFilter,
-    TaskRow,
+    BudgetRow, Directed, Found, GraphRow, NodeHealth, NodeRow, StateName, Target, TaskCounts, TaskDetail,
+    TaskFilter, TaskRow,
 };
 
 /// See the module's documentation. A record's own number stands for its place in the log.
@@ -27,6 +29,8 @@ pub struct Fold {
     names: BTreeMap<GraphId, Arc<str>>,
     stories: FxHashMap<TaskId, Vec<(u64, Record)>>,
     nodes: BTreeMap<NodeId, NodeRow>,
+    ledger: Ledger,
+    directives: Directives,
     last: (u64, Timestamp),
 }
 
@@ -38,6 +42,8 @@ impl Default for Fold {
             names: BTreeMap::new(),
             stories: FxHashMap::default(),
             nodes: BTreeMap::new(),
+            ledger: Ledger::default(),
+            directives: Directives::default(),
             last: (0, Timestamp(0)),
         }
     }
@@ -63,6 +69,8 @@ impl Fold {
     pub fn apply(&mut self, record: &Record) -> Result<(), Malformed> {
         self.replay.apply(record.number, record)?;
         self.last = (record.number, record.at);
+        let replay = &self.replay;
+        self.ledger.replay(&record.event, |task| replay.graph_of(task));
         match &record.event {
             Event::Graph(graph, GraphEvent::Admitted(head)) => {
                 self.names.insert(*graph, Arc::clone(&head.name));
@@ -76,9 +84,40 @@ impl Fold {
             Event::Node(node, event) => self.node(node, event, record.at),
             // Nodes register anew with every reign.
             Event::Scheduler(SchedulerEvent::Started { .. }) => self.nodes.clear(),
+            Event::Scheduler(SchedulerEvent::Directed { directive, .. }) => self.direct(directive),
             Event::Graph(..) | Event::Scheduler(_) => {}
         }
         Ok(())
+    }
+
+    /// What operators had said, and not taken back.
+    #[must_use]
+    pub fn directives(&self) -> &Directives {
+        &self.directives
+    }
+
+    fn direct(&mut self, directive: &Directive) {
+        self.directives.apply(directive);
+        for row in self.nodes.values_mut() {
+            // It is said anew of a machine that is drained anew.
+            row.directed.drained &= self.directives.drain(&row.node).is_some();
+        }
+        if let Directive::Remove(node) = directive {
+            self.nodes.remove(node);
+        }
+    }
+
+    /// As a machine's own actor tells it. Who has halted it on the machine itself stands in no record.
+    fn directed(&self, row: &NodeRow) -> Directed {
+        let drain = self.directives.drain(&row.node);
+        Directed {
+            cordoned: self.directives.is_cordoned(&row.node),
+            draining: drain.is_some(),
+            drain_deadline: drain.flatten(),
+            drained: drain.is_some() && row.directed.drained,
+            halted: self.directives.is_halted(&row.node),
+            halted_here: false,
+        }
     }
 
     fn node(&mut self, node: &NodeId, event: &NodeEvent, at: Timestamp) {
@@ -93,7 +132,7 @@ impl Fold {
                 heard: at,
                 labels: Vec::new(),
                 version: "".into(),
-                directed: Directed::default(),
+                directed: self.nodes.get(node).map(|before| before.directed).unwrap_or_default(),
                 breakers: self.nodes.remove(node).map(|before| before.breakers).unwrap_or_default(),
             };
             self.nodes.insert(node.clone(), row);
@@ -105,7 +144,8 @@ impl Fold {
             NodeEvent::Suspected => row.health = NodeHealth::Suspect,
             NodeEvent::Recovered | NodeEvent::Joined { .. } => row.health = NodeHealth::Up,
             NodeEvent::Lost { .. } | NodeEvent::Left { .. } => row.health = NodeHealth::Lost,
-            NodeEvent::StaleReport { .. } | NodeEvent::Drained => {}
+            NodeEvent::StaleReport { .. } => {}
+            NodeEvent::Drained => row.directed.drained = true,
             NodeEvent::Breaker { kind, change } => {
                 row.breakers.retain(|(key, _)| key != kind);
                 let seen = match change {
@@ -193,8 +233,17 @@ impl Fold {
             ended: view.finished_at,
             tasks: TaskCounts::from(&view.counts),
             unschedulable: 0,
-            budget: None,
+            budget: self.budget(view.graph),
         }
+    }
+
+    fn budget(&self, graph: GraphId) -> Option<Box<BudgetRow>> {
+        self.ledger.account(graph)?;
+        // A retry is taken when the attempt before it has failed, and has no record of its own.
+        let mut ledger = self.ledger.clone();
+        ledger.settle(|task| self.replay.graph_of(task));
+        let (account, reached) = (ledger.account(graph)?, ledger.reached(graph));
+        Some(Box::new(BudgetRow { budget: *account.budget(), spent: *account.spent(), reached }))
     }
 
     /// Tasks by state.
@@ -208,6 +257,9 @@ impl Fold {
     pub fn nodes(&self) -> Vec<NodeRow> {
         let mut nodes = self.nodes.clone();
         let active = TaskFilter { graph: None, states: vec![StateName::Granted, StateName::Running] };
+        for row in nodes.values_mut() {
+            row.directed = self.directed(row);
+        }
         for row in self.tasks(&active, usize::MAX) {
             let Some(node) = row.node.as_ref().and_then(|node| nodes.get_mut(node)) else { continue };
             if row.state == StateName::Running {
