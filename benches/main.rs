@@ -22,6 +22,7 @@ mod support {
     pub(crate) mod machines;
     pub(crate) mod peers;
     pub(crate) mod report;
+    pub(crate) mod terminal;
     pub(crate) mod work;
 }
 
@@ -32,6 +33,7 @@ mod growth;
 mod layers;
 mod processes;
 mod recovery;
+mod seeing;
 mod shapes;
 mod single;
 mod waiting;
@@ -43,7 +45,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Question = (&'static str, fn());
 
 /// In the order of the letters in `benches/README.md`.
-const QUESTIONS: [Question; 10] = [
+const QUESTIONS: [Question; 11] = [
     ("processes", processes::ask),
     ("chain", chain::ask),
     ("single", single::ask),
@@ -54,6 +56,7 @@ const QUESTIONS: [Question; 10] = [
     ("layers", layers::ask),
     ("decisions", decisions::ask),
     ("shapes", shapes::ask),
+    ("seeing", seeing::ask),
 ];
 
 fn main() {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 /// Microseconds of a tick of `/proc/PID/stat`.
 const TICK_MICROS: f64 = 10_000.0;
@@ -36,6 +37,11 @@ impl Cost {
         let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
         let switches = threads.map(|thread| switches(&thread.path())).sum();
         Self { micros: ticks * TICK_MICROS, switches }
+    }
+
+    /// From `before` to this one, of one core, in percent.
+    pub(crate) fn share(self, before: Self, took: Duration) -> f64 {
+        100.0 * (self.micros - before.micros) / (took.as_secs_f64() * 1e6)
     }
 
     /// From `before` to this one, for each of `count`: in words.

@@ -32,6 +32,11 @@ impl Daemon {
         daemon
     }
 
+    /// With a worker of so many slots.
+    pub(crate) fn with_cores(cores: &'static str) -> Self {
+        Self::start(vec!["--cpus", cores, "--memory", "1 GiB"])
+    }
+
     /// Without a worker.
     pub(crate) fn without_worker() -> Self {
         Self::start(vec!["--no-worker"])
