@@ -40,7 +40,7 @@ pub use watch::{Seen, Watch};
 use crate::clock::Clock;
 use crate::wire::client::{
     EventFilter, EventsPage, Explanation, Found, GraphRow, NodeRow, PAGE_LIMIT, Ran, Request, Response,
-    ServerInfo, SettingRow, Status, Submitted, Target, TaskDetail, TaskFilter, TaskRow, WAIT_LIMIT,
+    ServerInfo, Status, Submitted, Target, TaskDetail, TaskFilter, TaskRow, WAIT_LIMIT,
 };
 use crate::wire::fleet::{OutputPiece, OutputRead};
 use link::LinkDial;
@@ -310,14 +310,6 @@ impl Client {
     /// Nobody answers, or not in time.
     pub async fn nodes(&self) -> Result<Vec<NodeRow>, ClientError> {
         expect!(self.call(&Request::Nodes).await?, Response::Nodes(nodes) => nodes)
-    }
-
-    /// The settings that hold, with where each comes from.
-    ///
-    /// # Errors
-    /// Nobody answers, or not in time.
-    pub async fn settings(&self) -> Result<Vec<SettingRow>, ClientError> {
-        expect!(self.call(&Request::Settings).await?, Response::Settings(settings) => settings)
     }
 
     /// What a task waits for.

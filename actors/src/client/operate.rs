@@ -7,7 +7,7 @@ use policy::directive::Directive;
 use policy::id::NodeId;
 
 use crate::client::{Client, ClientError, refusal};
-use crate::wire::client::{Request, Response, Sample};
+use crate::wire::client::{Request, Response, Sample, SettingRow};
 
 impl Client {
     /// Says something that holds until it is taken back; tells whether it has changed anything, once that is on disk.
@@ -39,6 +39,17 @@ impl Client {
     pub async fn metrics(&self) -> Result<Sample, ClientError> {
         match self.call(&Request::Metrics).await? {
             Response::Metrics(sample) => Ok(*sample),
+            other => Err(refusal(other)),
+        }
+    }
+
+    /// The settings that hold, with where each comes from.
+    ///
+    /// # Errors
+    /// Nobody answers, or not in time.
+    pub async fn settings(&self) -> Result<Vec<SettingRow>, ClientError> {
+        match self.call(&Request::Settings).await? {
+            Response::Settings(settings) => Ok(settings),
             other => Err(refusal(other)),
         }
     }
