@@ -13,7 +13,7 @@ use tracing::level_filters::LevelFilter;
 use crate::taskfile::suggest::closest;
 
 /// What is written where nobody has said anything; ractor's own lines cost a third of its messages.
-pub const USUAL: &str = "info,ractor=warn,ractor_cluster=warn,sled=warn";
+pub const USUAL: &str = "info,ractor=warn,sled=warn";
 
 /// Targets that may have a level of their own: each is compared with the target of a line when that is first met.
 pub const TARGETS_LIMIT: usize = 64;
@@ -190,7 +190,7 @@ mod tests {
         assert!(with("info", "3").is_err_and(|why| why.contains("is no level")));
         assert!(with("info", "").is_err_and(|why| why.contains("is no level")));
         assert!(with("info", "a b=info").is_err_and(|why| why.contains("is no target")));
-        let many: Vec<String> = (0..=TARGETS_LIMIT).map(|n| format!("t{n}=off")).collect();
+        let many: Vec<String> = (0..=TARGETS_LIMIT).map(|n| format!("t{n:03}=off")).collect();
         assert!(with("info", &many.join(",")).is_err_and(|why| why.contains("more than 64")));
     }
 }

@@ -27,10 +27,7 @@ fn a_log_as_json_tells_of_a_task_by_its_fields_and_is_louder_when_asked() {
     let place = Place::new();
     let _daemon = logging(&place, "format = \"json\"\nfile = \"logs/crabd.log\"\n");
     let log = place.data().join("logs/crabd.log");
-    assert_eq!(
-        place.run(&["log-level"]).expect(0).text(),
-        "info,ractor=warn,ractor_cluster=warn,sled=warn\n"
-    );
+    assert_eq!(place.run(&["log-level"]).expect(0).text(), "info,ractor=warn,sled=warn\n");
     place.run(&["run", "--", "true"]).expect(0);
     let of_tasks = |lines: &[Value]| {
         let of_task = |line: &&Value| line["target"] == "actors::task" && line["task"] == "t2";
@@ -39,7 +36,7 @@ fn a_log_as_json_tells_of_a_task_by_its_fields_and_is_louder_when_asked() {
     assert!(lines(&log).iter().all(|line| line["level"] != "DEBUG"));
     let louder = ["log-level", "actors::task=debug", "--reason", "t2", "--json"];
     let told = place.run(&louder).expect(0).json().remove(0);
-    assert_eq!(told["levels"], "info,actors::task=debug,ractor=warn,ractor_cluster=warn,sled=warn");
+    assert_eq!(told["levels"], "info,actors::task=debug,ractor=warn,sled=warn");
     place.run(&["run", "--", "true"]).expect(0);
     let told = until("it is logged", SOON, || {
         Some(of_tasks(&lines(&log))).filter(|told| told.iter().any(|line| line["kind"] == "AttemptEnded"))
