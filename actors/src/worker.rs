@@ -162,6 +162,7 @@ pub struct Worker {
     inventory: Vec<Hosted>,
     reports: Vec<Report>,
     readers: u32,
+    stillness: report::Stillness,
     drain: Option<Vec<Reply<()>>>,
     /// Whether nothing is to be started; `None` until the scheduler side has said.
     is_halted: Option<bool>,
@@ -198,6 +199,7 @@ impl Actor for Worker {
             inventory: Vec::new(),
             reports: Vec::new(),
             readers: 0,
+            stillness: report::Stillness::default(),
             drain: None,
             is_halted: None,
         })

@@ -1,6 +1,7 @@
 //! What the worker knows of one attempt.
 
 use policy::id::TaskId;
+use policy::time::Moment;
 use supervision::Address;
 
 use super::attempt::AttemptMessage;
@@ -15,6 +16,8 @@ pub(super) struct HeldAttempt {
     pub(super) grant: Option<Grant>,
     /// Whether the host was told to start it.
     pub(super) is_hosted: bool,
+    /// When that was; long ago where it is not known.
+    pub(super) given: Moment,
     /// Why it is to stop; the actor knows that where there is one.
     pub(super) stop: Option<StopReason>,
     /// While it runs.
@@ -23,7 +26,15 @@ pub(super) struct HeldAttempt {
 
 impl HeldAttempt {
     pub(super) fn new(task: TaskId, phase: Phase) -> Self {
-        Self { task, phase, grant: None, is_hosted: false, stop: None, attempt: None }
+        Self {
+            task,
+            phase,
+            grant: None,
+            is_hosted: false,
+            given: Moment::default(),
+            stop: None,
+            attempt: None,
+        }
     }
 
     /// Waits for a host, or for the right to be given to it.

@@ -26,6 +26,7 @@ impl Worker {
             }
             HostEvent::NoHost(reason) => tracing::error!(%reason, "no process host: nothing can run here"),
             HostEvent::Reports(reports) => {
+                self.look_for_reports();
                 let ended = |report: &HostReport| match report {
                     HostReport::Ended { token, .. } => Some(*token),
                     _ => None,
@@ -159,7 +160,7 @@ impl Worker {
             let Some(held) = self.held.get_mut(&token) else { continue };
             let Some(grant) = held.grant.as_ref().filter(|_| !held.is_hosted) else { continue };
             let start = start_of(&self.args, grant);
-            held.is_hosted = true;
+            (held.is_hosted, held.given) = (true, self.args.clock.now());
             self.args.port.command(Command::Start(Box::new(start)));
         }
     }

@@ -9,10 +9,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use policy::id::Token;
 use policy::task::TaskReport;
+use policy::time::Moment;
 use serde::{Deserialize, Deserializer};
 
 use super::Worker;
@@ -58,10 +59,42 @@ fn wait<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     quantity::duration(&text).map_err(|error| serde::de::Error::custom(format!("{text:?} {error}")))
 }
 
+/// How coarse the times of a directory are at the most: ticks of the kernel, twice.
+const COARSE: Duration = Duration::from_millis(20);
+
+/// Since when no file has come or gone where reports are kept, as far as was looked.
+#[derive(Debug, Default)]
+pub(super) struct Stillness(Option<(SystemTime, Moment)>);
+
+impl Stillness {
+    /// Looks, now.
+    pub(super) fn look(&mut self, directory: &Path, now: Moment) {
+        let changed = std::fs::metadata(directory).and_then(|found| found.modified()).ok();
+        self.0 = match (changed, self.0) {
+            (Some(changed), Some((known, since))) if known == changed => Some((known, since)),
+            (changed, _) => changed.map(|changed| (changed, now)),
+        };
+    }
+
+    /// Whether an attempt that did not begin before `given`, and had ended by the last look, has left no file.
+    pub(super) fn covers(&self, given: Moment) -> bool {
+        self.0.is_some_and(|(_, since)| since + COARSE < given)
+    }
+}
+
 impl Worker {
-    /// What an attempt that is over has reported; `None` where it has not. An attempt that says nothing, as
-    /// most do, costs one look for a file that is not there.
+    /// Looks whether anything can be there for [`Self::read_report`], once for all that has ended by now.
+    pub(super) fn look_for_reports(&mut self) {
+        let now = self.args.clock.now();
+        self.stillness.look(&self.args.directory.output(), now);
+    }
+
+    /// What an attempt that is over has reported; `None` where it has not.
     pub(super) fn read_report(&self, token: Token) -> Option<Box<TaskReport>> {
+        let given = self.held.get(&token).map_or_else(Moment::default, |held| held.given);
+        if self.stillness.covers(given) {
+            return None;
+        }
         let read = read(&self.args.directory.report(token));
         let report = match read {
             Ok(bytes) => parse(&bytes),
@@ -168,6 +201,25 @@ mod tests {
         let report = parse(&b"{\"cost\": 1}\n".repeat(2000));
         assert_eq!(report.cost, REPORT_LIMIT_BYTES / 12);
         assert_eq!(report.faults.len(), 1);
+    }
+
+    #[test]
+    fn where_nothing_has_come_since_before_it_began_nothing_is_looked_for() {
+        let home = tempfile::tempdir().unwrap();
+        let (mut stillness, second) = (Stillness::default(), Duration::from_secs(1));
+        let at = |seconds: u32| Moment::default() + second * seconds;
+        assert!(!stillness.covers(at(9)), "nobody has looked");
+        stillness.look(home.path(), at(1));
+        stillness.look(home.path(), at(3));
+        assert!(stillness.covers(at(2)) && !stillness.covers(at(1)) && !stillness.covers(at(0)));
+        std::fs::write(home.path().join("7.report"), "{}").unwrap();
+        let of_file = home.path().join("7.report").metadata().unwrap().modified().unwrap();
+        File::open(home.path()).unwrap().set_modified(of_file + second).unwrap();
+        stillness.look(home.path(), at(4));
+        assert!(!stillness.covers(at(4)) && stillness.covers(at(5)));
+        std::fs::remove_dir_all(home.path()).unwrap();
+        stillness.look(home.path(), at(6));
+        assert!(!stillness.covers(at(9)), "it cannot be looked at");
     }
 
     #[test]
