@@ -81,7 +81,7 @@ fn latency(waiting: usize) -> f64 {
     let urgent = TaskSpec { priority: Priority::High, ..spec };
     let behind =
         if waiting > 100_000 { work::array(unfit, waiting) } else { work::separate(&unfit, waiting) };
-    let daemon = Daemon::with_two_slots();
+    let daemon = Daemon::that_others_can_join();
     block_on(async {
         let client = daemon.client();
         client.submit(behind).await.expect("admitted");

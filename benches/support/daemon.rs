@@ -25,7 +25,16 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// With a worker of two slots.
     pub(crate) fn with_two_slots() -> Self {
-        let daemon = Self::start(vec!["--cpus", "2", "--memory", "1 GiB"]);
+        Self::warm(vec!["--cpus", "2", "--memory", "1 GiB"])
+    }
+
+    /// With a worker of two slots, and others may join: it takes in what no machine has yet.
+    pub(crate) fn that_others_can_join() -> Self {
+        Self::warm(vec!["--cpus", "2", "--memory", "1 GiB", "--listen", "127.0.0.1:0"])
+    }
+
+    fn warm(arguments: Vec<&'static str>) -> Self {
+        let daemon = Self::start(arguments);
         // The first process of all also starts the host.
         let warm = super::work::array(super::work::spec(Path::new("/bin/true")), 20);
         daemon.run(warm);

@@ -102,7 +102,7 @@ impl InstantWorker {
             node: node.clone(),
             incarnation: Incarnation(1),
             boot: "b".into(),
-            capacity: Resources::cpus(cores * 1000),
+            capacity: Resources { memory_bytes: cores << 32, ..Resources::cpus(cores * 1000) },
             labels: Vec::new(),
             version: "0".into(),
             inventory: Vec::new(),
