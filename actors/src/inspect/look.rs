@@ -68,7 +68,30 @@ fn flatten(child: &Description, level: u8, rows: &mut Vec<ActorRow>) {
     one.is_supervisor = child.kind == Kind::Supervisor;
     (one.state, one.answered, one.more) = (child.state, child.answered, child.more as u64);
     rows.push(one);
-    child.children.iter().for_each(|child| flatten(child, level.saturating_add(1), rows));
+    in_order(child).into_iter().for_each(|child| flatten(child, level.saturating_add(1), rows));
+}
+
+/// Those below it; where all are of one kind, by their names: they come from several shards.
+fn in_order(of: &Description) -> Vec<&Description> {
+    let mut children: Vec<_> = of.children.iter().collect();
+    let kind = children.first().map(|child| child.reading.kind.clone());
+    if children.iter().all(|child| child.kind == Kind::Worker && Some(&child.reading.kind) == kind.as_ref()) {
+        children.sort_by(|one, other| numbers(&one.reading.name).cmp(&numbers(&other.reading.name)));
+    }
+    children
+}
+
+/// A name in pieces, so that `t9` stands before `t10`.
+fn numbers(name: &str) -> Vec<(&str, u64)> {
+    let mut rest = name;
+    let mut pieces = Vec::new();
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let end = rest[digits..].find(|c: char| !c.is_ascii_digit()).map_or(rest.len(), |end| digits + end);
+        pieces.push((&rest[..digits], rest[digits..end].parse().unwrap_or(0)));
+        rest = &rest[end..];
+    }
+    pieces
 }
 
 fn row(level: u8, reading: &Reading) -> ActorRow {

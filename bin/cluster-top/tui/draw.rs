@@ -15,8 +15,8 @@ use super::view::{TABS, Typing, View};
 /// Columns from which on details stand beside the table and not below it.
 const WIDE: u16 = 130;
 
-/// The keys of the bottom line, the most useful first.
-const KEYS: &str = "q leave  ? help  / filter  s sort  S turn  enter details  w why  i state  : line  p freeze  [ ] time  tab next";
+/// The keys of the bottom line, the most useful first; as many as fit whole.
+const KEYS: &str = "q leave  ? help  / filter  s sort  enter details  w why  : line  [ ] time  i state  p freeze  S turn  tab next";
 
 const HELP: &str = "\
 1-8, tab     the tables
@@ -182,8 +182,22 @@ fn draw_foot(view: &View, frame: &mut Frame<'_>, area: Rect) {
         Typing::Nothing if !view.filter.is_empty() => format!("/{}   (esc shows all)  {KEYS}", view.filter),
         Typing::Nothing => KEYS.to_owned(),
     };
-    let shown: String = foot.chars().take(usize::from(area.width)).collect();
+    let shown = fitting(&foot, usize::from(area.width));
     frame.render_widget(Line::styled(shown, style(view, Tone::Dim)), area);
+}
+
+/// As many of the words that two blanks separate as fit; at least the beginning of the first.
+fn fitting(text: &str, width: usize) -> String {
+    let mut shown = String::new();
+    for word in text.split("  ") {
+        let gap = if shown.is_empty() { "" } else { "  " };
+        if shown.chars().count() + gap.len() + word.chars().count() > width {
+            break;
+        }
+        shown.push_str(gap);
+        shown.push_str(word);
+    }
+    if shown.is_empty() { text.chars().take(width).collect() } else { shown }
 }
 
 fn draw_help(view: &View, frame: &mut Frame<'_>) {

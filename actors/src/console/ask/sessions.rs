@@ -37,9 +37,6 @@ pub(super) async fn sessions(line: &Line) -> Result<Reply, Fault> {
     };
     let mut reply = Reply::new("session", SESSION);
     reply.rows = rows.iter().map(|row| cells(row, now)).collect();
-    if reply.rows.is_empty() {
-        reply.notes.push("there is no session".to_owned());
-    }
     Ok(reply)
 }
 

@@ -259,6 +259,10 @@ impl Fold {
         let active = TaskFilter { graph: None, states: vec![StateName::Granted, StateName::Running] };
         for row in nodes.values_mut() {
             row.directed = self.directed(row);
+            if row.health == NodeHealth::Up {
+                // Heartbeats stand in no record; a machine that is up was heard.
+                row.heard = self.at();
+            }
         }
         for row in self.tasks(&active, usize::MAX) {
             let Some(node) = row.node.as_ref().and_then(|node| nodes.get_mut(node)) else { continue };
