@@ -255,6 +255,12 @@ pub(crate) struct TaskOptions {
     /// The longest an attempt may take, such as 5m
     #[arg(long, value_parser = quantity::duration, value_name = "TIME")]
     pub(crate) timeout: Option<Duration>,
+    /// After which it is asked to finish by SIGTERM: it has until its --timeout, or its --grace
+    #[arg(long, value_parser = quantity::duration, value_name = "TIME")]
+    pub(crate) soft_timeout: Option<Duration>,
+    /// The longest it may write nothing
+    #[arg(long, value_parser = quantity::duration, value_name = "TIME")]
+    pub(crate) idle_timeout: Option<Duration>,
     /// Between SIGTERM and SIGKILL [default: 5s]
     #[arg(long, value_parser = quantity::duration, value_name = "TIME")]
     pub(crate) grace: Option<Duration>,

@@ -59,7 +59,7 @@ impl Exit {
             TaskOutcome::Failed(attempt) | TaskOutcome::OutOfRetries { last: attempt, .. } => match attempt {
                 AttemptOutcome::Exited(code) => Self(u8::try_from(code & 0xff).unwrap_or(1)),
                 AttemptOutcome::Signalled(signal) => Self(u8::try_from(128 + (signal & 0x7f)).unwrap_or(255)),
-                AttemptOutcome::TimedOut => Self::TIMED_OUT,
+                AttemptOutcome::TimedOut(_) => Self::TIMED_OUT,
                 AttemptOutcome::Cancelled => Self::INTERRUPTED,
                 AttemptOutcome::SpawnFailed(failure) if failure.reason.contains("not found") => {
                     Self::COMMAND_NOT_FOUND

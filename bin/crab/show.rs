@@ -63,6 +63,8 @@ fn facts(detail: &TaskDetail, now: Timestamp) -> Vec<(&'static str, String)> {
     if let Some(timeout) = spec.timeout {
         facts.push(("timeout", format!("{}, grace {}", text::length(timeout), text::length(spec.grace))));
     }
+    let bounds = spec.bounds.as_deref().copied().unwrap_or_default();
+    facts.extend(bounds.lengths().map(|(limit, length)| (limit.into(), text::length(length))));
     if spec.retry.max_attempts > 1 {
         facts.push(("attempts", format!("at most {}", spec.retry.max_attempts)));
     }

@@ -12,6 +12,7 @@ use actors::wire::client::{
 };
 use actors::wire::fleet::{OutputPart, OutputPiece, Stream};
 use clap::{CommandFactory, Parser};
+use policy::bounds::{Overrun, TimeLimit};
 use policy::claims::Indices;
 use policy::event::{ArraySpec, Event, Next, Record, TaskEvent};
 use policy::id::{AttemptNumber, GraphId, NodeSession, TaskId, Token};
@@ -267,7 +268,14 @@ async fn a_command_passes_its_output_and_exit_code_through() {
         (AttemptOutcome::Exited(0), 0),
         (AttemptOutcome::Exited(7), 7),
         (AttemptOutcome::Signalled(9), 137),
-        (AttemptOutcome::TimedOut, 124),
+        (
+            AttemptOutcome::TimedOut(Overrun {
+                limit: TimeLimit::Timeout,
+                allowed: Duration::from_secs(60),
+                used: Duration::from_secs(61),
+            }),
+            124,
+        ),
         (AttemptOutcome::SpawnFailed(SpawnFailure::of_task("command not found: \"x\"")), 127),
         (AttemptOutcome::SpawnFailed(SpawnFailure::of_task("not executable: \"x\"")), 126),
     ] {

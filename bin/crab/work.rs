@@ -10,6 +10,7 @@ use std::sync::Arc;
 use actors::client::{key_of, random_key};
 use actors::taskfile::{self, path_text};
 use anyhow::Context as _;
+use policy::bounds::TimeBounds;
 use policy::constraint::{Condition, Constraints, NODE};
 use policy::dependency::Dependency;
 use policy::event::Item;
@@ -91,6 +92,8 @@ fn option_given(options: &TaskOptions) -> Option<&'static str> {
         ("--env", !options.env.is_empty()),
         ("--directory", options.directory.is_some()),
         ("--timeout", options.timeout.is_some()),
+        ("--soft-timeout", options.soft_timeout.is_some()),
+        ("--idle-timeout", options.idle_timeout.is_some()),
         ("--grace", options.grace.is_some()),
         ("--retries", options.retries.is_some()),
         ("--array", options.array.is_some()),
@@ -120,6 +123,7 @@ fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::
         std::env::current_dir().context("the present directory cannot be told; name one with --directory")?;
     let directory = options.directory.map_or_else(|| here.clone(), |directory| here.join(directory));
     let retry = RetryPolicy::default();
+    let bounds = TimeBounds { soft_timeout: options.soft_timeout, idle_timeout: options.idle_timeout };
     let resources = Resources {
         cpu_millis: options.cpus.unwrap_or(DEFAULT_CPU_MILLIS),
         memory_bytes: options.memory.unwrap_or(0),
@@ -145,6 +149,7 @@ fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::
         tenant,
         retry: RetryPolicy { max_attempts: options.retries.unwrap_or(0).saturating_add(1), ..retry },
         timeout: options.timeout,
+        bounds: (!bounds.is_empty()).then(|| Box::new(bounds)),
         grace: options.grace.unwrap_or(DEFAULT_GRACE),
         kind: options.kind.map(Arc::from),
         claims,

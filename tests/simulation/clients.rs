@@ -7,6 +7,7 @@ use actors::scheduler::{Addition, SchedulerMessage};
 use actors::side::Side;
 use actors::wire::client::{Response, Target};
 use fastrand::Rng;
+use policy::bounds::TimeBounds;
 use policy::constraint::{AvoidFailed, Condition, Constraints, Preference};
 use policy::dependency::{Dependency, Need};
 use policy::event::{ArraySpec, Item, SubmissionKey};
@@ -63,9 +64,17 @@ fn spec(rng: &mut Rng, name: String) -> TaskSpec {
         tenant: format!("tenant-{}", rng.u32(..3)).into(),
         retry,
         timeout: (rng.u32(..4) == 0).then(|| Duration::from_millis(rng.u64(500..20_000))),
+        bounds: bounds(&mut rng.clone()),
         grace: Duration::from_millis(rng.u64(0..3000)),
         ..TaskSpec::new(name, program.argv())
     }
+}
+
+/// What some tasks say of time, all of it shorter than any timeout.
+fn bounds(rng: &mut Rng) -> Option<Box<TimeBounds>> {
+    let some = |rng: &mut Rng| (rng.u32(..6) == 0).then(|| Duration::from_millis(rng.u64(100..500)));
+    let bounds = TimeBounds { soft_timeout: some(rng), idle_timeout: some(rng) };
+    (!bounds.is_empty()).then(|| Box::new(bounds))
 }
 
 /// Conditions that tasks name: each holds on the first node, which can run everything.

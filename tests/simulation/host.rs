@@ -7,6 +7,7 @@ use std::time::Duration;
 use actors::process::port::HostEvent;
 use actors::process::protocol::{Command, HostReport, Hosted, HostedPhase, Start, StopReason};
 use actors::worker::WorkerMessage;
+use policy::bounds::{AttemptBounds, Overrun, Running};
 use policy::id::{AttemptNumber, TaskId, Token};
 use policy::resources::Resources;
 use policy::slots::Slots;
@@ -48,7 +49,7 @@ pub(super) struct Attempt {
     attempt: AttemptNumber,
     pub(super) need: Resources,
     grace: Duration,
-    pub(super) timeout: Option<Duration>,
+    pub(super) bounds: AttemptBounds,
     program: Program,
     pub(super) phase: HostedPhase,
     stop: Option<(StopReason, u64)>,
@@ -74,7 +75,7 @@ pub(super) enum Turn {
     Exits,
     /// A signal has had its effect.
     Dies,
-    TimesOut,
+    TimesOut(Overrun),
     /// The grace is over.
     Kill,
 }
@@ -234,7 +235,7 @@ impl Core {
             attempt: start.attempt,
             need: start.need.clone(),
             grace: start.grace,
-            timeout: start.timeout,
+            bounds: start.bounds,
             program: Program::of(&start.argv),
             phase: HostedPhase::Staged,
             stop: None,
@@ -267,10 +268,11 @@ impl Core {
                 let outcome = attempt.stop.map_or(by_itself, |(why, _)| why.outcome());
                 self.end(node, token, outcome);
             }
-            (HostedPhase::Running { .. }, Turn::TimesOut) if attempt.stop.is_none() => {
-                self.stop(node, token, StopReason::Timeout);
+            (HostedPhase::Running { .. } | HostedPhase::Starting, Turn::TimesOut(overrun))
+                if attempt.stop.is_none() =>
+            {
+                self.stop(node, token, StopReason::Timeout(overrun));
             }
-            (HostedPhase::Starting, Turn::TimesOut) => self.stop(node, token, StopReason::Timeout),
             (HostedPhase::Running { .. }, Turn::Kill) => {
                 let takes = self.rng.u64(0..self.nature.kill_takes);
                 self.plan(takes, Event::Host { node, token, run, turn: Turn::Dies });
@@ -317,7 +319,15 @@ impl Core {
         }
         let Some(attempt) = self.nodes[node].host.attempts.get_mut(&token) else { return };
         let grace = u64::try_from(attempt.grace.as_millis()).unwrap_or(u64::MAX);
-        let kill_at = if why == StopReason::LeaseLost { now } else { now + grace };
+        let kill_at = match why {
+            StopReason::LeaseLost => now,
+            StopReason::Timeout(overrun) => {
+                let (began, asked) = (Moment(attempt.began * 1000), Moment(now * 1000));
+                let running = Running { since: began, heard: began };
+                attempt.bounds.kill_at(overrun.limit, attempt.grace, running, asked).0 / 1000
+            }
+            _ => now + grace,
+        };
         let (run, obeys, is_first) = (attempt.run, attempt.program.obeys_after, attempt.stop.is_none());
         let (why, kill_at) =
             attempt.stop.map_or((why, kill_at), |(first, before)| (first, before.min(kill_at)));

@@ -1,10 +1,12 @@
 //! What waits in a simulated host for its turn, as in the real one.
 
 use actors::process::protocol::{HostedPhase, StopReason};
+use policy::bounds::Running;
 use policy::id::Token;
 use policy::resources::Resources;
 use policy::slots::Slots;
 use policy::task::{AttemptOutcome, LossReason};
+use policy::time::Moment;
 
 use super::host::Turn;
 use super::world::{Core, Event, Planted};
@@ -52,11 +54,14 @@ impl Core {
         let forgets = self.nature.planted == Planted::Forgetful && self.happens(500);
         let Some(attempt) = self.nodes[node].host.attempts.get_mut(&token) else { return };
         (attempt.phase, attempt.began) = (HostedPhase::Starting, now);
-        let (run, timeout) = (attempt.run, attempt.timeout);
+        let (run, bounds) = (attempt.run, attempt.bounds);
         self.plan(spawning, Event::Host { node, token, run, turn: Turn::Spawned });
-        if let Some(timeout) = timeout {
-            let after = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-            self.plan(after, Event::Host { node, token, run, turn: Turn::TimesOut });
+        // Nothing writes anything in this world.
+        let running = Running { since: Moment(0), heard: Moment(0) };
+        if let Some(due) = bounds.due(running)
+            && let Some(overrun) = bounds.exceeded(running, due)
+        {
+            self.plan(due.0 / 1000, Event::Host { node, token, run, turn: Turn::TimesOut(overrun) });
         }
         if forgets {
             self.end(node, token, AttemptOutcome::Lost(LossReason::HostDied));

@@ -80,7 +80,7 @@ impl From<&AttemptOutcome> for Verdict {
     fn from(outcome: &AttemptOutcome) -> Self {
         match outcome {
             AttemptOutcome::Exited(0) => Self::Worked,
-            AttemptOutcome::Exited(_) | AttemptOutcome::Signalled(_) | AttemptOutcome::TimedOut => {
+            AttemptOutcome::Exited(_) | AttemptOutcome::Signalled(_) | AttemptOutcome::TimedOut(_) => {
                 Self::TaskFailed
             }
             AttemptOutcome::SpawnFailed(failure) if failure.nodes_fault => Self::NodeFailed,

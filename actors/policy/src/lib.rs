@@ -9,6 +9,7 @@ pub mod time;
 pub mod text;
 pub mod resources;
 pub mod constraint;
+pub mod bounds;
 pub mod task;
 pub mod dependency;
 pub mod event;

@@ -60,7 +60,7 @@ fn is_retryable(policy: &RetryPolicy, outcome: &AttemptOutcome) -> bool {
             policy.retryable_exit_codes.is_empty() || policy.retryable_exit_codes.contains(code)
         }
         AttemptOutcome::Signalled(signal) => policy.signals.contains(*signal),
-        AttemptOutcome::TimedOut => policy.timeouts,
+        AttemptOutcome::TimedOut(_) => policy.timeouts,
         AttemptOutcome::SpawnFailed(_) => policy.spawn_failures,
         AttemptOutcome::Lost(_) => true,
         AttemptOutcome::Cancelled => false,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
+use crate::bounds::{Overrun, TimeBounds};
 use crate::claims::Claims;
 use crate::constraint::Constraints;
 use crate::id::{AttemptNumber, NodeId, TaskId};
@@ -82,6 +83,8 @@ pub struct TaskSpec {
     pub retry: RetryPolicy,
     /// The longest an attempt may run before it is killed; `None` for no limit.
     pub timeout: Option<Duration>,
+    /// What else it says of time; `None` where that is nothing.
+    pub bounds: Option<Box<TimeBounds>>,
     /// Between the polite signal and the one that cannot be refused.
     pub grace: Duration,
     /// What sort of work it is, such as `build`: tasks of one kind fail alike. `None` for no sort of its own.
@@ -106,6 +109,7 @@ impl TaskSpec {
             tenant: DEFAULT_TENANT.into(),
             retry: RetryPolicy::default(),
             timeout: None,
+            bounds: None,
             grace: DEFAULT_GRACE,
             kind: None,
             claims: None,
@@ -226,8 +230,8 @@ pub enum AttemptOutcome {
     Exited(i32),
     /// A signal that was not ours ended it.
     Signalled(i32),
-    /// It ran longer than its timeout and was killed.
-    TimedOut,
+    /// It reached a limit of time and was stopped.
+    TimedOut(Overrun),
     /// It was asked to stop, and is gone.
     Cancelled,
     /// It never started.
@@ -342,7 +346,7 @@ impl std::fmt::Display for AttemptOutcome {
         match self {
             Self::Exited(code) => write!(f, "exited with {code}"),
             Self::Signalled(signal) => write!(f, "ended by signal {signal}"),
-            Self::TimedOut => f.write_str("timed out"),
+            Self::TimedOut(overrun) => write!(f, "timed out ({overrun})"),
             Self::Cancelled => f.write_str("cancelled"),
             Self::SpawnFailed(failure) => write!(f, "not started: {}", failure.reason),
             Self::Lost(reason) => write!(f, "lost ({reason})"),

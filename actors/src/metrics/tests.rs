@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use policy::bounds::{Overrun, TimeLimit};
 use policy::pressure::Mode;
 use policy::resources::Resources;
 use policy::task::{AttemptOutcome, LossReason, Priority, TaskOutcome};
@@ -48,7 +49,14 @@ fn sample() -> Sample {
         TaskOutcome::Succeeded,
         TaskOutcome::Failed(AttemptOutcome::Exited(1)),
         TaskOutcome::Failed(AttemptOutcome::Lost(LossReason::Rebooted)),
-        TaskOutcome::OutOfRetries { last: AttemptOutcome::TimedOut, budget: 3 },
+        TaskOutcome::OutOfRetries {
+            last: AttemptOutcome::TimedOut(Overrun {
+                limit: TimeLimit::Timeout,
+                allowed: Duration::from_secs(60),
+                used: Duration::from_secs(61),
+            }),
+            budget: 3,
+        },
         TaskOutcome::Cancelled,
     ] {
         meters.ended(&outcome);

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use policy::bounds::{AttemptBounds, Overrun};
 use policy::id::{AttemptNumber, TaskId, Token};
 use policy::resources::Resources;
 use policy::task::{AttemptOutcome, LossReason, Usage};
@@ -18,7 +19,7 @@ use crate::output::spool::OutputLimits;
 
 /// The version of everything in this module. A host outlives the daemon that started it, so a daemon may
 /// meet a host of an older version.
-pub const HOST_PROTOCOL: u16 = 2;
+pub const HOST_PROTOCOL: u16 = 3;
 
 /// Bytes of the largest command: more than an operating system takes as arguments and environment.
 pub const HOST_FRAME_LIMIT_BYTES: usize = 4 * 1024 * 1024;
@@ -93,8 +94,8 @@ pub struct Start {
     pub directory: OsText,
     /// The whole environment, but for the mark.
     pub environment: Vec<(OsText, OsText)>,
-    /// The longest it may run.
-    pub timeout: Option<Duration>,
+    /// The time it may take.
+    pub bounds: AttemptBounds,
     /// Between the polite signal and the one that cannot be refused.
     pub grace: Duration,
     /// How much of its output is kept.
@@ -106,8 +107,8 @@ pub struct Start {
 pub enum StopReason {
     /// Somebody asked for it.
     Cancel,
-    /// It ran too long.
-    Timeout,
+    /// It reached a limit of time.
+    Timeout(Overrun),
     /// The right to run it ended: no grace.
     LeaseLost,
     /// It is taken off this machine, which stops.
@@ -122,7 +123,7 @@ impl StopReason {
     pub fn outcome(self) -> AttemptOutcome {
         match self {
             Self::Cancel => AttemptOutcome::Cancelled,
-            Self::Timeout => AttemptOutcome::TimedOut,
+            Self::Timeout(overrun) => AttemptOutcome::TimedOut(overrun),
             Self::LeaseLost => AttemptOutcome::Lost(LossReason::LeaseLost),
             Self::Evict => AttemptOutcome::Lost(LossReason::Evicted),
             Self::Drain => AttemptOutcome::Lost(LossReason::Drained),

@@ -184,7 +184,7 @@ mod tests {
             argv: vec!["echo".into(), "$x".into()],
             directory: "/elsewhere".into(),
             environment,
-            timeout: None,
+            bounds: policy::bounds::AttemptBounds::default(),
             grace: Duration::from_secs(5),
             output: OutputLimits::default(),
         };

@@ -4,6 +4,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy::bounds::TimeBounds;
 use policy::budget::{Budget, OnReached};
 use policy::claims::Claims;
 use policy::event::Item;
@@ -59,7 +60,7 @@ impl ItemLines {
     }
 }
 
-fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 23] {
+fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 25] {
     [
         ("directory", line(&common.directory)),
         ("env", line(&common.env)),
@@ -80,6 +81,8 @@ fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 23] {
         ("priority", line(&common.priority)),
         ("tenant", line(&common.tenant)),
         ("timeout", line(&common.timeout)),
+        ("soft_timeout", line(&common.soft_timeout)),
+        ("idle_timeout", line(&common.idle_timeout)),
         ("grace", line(&common.grace)),
         ("retry", line(&common.retries)),
         ("retry", line(&common.retry)),
@@ -168,6 +171,7 @@ fn spec(name: &str, task: &Task, defaults: &Common, context: &Context) -> TaskSp
         tenant: tenant.into(),
         retry: retry(own, defaults),
         timeout: pick(&own.timeout, &defaults.timeout).map(|timeout| timeout.0),
+        bounds: bounds(own, defaults),
         grace: pick(&own.grace, &defaults.grace).map_or(DEFAULT_GRACE, |grace| grace.0),
         kind: pick(&own.kind, &defaults.kind).map(|kind| kind.0.as_str().into()),
         claims: claims(own, defaults),
@@ -204,6 +208,15 @@ fn environment(own: &Common, defaults: &Common) -> Vec<(OsText, OsText)> {
         }
     }
     variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+/// What is said of time beside `timeout`.
+fn bounds(own: &Common, defaults: &Common) -> Option<Box<TimeBounds>> {
+    let bounds = TimeBounds {
+        soft_timeout: pick(&own.soft_timeout, &defaults.soft_timeout).map(|timeout| timeout.0),
+        idle_timeout: pick(&own.idle_timeout, &defaults.idle_timeout).map(|timeout| timeout.0),
+    };
+    (!bounds.is_empty()).then(|| Box::new(bounds))
 }
 
 /// What the defaults claim, and the task's own over that.

@@ -97,6 +97,11 @@ fields! {
         "kind" kind: Text,
         /// The longest an attempt may run, such as "5m". Default: no limit.
         "timeout" timeout: Length,
+        /// After which an attempt is asked to finish by SIGTERM: it has until its `timeout`, or its `grace`. Default:
+        /// not.
+        "soft_timeout" soft_timeout: Length,
+        /// The longest an attempt may write nothing. Default: no limit.
+        "idle_timeout" idle_timeout: Length,
         /// Between SIGTERM and SIGKILL. Default: "5s".
         "grace" grace: Length,
         /// Attempts after the first one where it fails. Default: 0.

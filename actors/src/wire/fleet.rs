@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy::bounds::AttemptBounds;
 use policy::claims::Indices;
 use policy::id::{AttemptNumber, Epoch, GraphId, Incarnation, NodeId, NodeSession, TaskId, Token};
 use policy::lease::LeaseTerms;
@@ -233,11 +234,20 @@ impl Grant {
         self.spec.request(self.request)
     }
 
-    /// The longest the attempt may run; `None` for no limit.
+    /// The time the attempt may take. How long it may write nothing does not stretch: that is no measure of how much it
+    /// has to do.
     #[must_use]
-    pub fn timeout(&self) -> Option<Duration> {
-        let limit = self.spec.timeout?;
-        Some(limit.checked_mul(self.stretch_percent).map_or(Duration::MAX, |stretched| stretched / 100))
+    pub fn bounds(&self) -> AttemptBounds {
+        let said = self.spec.bounds.as_deref().copied().unwrap_or_default();
+        AttemptBounds {
+            timeout: self.spec.timeout.map(|limit| self.stretched(limit)),
+            soft_timeout: said.soft_timeout.map(|limit| self.stretched(limit)),
+            idle_timeout: said.idle_timeout,
+        }
+    }
+
+    fn stretched(&self, limit: Duration) -> Duration {
+        limit.checked_mul(self.stretch_percent).map_or(Duration::MAX, |stretched| stretched / 100)
     }
 }
 

@@ -100,7 +100,7 @@ impl Bed {
             argv: argv.iter().map(|word| OsText::from(*word)).collect(),
             directory: self.home.path().to_str().unwrap().into(),
             environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
-            timeout: None,
+            bounds: policy::bounds::AttemptBounds::default(),
             grace: Duration::from_secs(5),
             output: OutputLimits::default(),
         };

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use actors::process::protocol::{HostedPhase, StopReason};
+use policy::bounds::{AttemptBounds, Overrun, TimeLimit};
 use policy::task::{AttemptOutcome, SpawnFailure};
 use policy::text::OsText;
 
@@ -18,6 +19,9 @@ crate::tests![
     of_variables_with_one_name_the_last_counts,
     nothing_of_the_host_is_handed_on,
     a_timeout_ends_it,
+    one_that_writes_nothing_is_ended,
+    one_that_is_asked_to_finish_has_until_its_timeout,
+    one_that_stops_itself_is_ended_as_well,
     a_cancelled_one_that_refuses_is_killed_after_its_grace,
     the_rest_of_the_group_has_the_grace_as_well,
     a_stopped_process_can_be_cancelled,
@@ -175,10 +179,63 @@ fn nothing_of_the_host_is_handed_on() {
 
 fn a_timeout_ends_it() {
     let mut bed = Bed::new();
-    bed.start_with(1, &["sleep", "1000"], |start| start.timeout = Some(Duration::from_millis(100)));
+    bed.start_with(1, &["sleep", "1000"], |start| {
+        start.bounds.timeout = Some(Duration::from_millis(100));
+    });
     let (outcome, usage) = bed.ended_with(1);
-    assert_eq!(outcome, AttemptOutcome::TimedOut);
+    let overrun = overrun(&outcome);
+    assert_eq!((overrun.limit, overrun.allowed), (TimeLimit::Timeout, Duration::from_millis(100)));
     assert!(usage.wall >= Duration::from_millis(100) && usage.wall < Duration::from_secs(4), "{usage:?}");
+}
+
+fn one_that_writes_nothing_is_ended() {
+    let mut bed = Bed::new();
+    // As long as it writes it goes on: some longer than it may be silent.
+    let script = "for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.1; done; sleep 1000";
+    bed.start_with(1, &["sh", "-c", script], |start| {
+        start.bounds.idle_timeout = Some(Duration::from_millis(500));
+    });
+    let (outcome, usage) = bed.ended_with(1);
+    let overrun = overrun(&outcome);
+    assert_eq!((overrun.limit, overrun.allowed), (TimeLimit::IdleTimeout, Duration::from_millis(500)));
+    assert!(usage.wall >= Duration::from_millis(1200), "{usage:?}");
+    assert!(bed.output(1).ends_with("8\n"));
+}
+
+fn one_that_is_asked_to_finish_has_until_its_timeout() {
+    let mut bed = Bed::new();
+    let bounds = AttemptBounds {
+        soft_timeout: Some(Duration::from_millis(100)),
+        timeout: Some(Duration::from_millis(600)),
+        ..AttemptBounds::default()
+    };
+    let obeys = "trap 'echo asked; exit 0' TERM; while :; do sleep 0.02; done";
+    let refuses = "trap 'echo asked' TERM; while :; do sleep 0.02; done";
+    for (token, script) in [(1, obeys), (2, refuses)] {
+        bed.start_with(token, &["sh", "-c", script], |start| {
+            (start.bounds, start.grace) = (bounds, Duration::ZERO);
+        });
+    }
+    let (obedient, stubborn) = (bed.ended_with(1), bed.ended_with(2));
+    assert_eq!(overrun(&obedient.0).limit, TimeLimit::SoftTimeout);
+    assert_eq!(overrun(&stubborn.0).limit, TimeLimit::SoftTimeout);
+    assert!(obedient.1.wall < Duration::from_millis(600) && stubborn.1.wall >= Duration::from_millis(600));
+    assert_eq!((&*bed.output(1), &*bed.output(2)), ("asked\n", "asked\n"));
+}
+
+fn one_that_stops_itself_is_ended_as_well() {
+    let mut bed = Bed::new();
+    bed.start_with(1, &["sh", "-c", "kill -STOP $$"], |start| {
+        start.bounds.idle_timeout = Some(Duration::from_millis(200));
+    });
+    assert_eq!(overrun(&bed.ended_with(1).0).limit, TimeLimit::IdleTimeout);
+}
+
+fn overrun(outcome: &AttemptOutcome) -> Overrun {
+    match outcome {
+        AttemptOutcome::TimedOut(overrun) => *overrun,
+        other => panic!("{other}"),
+    }
 }
 
 fn a_cancelled_one_that_refuses_is_killed_after_its_grace() {

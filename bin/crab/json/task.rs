@@ -53,6 +53,10 @@ pub(crate) struct Outcome {
     signal: Option<i32>,
     /// In words, where the kind does not say it all.
     reason: Option<String>,
+    /// Where it timed out: `timeout`, `soft_timeout` or `idle_timeout`.
+    limit: Option<&'static str>,
+    limit_s: Option<f64>,
+    used_s: Option<f64>,
 }
 
 impl From<&TaskOutcome> for Outcome {
@@ -83,7 +87,13 @@ impl From<&AttemptOutcome> for Outcome {
             AttemptOutcome::Exited(0) => Self { exit_code: Some(0), ..of("succeeded") },
             AttemptOutcome::Exited(code) => Self { exit_code: Some(*code), ..of("exited") },
             AttemptOutcome::Signalled(signal) => Self { signal: Some(*signal), ..of("signalled") },
-            AttemptOutcome::TimedOut => of("timed-out"),
+            AttemptOutcome::TimedOut(overrun) => Self {
+                reason: Some(overrun.to_string()),
+                limit: Some(overrun.limit.into()),
+                limit_s: Some(overrun.allowed.as_secs_f64()),
+                used_s: Some(overrun.used.as_secs_f64()),
+                ..of("timed-out")
+            },
             AttemptOutcome::Cancelled => of("cancelled"),
             AttemptOutcome::SpawnFailed(failure) => {
                 Self { reason: Some(failure.reason.to_string()), ..of("not-started") }
@@ -146,12 +156,15 @@ struct Spec {
     /// `no`, `prefer` or `require`.
     avoid_failed: &'static str,
     timeout_s: Option<f64>,
+    soft_timeout_s: Option<f64>,
+    idle_timeout_s: Option<f64>,
     grace_s: f64,
     max_attempts: u32,
 }
 
 impl From<&TaskSpec> for Spec {
     fn from(spec: &TaskSpec) -> Self {
+        let bounds = spec.bounds.as_deref().copied().unwrap_or_default();
         Self {
             argv: spec.argv.iter().map(ToString::to_string).collect(),
             directory: spec.directory.as_ref().map(ToString::to_string),
@@ -162,6 +175,8 @@ impl From<&TaskSpec> for Spec {
             prefer: spec.constraints.prefer.iter().map(ToString::to_string).collect(),
             avoid_failed: spec.constraints.avoid_failed.into(),
             timeout_s: spec.timeout.map(|timeout| timeout.as_secs_f64()),
+            soft_timeout_s: bounds.soft_timeout.map(|timeout| timeout.as_secs_f64()),
+            idle_timeout_s: bounds.idle_timeout.map(|timeout| timeout.as_secs_f64()),
             grace_s: spec.grace.as_secs_f64(),
             max_attempts: spec.retry.max_attempts,
         }

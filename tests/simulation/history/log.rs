@@ -243,7 +243,7 @@ fn follows_law(track: &Track, policy: &RetryPolicy, outcome: &AttemptOutcome, ne
         loss if loss.is_loss() && track.losses > policy.losses => failed(),
         loss if loss.is_loss() => is_wait(policy, track.losses, next),
         AttemptOutcome::SpawnFailed(_) if !policy.spawn_failures => failed(),
-        AttemptOutcome::TimedOut if !policy.timeouts => failed(),
+        AttemptOutcome::TimedOut(_) if !policy.timeouts => failed(),
         AttemptOutcome::Signalled(signal) if !policy.signals.contains(*signal) => failed(),
         AttemptOutcome::Exited(code) if !codes.is_empty() && !codes.contains(code) => failed(),
         _ if track.failures >= policy.max_attempts => failed(),

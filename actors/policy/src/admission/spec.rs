@@ -52,12 +52,29 @@ pub(super) fn check(spec: &TaskSpec, limits: &AdmissionLimits, found: &mut Findi
             format_args!("must be longer than nothing and at most {:?}", limits.timeout).to_string();
         found.push("timeout", &format_args!("{timeout:?}"), expected);
     }
+    bounds(spec, limits, found);
     at_most("grace", spec.grace, limits.grace, found);
     let rest = rest_bytes(spec);
     if rest > limits.spec_bytes {
         let expected =
             format_args!("names, paths and lists must take at most {} bytes", limits.spec_bytes).to_string();
         found.push("", &format_args!("{rest} bytes"), expected);
+    }
+}
+
+/// What a task says of time beside its `timeout`.
+fn bounds(spec: &TaskSpec, limits: &AdmissionLimits, found: &mut Findings) {
+    let Some(bounds) = spec.bounds.as_deref() else { return };
+    for (limit, length) in bounds.lengths() {
+        if length.is_zero() || length > limits.timeout {
+            let expected =
+                format_args!("must be longer than nothing and at most {:?}", limits.timeout).to_string();
+            found.push(limit.into(), &format_args!("{length:?}"), expected);
+        }
+    }
+    if let Some((soft, timeout)) = bounds.soft_timeout.zip(spec.timeout).filter(|(soft, hard)| soft >= hard) {
+        let expected = format_args!("must be shorter than timeout, {timeout:?}").to_string();
+        found.push("soft_timeout", &format_args!("{soft:?}"), expected);
     }
 }
 

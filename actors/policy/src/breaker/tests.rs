@@ -5,6 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::bounds::{Overrun, TimeLimit};
 use crate::task::SpawnFailure;
 
 const RULES: BreakerRules = BreakerRules {
@@ -149,7 +150,14 @@ fn what_counts_against_a_machine_is_what_is_its_fault() {
     let verdict = |outcome: AttemptOutcome| Verdict::from(&outcome);
     assert_eq!(verdict(AttemptOutcome::Exited(0)), Verdict::Worked);
     assert_eq!(verdict(AttemptOutcome::Exited(1)), Verdict::TaskFailed);
-    assert_eq!(verdict(AttemptOutcome::TimedOut), Verdict::TaskFailed);
+    assert_eq!(
+        verdict(AttemptOutcome::TimedOut(Overrun {
+            limit: TimeLimit::Timeout,
+            allowed: Duration::from_secs(60),
+            used: Duration::from_secs(61),
+        })),
+        Verdict::TaskFailed
+    );
     assert_eq!((verdict(spawn(false)), verdict(spawn(true))), (Verdict::TaskFailed, Verdict::NodeFailed));
     assert_eq!(verdict(AttemptOutcome::Lost(LossReason::HostDied)), Verdict::NodeFailed);
     assert_eq!(verdict(AttemptOutcome::Lost(LossReason::Evicted)), Verdict::Nothing);

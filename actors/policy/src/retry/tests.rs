@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::bounds::{Overrun, TimeLimit};
 use crate::task::{Signals, SpawnFailure};
 
 fn policy(max_attempts: u32) -> RetryPolicy {
@@ -25,6 +26,11 @@ fn not_started(nodes_fault: bool) -> AttemptOutcome {
     AttemptOutcome::SpawnFailed(SpawnFailure { reason: "no".into(), nodes_fault })
 }
 
+fn timed_out() -> AttemptOutcome {
+    let (allowed, used) = (Duration::from_secs(1), Duration::from_secs(2));
+    AttemptOutcome::TimedOut(Overrun { limit: TimeLimit::Timeout, allowed, used })
+}
+
 #[test]
 fn success_ends_and_cancelling_is_never_retried() {
     let finish = |outcome| follows(&policy(9), &outcome, 0, 0);
@@ -42,7 +48,7 @@ fn what_an_operator_has_taken_away_goes_on_at_once_however_often() {
 
 #[test]
 fn failures_are_retried_until_the_attempts_are_used_up() {
-    for outcome in [AttemptOutcome::Exited(1), AttemptOutcome::Signalled(9), AttemptOutcome::TimedOut] {
+    for outcome in [AttemptOutcome::Exited(1), AttemptOutcome::Signalled(9), timed_out()] {
         assert!(is_retried(&policy(3), &outcome, 2, 7), "losses are not counted");
         assert!(!is_retried(&policy(3), &outcome, 3, 0));
         assert!(!is_retried(&policy(1), &outcome, 1, 0));
@@ -54,7 +60,7 @@ fn only_listed_exit_codes_are_worth_another_attempt_where_some_are_listed() {
     let listed = RetryPolicy { retryable_exit_codes: vec![75], ..policy(3) };
     assert!(is_retried(&listed, &AttemptOutcome::Exited(75), 1, 0));
     assert!(!is_retried(&listed, &AttemptOutcome::Exited(1), 1, 0));
-    assert!(is_retried(&listed, &AttemptOutcome::TimedOut, 1, 0));
+    assert!(is_retried(&listed, &timed_out(), 1, 0));
 }
 
 #[test]
@@ -69,7 +75,7 @@ fn only_listed_signals_are_worth_another_attempt_where_some_are_listed() {
 #[test]
 fn running_out_of_time_is_worth_another_attempt_unless_the_task_says_it_is_not() {
     let never = RetryPolicy { timeouts: false, ..policy(3) };
-    assert!(!is_retried(&never, &AttemptOutcome::TimedOut, 1, 0));
+    assert!(!is_retried(&never, &timed_out(), 1, 0));
     assert!(is_retried(&never, &AttemptOutcome::Exited(1), 1, 0));
 }
 

@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
+use policy::bounds::{AttemptBounds, Running};
 use policy::id::Token;
 use policy::task::{AttemptOutcome, LossReason, Usage};
 use policy::time::{Moment, Timestamp};
@@ -37,7 +38,8 @@ const DRAIN_LIMIT_BYTES: u64 = 1024 * 1024;
 pub(super) struct Attempt {
     pub(super) record: Remembered,
     grace: Duration,
-    timeout: Option<Duration>,
+    bounds: AttemptBounds,
+    heard: Heard,
     phase: Phase,
     stop: Option<Stopping>,
     /// Can be read from when the process has ended.
@@ -57,6 +59,13 @@ enum Phase {
     Running { pid: i32 },
     /// The process has ended; what else it started is looked for and killed.
     Burying { outcome: AttemptOutcome, usage: Usage, burial: Burial },
+}
+
+/// What it had written when it was last looked at.
+#[derive(Debug, Default)]
+struct Heard {
+    bytes: u64,
+    at: Moment,
 }
 
 #[derive(Debug)]
@@ -82,13 +91,14 @@ impl Attempt {
     pub(super) fn starting(
         record: Remembered,
         grace: Duration,
-        timeout: Option<Duration>,
+        bounds: AttemptBounds,
         spool: SpoolWriter,
     ) -> Self {
         Self {
             record,
             grace,
-            timeout,
+            bounds,
+            heard: Heard::default(),
             phase: Phase::Starting,
             stop: None,
             end: None,
@@ -106,7 +116,8 @@ impl Attempt {
         Self {
             record,
             grace: Duration::ZERO,
-            timeout: None,
+            bounds: AttemptBounds::default(),
+            heard: Heard::default(),
             phase: Phase::Burying { outcome, usage, burial: Burial::new(now) },
             stop: None,
             end: None,
@@ -148,14 +159,19 @@ impl Attempt {
 
     /// Begins to end it, or hastens the end.
     pub(super) fn stop(&mut self, why: StopReason, now: Moment) {
-        let grace = if why == StopReason::LeaseLost { Duration::ZERO } else { self.grace };
-        let kill_at = now + grace;
+        let kill_at = match why {
+            StopReason::LeaseLost => now,
+            StopReason::Timeout(overrun) => {
+                self.bounds.kill_at(overrun.limit, self.grace, self.running(), now)
+            }
+            _ => now + self.grace,
+        };
         if let Some(stop) = &mut self.stop {
             stop.kill_at = stop.kill_at.min(kill_at);
         } else {
             self.stop = Some(Stopping { why, kill_at, killed: false });
             if let Phase::Running { pid } = self.phase
-                && !grace.is_zero()
+                && kill_at > now
             {
                 signal_group(pid, Signal::SIGTERM);
                 // A stopped process hears nothing before it goes on.
@@ -185,11 +201,13 @@ impl Attempt {
 
     /// Does what the time asks for: timeout, end of the grace.
     pub(super) fn enforce(&mut self, now: Moment) {
-        if self.stop.is_none()
-            && matches!(self.phase, Phase::Running { .. })
-            && self.timeout.is_some_and(|timeout| now >= self.record.at + timeout)
-        {
-            return self.stop(StopReason::Timeout, now);
+        if self.stop.is_none() && matches!(self.phase, Phase::Running { .. }) {
+            if self.bounds.idle_timeout.is_some() {
+                self.listen(now);
+            }
+            if let Some(overrun) = self.bounds.exceeded(self.running(), now) {
+                return self.stop(StopReason::Timeout(overrun), now);
+            }
         }
         let due = self.stop.as_mut().filter(|stop| !stop.killed && now >= stop.kill_at);
         if let (Some(stop), Some(pid)) = (due, self.record.pid) {
@@ -200,6 +218,18 @@ impl Attempt {
         }
     }
 
+    /// Notes whether something was written since the last time.
+    fn listen(&mut self, now: Moment) {
+        let bytes = self.spool.as_ref().map_or(0, |spool| spool.seen().0 + spool.seen().1);
+        if bytes != self.heard.bytes {
+            self.heard = Heard { bytes, at: now };
+        }
+    }
+
+    fn running(&self) -> Running {
+        Running { since: self.record.at, heard: self.heard.at.max(self.record.at) }
+    }
+
     /// When time will ask for something next.
     pub(super) fn due(&self) -> Option<Moment> {
         match &self.phase {
@@ -207,7 +237,7 @@ impl Attempt {
             Phase::Running { .. } => match &self.stop {
                 Some(stop) if !stop.killed => Some(stop.kill_at),
                 Some(_) => None,
-                None => self.timeout.map(|timeout| self.record.at + timeout),
+                None => self.bounds.due(self.running()),
             },
             Phase::Burying { burial, .. } => Some(burial.next_look),
         }
