@@ -17,6 +17,7 @@ mod explain;
 mod fit;
 mod guard;
 mod intake;
+mod late;
 mod order;
 mod placed;
 mod queries;
@@ -46,6 +47,7 @@ use policy::submission::Submission;
 use policy::task::Priority;
 use policy::time::Moment;
 use policy::trap;
+use policy::waits::{Late, Waits};
 use rustc_hash::FxHashMap;
 use strum::IntoStaticStr;
 use supervision::{Actor, ActorError, Fact, Me, Message, Reply};
@@ -180,6 +182,8 @@ pub enum SchedulerMessage {
     },
     /// Timer: a task's wait may be over.
     BackoffDue,
+    /// Timer: something may have waited beyond its time.
+    WaitsDue,
     /// Timer: a rate may let somebody in.
     ClaimsDue,
     /// There is more of a long work to do.
@@ -297,6 +301,11 @@ pub struct SchedulerActor {
     placed: FxHashMap<TaskId, Placed>,
     /// Where the last attempts of tasks that are to be tried again did not succeed.
     failed_on: BTreeMap<TaskId, NodeId>,
+    /// How long tasks may wait.
+    waits: Waits,
+    waits_armed: bool,
+    /// Those that have waited too long and are to end.
+    late: VecDeque<Late>,
     backing_off: BinaryHeap<Reverse<(Moment, TaskId)>>,
     backoff_armed: Option<Moment>,
     /// Ends by consequence whose records are still to be written.
@@ -340,6 +349,7 @@ impl Actor for SchedulerActor {
             SchedulerMessage::NotAwake { task, acknowledge } => self.not_awake(task, acknowledge),
             SchedulerMessage::BackoffDue => self.backoff_due(),
             SchedulerMessage::ClaimsDue => self.claims_due(),
+            SchedulerMessage::WaitsDue => self.waits_due(),
             SchedulerMessage::Continue => self.go_on(),
             SchedulerMessage::Survey => self.look_around(),
             SchedulerMessage::Status { server, reply } => reply.send(Box::new(self.status(server))),
@@ -373,8 +383,9 @@ impl SchedulerActor {
         self.arm_beat(me);
         self.arm_backoff(me);
         self.arm_claims(me);
+        self.arm_waits(me);
         self.arm_survey(me);
-        let has_more = !self.closing.is_empty() || !self.reviving.is_empty();
+        let has_more = !self.closing.is_empty() || !self.reviving.is_empty() || !self.late.is_empty();
         if has_more && !self.continuing {
             self.continuing = true;
             me.address().tell(SchedulerMessage::Continue);

@@ -16,6 +16,7 @@ mod show;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use policy::bounds::Overrun;
 use policy::breaker::Verdict;
 use policy::event::{Event, Next, Record, TaskEvent};
 use policy::graph::Mark;
@@ -57,6 +58,8 @@ pub enum Purpose {
     Skip(TaskId),
     /// Somebody asks for another try.
     Retry,
+    /// It has waited beyond a limit of time.
+    Late(Overrun),
     /// Its graph has no retry left for it.
     GiveUp {
         /// How many the graph has in all.
@@ -144,6 +147,7 @@ impl TaskActor {
             Purpose::Resume { .. } => self.resume(me),
             Purpose::Cancel => self.cancel(Acknowledge::nobody(), me),
             Purpose::Skip(because) => self.skip(because, me),
+            Purpose::Late(overrun) => self.late(overrun, me),
             Purpose::Retry => self.retry(me),
             Purpose::GiveUp { budget } => self.give_up(budget, me),
         }
@@ -227,7 +231,23 @@ impl TaskActor {
         let (spec, stretch_percent) =
             (Arc::clone(&self.item.item.spec), self.args.side.mode().stretch_percent());
         let Terms { request, indices } = terms.clone();
-        Box::new(Grant { token, task, graph, attempt, array_index, request, spec, indices, stretch_percent })
+        let submitted = self.item.at;
+        let deadline = spec.bounds.as_deref().and_then(|bounds| bounds.deadline).map(|deadline| {
+            let at = deadline.of(submitted);
+            (at, at.since(submitted))
+        });
+        Box::new(Grant {
+            token,
+            task,
+            graph,
+            attempt,
+            array_index,
+            request,
+            spec,
+            indices,
+            stretch_percent,
+            deadline,
+        })
     }
 
     fn cancel(&mut self, acknowledge: Acknowledge, me: &Me<TaskMessage>) {
@@ -266,6 +286,16 @@ impl TaskActor {
         if let Ok(event) = self.story.life.skip(because) {
             let appended = self.append(|_| event.clone());
             self.tell_scheduler(Step::over(Next::Finish(TaskOutcome::Skipped(because))), appended);
+        }
+        me.stop();
+    }
+
+    fn late(&mut self, overrun: Overrun, me: &Me<TaskMessage>) {
+        if let Ok(event) = self.story.life.late(overrun) {
+            let appended = self.append(|_| event.clone());
+            if let TaskEvent::Finished(outcome) = event {
+                self.tell_scheduler(Step::over(Next::Finish(outcome)), appended);
+            }
         }
         me.stop();
     }

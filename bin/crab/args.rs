@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use actors::taskfile::{self, quantity};
 use clap::{Args, Parser, Subcommand};
+use policy::bounds::Deadline;
 use policy::constraint::{AvoidFailed, Condition, Preference};
 use policy::event::ArraySpec;
 use policy::task::Priority;
@@ -261,6 +262,12 @@ pub(crate) struct TaskOptions {
     /// The longest it may write nothing
     #[arg(long, value_parser = quantity::duration, value_name = "TIME")]
     pub(crate) idle_timeout: Option<Duration>,
+    /// The longest it may wait for a machine once it is ready
+    #[arg(long, value_parser = quantity::duration, value_name = "TIME")]
+    pub(crate) queue_timeout: Option<Duration>,
+    /// When it is of no use any more, running or not: 2h from now, or 2026-12-24T18:00:00Z
+    #[arg(long, value_parser = quantity::deadline, value_name = "WHEN")]
+    pub(crate) deadline: Option<Deadline>,
     /// Between SIGTERM and SIGKILL [default: 5s]
     #[arg(long, value_parser = quantity::duration, value_name = "TIME")]
     pub(crate) grace: Option<Duration>,

@@ -65,6 +65,10 @@ fn facts(detail: &TaskDetail, now: Timestamp) -> Vec<(&'static str, String)> {
     }
     let bounds = spec.bounds.as_deref().copied().unwrap_or_default();
     facts.extend(bounds.lengths().map(|(limit, length)| (limit.into(), text::length(length))));
+    if let Some(deadline) = bounds.deadline {
+        facts.retain(|(name, _)| *name != "deadline");
+        facts.push(("deadline", text::rfc3339(deadline.of(detail.submitted))));
+    }
     if spec.retry.max_attempts > 1 {
         facts.push(("attempts", format!("at most {}", spec.retry.max_attempts)));
     }

@@ -269,11 +269,11 @@ async fn a_command_passes_its_output_and_exit_code_through() {
         (AttemptOutcome::Exited(7), 7),
         (AttemptOutcome::Signalled(9), 137),
         (
-            AttemptOutcome::TimedOut(Overrun {
+            AttemptOutcome::TimedOut(Box::new(Overrun {
                 limit: TimeLimit::Timeout,
                 allowed: Duration::from_secs(60),
                 used: Duration::from_secs(61),
-            }),
+            })),
             124,
         ),
         (AttemptOutcome::SpawnFailed(SpawnFailure::of_task("command not found: \"x\"")), 127),

@@ -94,6 +94,8 @@ fn option_given(options: &TaskOptions) -> Option<&'static str> {
         ("--timeout", options.timeout.is_some()),
         ("--soft-timeout", options.soft_timeout.is_some()),
         ("--idle-timeout", options.idle_timeout.is_some()),
+        ("--queue-timeout", options.queue_timeout.is_some()),
+        ("--deadline", options.deadline.is_some()),
         ("--grace", options.grace.is_some()),
         ("--retries", options.retries.is_some()),
         ("--array", options.array.is_some()),
@@ -123,7 +125,12 @@ fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::
         std::env::current_dir().context("the present directory cannot be told; name one with --directory")?;
     let directory = options.directory.map_or_else(|| here.clone(), |directory| here.join(directory));
     let retry = RetryPolicy::default();
-    let bounds = TimeBounds { soft_timeout: options.soft_timeout, idle_timeout: options.idle_timeout };
+    let bounds = TimeBounds {
+        soft_timeout: options.soft_timeout,
+        idle_timeout: options.idle_timeout,
+        queue_timeout: options.queue_timeout,
+        deadline: options.deadline,
+    };
     let resources = Resources {
         cpu_millis: options.cpus.unwrap_or(DEFAULT_CPU_MILLIS),
         memory_bytes: options.memory.unwrap_or(0),

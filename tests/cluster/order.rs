@@ -134,6 +134,29 @@ fn an_attempt_that_takes_too_long_is_stopped() {
 }
 
 #[test]
+fn what_waits_longer_than_it_may_ends_and_says_why() {
+    let place = Place::new();
+    let _daemon = place.single("1");
+    let first = place.submit(&["--", "/bin/sh", "-c", "while [ ! -e go ]; do sleep 0.02; done"]);
+    place.wait_state(&first, "running");
+    let queued = place.submit(&["--queue-timeout", "300ms", "--", "true"]);
+    let overdue = place.submit(&["--deadline", "500ms", "--array", "1-3", "--", "true"]);
+    place.run(&["wait", &queued]).expect(1);
+    let outcome = place.show(&queued)["outcome"].clone();
+    assert_eq!((&outcome["kind"], &outcome["limit"]), (&"timed-out".into(), &"queue_timeout".into()));
+    assert!(outcome["used_s"].as_f64().is_some_and(|used| (0.3..20.0).contains(&used)), "{outcome}");
+    place.run(&["wait", &overdue]).expect(1);
+    place.run(&["show", &overdue]).expect(0).says(&["deadline", "after its submission"]);
+    place.run(&["cancel", &first]).expect(0);
+    place.run(&["wait", &first]).expect(1);
+    let running = place.submit(&["--deadline", "1s", "--retries", "3", "--", "sleep", "1000"]);
+    place.run(&["wait", &running]).expect(1);
+    let shown = place.show(&running);
+    assert_eq!((&shown["outcome"]["limit"], &shown["attempts"]), (&"deadline".into(), &1.into()));
+    assert_eq!(place.attempts(), []);
+}
+
+#[test]
 fn on_one_slot_the_more_urgent_start_first() {
     let place = Place::new();
     let _daemon = place.single("1");

@@ -7,7 +7,7 @@ use actors::scheduler::{Addition, SchedulerMessage};
 use actors::side::Side;
 use actors::wire::client::{Response, Target};
 use fastrand::Rng;
-use policy::bounds::TimeBounds;
+use policy::bounds::{Deadline, TimeBounds};
 use policy::constraint::{AvoidFailed, Condition, Constraints, Preference};
 use policy::dependency::{Dependency, Need};
 use policy::event::{ArraySpec, Item, SubmissionKey};
@@ -73,7 +73,11 @@ fn spec(rng: &mut Rng, name: String) -> TaskSpec {
 /// What some tasks say of time, all of it shorter than any timeout.
 fn bounds(rng: &mut Rng) -> Option<Box<TimeBounds>> {
     let some = |rng: &mut Rng| (rng.u32(..6) == 0).then(|| Duration::from_millis(rng.u64(100..500)));
-    let bounds = TimeBounds { soft_timeout: some(rng), idle_timeout: some(rng) };
+    let (soft_timeout, idle_timeout) = (some(rng), some(rng));
+    let long = |rng: &mut Rng| Duration::from_millis(rng.u64(1_000..120_000));
+    let queue_timeout = (rng.u32(..12) == 0).then(|| long(rng));
+    let deadline = (rng.u32(..12) == 0).then(|| Deadline::After(long(rng)));
+    let bounds = TimeBounds { soft_timeout, idle_timeout, queue_timeout, deadline };
     (!bounds.is_empty()).then(|| Box::new(bounds))
 }
 

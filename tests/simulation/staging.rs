@@ -6,7 +6,6 @@ use policy::id::Token;
 use policy::resources::Resources;
 use policy::slots::Slots;
 use policy::task::{AttemptOutcome, LossReason};
-use policy::time::Moment;
 
 use super::host::Turn;
 use super::world::{Core, Event, Planted};
@@ -57,11 +56,13 @@ impl Core {
         let (run, bounds) = (attempt.run, attempt.bounds);
         self.plan(spawning, Event::Host { node, token, run, turn: Turn::Spawned });
         // Nothing writes anything in this world.
-        let running = Running { since: Moment(0), heard: Moment(0) };
+        let clock = self.nodes[node].clock.now();
+        let running = Running { since: clock, heard: clock };
         if let Some(due) = bounds.due(running)
             && let Some(overrun) = bounds.exceeded(running, due)
         {
-            self.plan(due.0 / 1000, Event::Host { node, token, run, turn: Turn::TimesOut(overrun) });
+            let after = u64::try_from(due.since(clock).as_millis()).unwrap_or(u64::MAX);
+            self.plan(after, Event::Host { node, token, run, turn: Turn::TimesOut(overrun) });
         }
         if forgets {
             self.end(node, token, AttemptOutcome::Lost(LossReason::HostDied));

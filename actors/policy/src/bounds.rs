@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strum::{Display, IntoStaticStr};
 
-use crate::time::Moment;
+use crate::time::{Moment, Timestamp};
 
 /// What a task says of time beside its `timeout`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -17,6 +17,30 @@ pub struct TimeBounds {
     pub soft_timeout: Option<Duration>,
     /// The longest an attempt may write nothing.
     pub idle_timeout: Option<Duration>,
+    /// The longest it may wait, ready to start, for a machine.
+    pub queue_timeout: Option<Duration>,
+    /// From when on it is of no use any more, whatever it does.
+    pub deadline: Option<Deadline>,
+}
+
+/// A point in time, or how long after the submission it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Deadline {
+    /// So long after the submission.
+    After(Duration),
+    /// Then.
+    At(Timestamp),
+}
+
+impl Deadline {
+    /// When it is for what was submitted then.
+    #[must_use]
+    pub fn of(self, submitted: Timestamp) -> Timestamp {
+        match self {
+            Self::After(length) => submitted + length,
+            Self::At(at) => at,
+        }
+    }
 }
 
 impl TimeBounds {
@@ -26,9 +50,18 @@ impl TimeBounds {
         *self == Self::default()
     }
 
-    /// What is said, by name.
+    /// The lengths that are said, by name.
     pub fn lengths(&self) -> impl Iterator<Item = (TimeLimit, Duration)> {
-        let all = [(TimeLimit::SoftTimeout, self.soft_timeout), (TimeLimit::IdleTimeout, self.idle_timeout)];
+        let deadline = match self.deadline {
+            Some(Deadline::After(length)) => Some(length),
+            Some(Deadline::At(_)) | None => None,
+        };
+        let all = [
+            (TimeLimit::SoftTimeout, self.soft_timeout),
+            (TimeLimit::IdleTimeout, self.idle_timeout),
+            (TimeLimit::QueueTimeout, self.queue_timeout),
+            (TimeLimit::Deadline, deadline),
+        ];
         all.into_iter().filter_map(|(limit, length)| Some((limit, length?)))
     }
 }
@@ -43,6 +76,10 @@ pub enum TimeLimit {
     SoftTimeout,
     /// The longest an attempt may write nothing.
     IdleTimeout,
+    /// The longest a task may wait, ready to start.
+    QueueTimeout,
+    /// From when on a task is of no use any more.
+    Deadline,
 }
 
 /// A limit of time was reached.
@@ -63,8 +100,11 @@ impl std::fmt::Display for Overrun {
         let did = match limit {
             TimeLimit::Timeout | TimeLimit::SoftTimeout => "ran for",
             TimeLimit::IdleTimeout => "wrote nothing for",
+            TimeLimit::QueueTimeout => "waited for",
+            TimeLimit::Deadline => "not over after",
         };
-        write!(f, "{did} {}, {limit} is {}", seconds(*used), seconds(*allowed))
+        let after = if *limit == TimeLimit::Deadline { " after its submission" } else { "" };
+        write!(f, "{did} {}, {limit} is {}{after}", seconds(*used), seconds(*allowed))
     }
 }
 
@@ -87,6 +127,26 @@ pub struct AttemptBounds {
     pub soft_timeout: Option<Duration>,
     /// The longest it may write nothing.
     pub idle_timeout: Option<Duration>,
+    /// When it is of no use any more.
+    pub deadline: Option<DeadlineHere>,
+}
+
+/// A deadline on the clock of the machine where it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadlineHere {
+    /// When.
+    pub at: Moment,
+    /// How long after the submission that is.
+    pub after: Duration,
+}
+
+impl DeadlineHere {
+    /// What a task has exceeded that is not over now.
+    #[must_use]
+    pub fn exceeded(self, now: Moment) -> Option<Overrun> {
+        let (limit, allowed) = (TimeLimit::Deadline, self.after);
+        (now >= self.at).then(|| Overrun { limit, allowed, used: allowed + now.since(self.at) })
+    }
 }
 
 /// What is known of an attempt that runs.
@@ -102,15 +162,20 @@ impl AttemptBounds {
     /// When the next limit is reached, unless something is heard before.
     #[must_use]
     pub fn due(&self, running: Running) -> Option<Moment> {
-        self.all(running).map(|(_, allowed, since)| since + allowed).min()
+        let lengths = self.all(running).map(|(_, allowed, since)| since + allowed);
+        lengths.chain(self.deadline.map(|deadline| deadline.at)).min()
     }
 
     /// The limit that is reached: of several the one that was reached first.
     #[must_use]
     pub fn exceeded(&self, running: Running, now: Moment) -> Option<Overrun> {
         let reached = self.all(running).filter(|(_, allowed, since)| now >= *since + *allowed);
-        let (limit, allowed, since) = reached.min_by_key(|(_, allowed, since)| *since + *allowed)?;
-        Some(Overrun { limit, allowed, used: now.since(since) })
+        let first = reached.min_by_key(|(_, allowed, since)| *since + *allowed);
+        let first = first.map(|(limit, allowed, since)| {
+            (since + allowed, Overrun { limit, allowed, used: now.since(since) })
+        });
+        let deadline = self.deadline.and_then(|deadline| Some((deadline.at, deadline.exceeded(now)?)));
+        first.into_iter().chain(deadline).min_by_key(|(at, _)| *at).map(|(_, overrun)| overrun)
     }
 
     /// When it is to be killed that is asked to stop now: one that is only asked to finish has until its
@@ -143,6 +208,7 @@ mod tests {
         timeout: Some(Duration::from_secs(60)),
         soft_timeout: Some(Duration::from_secs(50)),
         idle_timeout: Some(Duration::from_secs(10)),
+        deadline: None,
     };
 
     fn at(seconds: u64) -> Moment {
@@ -177,6 +243,18 @@ mod tests {
     }
 
     #[test]
+    fn a_deadline_counts_from_the_submission_and_is_none_that_is_stretched() {
+        let deadline = Some(DeadlineHere { at: at(30), after: Duration::from_secs(3600) });
+        let bounds = AttemptBounds { deadline, idle_timeout: None, ..BOUNDS };
+        assert_eq!((bounds.due(running(0)), bounds.exceeded(running(0), at(29))), (Some(at(30)), None));
+        let overrun = bounds.exceeded(running(0), at(31)).unwrap();
+        assert_eq!(overrun.to_string(), "not over after 3601s, deadline is 3600s after its submission");
+        let submitted = Timestamp(5);
+        assert_eq!(Deadline::At(Timestamp(9)).of(submitted), Timestamp(9));
+        assert_eq!(Deadline::After(Duration::from_micros(3)).of(submitted), Timestamp(8));
+    }
+
+    #[test]
     fn lengths_are_said_in_seconds() {
         let told = [40, 1000, 5049, 5050, 300_000].map(|millis| seconds(Duration::from_millis(millis)));
         assert_eq!(told, ["40ms", "1s", "5s", "5.1s", "300s"]);
@@ -190,7 +268,7 @@ mod tests {
         ) {
             let length = |seconds: Option<u64>| seconds.map(Duration::from_secs);
             let bounds = AttemptBounds {
-                timeout: length(timeout), soft_timeout: length(soft), idle_timeout: length(idle),
+                timeout: length(timeout), soft_timeout: length(soft), idle_timeout: length(idle), deadline: None,
             };
             let due = bounds.due(running(heard));
             let exceeded = bounds.exceeded(running(heard), at(now));

@@ -21,6 +21,7 @@ pub mod tenant;
 pub mod directive;
 pub mod budget;
 pub mod graph;
+pub mod waits;
 pub mod claims;
 pub mod share;
 pub mod ageing;

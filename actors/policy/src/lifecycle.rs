@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::Overrun;
 use crate::claims::Indices;
 use crate::event::{Next, TaskEvent};
 use crate::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
@@ -248,6 +249,15 @@ impl Life {
     /// Where it has ended or runs.
     pub fn skip(&self, because: TaskId) -> Result<TaskEvent, Refusal> {
         self.may_grant().map(|_| TaskEvent::Finished(TaskOutcome::Skipped(because)))
+    }
+
+    /// It has waited beyond a limit of time.
+    ///
+    /// # Errors
+    /// Where it has ended or runs.
+    pub fn late(&self, overrun: Overrun) -> Result<TaskEvent, Refusal> {
+        let outcome = TaskOutcome::Failed(AttemptOutcome::TimedOut(overrun.into()));
+        self.may_grant().map(|_| TaskEvent::Finished(outcome))
     }
 
     /// Somebody asks for another try.

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use crate::bounds::TimeLimit;
 use crate::event::Next;
 use crate::task::{AttemptOutcome, LossReason, RetryPolicy, TaskOutcome};
 
@@ -60,6 +61,8 @@ fn is_retryable(policy: &RetryPolicy, outcome: &AttemptOutcome) -> bool {
             policy.retryable_exit_codes.is_empty() || policy.retryable_exit_codes.contains(code)
         }
         AttemptOutcome::Signalled(signal) => policy.signals.contains(*signal),
+        // There is no time left for another one.
+        AttemptOutcome::TimedOut(overrun) if overrun.limit == TimeLimit::Deadline => false,
         AttemptOutcome::TimedOut(_) => policy.timeouts,
         AttemptOutcome::SpawnFailed(_) => policy.spawn_failures,
         AttemptOutcome::Lost(_) => true,

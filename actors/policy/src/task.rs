@@ -231,7 +231,7 @@ pub enum AttemptOutcome {
     /// A signal that was not ours ended it.
     Signalled(i32),
     /// It reached a limit of time and was stopped.
-    TimedOut(Overrun),
+    TimedOut(Box<Overrun>),
     /// It was asked to stop, and is gone.
     Cancelled,
     /// It never started.

@@ -50,11 +50,11 @@ fn sample() -> Sample {
         TaskOutcome::Failed(AttemptOutcome::Exited(1)),
         TaskOutcome::Failed(AttemptOutcome::Lost(LossReason::Rebooted)),
         TaskOutcome::OutOfRetries {
-            last: AttemptOutcome::TimedOut(Overrun {
+            last: AttemptOutcome::TimedOut(Box::new(Overrun {
                 limit: TimeLimit::Timeout,
                 allowed: Duration::from_secs(60),
                 used: Duration::from_secs(61),
-            }),
+            })),
             budget: 3,
         },
         TaskOutcome::Cancelled,

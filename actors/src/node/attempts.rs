@@ -383,6 +383,7 @@ mod tests {
             spec: Arc::new(spec),
             indices: policy::claims::Indices::new(),
             stretch_percent: 100,
+            deadline: None,
         })
     }
 

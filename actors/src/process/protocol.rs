@@ -123,7 +123,7 @@ impl StopReason {
     pub fn outcome(self) -> AttemptOutcome {
         match self {
             Self::Cancel => AttemptOutcome::Cancelled,
-            Self::Timeout(overrun) => AttemptOutcome::TimedOut(overrun),
+            Self::Timeout(overrun) => AttemptOutcome::TimedOut(overrun.into()),
             Self::LeaseLost => AttemptOutcome::Lost(LossReason::LeaseLost),
             Self::Evict => AttemptOutcome::Lost(LossReason::Evicted),
             Self::Drain => AttemptOutcome::Lost(LossReason::Drained),

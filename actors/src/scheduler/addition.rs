@@ -76,6 +76,7 @@ impl SchedulerActor {
         if let Err(malformed) = self.graphs.extend(*graph, (&part, appended[0].at), items, &mut effects) {
             return reply.send(Some(Response::Refused(malformed.to_string().into())));
         }
+        self.note_bounds(part.first, &submission.items, appended[0].at);
         self.carry_out(effects);
         let (first, tasks) = (part.first, part.tasks);
         self.when_written(

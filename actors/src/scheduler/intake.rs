@@ -6,10 +6,11 @@ use policy::admission;
 use policy::demand::Demand;
 use policy::event::{Event, GraphEvent, GraphHead, Item};
 use policy::graph::{Cancelled, ItemShape, Opening, TaskState};
-use policy::id::{GraphId, TaskId};
+use policy::id::{GraphId, TaskId, TaskRange};
 use policy::placement::ShapeId;
 use policy::planted;
 use policy::submission::Submission;
+use policy::time::Timestamp;
 use supervision::Reply;
 
 use crate::log::{Appended, Batch, LogHealth};
@@ -40,6 +41,7 @@ impl SchedulerActor {
         if let Err(malformed) = self.graphs.admit(&opening, items, &mut effects) {
             return reply.send(Response::Refused(malformed.to_string().into()));
         }
+        self.note_bounds(graph.first_task(), &submission.items, appended[0].at);
         self.names.insert(graph, Arc::clone(&head.name));
         tracing::debug!(%graph, tasks = head.tasks, "admitted");
         self.guard.ledger.open(graph, head.budget);
@@ -118,6 +120,16 @@ impl SchedulerActor {
         }
         appended.extend(self.side.log.append_batch(&batch));
         appended
+    }
+
+    /// Remembers what new tasks say of waiting; before any of them is ready.
+    pub(super) fn note_bounds(&mut self, first: TaskId, items: &[Item], at: Timestamp) {
+        let mut next = first;
+        for item in items {
+            let count = u32::try_from(item.tasks()).unwrap_or(u32::MAX);
+            self.waits.admitted(TaskRange { first: next, count }, item.spec.bounds.as_deref(), at);
+            next = TaskId(next.0 + u64::from(count));
+        }
     }
 
     pub(super) fn cancel(&mut self, target: Target, reply: Reply<Response>) {

@@ -17,6 +17,7 @@ use policy::placement::Shapes;
 use policy::planted;
 use policy::queue::Arrival;
 use policy::time::Timestamp;
+use policy::waits::WaitsReplay;
 use rustc_hash::FxHashMap;
 use supervision::{ActorError, Me};
 
@@ -32,7 +33,8 @@ use crate::task::Purpose;
 impl SchedulerActor {
     /// Reads the log, begins a new epoch, fills the queues, and wakes what may still run.
     pub(super) fn recover(side: Arc<Side>, me: &Me<SchedulerMessage>) -> Result<Self, ActorError> {
-        let Replayed { recovered, last_epoch, breakers, ledger, tenants, directives, rates } = replay(&side)?;
+        let Replayed { recovered, last_epoch, breakers, ledger, tenants, directives, rates, waits } =
+            replay(&side)?;
         side.set_directives(directives);
         let epoch = Epoch(last_epoch + 1);
         side.set_epoch(if planted!(TokensBeginAgain) { Epoch(1) } else { epoch });
@@ -48,6 +50,7 @@ impl SchedulerActor {
             unknown,
             "recovered from the log"
         );
+        let waits = waits.finish(|task| graphs.entry(task).is_some());
         let mut scheduler = Self {
             graphs,
             shapes,
@@ -60,6 +63,9 @@ impl SchedulerActor {
             next_arrival: Arrival(1),
             placed: FxHashMap::default(),
             failed_on,
+            waits,
+            waits_armed: false,
+            late: VecDeque::new(),
             backing_off: BinaryHeap::new(),
             backoff_armed: None,
             closing: VecDeque::new(),
@@ -161,6 +167,8 @@ struct Replayed {
     directives: Directives,
     /// What was taken of rates.
     rates: RateHistory,
+    /// How long tasks may wait.
+    waits: WaitsReplay,
 }
 
 fn replay(side: &Side) -> Result<Replayed, ActorError> {
@@ -168,7 +176,7 @@ fn replay(side: &Side) -> Result<Replayed, ActorError> {
     let (mut breakers, mut ledger, mut directives) =
         (BTreeMap::new(), Ledger::default(), Directives::default());
     let mut tenants = TenantLedger::new(Arc::clone(&side.limits().budgets));
-    let mut rates = RateHistory::default();
+    let (mut rates, mut waits) = (RateHistory::default(), WaitsReplay::default());
     side.log.settle()?;
     let replayed = side.archive.replay(&mut |position, record: Record| {
         if let Event::Scheduler(SchedulerEvent::Started { epoch, .. }) = &record.event {
@@ -187,13 +195,14 @@ fn replay(side: &Side) -> Result<Replayed, ActorError> {
         ledger.replay(&record.event, |task| replay.graph_of(task));
         tenants.replay(&record.event, record.at, |task| replay.tenant_of(task));
         rates.hear(position, &record, |task| replay.claims_of(task));
+        waits.hear(&record);
     })?;
     tracing::debug!(kept = replayed.kept, rebuilt = replayed.rebuilt, "read snapshots and log");
     match failed {
         Some(malformed) => Err(Box::new(malformed)),
         None => {
             let recovered = replay.finish();
-            Ok(Replayed { recovered, last_epoch, breakers, ledger, tenants, directives, rates })
+            Ok(Replayed { recovered, last_epoch, breakers, ledger, tenants, directives, rates, waits })
         }
     }
 }

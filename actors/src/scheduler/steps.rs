@@ -27,6 +27,7 @@ impl SchedulerActor {
             Step::Granted(attempt) => {
                 self.budget_granted(task);
                 self.tenant_granted(task, mark.at);
+                self.waits.gone(TaskRange { first: task, count: 1 });
                 self.graphs.granted(task, attempt, mark, &mut effects);
             }
             Step::Noted => self.graphs.noted(task, mark),
@@ -49,6 +50,9 @@ impl SchedulerActor {
                 self.budget_charge(task, &charge);
                 self.side.meters.retried();
                 let waits = self.graphs.backs_off(task, mark, &mut effects);
+                if waits && !self.waits.is_empty() {
+                    self.mind_deadline(task);
+                }
                 if waits && (!is_retry || self.budget_retry(task)) {
                     let wait = if planted!(NoBackoff) { Duration::ZERO } else { wait };
                     self.backing_off.push(Reverse((self.now() + wait, task)));
@@ -69,6 +73,7 @@ impl SchedulerActor {
 
     /// Does what a change has led to.
     pub(super) fn carry_out(&mut self, effects: Effects) {
+        self.note_waits(&effects);
         let Effects { ready, withdrawn, closed, revived, tell, finished } = effects;
         for withdrawn in withdrawn {
             self.withdraw(withdrawn);
@@ -151,6 +156,9 @@ impl SchedulerActor {
             left -= tasks.count as usize;
             tasks.iter().for_each(|task| self.wake(task, Purpose::Retry));
         }
+        while left > 0 && !self.late.is_empty() {
+            left = left.saturating_sub(self.end_late(left).max(1));
+        }
     }
 
     fn write_end(&mut self, task: TaskId, by: ClosedBy) {
@@ -159,6 +167,7 @@ impl SchedulerActor {
             match by {
                 ClosedBy::Skip(because) => Purpose::Skip(because),
                 ClosedBy::Cancel => Purpose::Cancel,
+                ClosedBy::Late(overrun) => Purpose::Late(overrun),
             },
         );
     }
@@ -209,6 +218,9 @@ impl SchedulerActor {
     fn forget_overdue(&mut self) {
         let (now, limits) = (self.side.clock.wall(), self.side.limits());
         while let Some(graph) = self.graphs.overdue(&limits.retention, now) {
+            if !self.waits.is_empty() {
+                self.graphs.parts_of(graph).for_each(|tasks| self.waits.forget(tasks));
+            }
             let Some(shapes) = self.graphs.forget(graph) else { return };
             for shape in shapes {
                 self.shapes.release(shape);
@@ -247,7 +259,7 @@ impl SchedulerActor {
 }
 
 /// Takes at most `most` tasks from the front of a range.
-fn take(range: &mut TaskRange, most: usize) -> TaskRange {
+pub(super) fn take(range: &mut TaskRange, most: usize) -> TaskRange {
     let count = range.count.min(u32::try_from(most).unwrap_or(u32::MAX));
     let taken = TaskRange { first: range.first, count };
     *range = TaskRange { first: taken.end(), count: range.count - count };

@@ -10,7 +10,11 @@ impl TaskActor {
     pub(super) fn node(&self) -> Option<&Address<NodeMessage>> {
         match &self.args.purpose {
             Purpose::Grant { node, .. } | Purpose::Resume { node } => Some(node),
-            Purpose::Cancel | Purpose::Skip(_) | Purpose::Retry | Purpose::GiveUp { .. } => None,
+            Purpose::Cancel
+            | Purpose::Skip(_)
+            | Purpose::Late(_)
+            | Purpose::Retry
+            | Purpose::GiveUp { .. } => None,
         }
     }
 

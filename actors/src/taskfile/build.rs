@@ -60,7 +60,7 @@ impl ItemLines {
     }
 }
 
-fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 25] {
+fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 27] {
     [
         ("directory", line(&common.directory)),
         ("env", line(&common.env)),
@@ -83,6 +83,8 @@ fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 25] {
         ("timeout", line(&common.timeout)),
         ("soft_timeout", line(&common.soft_timeout)),
         ("idle_timeout", line(&common.idle_timeout)),
+        ("queue_timeout", line(&common.queue_timeout)),
+        ("deadline", line(&common.deadline)),
         ("grace", line(&common.grace)),
         ("retry", line(&common.retries)),
         ("retry", line(&common.retry)),
@@ -215,6 +217,8 @@ fn bounds(own: &Common, defaults: &Common) -> Option<Box<TimeBounds>> {
     let bounds = TimeBounds {
         soft_timeout: pick(&own.soft_timeout, &defaults.soft_timeout).map(|timeout| timeout.0),
         idle_timeout: pick(&own.idle_timeout, &defaults.idle_timeout).map(|timeout| timeout.0),
+        queue_timeout: pick(&own.queue_timeout, &defaults.queue_timeout).map(|timeout| timeout.0),
+        deadline: pick(&own.deadline, &defaults.deadline).and_then(|deadline| deadline.0),
     };
     (!bounds.is_empty()).then(|| Box::new(bounds))
 }

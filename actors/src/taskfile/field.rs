@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use policy::bounds::Deadline;
 use policy::budget::OnReached;
 use policy::constraint::{AvoidFailed, Condition, Preference};
 use policy::dependency::Need;
@@ -81,6 +82,10 @@ values! {
     Length(Duration) { "type": ["string", "number"], "examples": ["90s", "5m", "1h30m"] } = |node, reader| {
         amount(node, reader, quantity::duration, QuantityError::Duration)
     };
+    /// A point in time.
+    Until(Option<Deadline>) {
+        "type": ["string", "number"], "examples": ["2h", "2026-12-24T18:00:00Z"]
+    } = |node, reader| amount(node, reader, quantity::deadline, QuantityError::Deadline).map(Some);
     /// A number of slots.
     Slots(u64) { "type": "integer", "minimum": 0, "maximum": 1_000_000 } = |node, reader| {
         whole(node, reader, 0, 1_000_000)

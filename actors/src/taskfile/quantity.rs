@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use policy::bounds::Deadline;
+use policy::time::Timestamp;
+
 /// The longest time anything takes: longer ones are mistakes.
 pub const DURATION_LIMIT: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 /// The largest amount of memory, 1 PiB: larger ones are mistakes.
@@ -18,6 +21,11 @@ pub enum QuantityError {
     /// Longer than [`DURATION_LIMIT`].
     #[error("must not be longer than 366 days")]
     DurationTooLong,
+    /// Not a point in time.
+    #[error(
+        "must be a length of time from the submission on, such as \"2h\", or a point in time such as \"2026-12-24T18:00:00Z\""
+    )]
+    Deadline,
     /// Not a size.
     #[error("must be a size such as \"512 MB\" or \"4 GiB\", or a number of bytes")]
     Size,
@@ -53,6 +61,22 @@ pub fn duration(text: &str) -> Result<Duration, QuantityError> {
         return Err(QuantityError::DurationTooLong);
     }
     u64::try_from(nanos).map(Duration::from_nanos).map_err(|_| QuantityError::DurationTooLong)
+}
+
+/// Reads `2h`, which counts from the submission, or `2026-12-24T18:00:00Z`.
+///
+/// # Errors
+/// What it must be instead.
+pub fn deadline(text: &str) -> Result<Deadline, QuantityError> {
+    match duration(text) {
+        Ok(length) => Ok(Deadline::After(length)),
+        Err(QuantityError::DurationTooLong) => Err(QuantityError::DurationTooLong),
+        Err(_) => {
+            let at = text.trim().parse::<jiff::Timestamp>().map_err(|_| QuantityError::Deadline)?;
+            let micros = u64::try_from(at.as_microsecond()).map_err(|_| QuantityError::Deadline)?;
+            Ok(Deadline::At(Timestamp(micros)))
+        }
+    }
 }
 
 /// Reads `4 GiB`, `512MB`, `2G` (binary, like most tools), `1048576`.

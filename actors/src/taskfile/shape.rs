@@ -7,7 +7,7 @@ use super::claims::{Locks, Pools, Rates};
 use super::field::{
     Amounts, Array, Attempts, Avoiding, Conditions, Cpus, Environment, ExitCodes, Factor, Follows, Length,
     Losses, Manner, Memory, Preferences, Retries, RetryBudget, SignalNumbers, Slots, Text, Truth, Units,
-    Urgency, Words,
+    Until, Urgency, Words,
 };
 use super::reader::{At, Fields, Reader, fields};
 use super::request::Requests;
@@ -102,6 +102,12 @@ fields! {
         "soft_timeout" soft_timeout: Length,
         /// The longest an attempt may write nothing. Default: no limit.
         "idle_timeout" idle_timeout: Length,
+        /// The longest it may wait for a machine once all it depends on is as needed; counted anew for each attempt.
+        /// Default: no limit.
+        "queue_timeout" queue_timeout: Length,
+        /// When it is of no use any more, whether it runs or waits: "2h" after its submission, or a point in time such
+        /// as "2026-12-24T18:00:00Z". No attempt follows. Default: never.
+        "deadline" deadline: Until,
         /// Between SIGTERM and SIGKILL. Default: "5s".
         "grace" grace: Length,
         /// Attempts after the first one where it fails. Default: 0.

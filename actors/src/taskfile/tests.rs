@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use policy::bounds::{Deadline, TimeBounds};
 use policy::budget::{Budget, OnReached};
 use policy::dependency::{Dependency, Need, On};
 use policy::event::ArraySpec;
 use policy::resources::Resources;
 use policy::task::{Priority, RetryPolicy, Signals};
+use policy::time::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
@@ -71,6 +73,33 @@ fn tasks_stand_in_the_order_of_the_file_and_take_the_defaults() {
     assert_eq!((resources.cpu_millis, resources.memory_bytes, resources.gpu_slots), (500, 2 << 30, 1));
     assert_eq!(spec.retry, RetryPolicy { max_attempts: 3, ..RetryPolicy::default() });
     assert_eq!((spec.timeout, spec.grace), (Some(Duration::from_secs(300)), policy::task::DEFAULT_GRACE));
+}
+
+#[test]
+fn what_is_said_of_time_is_read() {
+    let text = "[defaults]\nidle_timeout = 90\ndeadline = \"2h\"\n\
+                [task.a]\nshell = \"x\"\nsoft_timeout = \"4m\"\nqueue_timeout = \"1h\"\n\
+                [task.b]\nshell = \"x\"\ndeadline = \"1970-01-01T00:00:02+00:00\"";
+    let bounds: Vec<_> = read(text).items.iter().map(|item| *item.spec.bounds.clone().unwrap()).collect();
+    let length = |seconds| Some(Duration::from_secs(seconds));
+    let a = TimeBounds {
+        soft_timeout: length(240),
+        idle_timeout: length(90),
+        queue_timeout: length(3600),
+        deadline: Some(Deadline::After(Duration::from_secs(7200))),
+    };
+    let deadline = Some(Deadline::At(Timestamp(2_000_000)));
+    assert_eq!(bounds, [a, TimeBounds { idle_timeout: length(90), deadline, ..TimeBounds::default() }]);
+    let wrong = faults("[task.a]\nshell = \"x\"\ndeadline = \"soon\"");
+    assert!(
+        wrong.contains("deadline = \"soon\": must be a length of time from the submission on"),
+        "{wrong}"
+    );
+    let wrong = faults("[task.a]\nshell = \"x\"\ntimeout = \"4m\"\nsoft_timeout = \"4m\"");
+    assert!(
+        wrong.contains("4: task \"a\": soft_timeout = 240s: must be shorter than timeout, 240s"),
+        "{wrong}"
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::bounds::AttemptBounds;
+use policy::bounds::{AttemptBounds, DeadlineHere};
 use policy::claims::Indices;
 use policy::id::{AttemptNumber, Epoch, GraphId, Incarnation, NodeId, NodeSession, TaskId, Token};
 use policy::lease::LeaseTerms;
@@ -225,6 +225,8 @@ pub struct Grant {
     pub indices: Indices,
     /// How far its time limit stretches, in percent: further where much runs late.
     pub stretch_percent: u32,
+    /// When it is of no use any more, and how long after its submission that is.
+    pub deadline: Option<(Timestamp, Duration)>,
 }
 
 impl Grant {
@@ -234,15 +236,16 @@ impl Grant {
         self.spec.request(self.request)
     }
 
-    /// The time the attempt may take. How long it may write nothing does not stretch: that is no measure of how much it
-    /// has to do.
+    /// The time the attempt may take on a machine where it is now. How long it may write nothing does not stretch:
+    /// that is no measure of how much it has to do.
     #[must_use]
-    pub fn bounds(&self) -> AttemptBounds {
+    pub fn bounds(&self, (now, wall): (Moment, Timestamp)) -> AttemptBounds {
         let said = self.spec.bounds.as_deref().copied().unwrap_or_default();
         AttemptBounds {
             timeout: self.spec.timeout.map(|limit| self.stretched(limit)),
             soft_timeout: said.soft_timeout.map(|limit| self.stretched(limit)),
             idle_timeout: said.idle_timeout,
+            deadline: self.deadline.map(|(at, after)| DeadlineHere { at: now + at.since(wall), after }),
         }
     }
 

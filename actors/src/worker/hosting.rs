@@ -217,7 +217,7 @@ fn start_of(args: &WorkerArgs, grant: &Grant) -> Start {
         argv: spec.argv.clone(),
         directory: spec.directory.clone().unwrap_or_else(home),
         environment: args.base.with(grant, &args.node, &args.directory.report(grant.token)),
-        bounds: grant.bounds(),
+        bounds: grant.bounds((args.clock.now(), args.clock.wall())),
         grace: spec.grace,
         output: args.output,
     }

@@ -233,7 +233,7 @@ fn one_that_stops_itself_is_ended_as_well() {
 
 fn overrun(outcome: &AttemptOutcome) -> Overrun {
     match outcome {
-        AttemptOutcome::TimedOut(overrun) => *overrun,
+        AttemptOutcome::TimedOut(overrun) => **overrun,
         other => panic!("{other}"),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use actors::wire::client::{AttemptRow, TaskDetail as Detail, TaskRow};
 use policy::task::{AttemptOutcome, TaskOutcome, TaskSpec, Usage};
+use policy::time::Timestamp;
 use serde::Serialize;
 
 use super::{Amounts, Event, VERSION};
@@ -53,7 +54,8 @@ pub(crate) struct Outcome {
     signal: Option<i32>,
     /// In words, where the kind does not say it all.
     reason: Option<String>,
-    /// Where it timed out: `timeout`, `soft_timeout` or `idle_timeout`.
+    /// Where it timed out: `timeout`, `soft_timeout`, `idle_timeout`, `queue_timeout` or
+    /// `deadline`.
     limit: Option<&'static str>,
     limit_s: Option<f64>,
     used_s: Option<f64>,
@@ -129,7 +131,7 @@ impl From<&Detail> for TaskDetail {
                 .map(|(name, needs)| OnWhat { task: name.to_string(), needs: needs.to_string() })
                 .collect(),
             waits_for: detail.waits_for.as_deref().map(ToOwned::to_owned),
-            spec: Spec::from(&*detail.spec),
+            spec: Spec::of(&detail.spec, detail.submitted),
             attempt_list: detail.attempts.iter().map(Attempt::from).collect(),
             events: detail.events.iter().map(|(_, record)| Event::from(record)).collect(),
         }
@@ -158,12 +160,14 @@ struct Spec {
     timeout_s: Option<f64>,
     soft_timeout_s: Option<f64>,
     idle_timeout_s: Option<f64>,
+    queue_timeout_s: Option<f64>,
+    deadline: Option<String>,
     grace_s: f64,
     max_attempts: u32,
 }
 
-impl From<&TaskSpec> for Spec {
-    fn from(spec: &TaskSpec) -> Self {
+impl Spec {
+    fn of(spec: &TaskSpec, submitted: Timestamp) -> Self {
         let bounds = spec.bounds.as_deref().copied().unwrap_or_default();
         Self {
             argv: spec.argv.iter().map(ToString::to_string).collect(),
@@ -176,6 +180,8 @@ impl From<&TaskSpec> for Spec {
             avoid_failed: spec.constraints.avoid_failed.into(),
             timeout_s: spec.timeout.map(|timeout| timeout.as_secs_f64()),
             soft_timeout_s: bounds.soft_timeout.map(|timeout| timeout.as_secs_f64()),
+            queue_timeout_s: bounds.queue_timeout.map(|timeout| timeout.as_secs_f64()),
+            deadline: bounds.deadline.map(|deadline| rfc3339(deadline.of(submitted))),
             idle_timeout_s: bounds.idle_timeout.map(|timeout| timeout.as_secs_f64()),
             grace_s: spec.grace.as_secs_f64(),
             max_attempts: spec.retry.max_attempts,

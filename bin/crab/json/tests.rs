@@ -171,11 +171,11 @@ fn outcomes() {
 
 #[test]
 fn an_event() {
-    let outcome = AttemptOutcome::TimedOut(Overrun {
+    let outcome = AttemptOutcome::TimedOut(Box::new(Overrun {
         limit: TimeLimit::Timeout,
         allowed: Duration::from_secs(60),
         used: Duration::from_secs(61),
-    });
+    }));
     let (token, usage) = (Token(7), Usage { wall: Duration::from_millis(1500), ..Usage::default() });
     let next = Next::RetryAfter(Duration::from_millis(250));
     let event = TaskEvent::AttemptEnded { token, outcome, usage, order: 1, next, report: None };

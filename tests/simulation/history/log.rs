@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use policy::bounds::TimeLimit;
 use policy::dependency::Need;
 use policy::event::{Event, LogPosition, Next, Record, SchedulerEvent, TaskEvent};
 use policy::id::{Epoch, TaskId, Token};
@@ -243,6 +244,7 @@ fn follows_law(track: &Track, policy: &RetryPolicy, outcome: &AttemptOutcome, ne
         loss if loss.is_loss() && track.losses > policy.losses => failed(),
         loss if loss.is_loss() => is_wait(policy, track.losses, next),
         AttemptOutcome::SpawnFailed(_) if !policy.spawn_failures => failed(),
+        AttemptOutcome::TimedOut(overrun) if overrun.limit == TimeLimit::Deadline => failed(),
         AttemptOutcome::TimedOut(_) if !policy.timeouts => failed(),
         AttemptOutcome::Signalled(signal) if !policy.signals.contains(*signal) => failed(),
         AttemptOutcome::Exited(code) if !codes.is_empty() && !codes.contains(code) => failed(),

@@ -151,11 +151,11 @@ fn what_counts_against_a_machine_is_what_is_its_fault() {
     assert_eq!(verdict(AttemptOutcome::Exited(0)), Verdict::Worked);
     assert_eq!(verdict(AttemptOutcome::Exited(1)), Verdict::TaskFailed);
     assert_eq!(
-        verdict(AttemptOutcome::TimedOut(Overrun {
+        verdict(AttemptOutcome::TimedOut(Box::new(Overrun {
             limit: TimeLimit::Timeout,
             allowed: Duration::from_secs(60),
             used: Duration::from_secs(61),
-        })),
+        }))),
         Verdict::TaskFailed
     );
     assert_eq!((verdict(spawn(false)), verdict(spawn(true))), (Verdict::TaskFailed, Verdict::NodeFailed));

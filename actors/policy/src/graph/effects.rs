@@ -1,10 +1,11 @@
 //! What a change to a graph leads to, for the caller to act upon.
 
+use crate::bounds::Overrun;
 use crate::event::LogPosition;
 use crate::graph::state::TaskState;
 use crate::id::{GraphId, TaskId, TaskRange};
 use crate::placement::ShapeId;
-use crate::task::{Priority, TaskOutcome};
+use crate::task::{AttemptOutcome, Priority, TaskOutcome};
 use crate::time::Timestamp;
 
 /// A record in a task's story.
@@ -36,6 +37,8 @@ pub enum ClosedBy {
     Skip(TaskId),
     /// Somebody asked.
     Cancel,
+    /// It has waited beyond a limit of time.
+    Late(Overrun),
 }
 
 /// Tasks that have ended by consequence. Each of them needs a `Finished` record, which is then reported
@@ -79,6 +82,7 @@ impl ClosedBy {
         match self {
             Self::Skip(cause) => TaskOutcome::Skipped(cause),
             Self::Cancel => TaskOutcome::Cancelled,
+            Self::Late(overrun) => TaskOutcome::Failed(AttemptOutcome::TimedOut(overrun.into())),
         }
     }
 }

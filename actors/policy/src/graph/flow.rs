@@ -10,6 +10,7 @@
 
 use std::ops::Range;
 
+use crate::bounds::{Overrun, TimeLimit};
 use crate::dependency::Need;
 use crate::graph::edges::Edge;
 use crate::graph::effects::{Closed, ClosedBy, Ready};
@@ -261,6 +262,20 @@ impl Graph {
         true
     }
 
+    /// Ends one task that has waited beyond a limit of time, unless it is active; with `queue_timeout` only where
+    /// it is ready. Whether that changed anything.
+    pub(super) fn end_late(&mut self, offset: u32, overrun: Overrun, out: &mut Out<'_>) -> bool {
+        let number = self.item_of(offset);
+        let was = self.state_of(number, offset);
+        let only_ready = overrun.limit == TimeLimit::QueueTimeout;
+        if was.is_ended() || was == TaskState::Active || (only_ready && was != TaskState::Ready) {
+            return false;
+        }
+        self.push_closed(number, (offset, 1), (ClosedBy::Late(overrun), was), out);
+        self.set(offset, TaskState::Failed, false, out);
+        true
+    }
+
     /// Ends the members of an item that wait and, for a cancellation, all that have not ended and are not active:
     /// these it marks. The offset of the first it ended.
     fn close(&mut self, number: usize, by: ClosedBy, out: &mut Out<'_>) -> Option<u32> {
@@ -270,7 +285,8 @@ impl Graph {
         }
         let (to, rest) = match by {
             ClosedBy::Skip(_) => (TaskState::Skipped, Rest::Skipped),
-            ClosedBy::Cancel => (TaskState::Cancelled, Rest::Cancelled),
+            // What is late ends one by one.
+            ClosedBy::Cancel | ClosedBy::Late(_) => (TaskState::Cancelled, Rest::Cancelled),
         };
         let (mut offset, end) = (item.first, item.first + item.count);
         let cursor = item.first + item.cursor;

@@ -2,6 +2,7 @@
 //!
 //! A task or graph that is not known, or not in a state in which this can happen to it, is left as it is.
 
+use crate::bounds::Overrun;
 use crate::graph::Graphs;
 use crate::graph::effects::{Effects, Mark};
 use crate::graph::state::TaskState;
@@ -134,6 +135,13 @@ impl Graphs {
             }
         })
         .unwrap_or(Cancelled::Unknown)
+    }
+
+    /// The task has waited beyond a limit of time. False where that ends it no more: an active one is ended where
+    /// it runs.
+    pub fn late(&mut self, task: TaskId, overrun: Overrun, at: Timestamp, effects: &mut Effects) -> bool {
+        self.change(task, (at, effects), |graph, offset, out| graph.end_late(offset, overrun, out))
+            .unwrap_or(false)
     }
 
     /// Somebody asks to cancel all of the graph. False where it is not known or has ended.

@@ -1,14 +1,17 @@
 //! Random graphs against the model, and the faults that systems like this one have had, by name.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::model::{Plan, World, head, item, plans};
 use super::*;
+use crate::bounds::{Overrun, TimeLimit};
 use crate::dependency::{Dependency, Need, On};
 use crate::event::GraphHead;
 use crate::id::{AttemptNumber, TaskRange};
 use crate::placement::ShapeId;
-use crate::task::Priority;
+use crate::task::{Priority, TaskOutcome};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
@@ -112,6 +115,29 @@ fn the_same_dependency_twice_is_one() {
     assert_eq!(bench.ready(), [(1, 1)]);
     bench.succeed(1);
     assert_eq!(bench.ready(), [(2, 1)]);
+}
+
+#[test]
+fn what_is_late_ends_as_a_failure_unless_it_has_begun_and_dependents_follow() {
+    let late = |limit| Overrun { limit, allowed: Duration::from_secs(1), used: Duration::from_secs(2) };
+    let mut bench = Bench::new(&[(3, None, vec![]), one(&[0]), one(&[])]);
+    let at = Timestamp(9);
+    bench.graphs.activate(TaskId(1), &mut bench.effects);
+    bench.effects.clear();
+    let ends =
+        |bench: &mut Bench, task, limit| bench.graphs.late(TaskId(task), late(limit), at, &mut bench.effects);
+    assert!(!ends(&mut bench, 1, TimeLimit::Deadline), "it is ended where it runs");
+    assert!(!ends(&mut bench, 4, TimeLimit::QueueTimeout), "it waits for another task, not for a machine");
+    assert!(ends(&mut bench, 2, TimeLimit::QueueTimeout));
+    assert!(!ends(&mut bench, 2, TimeLimit::Deadline), "it has ended");
+    let closed: Vec<_> = bench.effects.closed.iter().map(|one| (one.tasks.first.0, one.by)).collect();
+    let by = ClosedBy::Late(late(TimeLimit::QueueTimeout));
+    assert_eq!(closed, [(2, by), (4, ClosedBy::Skip(TaskId(2)))]);
+    assert!(matches!(by.outcome(), TaskOutcome::Failed(_)));
+    bench.graphs.ended(TaskId(2), TaskState::Failed, MARK, &mut bench.effects);
+    assert!(ends(&mut bench, 5, TimeLimit::Deadline));
+    bench.graphs.check();
+    assert_eq!(bench.graphs.view(GraphId(1)).unwrap().counts.of(TaskState::Failed), 2);
 }
 
 #[test]
@@ -284,7 +310,7 @@ fn ended_graphs_are_forgotten_the_oldest_first_and_no_other() {
     assert_eq!(bench.graphs.submitted(SubmissionKey(2)), None);
     assert_eq!(bench.graphs.submitted(SubmissionKey(4)).map(|known| known.graph), Some(GraphId(4)));
     assert_eq!(bench.graphs.next_task(), TaskId(8));
-    let later = AT + std::time::Duration::from_hours(8 * 24);
+    let later = AT + Duration::from_hours(8 * 24);
     assert_eq!(bench.graphs.overdue(&Retention::default(), later), Some(GraphId(4)));
 }
 

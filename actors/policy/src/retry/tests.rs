@@ -28,7 +28,7 @@ fn not_started(nodes_fault: bool) -> AttemptOutcome {
 
 fn timed_out() -> AttemptOutcome {
     let (allowed, used) = (Duration::from_secs(1), Duration::from_secs(2));
-    AttemptOutcome::TimedOut(Overrun { limit: TimeLimit::Timeout, allowed, used })
+    AttemptOutcome::TimedOut(Box::new(Overrun { limit: TimeLimit::Timeout, allowed, used }))
 }
 
 #[test]

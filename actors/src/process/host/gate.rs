@@ -227,6 +227,10 @@ impl Gate {
             };
             let mut job = self.staged.remove(&token)?;
             job.attempt.record.at = now;
+            if let Some(overrun) = job.start.bounds.deadline.and_then(|deadline| deadline.exceeded(now)) {
+                self.unstarted(job.attempt.record, AttemptOutcome::TimedOut(overrun.into()), now);
+                continue;
+            }
             self.journal.append(&job.attempt.record.starting());
             match self.journal.flush() {
                 Ok(()) => {
@@ -244,6 +248,15 @@ impl Gate {
         record.end = Some((AttemptOutcome::Lost(LossReason::Evicted), Usage::default()));
         self.end(&record);
         self.trouble(error);
+        self.give(Back::Over(Box::new(record)), now);
+    }
+
+    /// There is no time left for it.
+    fn unstarted(&mut self, mut record: Remembered, outcome: AttemptOutcome, now: Moment) {
+        // An end without a beginning would not be remembered.
+        self.journal.append(&record.starting());
+        record.end = Some((outcome, Usage::default()));
+        self.end(&record);
         self.give(Back::Over(Box::new(record)), now);
     }
 

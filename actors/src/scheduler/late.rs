@@ -1,0 +1,80 @@
+//! What waits beyond its time: for a machine longer than its `queue_timeout`, or for anything past its deadline.
+//!
+//! What runs is ended by its host. What waits is taken out of its queue and ends as a failure that says which limit it
+//! was; what depends on it follows. A stretch of many tasks is gone through in slices.
+
+use std::time::Duration;
+
+use policy::graph::{Effects, Ready};
+use policy::id::{TaskId, TaskRange};
+use policy::time::{Moment, Timestamp};
+use policy::waits::Late;
+use supervision::Me;
+
+use crate::scheduler::steps::take;
+use crate::scheduler::{SchedulerActor, SchedulerMessage, TIMER_RESOLUTION, no_effects};
+
+/// The wall clock may be set meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
+impl SchedulerActor {
+    fn times(&self) -> (Moment, Timestamp) {
+        (self.now(), self.side.clock.wall())
+    }
+
+    /// Takes note of who is ready to start from now on, and who is no more.
+    pub(super) fn note_waits(&mut self, effects: &Effects) {
+        if self.waits.is_empty() {
+            return;
+        }
+        let times = self.times();
+        effects.withdrawn.iter().for_each(|ready| self.waits.gone(ready.tasks));
+        effects.closed.iter().for_each(|closed| self.waits.gone(closed.tasks));
+        for Ready { tasks, .. } in &effects.ready {
+            self.late.extend(self.waits.ready(*tasks, times));
+        }
+    }
+
+    /// A task waits for its next attempt: it ends instead where there is no time left.
+    pub(super) fn mind_deadline(&mut self, task: TaskId) {
+        if let Some(overrun) = self.waits.past_deadline(task, self.side.clock.wall()) {
+            self.late.push_back(Late { tasks: TaskRange { first: task, count: 1 }, overrun });
+        }
+    }
+
+    pub(super) fn waits_due(&mut self) {
+        self.waits_armed = false;
+        let times = self.times();
+        while let Some(late) = self.waits.overdue(times) {
+            self.late.push_back(late);
+        }
+    }
+
+    /// Ends at most so many of those that are late; gives back how many it looked at.
+    pub(super) fn end_late(&mut self, most: usize) -> usize {
+        let Some(late) = self.late.front_mut() else { return 0 };
+        let (overrun, tasks) = (late.overrun, take(&mut late.tasks, most));
+        if late.tasks.count == 0 {
+            self.late.pop_front();
+        }
+        let at = self.side.clock.wall();
+        for task in tasks.iter() {
+            let mut effects = no_effects();
+            if self.graphs.late(task, overrun, at, &mut effects) {
+                tracing::info!(%task, %overrun, "a task has waited beyond its time");
+            }
+            self.carry_out(effects);
+        }
+        tasks.count as usize
+    }
+
+    pub(super) fn arm_waits(&mut self, me: &Me<SchedulerMessage>) {
+        if self.waits_armed || self.waits.is_empty() {
+            return;
+        }
+        if let Some(wait) = self.waits.next(self.times()) {
+            self.waits_armed = true;
+            me.after(wait.clamp(TIMER_RESOLUTION, LOOK_AGAIN), SchedulerMessage::WaitsDue);
+        }
+    }
+}
