@@ -56,8 +56,11 @@ pub(crate) struct Outcome {
     reason: Option<String>,
     /// Where it timed out: `timeout`, `soft_timeout`, `idle_timeout`, `queue_timeout` or
     /// `deadline`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     limit_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     used_s: Option<f64>,
 }
 
