@@ -47,7 +47,6 @@ use policy::submission::Submission;
 use policy::task::Priority;
 use policy::time::Moment;
 use policy::trap;
-use policy::waits::{Late, Waits};
 use rustc_hash::FxHashMap;
 use strum::IntoStaticStr;
 use supervision::{Actor, ActorError, Fact, Me, Message, Reply};
@@ -58,6 +57,7 @@ use crate::scheduler::claims::Claiming;
 use crate::scheduler::dispatch::Dispatch;
 pub use crate::scheduler::explain::RawExplanation;
 use crate::scheduler::guard::Guard;
+use crate::scheduler::late::Lateness;
 use crate::scheduler::placed::Placed;
 pub use crate::scheduler::rows::{NamedAt, RawRow};
 use crate::scheduler::survey::Survey;
@@ -301,11 +301,8 @@ pub struct SchedulerActor {
     placed: FxHashMap<TaskId, Placed>,
     /// Where the last attempts of tasks that are to be tried again did not succeed.
     failed_on: BTreeMap<TaskId, NodeId>,
-    /// How long tasks may wait.
-    waits: Waits,
-    waits_armed: bool,
-    /// Those that have waited too long and are to end.
-    late: VecDeque<Late>,
+    /// How long tasks may wait, and who has waited too long.
+    lateness: Lateness,
     backing_off: BinaryHeap<Reverse<(Moment, TaskId)>>,
     backoff_armed: Option<Moment>,
     /// Ends by consequence whose records are still to be written.
@@ -385,7 +382,7 @@ impl SchedulerActor {
         self.arm_claims(me);
         self.arm_waits(me);
         self.arm_survey(me);
-        let has_more = !self.closing.is_empty() || !self.reviving.is_empty() || !self.late.is_empty();
+        let has_more = !self.closing.is_empty() || !self.reviving.is_empty() || self.lateness.has_more();
         if has_more && !self.continuing {
             self.continuing = true;
             me.address().tell(SchedulerMessage::Continue);
@@ -397,9 +394,6 @@ impl SchedulerActor {
 fn no_effects() -> Effects {
     Effects::default()
 }
-
-/// Tasks of a long work that are handled in one go: about a millisecond, which others may have to wait.
-const SLICE: usize = 128;
 
 /// The least wait before a timer is armed again.
 const TIMER_RESOLUTION: Duration = Duration::from_millis(1);

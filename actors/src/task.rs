@@ -10,6 +10,7 @@
 //! **Invariant.** What leaves the process (a grant, an acknowledgement) follows a record that is on disk.
 
 mod attempt;
+mod ends;
 mod message;
 mod show;
 
@@ -280,42 +281,6 @@ impl TaskActor {
             let stop = NodeMessage::StopAttempt { token };
             self.args.side.log.when_durable(self.story.number, move || node.tell(stop));
         }
-    }
-
-    fn skip(&mut self, because: TaskId, me: &Me<TaskMessage>) {
-        if let Ok(event) = self.story.life.skip(because) {
-            let appended = self.append(|_| event.clone());
-            self.tell_scheduler(Step::over(Next::Finish(TaskOutcome::Skipped(because))), appended);
-        }
-        me.stop();
-    }
-
-    fn late(&mut self, overrun: Overrun, me: &Me<TaskMessage>) {
-        if let Ok(event) = self.story.life.late(overrun) {
-            let appended = self.append(|_| event.clone());
-            if let TaskEvent::Finished(outcome) = event {
-                self.tell_scheduler(Step::over(Next::Finish(outcome)), appended);
-            }
-        }
-        me.stop();
-    }
-
-    fn give_up(&mut self, budget: u64, me: &Me<TaskMessage>) {
-        if let Ok(event) = self.story.life.out_of_retries(budget) {
-            let appended = self.append(|_| event.clone());
-            if let TaskEvent::Finished(outcome) = event {
-                self.tell_scheduler(Step::over(Next::Finish(outcome)), appended);
-            }
-        }
-        me.stop();
-    }
-
-    fn retry(&mut self, me: &Me<TaskMessage>) {
-        if let Ok(event) = self.story.life.retry() {
-            let appended = self.append(|_| event.clone());
-            self.tell_scheduler(Step::RetryAsked, appended);
-        }
-        me.stop();
     }
 
     fn tell_scheduler(&self, step: Step, appended: Appended) {

@@ -268,6 +268,12 @@ pub(crate) struct TaskOptions {
     /// When it is of no use any more, running or not: 2h from now, or 2026-12-24T18:00:00Z
     #[arg(long, value_parser = quantity::deadline, value_name = "WHEN")]
     pub(crate) deadline: Option<Deadline>,
+    /// Memory that its processes together must not exceed, such as 8GiB; what is set aside is --memory
+    #[arg(long, value_parser = quantity::size, value_name = "SIZE")]
+    pub(crate) memory_limit: Option<u64>,
+    /// How many processes it may have at a time
+    #[arg(long, value_name = "N")]
+    pub(crate) process_limit: Option<u64>,
     /// Between SIGTERM and SIGKILL [default: 5s]
     #[arg(long, value_parser = quantity::duration, value_name = "TIME")]
     pub(crate) grace: Option<Duration>,

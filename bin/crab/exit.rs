@@ -60,6 +60,7 @@ impl Exit {
                 AttemptOutcome::Exited(code) => Self(u8::try_from(code & 0xff).unwrap_or(1)),
                 AttemptOutcome::Signalled(signal) => Self(u8::try_from(128 + (signal & 0x7f)).unwrap_or(255)),
                 AttemptOutcome::TimedOut(_) => Self::TIMED_OUT,
+                AttemptOutcome::OverLimit(_) => Self(137),
                 AttemptOutcome::Cancelled => Self::INTERRUPTED,
                 AttemptOutcome::SpawnFailed(failure) if failure.reason.contains("not found") => {
                     Self::COMMAND_NOT_FOUND

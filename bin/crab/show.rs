@@ -69,6 +69,9 @@ fn facts(detail: &TaskDetail, now: Timestamp) -> Vec<(&'static str, String)> {
         facts.retain(|(name, _)| *name != "deadline");
         facts.push(("deadline", text::rfc3339(deadline.of(detail.submitted))));
     }
+    let limits = spec.limits.as_deref().copied().unwrap_or_default();
+    facts.extend(limits.memory_bytes.map(|bytes| ("memory limit", text::size(bytes))));
+    facts.extend(limits.processes.map(|processes| ("processes", format!("at most {processes}"))));
     if spec.retry.max_attempts > 1 {
         facts.push(("attempts", format!("at most {}", spec.retry.max_attempts)));
     }

@@ -14,6 +14,7 @@ use policy::bounds::TimeBounds;
 use policy::constraint::{Condition, Constraints, NODE};
 use policy::dependency::Dependency;
 use policy::event::Item;
+use policy::excess::UseLimits;
 use policy::id::GraphId;
 use policy::resources::Resources;
 use policy::submission::Submission;
@@ -96,6 +97,8 @@ fn option_given(options: &TaskOptions) -> Option<&'static str> {
         ("--idle-timeout", options.idle_timeout.is_some()),
         ("--queue-timeout", options.queue_timeout.is_some()),
         ("--deadline", options.deadline.is_some()),
+        ("--memory-limit", options.memory_limit.is_some()),
+        ("--process-limit", options.process_limit.is_some()),
         ("--grace", options.grace.is_some()),
         ("--retries", options.retries.is_some()),
         ("--array", options.array.is_some()),
@@ -125,6 +128,7 @@ fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::
         std::env::current_dir().context("the present directory cannot be told; name one with --directory")?;
     let directory = options.directory.map_or_else(|| here.clone(), |directory| here.join(directory));
     let retry = RetryPolicy::default();
+    let limits = UseLimits { memory_bytes: options.memory_limit, processes: options.process_limit };
     let bounds = TimeBounds {
         soft_timeout: options.soft_timeout,
         idle_timeout: options.idle_timeout,
@@ -157,6 +161,7 @@ fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::
         retry: RetryPolicy { max_attempts: options.retries.unwrap_or(0).saturating_add(1), ..retry },
         timeout: options.timeout,
         bounds: (!bounds.is_empty()).then(|| Box::new(bounds)),
+        limits: (!limits.is_empty()).then(|| Box::new(limits)),
         grace: options.grace.unwrap_or(DEFAULT_GRACE),
         kind: options.kind.map(Arc::from),
         claims,

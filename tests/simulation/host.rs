@@ -320,7 +320,7 @@ impl Core {
         let Some(attempt) = self.nodes[node].host.attempts.get_mut(&token) else { return };
         let grace = u64::try_from(attempt.grace.as_millis()).unwrap_or(u64::MAX);
         let kill_at = match why {
-            StopReason::LeaseLost => now,
+            StopReason::LeaseLost | StopReason::OverLimit(_) => now,
             StopReason::Timeout(overrun) => {
                 let (began, asked) = (Moment(attempt.began * 1000), Moment(now * 1000));
                 let running = Running { since: began, heard: began };

@@ -10,6 +10,7 @@ pub mod text;
 pub mod resources;
 pub mod constraint;
 pub mod bounds;
+pub mod excess;
 pub mod task;
 pub mod dependency;
 pub mod event;

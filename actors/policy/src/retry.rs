@@ -19,6 +19,9 @@ pub const LOSSES_USUAL: u32 = 10;
 /// twice may be, three times is a pattern.
 pub const POISON_AFTER: u32 = 3;
 
+/// The signal that cannot be refused.
+const SIGKILL: i32 = 9;
+
 /// The wait is drawn from this far around its length, in percent, so that what failed together does not come
 /// back together.
 const JITTER_PERCENT: u32 = 10;
@@ -64,6 +67,8 @@ fn is_retryable(policy: &RetryPolicy, outcome: &AttemptOutcome) -> bool {
         // There is no time left for another one.
         AttemptOutcome::TimedOut(overrun) if overrun.limit == TimeLimit::Deadline => false,
         AttemptOutcome::TimedOut(_) => policy.timeouts,
+        // As if the system had killed it.
+        AttemptOutcome::OverLimit(_) => policy.signals.contains(SIGKILL),
         AttemptOutcome::SpawnFailed(_) => policy.spawn_failures,
         AttemptOutcome::Lost(_) => true,
         AttemptOutcome::Cancelled => false,

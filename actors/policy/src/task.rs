@@ -12,6 +12,7 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use crate::bounds::{Overrun, TimeBounds};
 use crate::claims::Claims;
 use crate::constraint::Constraints;
+use crate::excess::{Excess, UseLimits};
 use crate::id::{AttemptNumber, NodeId, TaskId};
 use crate::resources::Resources;
 use crate::text::OsText;
@@ -85,6 +86,8 @@ pub struct TaskSpec {
     pub timeout: Option<Duration>,
     /// What else it says of time; `None` where that is nothing.
     pub bounds: Option<Box<TimeBounds>>,
+    /// What its processes must not exceed; `None` where nothing is limited.
+    pub limits: Option<Box<UseLimits>>,
     /// Between the polite signal and the one that cannot be refused.
     pub grace: Duration,
     /// What sort of work it is, such as `build`: tasks of one kind fail alike. `None` for no sort of its own.
@@ -110,6 +113,7 @@ impl TaskSpec {
             retry: RetryPolicy::default(),
             timeout: None,
             bounds: None,
+            limits: None,
             grace: DEFAULT_GRACE,
             kind: None,
             claims: None,
@@ -232,6 +236,8 @@ pub enum AttemptOutcome {
     Signalled(i32),
     /// It reached a limit of time and was stopped.
     TimedOut(Box<Overrun>),
+    /// It used more than it may and was killed.
+    OverLimit(Box<Excess>),
     /// It was asked to stop, and is gone.
     Cancelled,
     /// It never started.
@@ -347,6 +353,7 @@ impl std::fmt::Display for AttemptOutcome {
             Self::Exited(code) => write!(f, "exited with {code}"),
             Self::Signalled(signal) => write!(f, "ended by signal {signal}"),
             Self::TimedOut(overrun) => write!(f, "timed out ({overrun})"),
+            Self::OverLimit(excess) => write!(f, "killed ({excess})"),
             Self::Cancelled => f.write_str("cancelled"),
             Self::SpawnFailed(failure) => write!(f, "not started: {}", failure.reason),
             Self::Lost(reason) => write!(f, "lost ({reason})"),

@@ -13,11 +13,13 @@ mod macos;
 
 #[cfg(target_os = "linux")]
 pub use linux::{
-    Orphans, START_SLACK, boot_id, chip, cores, launch, mark, memory_bytes, processes, watch, watches_trees,
+    Orphans, START_SLACK, boot_id, chip, cores, footprint_bytes, launch, mark, memory_bytes, processes,
+    resident_bytes, watch, watches_trees,
 };
 #[cfg(target_os = "macos")]
 pub use macos::{
-    Orphans, START_SLACK, boot_id, chip, cores, launch, mark, memory_bytes, processes, watch, watches_trees,
+    Orphans, START_SLACK, boot_id, chip, cores, footprint_bytes, launch, mark, memory_bytes, processes,
+    resident_bytes, watch, watches_trees,
 };
 
 use std::os::fd::OwnedFd;
@@ -100,6 +102,14 @@ mod tests {
         assert_eq!(found.parent, nix::unistd::getppid().as_raw());
         assert!(found.started <= Clock::system().now() + START_SLACK);
         assert!(!found.zombie);
+    }
+
+    #[test]
+    fn what_a_process_uses_is_told_and_of_what_is_gone_nothing() {
+        let me = i32::try_from(std::process::id()).unwrap();
+        let (resident, footprint) = (resident_bytes(me), footprint_bytes(me));
+        assert!(resident > 1 << 20 && footprint > 1 << 18, "{resident} {footprint}");
+        assert_eq!((resident_bytes(-5), footprint_bytes(-5)), (0, 0));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use policy::bounds::{AttemptBounds, Overrun};
+use policy::excess::{Excess, UseLimits};
 use policy::id::{AttemptNumber, TaskId, Token};
 use policy::resources::Resources;
 use policy::task::{AttemptOutcome, LossReason, Usage};
@@ -96,6 +97,8 @@ pub struct Start {
     pub environment: Vec<(OsText, OsText)>,
     /// The time it may take.
     pub bounds: AttemptBounds,
+    /// What its processes must not exceed.
+    pub limits: UseLimits,
     /// Between the polite signal and the one that cannot be refused.
     pub grace: Duration,
     /// How much of its output is kept.
@@ -109,6 +112,8 @@ pub enum StopReason {
     Cancel,
     /// It reached a limit of time.
     Timeout(Overrun),
+    /// It uses more than it may: no grace.
+    OverLimit(Excess),
     /// The right to run it ended: no grace.
     LeaseLost,
     /// It is taken off this machine, which stops.
@@ -124,6 +129,7 @@ impl StopReason {
         match self {
             Self::Cancel => AttemptOutcome::Cancelled,
             Self::Timeout(overrun) => AttemptOutcome::TimedOut(overrun.into()),
+            Self::OverLimit(excess) => AttemptOutcome::OverLimit(excess.into()),
             Self::LeaseLost => AttemptOutcome::Lost(LossReason::LeaseLost),
             Self::Evict => AttemptOutcome::Lost(LossReason::Evicted),
             Self::Drain => AttemptOutcome::Lost(LossReason::Drained),

@@ -127,7 +127,7 @@ impl SchedulerActor {
         let mut next = first;
         for item in items {
             let count = u32::try_from(item.tasks()).unwrap_or(u32::MAX);
-            self.waits.admitted(TaskRange { first: next, count }, item.spec.bounds.as_deref(), at);
+            self.lateness.waits.admitted(TaskRange { first: next, count }, item.spec.bounds.as_deref(), at);
             next = TaskId(next.0 + u64::from(count));
         }
     }

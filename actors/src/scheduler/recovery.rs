@@ -25,6 +25,7 @@ use crate::node::{NodeMessage, Restored};
 use crate::scheduler::claims::Claiming;
 use crate::scheduler::dispatch::Dispatch;
 use crate::scheduler::guard::Guard;
+use crate::scheduler::late::Lateness;
 use crate::scheduler::survey::Survey;
 use crate::scheduler::{SchedulerActor, SchedulerMessage};
 use crate::side::Side;
@@ -63,9 +64,7 @@ impl SchedulerActor {
             next_arrival: Arrival(1),
             placed: FxHashMap::default(),
             failed_on,
-            waits,
-            waits_armed: false,
-            late: VecDeque::new(),
+            lateness: Lateness::after(waits),
             backing_off: BinaryHeap::new(),
             backoff_armed: None,
             closing: VecDeque::new(),

@@ -13,8 +13,11 @@ use supervision::Me;
 
 use crate::node::NodeMessage;
 use crate::queue::QueueMessage;
-use crate::scheduler::{SLICE, SchedulerActor, SchedulerMessage, TIMER_RESOLUTION, no_effects};
+use crate::scheduler::{SchedulerActor, SchedulerMessage, TIMER_RESOLUTION, no_effects};
 use crate::task::{Acknowledge, Purpose, Step};
+
+/// Tasks of a long work that are handled in one go: about a millisecond, which others may have to wait.
+const SLICE: usize = 128;
 
 impl SchedulerActor {
     pub(super) fn stepped(&mut self, task: TaskId, step: Step, mark: Mark) {
@@ -27,7 +30,7 @@ impl SchedulerActor {
             Step::Granted(attempt) => {
                 self.budget_granted(task);
                 self.tenant_granted(task, mark.at);
-                self.waits.gone(TaskRange { first: task, count: 1 });
+                self.lateness.waits.gone(TaskRange { first: task, count: 1 });
                 self.graphs.granted(task, attempt, mark, &mut effects);
             }
             Step::Noted => self.graphs.noted(task, mark),
@@ -50,7 +53,7 @@ impl SchedulerActor {
                 self.budget_charge(task, &charge);
                 self.side.meters.retried();
                 let waits = self.graphs.backs_off(task, mark, &mut effects);
-                if waits && !self.waits.is_empty() {
+                if waits && !self.lateness.waits.is_empty() {
                     self.mind_deadline(task);
                 }
                 if waits && (!is_retry || self.budget_retry(task)) {
@@ -156,7 +159,7 @@ impl SchedulerActor {
             left -= tasks.count as usize;
             tasks.iter().for_each(|task| self.wake(task, Purpose::Retry));
         }
-        while left > 0 && !self.late.is_empty() {
+        while left > 0 && self.lateness.has_more() {
             left = left.saturating_sub(self.end_late(left).max(1));
         }
     }
@@ -218,8 +221,8 @@ impl SchedulerActor {
     fn forget_overdue(&mut self) {
         let (now, limits) = (self.side.clock.wall(), self.side.limits());
         while let Some(graph) = self.graphs.overdue(&limits.retention, now) {
-            if !self.waits.is_empty() {
-                self.graphs.parts_of(graph).for_each(|tasks| self.waits.forget(tasks));
+            if !self.lateness.waits.is_empty() {
+                self.graphs.parts_of(graph).for_each(|tasks| self.lateness.waits.forget(tasks));
             }
             let Some(shapes) = self.graphs.forget(graph) else { return };
             for shape in shapes {

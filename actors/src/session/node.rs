@@ -185,6 +185,7 @@ mod tests {
             directory: "/elsewhere".into(),
             environment,
             bounds: policy::bounds::AttemptBounds::default(),
+            limits: policy::excess::UseLimits::default(),
             grace: Duration::from_secs(5),
             output: OutputLimits::default(),
         };

@@ -8,6 +8,7 @@ use policy::bounds::TimeBounds;
 use policy::budget::{Budget, OnReached};
 use policy::claims::Claims;
 use policy::event::Item;
+use policy::excess::UseLimits;
 use policy::submission::Submission;
 use policy::task::{DEFAULT_GRACE, Priority, RetryPolicy, Signals, TaskSpec};
 use policy::text::OsText;
@@ -60,7 +61,7 @@ impl ItemLines {
     }
 }
 
-fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 27] {
+fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 29] {
     [
         ("directory", line(&common.directory)),
         ("env", line(&common.env)),
@@ -85,6 +86,8 @@ fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 27] {
         ("idle_timeout", line(&common.idle_timeout)),
         ("queue_timeout", line(&common.queue_timeout)),
         ("deadline", line(&common.deadline)),
+        ("memory_limit", line(&common.memory_limit)),
+        ("process_limit", line(&common.process_limit)),
         ("grace", line(&common.grace)),
         ("retry", line(&common.retries)),
         ("retry", line(&common.retry)),
@@ -174,6 +177,7 @@ fn spec(name: &str, task: &Task, defaults: &Common, context: &Context) -> TaskSp
         retry: retry(own, defaults),
         timeout: pick(&own.timeout, &defaults.timeout).map(|timeout| timeout.0),
         bounds: bounds(own, defaults),
+        limits: limits(own, defaults),
         grace: pick(&own.grace, &defaults.grace).map_or(DEFAULT_GRACE, |grace| grace.0),
         kind: pick(&own.kind, &defaults.kind).map(|kind| kind.0.as_str().into()),
         claims: claims(own, defaults),
@@ -221,6 +225,15 @@ fn bounds(own: &Common, defaults: &Common) -> Option<Box<TimeBounds>> {
         deadline: pick(&own.deadline, &defaults.deadline).and_then(|deadline| deadline.0),
     };
     (!bounds.is_empty()).then(|| Box::new(bounds))
+}
+
+/// What its processes must not exceed.
+fn limits(own: &Common, defaults: &Common) -> Option<Box<UseLimits>> {
+    let limits = UseLimits {
+        memory_bytes: pick(&own.memory_limit, &defaults.memory_limit).map(|limit| limit.0),
+        processes: pick(&own.process_limit, &defaults.process_limit).map(|limit| limit.0),
+    };
+    (!limits.is_empty()).then(|| Box::new(limits))
 }
 
 /// What the defaults claim, and the task's own over that.

@@ -108,6 +108,11 @@ fields! {
         /// When it is of no use any more, whether it runs or waits: "2h" after its submission, or a point in time such
         /// as "2026-12-24T18:00:00Z". No attempt follows. Default: never.
         "deadline" deadline: Until,
+        /// Memory that all its processes together must not exceed, such as "8 GiB": it is killed where they do. What is
+        /// set aside for it is `memory`. Default: no limit.
+        "memory_limit" memory_limit: Memory,
+        /// How many processes it may have at a time. Default: no limit.
+        "process_limit" process_limit: Slots,
         /// Between SIGTERM and SIGKILL. Default: "5s".
         "grace" grace: Length,
         /// Attempts after the first one where it fails. Default: 0.

@@ -218,6 +218,7 @@ fn start_of(args: &WorkerArgs, grant: &Grant) -> Start {
         directory: spec.directory.clone().unwrap_or_else(home),
         environment: args.base.with(grant, &args.node, &args.directory.report(grant.token)),
         bounds: grant.bounds((args.clock.now(), args.clock.wall())),
+        limits: spec.limits.as_deref().copied().unwrap_or_default(),
         grace: spec.grace,
         output: args.output,
     }

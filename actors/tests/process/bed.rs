@@ -101,6 +101,7 @@ impl Bed {
             directory: self.home.path().to_str().unwrap().into(),
             environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
             bounds: policy::bounds::AttemptBounds::default(),
+            limits: policy::excess::UseLimits::default(),
             grace: Duration::from_secs(5),
             output: OutputLimits::default(),
         };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actors::process::protocol::{HostedPhase, StopReason};
 use policy::bounds::{AttemptBounds, Overrun, TimeLimit};
+use policy::excess::{UseLimit, UseLimits};
 use policy::task::{AttemptOutcome, SpawnFailure};
 use policy::text::OsText;
 
@@ -22,6 +23,8 @@ crate::tests![
     one_that_writes_nothing_is_ended,
     one_that_is_asked_to_finish_has_until_its_timeout,
     one_that_stops_itself_is_ended_as_well,
+    one_that_uses_more_than_it_may_is_killed,
+    one_that_uses_less_than_it_may_goes_on,
     a_cancelled_one_that_refuses_is_killed_after_its_grace,
     the_rest_of_the_group_has_the_grace_as_well,
     a_stopped_process_can_be_cancelled,
@@ -229,6 +232,42 @@ fn one_that_stops_itself_is_ended_as_well() {
         start.bounds.idle_timeout = Some(Duration::from_millis(200));
     });
     assert_eq!(overrun(&bed.ended_with(1).0).limit, TimeLimit::IdleTimeout);
+}
+
+fn one_that_uses_more_than_it_may_is_killed() {
+    let mut bed = Bed::new();
+    // Keeps the last so many bytes in memory, and nobody takes them.
+    let eats = "head -c 300000000 /dev/zero | tail -c 300000000 | sleep 1000";
+    let away = if cfg!(target_os = "linux") {
+        format!("(setsid sh -c '{eats}' &); sleep 1000")
+    } else {
+        format!("({eats}) & sleep 1000")
+    };
+    let many = "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 1000 & done; trap '' TERM; wait; sleep 1000";
+    let limits = UseLimits { memory_bytes: Some(100 << 20), processes: Some(8) };
+    for (token, script) in [(1, eats), (2, &*away), (3, many)] {
+        bed.start_with(token, &["sh", "-c", script], |start| start.limits = limits);
+    }
+    for (token, limit) in
+        [(1, UseLimit::MemoryLimit), (2, UseLimit::MemoryLimit), (3, UseLimit::ProcessLimit)]
+    {
+        match bed.ended_with(token) {
+            (AttemptOutcome::OverLimit(excess), usage) => {
+                assert_eq!(excess.limit, limit, "{token}");
+                assert!(excess.used > excess.allowed && usage.wall < Duration::from_secs(20));
+                assert!(limit != UseLimit::MemoryLimit || usage.peak_memory_bytes >= excess.used);
+            }
+            (other, _) => panic!("{token}: {other}"),
+        }
+    }
+}
+
+fn one_that_uses_less_than_it_may_goes_on() {
+    let mut bed = Bed::new();
+    bed.start_with(1, &["sh", "-c", "sleep 2 & sleep 2; wait"], |start| {
+        start.limits = UseLimits { memory_bytes: Some(100 << 20), processes: Some(3) };
+    });
+    assert_eq!(bed.ended(1), AttemptOutcome::Exited(0));
 }
 
 fn overrun(outcome: &AttemptOutcome) -> Overrun {

@@ -44,7 +44,7 @@ impl From<&TaskRow> for Task {
     }
 }
 
-/// How a task or an attempt ended. `kind` is one of succeeded, exited, signalled, timed-out, cancelled,
+/// How a task or an attempt ended. `kind` is one of succeeded, exited, signalled, timed-out, over-limit, cancelled,
 /// not-started, lost, skipped, poisoned. Of a task whose graph had no retry left it is that of its last attempt,
 /// with the reason.
 #[derive(Debug, Default, Serialize)]
@@ -62,6 +62,11 @@ pub(crate) struct Outcome {
     limit_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     used_s: Option<f64>,
+    /// Of `memory_limit`, in bytes, or `process_limit`, where it used more than it may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    used: Option<u64>,
 }
 
 impl From<&TaskOutcome> for Outcome {
@@ -100,6 +105,13 @@ impl From<&AttemptOutcome> for Outcome {
                 ..of("timed-out")
             },
             AttemptOutcome::Cancelled => of("cancelled"),
+            AttemptOutcome::OverLimit(excess) => Self {
+                reason: Some(excess.to_string()),
+                limit: Some(excess.limit.into()),
+                allowed: Some(excess.allowed),
+                used: Some(excess.used),
+                ..of("over-limit")
+            },
             AttemptOutcome::SpawnFailed(failure) => {
                 Self { reason: Some(failure.reason.to_string()), ..of("not-started") }
             }
@@ -165,6 +177,8 @@ struct Spec {
     idle_timeout_s: Option<f64>,
     queue_timeout_s: Option<f64>,
     deadline: Option<String>,
+    memory_limit_bytes: Option<u64>,
+    process_limit: Option<u64>,
     grace_s: f64,
     max_attempts: u32,
 }
@@ -186,6 +200,8 @@ impl Spec {
             queue_timeout_s: bounds.queue_timeout.map(|timeout| timeout.as_secs_f64()),
             deadline: bounds.deadline.map(|deadline| rfc3339(deadline.of(submitted))),
             idle_timeout_s: bounds.idle_timeout.map(|timeout| timeout.as_secs_f64()),
+            memory_limit_bytes: spec.limits.as_deref().and_then(|limits| limits.memory_bytes),
+            process_limit: spec.limits.as_deref().and_then(|limits| limits.processes),
             grace_s: spec.grace.as_secs_f64(),
             max_attempts: spec.retry.max_attempts,
         }

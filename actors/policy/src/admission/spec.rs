@@ -53,6 +53,12 @@ pub(super) fn check(spec: &TaskSpec, limits: &AdmissionLimits, found: &mut Findi
         found.push("timeout", &format_args!("{timeout:?}"), expected);
     }
     bounds(spec, limits, found);
+    let limited = spec.limits.as_deref().copied().unwrap_or_default();
+    for (name, amount) in [("memory_limit", limited.memory_bytes), ("process_limit", limited.processes)] {
+        if amount == Some(0) {
+            found.push(name, &0, "must be more than nothing; leave it out for no limit");
+        }
+    }
     at_most("grace", spec.grace, limits.grace, found);
     let rest = rest_bytes(spec);
     if rest > limits.spec_bytes {

@@ -3,6 +3,7 @@
 //! The only code that signals processes. Must not know of sockets or journals.
 
 mod burial;
+mod measure;
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,12 +14,14 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
-use policy::bounds::{AttemptBounds, Running};
+use policy::bounds::AttemptBounds;
+use policy::excess::UseLimits;
 use policy::id::Token;
 use policy::task::{AttemptOutcome, LossReason, Usage};
 use policy::time::{Moment, Timestamp};
 
 use burial::Burial;
+use measure::Heard;
 
 use super::family::{Known, Root, Sight};
 use super::journal::Remembered;
@@ -39,6 +42,9 @@ pub(super) struct Attempt {
     pub(super) record: Remembered,
     grace: Duration,
     bounds: AttemptBounds,
+    limits: UseLimits,
+    /// The most memory that all its processes were seen to use.
+    peak_bytes: u64,
     heard: Heard,
     phase: Phase,
     stop: Option<Stopping>,
@@ -59,13 +65,6 @@ enum Phase {
     Running { pid: i32 },
     /// The process has ended; what else it started is looked for and killed.
     Burying { outcome: AttemptOutcome, usage: Usage, burial: Burial },
-}
-
-/// What it had written when it was last looked at.
-#[derive(Debug, Default)]
-struct Heard {
-    bytes: u64,
-    at: Moment,
 }
 
 #[derive(Debug)]
@@ -91,13 +90,15 @@ impl Attempt {
     pub(super) fn starting(
         record: Remembered,
         grace: Duration,
-        bounds: AttemptBounds,
+        (bounds, limits): (AttemptBounds, UseLimits),
         spool: SpoolWriter,
     ) -> Self {
         Self {
             record,
             grace,
             bounds,
+            limits,
+            peak_bytes: 0,
             heard: Heard::default(),
             phase: Phase::Starting,
             stop: None,
@@ -117,6 +118,8 @@ impl Attempt {
             record,
             grace: Duration::ZERO,
             bounds: AttemptBounds::default(),
+            limits: UseLimits::default(),
+            peak_bytes: 0,
             heard: Heard::default(),
             phase: Phase::Burying { outcome, usage, burial: Burial::new(now) },
             stop: None,
@@ -160,7 +163,7 @@ impl Attempt {
     /// Begins to end it, or hastens the end.
     pub(super) fn stop(&mut self, why: StopReason, now: Moment) {
         let kill_at = match why {
-            StopReason::LeaseLost => now,
+            StopReason::LeaseLost | StopReason::OverLimit(_) => now,
             StopReason::Timeout(overrun) => {
                 self.bounds.kill_at(overrun.limit, self.grace, self.running(), now)
             }
@@ -193,7 +196,7 @@ impl Attempt {
         let usage = Usage {
             wall: now.since(self.record.at),
             cpu: reaped.cpu,
-            peak_memory_bytes: reaped.peak_memory_bytes,
+            peak_memory_bytes: reaped.peak_memory_bytes.max(self.peak_bytes),
             ..Usage::default()
         };
         self.phase = Phase::Burying { outcome, usage, burial: Burial::new(now) };
@@ -216,18 +219,6 @@ impl Attempt {
                 signal_group(pid, Signal::SIGKILL);
             }
         }
-    }
-
-    /// Notes whether something was written since the last time.
-    fn listen(&mut self, now: Moment) {
-        let bytes = self.spool.as_ref().map_or(0, |spool| spool.seen().0 + spool.seen().1);
-        if bytes != self.heard.bytes {
-            self.heard = Heard { bytes, at: now };
-        }
-    }
-
-    fn running(&self) -> Running {
-        Running { since: self.record.at, heard: self.heard.at.max(self.record.at) }
     }
 
     /// When time will ask for something next.

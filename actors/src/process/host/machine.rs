@@ -39,7 +39,7 @@ const ENFORCE_EVERY: Duration = Duration::from_millis(250);
 const IDLE_WAIT: Duration = Duration::from_secs(1);
 /// Without attempts and without a worker, the host ends after this.
 const LONELY_LIMIT: Duration = Duration::from_secs(10);
-/// Between two looks at the trees of running attempts, where the system needs them.
+/// Between two looks at the trees of running attempts, where the system needs them or they are limited.
 const OBSERVE_EVERY: Duration = Duration::from_secs(1);
 
 /// Everything the host holds.
@@ -273,11 +273,23 @@ impl Machine {
             }
             attempt.enforce(now);
         }
-        if system::watches_trees() && now.since(self.observed) >= OBSERVE_EVERY && !self.attempts.is_empty() {
+        if now.since(self.observed) >= OBSERVE_EVERY {
             self.observed = now;
-            let roots = self.roots();
-            let sight = self.sight(&roots, self.orphans.list().unwrap_or_default());
-            self.attempts.values_mut().for_each(|attempt| attempt.observe(&sight, &roots));
+            self.observe(now);
+        }
+    }
+
+    /// Looks at the trees of those that need it: all of them, or those that are limited.
+    fn observe(&mut self, now: Moment) {
+        let needs = |attempt: &Attempt| system::watches_trees() || attempt.is_limited();
+        if !self.attempts.values().any(needs) {
+            return;
+        }
+        let roots = self.roots();
+        let sight = self.sight(&roots, self.orphans.list().unwrap_or_default());
+        for attempt in self.attempts.values_mut().filter(|attempt| needs(attempt)) {
+            attempt.observe(&sight, &roots);
+            attempt.weigh(now);
         }
     }
 

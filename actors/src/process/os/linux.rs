@@ -86,6 +86,31 @@ pub fn processes() -> Vec<Process> {
     pids.filter_map(|pid| parse_stat(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?, ticks)).collect()
 }
 
+/// Bytes of memory that `pid` has, with all that it shares; 0 where there is no such process.
+#[must_use]
+pub fn resident_bytes(pid: i32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
+    let pages: u64 = text.split_ascii_whitespace().nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|n| u64::try_from(n).ok());
+    pages * page.unwrap_or(4096)
+}
+
+/// Bytes of memory that `pid` has, with its part of what it shares and what was swapped out.
+#[must_use]
+pub fn footprint_bytes(pid: i32) -> u64 {
+    let Ok(text) = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) else {
+        return resident_bytes(pid);
+    };
+    let kib = |name: &str| -> Option<u64> {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse().ok()
+    };
+    match kib("Pss:") {
+        Some(part) => (part + kib("SwapPss:").unwrap_or(0)) * 1024,
+        None => resident_bytes(pid),
+    }
+}
+
 /// The value of `variable` in the environment `pid` was started with.
 #[must_use]
 pub fn mark(pid: i32, variable: &str) -> Option<String> {

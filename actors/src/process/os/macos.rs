@@ -109,6 +109,22 @@ fn describe(pid: i32, now: Moment, wall: Timestamp) -> Option<Process> {
     })
 }
 
+/// Bytes of memory that `pid` has; 0 where there is no such process.
+#[must_use]
+pub fn resident_bytes(pid: i32) -> u64 {
+    footprint_bytes(pid)
+}
+
+/// Bytes of memory that the system charges to `pid`, compressed ones included: what Activity Monitor shows.
+#[must_use]
+pub fn footprint_bytes(pid: i32) -> u64 {
+    let mut info = MaybeUninit::<libc::rusage_info_v0>::zeroed();
+    // SAFETY: the buffer is what this flavor fills; the structure consists of integers.
+    let failed = unsafe { libc::proc_pid_rusage(pid, libc::RUSAGE_INFO_V0, info.as_mut_ptr().cast()) };
+    // SAFETY: zeroes are valid, and so is whatever was filled in.
+    if failed == 0 { unsafe { info.assume_init() }.ri_phys_footprint } else { 0 }
+}
+
 /// The value of `variable` in the environment `pid` was started with.
 #[must_use]
 pub fn mark(pid: i32, variable: &str) -> Option<String> {

@@ -34,7 +34,7 @@ impl Machine {
         if self.attempts.contains_key(&token) || self.runners.gate().holds(token) {
             return;
         }
-        let Start { task, attempt, ref need, grace, bounds, output, .. } = start;
+        let Start { task, attempt, ref need, grace, bounds, limits, output, .. } = start;
         let record = Remembered { token, task, attempt, need: need.clone(), at: now, pid: None, end: None };
         if self.ended.len() >= ENDED_LIMIT {
             return self.end_unstarted(record, AttemptOutcome::Lost(LossReason::Evicted));
@@ -43,7 +43,7 @@ impl Machine {
             return self.end_unstarted(record, AttemptOutcome::Lost(LossReason::LeaseLost));
         }
         let spool = SpoolWriter::new(self.directory.spool(token), output);
-        let attempt = Attempt::starting(record, grace, bounds, spool);
+        let attempt = Attempt::starting(record, grace, (bounds, limits), spool);
         let refused = self.runners.gate().stage(Box::new(Job { start, attempt })).err();
         if let Some(job) = refused {
             self.end_unstarted(job.attempt.record, AttemptOutcome::Lost(LossReason::Evicted));

@@ -1,0 +1,47 @@
+//! What happens to a task between its attempts: it ends without one, or is to be tried again.
+
+use policy::bounds::Overrun;
+use policy::event::{Next, TaskEvent};
+use policy::id::TaskId;
+use policy::task::TaskOutcome;
+use supervision::Me;
+
+use super::{Step, TaskActor, TaskMessage};
+
+impl TaskActor {
+    pub(super) fn skip(&mut self, because: TaskId, me: &Me<TaskMessage>) {
+        if let Ok(event) = self.story.life.skip(because) {
+            let appended = self.append(|_| event.clone());
+            self.tell_scheduler(Step::over(Next::Finish(TaskOutcome::Skipped(because))), appended);
+        }
+        me.stop();
+    }
+
+    pub(super) fn late(&mut self, overrun: Overrun, me: &Me<TaskMessage>) {
+        if let Ok(event) = self.story.life.late(overrun) {
+            let appended = self.append(|_| event.clone());
+            if let TaskEvent::Finished(outcome) = event {
+                self.tell_scheduler(Step::over(Next::Finish(outcome)), appended);
+            }
+        }
+        me.stop();
+    }
+
+    pub(super) fn give_up(&mut self, budget: u64, me: &Me<TaskMessage>) {
+        if let Ok(event) = self.story.life.out_of_retries(budget) {
+            let appended = self.append(|_| event.clone());
+            if let TaskEvent::Finished(outcome) = event {
+                self.tell_scheduler(Step::over(Next::Finish(outcome)), appended);
+            }
+        }
+        me.stop();
+    }
+
+    pub(super) fn retry(&mut self, me: &Me<TaskMessage>) {
+        if let Ok(event) = self.story.life.retry() {
+            let appended = self.append(|_| event.clone());
+            self.tell_scheduler(Step::RetryAsked, appended);
+        }
+        me.stop();
+    }
+}
