@@ -80,12 +80,12 @@ impl From<&AttemptOutcome> for Verdict {
     fn from(outcome: &AttemptOutcome) -> Self {
         match outcome {
             AttemptOutcome::Exited(0) => Self::Worked,
+            AttemptOutcome::SpawnFailed(failure) if failure.nodes_fault => Self::NodeFailed,
             AttemptOutcome::Exited(_)
             | AttemptOutcome::Signalled(_)
             | AttemptOutcome::TimedOut(_)
-            | AttemptOutcome::OverLimit(_) => Self::TaskFailed,
-            AttemptOutcome::SpawnFailed(failure) if failure.nodes_fault => Self::NodeFailed,
-            AttemptOutcome::SpawnFailed(_) => Self::TaskFailed,
+            | AttemptOutcome::OverLimit(_)
+            | AttemptOutcome::SpawnFailed(_) => Self::TaskFailed,
             AttemptOutcome::Cancelled | AttemptOutcome::Lost(LossReason::Evicted | LossReason::Drained) => {
                 Self::Nothing
             }
