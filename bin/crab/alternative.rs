@@ -45,6 +45,14 @@ impl Alternative {
     }
 }
 
+/// `license=1`.
+pub(crate) fn amount(text: &str) -> Result<(String, u64), String> {
+    text.split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .and_then(|(name, amount)| Some((name.to_owned(), amount.parse().ok()?)))
+        .ok_or_else(|| "must be a name and a whole number, such as license=1".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

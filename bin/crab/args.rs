@@ -221,7 +221,7 @@ pub(crate) struct TaskOptions {
     #[arg(long, value_parser = alternative::read, value_name = "REQUEST")]
     pub(crate) alternative: Vec<Alternative>,
     /// An amount of one of the site's own resources
-    #[arg(long, value_parser = amount, value_name = "NAME=N")]
+    #[arg(long, value_parser = alternative::amount, value_name = "NAME=N")]
     pub(crate) resource: Vec<(String, u64)>,
     /// A condition on the labels of its machine: os=macos, xcode>=16, 'rack in left,right', gpu, '!gpu', rack!=left
     #[arg(long, value_name = "CONDITION")]
@@ -239,10 +239,10 @@ pub(crate) struct TaskOptions {
     #[arg(long, value_name = "NAME[:shared]")]
     pub(crate) lock: Vec<String>,
     /// Indices of one of the fleet's pools, which it finds in variables such as CRAB_POOL_PORTS
-    #[arg(long, value_parser = amount, value_name = "NAME=N")]
+    #[arg(long, value_parser = alternative::amount, value_name = "NAME=N")]
     pub(crate) pool: Vec<(String, u64)>,
     /// An amount of the fleet
-    #[arg(long, value_parser = amount, value_name = "NAME=N")]
+    #[arg(long, value_parser = alternative::amount, value_name = "NAME=N")]
     pub(crate) amount: Vec<(String, u64)>,
     /// What it takes of one of the fleet's rates at its start: one call, or so many of these units
     #[arg(long, value_name = "NAME[=UNIT:N,...]")]
@@ -387,13 +387,6 @@ pub(crate) struct Logs {
     /// Byte for byte, also to a terminal: what it wrote may then control the terminal
     #[arg(long)]
     pub(crate) raw: bool,
-}
-
-fn amount(text: &str) -> Result<(String, u64), String> {
-    text.split_once('=')
-        .filter(|(name, _)| !name.is_empty())
-        .and_then(|(name, amount)| Some((name.to_owned(), amount.parse().ok()?)))
-        .ok_or_else(|| "must be a name and a whole number, such as license=1".to_owned())
 }
 
 fn array(text: &str) -> Result<ArraySpec, &'static str> {
