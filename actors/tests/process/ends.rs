@@ -201,7 +201,7 @@ fn one_that_writes_nothing_is_ended() {
     let (outcome, usage) = bed.ended_with(1);
     let overrun = overrun(&outcome);
     assert_eq!((overrun.limit, overrun.allowed), (TimeLimit::IdleTimeout, Duration::from_secs(1)));
-    assert!(usage.wall >= Duration::from_millis(2200), "{usage:?}");
+    assert!(usage.wall >= Duration::from_secs(2), "{usage:?}");
     assert!(bed.output(1).ends_with("12\n"));
 }
 
@@ -223,7 +223,8 @@ fn one_that_is_asked_to_finish_has_until_its_timeout() {
     assert_eq!(overrun(&obedient.0).limit, TimeLimit::SoftTimeout);
     assert_eq!(overrun(&stubborn.0).limit, TimeLimit::SoftTimeout);
     assert!(obedient.1.wall < Duration::from_secs(4) && stubborn.1.wall >= Duration::from_secs(4));
-    assert_eq!((&*bed.output(1), &*bed.output(2)), ("asked\n", "asked\n"));
+    // Some shells tell as well that what they waited for was terminated.
+    assert!([1, 2].iter().all(|token| bed.output(*token).starts_with("asked\n")));
 }
 
 fn one_that_stops_itself_is_ended_as_well() {
