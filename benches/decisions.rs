@@ -10,18 +10,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use policy::constraint::Labels;
 use policy::demand::Demand;
 use policy::dependency::{Dependency, On};
 use policy::event::Item;
 use policy::id::{TaskId, TaskRange};
-use policy::placement::{Search, ShapeId, place};
+use policy::placement::ShapeId;
 use policy::queue::{Arrival, Pick, Queue};
 use policy::resources::Resources;
 use policy::submission::Submission;
 use policy::task::TaskSpec;
 
-use crate::support::machines::{Core, SHAPES, candidates, need, rooms};
+use crate::support::machines::{Core, Machines, SHAPES, need, rooms};
 use crate::support::{report, work};
 
 /// Dependencies of a task in a random graph, at the most.
@@ -50,13 +49,12 @@ fn line(what: &str, count: usize, ours: Duration, limit: (&str, Duration)) {
 fn placing() {
     let (tasks, nodes) = report::size((10_000, 1_000), (1_000, 1_000));
     let needs: Vec<_> = (0..SHAPES).map(need).collect();
-    let (mut free, labels) = (rooms(nodes), Labels::default());
-    let demands: Vec<_> = needs.iter().cloned().map(Demand::resources).collect();
+    let mut machines = Machines::new(nodes);
+    let demands: Vec<_> = needs.iter().cloned().map(Demand::resources).map(Arc::new).collect();
     let start = Instant::now();
     for task in 0..tasks {
-        let demand = &demands[task % demands.len()];
-        let node = place(Search::of(demand), &candidates(&free, &labels)).expect("there is room").place;
-        assert!(free[node].take(&demand.resources), "what was placed fits");
+        let kind = task % demands.len();
+        machines.start(&demands[kind], ShapeId(kind as u32)).expect("there is room");
     }
     let ours = start.elapsed();
     let mut free = rooms(nodes);
@@ -184,28 +182,33 @@ fn ordered_map(count: usize) -> [Duration; 4] {
     [pushed, returned, removed, taken]
 }
 
-/// What one decision and one end cost with so many waiting behind.
+/// What one decision and one end cost with so many waiting behind, and with so many needs and nodes.
 fn curve() {
     let sizes: &[u64] = report::size(&[1_000, 10_000, 100_000, 1_000_000], &[1_000, 100_000]);
     let mut first = None;
     for &waiting in sizes {
-        let mut core = Core::new(100);
-        core.crowd(waiting);
-        while core.decide() {}
-        let decisions = report::size(20_000, 2_000).min(waiting as usize / 2);
-        let mut decided = 0;
-        let start = Instant::now();
-        while decided < decisions && core.end_one() {
-            while core.decide() {
-                decided += 1;
-            }
-        }
-        let each = per_task(decided.max(1), start.elapsed());
+        let each = end_and_decide(Core::new(100), waiting, SHAPES);
         let base = *first.get_or_insert(each);
-        report::row(
-            &format!("{waiting} waiting: end one, decide one"),
-            &format!("{each:.2} µs"),
-            &format!("{:.2} ×", each / base),
-        );
+        let beside = format!("{:.2} ×", each / base);
+        report::row(&format!("{waiting} waiting: end one, decide one"), &format!("{each:.2} µs"), &beside);
     }
+    let waiting = report::size(100_000, 10_000);
+    for (nodes, needs) in [(20, 20), (1_000, 20), (20, 1_000), (20, 10_000)] {
+        let each = end_and_decide(Core::new(nodes), waiting, needs);
+        report::row(&format!("{nodes} nodes, {needs} needs: the same"), &format!("{each:.2} µs"), "");
+    }
+}
+
+/// Microseconds for one end and the decision that follows, in a fleet that is full.
+fn end_and_decide(mut core: Core, waiting: u64, needs: u64) -> f64 {
+    core.crowd(waiting, needs);
+    while core.decide() {}
+    let decisions = report::size(20_000, 2_000).min(waiting as usize / 2);
+    let (mut decided, start) = (0, Instant::now());
+    while decided < decisions && core.end_one() {
+        while core.decide() {
+            decided += 1;
+        }
+    }
+    per_task(decided.max(1), start.elapsed())
 }

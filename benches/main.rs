@@ -29,6 +29,7 @@ mod support {
 mod chain;
 mod decisions;
 mod dispatch;
+mod explaining;
 mod growth;
 mod layers;
 mod processes;
@@ -45,7 +46,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Question = (&'static str, fn());
 
 /// In the order of the letters in `benches/README.md`.
-const QUESTIONS: [Question; 11] = [
+const QUESTIONS: [Question; 12] = [
     ("processes", processes::ask),
     ("chain", chain::ask),
     ("single", single::ask),
@@ -57,6 +58,7 @@ const QUESTIONS: [Question; 11] = [
     ("decisions", decisions::ask),
     ("shapes", shapes::ask),
     ("seeing", seeing::ask),
+    ("explaining", explaining::ask),
 ];
 
 fn main() {

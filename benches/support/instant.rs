@@ -31,6 +31,15 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Starts both.
     pub(crate) async fn start() -> Self {
+        Self::whose_worker(Manner::EndsAtOnce).await
+    }
+
+    /// Starts both, with a worker that starts what it is told to run and ends nothing.
+    pub(crate) async fn start_full() -> Self {
+        Self::whose_worker(Manner::NeverEnds).await
+    }
+
+    async fn whose_worker(manner: Manner) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let clock = Clock::system();
         let options = HeadOptions {
@@ -42,7 +51,7 @@ impl Fleet {
             log: LogLimits { durability: Durability::Full, ..LogLimits::default() },
         };
         let head = Head::start(options, |_, _| Vec::new()).await.expect("the scheduler side starts");
-        let worker = InstantWorker::join(head.side(), "w1", SLOTS);
+        let worker = InstantWorker::join(head.side(), "w1", SLOTS, manner);
         let client = Client::in_process(head.service(), clock);
         Self { client, head, worker, _directory: directory }
     }
@@ -61,14 +70,23 @@ pub(crate) fn block_on<R>(part: impl Future<Output = R>) -> R {
     runtime.block_on(part)
 }
 
-/// Ends at once whatever it is told to run.
+/// What a worker does with what it is told to run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// It ends at once.
+    EndsAtOnce,
+    /// It runs on.
+    NeverEnds,
+}
+
+/// A worker that runs nothing.
 pub(crate) struct InstantWorker {
     _outlet: Outlet<ToWorker>,
 }
 
 impl InstantWorker {
     /// Registers a worker of that name with so many cores.
-    pub(crate) fn join(side: &Arc<Side>, name: &str, cores: u64) -> Self {
+    pub(crate) fn join(side: &Arc<Side>, name: &str, cores: u64, manner: Manner) -> Self {
         let node = NodeId::from(name);
         let (of_outlet, side_of_outlet) = (node.clone(), Arc::downgrade(side));
         let myself: Arc<Mutex<Option<Outlet<ToWorker>>>> = Arc::default();
@@ -83,14 +101,10 @@ impl InstantWorker {
                     .into_iter()
                     .flat_map(|grant| {
                         let (token, task) = (grant.token, grant.task);
-                        [
-                            Report { token, task, phase: Phase::Running { pid: 1 } },
-                            Report {
-                                token,
-                                task,
-                                phase: Phase::ended(AttemptOutcome::Exited(0), Usage::default()),
-                            },
-                        ]
+                        let ended = Phase::ended(AttemptOutcome::Exited(0), Usage::default());
+                        let ended = Some(ended).filter(|_| manner == Manner::EndsAtOnce);
+                        let phases = [Some(Phase::Running { pid: 1 }), ended].into_iter().flatten();
+                        phases.map(move |phase| Report { token, task, phase })
                     })
                     .collect();
                 hear_worker(&side, &of_outlet, FromWorker::Reports { session, reports }, &outlet);

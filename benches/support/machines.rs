@@ -1,14 +1,15 @@
-//! The policy core without actors, log or time: graphs, queues and rooms of nodes, joined as the scheduler
-//! joins them.
+//! The policy core without actors, log or time: graphs, a queue and the fleet, joined as the scheduler joins
+//! them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use policy::constraint::Labels;
 use policy::demand::Demand;
+use policy::fleet::{Asker, Fleet};
 use policy::graph::{Effects, Graphs, ItemShape, Mark, Opening, TaskState};
-use policy::id::{AttemptNumber, GraphId, TaskId, TaskRange};
+use policy::id::{AttemptNumber, GraphId, NodeId, TaskId, TaskRange};
 use policy::node::Room;
-use policy::placement::{Candidate, Held, Search, ShapeId, Shapes, feasible, place};
+use policy::placement::{ShapeId, Shapes};
 use policy::queue::{Arrival, Pick, Queue, Taken};
 use policy::resources::Resources;
 use policy::submission::Submission;
@@ -17,9 +18,10 @@ use policy::time::Timestamp;
 /// Different needs that are mixed.
 pub(crate) const SHAPES: u64 = 20;
 
-/// What a task of this shape needs: 0.1 to 2 cores.
+/// What a task of this shape needs: 0.1 to 2 cores, and beyond [`SHAPES`] a little more memory each.
 pub(crate) fn need(shape: u64) -> Resources {
-    Resources { memory_bytes: (1 + shape % 4) << 28, ..Resources::cpus(100 * (1 + shape % SHAPES)) }
+    let more = (shape / SHAPES) << 12;
+    Resources { memory_bytes: ((1 + shape % 4) << 28) + more, ..Resources::cpus(100 * (1 + shape % SHAPES)) }
 }
 
 /// So many nodes of 16 cores each, with nothing on them.
@@ -28,9 +30,45 @@ pub(crate) fn rooms(nodes: usize) -> Vec<Room> {
     vec![Room { free: capacity.clone(), capacity, staged: 0, staged_limit: 0 }; nodes]
 }
 
-/// All of them, as placement sees them.
-pub(crate) fn candidates<'a>(rooms: &'a [Room], labels: &'a Labels) -> Vec<Candidate<'a>> {
-    rooms.iter().map(|room| Candidate { room, labels, accepting: Ok(()), held: Held::No }).collect()
+/// So many nodes, as [`rooms`] has them.
+pub(crate) struct Machines {
+    pub(crate) fleet: Fleet,
+    rooms: Vec<Room>,
+    /// Attempts that each has been sent.
+    sent: Vec<u64>,
+}
+
+impl Machines {
+    pub(crate) fn new(nodes: usize) -> Self {
+        let mut machines = Self { fleet: Fleet::default(), rooms: rooms(nodes), sent: vec![0; nodes] };
+        for node in 0..nodes {
+            machines.fleet.add(&NodeId::from(format!("n{node:04}").as_str()));
+        }
+        (0..nodes).for_each(|node| machines.tell(node));
+        machines
+    }
+
+    /// The node says what is free there.
+    fn tell(&mut self, node: usize) {
+        let id = self.fleet.id(node).clone();
+        self.fleet.changed(&id, Some(self.rooms[node].clone()), self.sent[node]);
+    }
+
+    /// Starts a task on the node that suits it best; `None` where none has room.
+    pub(crate) fn start(&mut self, demand: &Arc<Demand>, shape: ShapeId) -> Option<usize> {
+        let choice = self.fleet.choose(demand, shape, Asker::default())?;
+        let need = demand.request(choice.request);
+        self.fleet.take(choice.place, need);
+        self.sent[choice.place] += 1;
+        assert!(self.rooms[choice.place].take(need), "what was placed fits");
+        Some(choice.place)
+    }
+
+    /// It ends, and the node says so.
+    pub(crate) fn end(&mut self, node: usize, need: &Resources) {
+        self.rooms[node].free = self.rooms[node].free.checked_add(need).expect("it was taken");
+        self.tell(node);
+    }
 }
 
 /// See the module.
@@ -38,7 +76,7 @@ pub(crate) struct Core {
     pub(crate) shapes: Shapes,
     pub(crate) queue: Queue,
     graphs: Graphs,
-    rooms: Vec<Room>,
+    machines: Machines,
     running: VecDeque<(TaskId, usize, ShapeId)>,
     effects: Effects,
     next_arrival: Arrival,
@@ -51,7 +89,7 @@ impl Core {
             shapes: Shapes::new(10_000),
             queue: Queue::new(),
             graphs: Graphs::new(),
-            rooms: rooms(nodes),
+            machines: Machines::new(nodes),
             running: VecDeque::new(),
             effects: Effects::default(),
             next_arrival: Arrival(1),
@@ -73,15 +111,15 @@ impl Core {
         self.queue_ready();
     }
 
-    /// Queues so many tasks of all shapes that belong to no graph.
-    pub(crate) fn crowd(&mut self, count: u64) {
-        let shapes: Vec<_> = (0..SHAPES)
+    /// Queues so many tasks of so many shapes that belong to no graph.
+    pub(crate) fn crowd(&mut self, count: u64, kinds: u64) {
+        let shapes: Vec<_> = (0..kinds)
             .map(|shape| self.shapes.intern(&Demand::resources(need(shape))).expect("few shapes"))
             .collect();
         for number in 0..count {
             let tasks = TaskRange { first: TaskId((1 << 40) + 2 * number), count: 1 };
             let arrival = self.arrival(1);
-            let shape = shapes[(number % SHAPES) as usize];
+            let shape = shapes[(number % kinds) as usize];
             self.queue.push(tasks, shape, self.shapes.demand(shape).expect("it is in use"), arrival);
         }
     }
@@ -96,26 +134,24 @@ impl Core {
     }
 
     fn next(&mut self) -> Option<(Taken, usize)> {
-        let (rooms, shapes) = (&mut self.rooms, &self.shapes);
-        let labels = Labels::default();
-        let open = candidates(rooms, &labels);
+        let (machines, shapes) = (&mut self.machines, &self.shapes);
         let lanes = self.queue.lanes().map(|(shape, ..)| shape);
-        let fits = |shape: &ShapeId| shapes.demand(*shape).is_some_and(|demand| feasible(demand, &open));
-        let mut fitting: Vec<_> = lanes.filter(fits).collect();
+        let mut fits = |shape: &ShapeId| {
+            shapes.demand(*shape).is_some_and(|demand| machines.fleet.room_for(demand, *shape) > 0)
+        };
+        let mut fitting: Vec<_> = lanes.filter(&mut fits).collect();
         fitting.sort_unstable();
         let pick = Pick { want: 1, fitting: fitting.into(), now: self.next_arrival, ..Pick::default() };
         let taken = self.queue.pick(&pick).pop()?;
         self.queue.ended(&[taken.shape]);
-        let node = place(Search::of(shapes.demand(taken.shape)?), &open).ok()?.place;
-        rooms[node].take(shapes.need(taken.shape)?);
+        let node = machines.start(shapes.demand(taken.shape)?, taken.shape)?;
         Some((taken, node))
     }
 
     /// What has run for the longest succeeds; `false` where nothing runs.
     pub(crate) fn end_one(&mut self) -> bool {
         let Some((task, node, shape)) = self.running.pop_front() else { return false };
-        let need = self.shapes.need(shape).expect("it runs");
-        self.rooms[node].free = self.rooms[node].free.checked_add(need).expect("it was taken");
+        self.machines.end(node, self.shapes.need(shape).expect("it runs"));
         self.graphs.ended(task, TaskState::Succeeded, Mark::default(), &mut self.effects);
         self.queue_ready();
         true

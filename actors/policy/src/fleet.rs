@@ -3,20 +3,26 @@
 //! Whoever sends tasks to nodes says so here at once and hears from the nodes later, so that a node is never sent
 //! more than it has. It knows neither queues nor how a node is reached.
 
-use std::collections::VecDeque;
-use std::fmt;
+mod holding;
+mod kept;
+mod site;
+
 use std::sync::Arc;
 
-use crate::breaker::{Key, Seen, Tripped};
+use crate::breaker::{Key, Seen};
 use crate::constraint::Labels;
 use crate::demand::Demand;
 use crate::directive::Closed;
+use crate::fleet::kept::Kept;
+use crate::fleet::site::Site;
 use crate::hindrance::Hindrance;
-use crate::id::{NodeId, TaskId};
+use crate::id::NodeId;
 use crate::node::Room;
 use crate::placement::{self, Candidate, Choice, Held, NoFit, Reason, Search, ShapeId};
 use crate::reserve::LineId;
 use crate::resources::Resources;
+
+pub use crate::fleet::kept::COUNTED_LIMIT;
 
 /// Thousandths of a core.
 const CORE_MILLIS: u64 = 1000;
@@ -25,35 +31,8 @@ const CORE_MILLIS: u64 = 1000;
 #[derive(Debug, Default)]
 pub struct Fleet {
     nodes: Vec<Site>,
-}
-
-/// One node.
-#[derive(Debug)]
-struct Site {
-    id: NodeId,
-    /// `None` while it takes nothing.
-    room: Option<Room>,
-    /// What it had when it was there last.
-    last_room: Option<Room>,
-    said: Said,
-    /// What an operator has said of it.
-    closed: Option<Closed>,
-    /// Reservations ever sent.
-    sent: u64,
-    /// What was sent and is not in `room` yet, by number.
-    unseen: VecDeque<(u64, Resources)>,
-    /// Who is to have the room that is left here.
-    hold: Option<Hold>,
-}
-
-/// Room that is held for the first of a line, see `reserve`.
-#[derive(Debug, Clone)]
-struct Hold {
-    line: LineId,
-    /// Who was first when it began.
-    task: TaskId,
-    /// What it needs.
-    need: Resources,
+    /// What was found for each need, as long as that holds.
+    kept: Kept,
 }
 
 /// Who looks for a node.
@@ -66,7 +45,7 @@ pub struct Asker<'a> {
 }
 
 /// What a node says beside its room.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Said {
     /// What is said of it.
     pub labels: Arc<Labels>,
@@ -76,79 +55,12 @@ pub struct Said {
     pub halted_here: bool,
 }
 
-/// Why nothing is sent to a node that is up.
-#[derive(Debug)]
-enum Shut {
-    Closed(Closed),
-    HaltedHere,
-    Tripped(Tripped),
-}
-
-impl fmt::Display for Shut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Closed(closed) => closed.fmt(f),
-            Self::HaltedHere => f.write_str("was halted on the machine itself"),
-            Self::Tripped(tripped) => tripped.fmt(f),
-        }
-    }
-}
-
-impl Site {
-    /// As a line sees it; `None` while it is not up.
-    fn candidate<'a>(
-        &'a self,
-        line: Option<LineId>,
-        accepting: Result<(), &'a str>,
-    ) -> Option<Candidate<'a>> {
-        let held = match &self.hold {
-            None => Held::No,
-            Some(hold) if Some(hold.line) == line => Held::ForIt,
-            Some(hold) => Held::For(hold.task, &hold.need),
-        };
-        Some(Candidate { room: self.room.as_ref()?, labels: &self.said.labels, accepting, held })
-    }
-
-    /// How many attempts fit now that need this and are of this shape.
-    fn times(&self, need: &Resources, shape: ShapeId, limit: u32) -> u32 {
-        match (&self.room, &self.hold) {
-            (None, _) => 0,
-            (Some(room), Some(hold)) if hold.line.shape != shape => {
-                room.times_beside(need, &hold.need, limit)
-            }
-            (Some(room), _) => room.times(need, limit),
-        }
-    }
-
-    /// Whether tasks of a demand are sent here though it is up.
-    fn open_to(&self, demand: &Demand) -> Result<(), Shut> {
-        if let Some(closed) = self.closed {
-            return Err(Shut::Closed(closed));
-        }
-        if self.said.halted_here {
-            return Err(Shut::HaltedHere);
-        }
-        let concerned = |(kind, _): &&(Key, Seen)| kind.is_none() || *kind == demand.kind;
-        let tripped = self.said.tripped.iter().find(concerned).cloned();
-        tripped.map_or(Ok(()), |(kind, seen)| Err(Shut::Tripped(Tripped { kind, seen })))
-    }
-}
-
 impl Fleet {
     /// A node of which nothing is known yet; gives back its place, behind which all others move by one.
     pub fn add(&mut self, id: &NodeId) -> usize {
         let place = self.nodes.partition_point(|node| node.id < *id);
-        let node = Site {
-            id: id.clone(),
-            room: None,
-            last_room: None,
-            said: Said::default(),
-            closed: None,
-            sent: 0,
-            unseen: VecDeque::new(),
-            hold: None,
-        };
-        self.nodes.insert(place, node);
+        self.nodes.insert(place, Site::new(id.clone()));
+        self.kept.forget_all();
         place
     }
 
@@ -156,6 +68,7 @@ impl Fleet {
     pub fn remove(&mut self, id: &NodeId) -> Option<usize> {
         let place = self.place_of(id)?;
         self.nodes.remove(place);
+        self.kept.forget_all();
         Some(place)
     }
 
@@ -193,6 +106,10 @@ impl Fleet {
         node.unseen.retain(|(number, _)| *number > reservations);
         let capacity = |room: &Option<Room>| room.as_ref().map(|room| room.capacity.clone());
         let is_other = capacity(&node.room) != capacity(&room);
+        self.kept.touch(place);
+        if is_other {
+            self.kept.abilities_changed();
+        }
         node.last_room = room.clone().or_else(|| node.last_room.take());
         node.room = room;
         if let Some(room) = &mut node.room {
@@ -205,15 +122,23 @@ impl Fleet {
 
     /// What is said of a node, and what it says itself against sending anything there.
     pub fn described(&mut self, id: &NodeId, said: Said) {
-        if let Some(place) = self.place_of(id) {
+        if let Some(place) = self.place_of(id)
+            && self.nodes[place].said != said
+        {
             self.nodes[place].said = said;
+            self.kept.touch(place);
+            self.kept.abilities_changed();
         }
     }
 
     /// What an operator says against sending anything there.
     pub fn set_closed(&mut self, id: &NodeId, closed: Option<Closed>) {
-        if let Some(place) = self.place_of(id) {
+        if let Some(place) = self.place_of(id)
+            && self.nodes[place].closed != closed
+        {
             self.nodes[place].closed = closed;
+            self.kept.touch(place);
+            self.kept.abilities_changed();
         }
     }
 
@@ -229,29 +154,26 @@ impl Fleet {
         }
         node.sent += 1;
         node.unseen.push_back((node.sent, need.clone()));
+        self.kept.touch(place);
     }
 
-    /// How many attempts of a demand, which is that of this shape, fit now, up to `limit`.
+    /// How many attempts of a demand, which is that of this shape, fit now, up to `limit`. [`Self::room_for`] tells the
+    /// same and remembers it.
     #[must_use]
     pub fn times(&self, demand: &Demand, shape: ShapeId, limit: u32) -> u32 {
-        // Of several requests that of which most fit: what is counted too much comes back to its queue.
-        let of = |node: &Site| demand.requests().map(|(_, need)| node.times(need, shape, limit)).max();
-        self.open_to(demand).filter_map(of).fold(0, u32::saturating_add).min(limit)
+        let on = |node: &Site| node.times_of(demand, shape, limit);
+        self.nodes.iter().map(on).fold(0, u32::saturating_add).min(limit)
     }
 
     /// Whether some node could run it if it were empty.
     #[must_use]
     pub fn could_take(&self, demand: &Demand) -> bool {
-        self.open_to(demand)
-            .any(|node| node.candidate(None, Ok(())).is_some_and(|node| node.could_take(demand)))
+        let could = |node: &Site| node.candidate(None, Ok(())).is_some_and(|node| node.could_take(demand));
+        self.nodes.iter().any(|node| node.may_take(demand) && could(node))
     }
 
-    fn open_to(&self, demand: &Demand) -> impl Iterator<Item = &Site> {
-        let is_open = |node: &&Site| node.open_to(demand).is_ok();
-        self.nodes.iter().filter(is_open).filter(|node| demand.constraints.met(&node.said.labels))
-    }
-
-    /// The node for an attempt: the one that suits it best; and the request that is granted.
+    /// The node for an attempt: the one that suits it best; and the request that is granted. [`Self::choose`] tells the
+    /// same and remembers it.
     #[must_use]
     pub fn place(&self, demand: &Demand, asker: Asker<'_>) -> Option<Choice> {
         self.search(demand, asker).ok()
@@ -324,49 +246,6 @@ impl Fleet {
 
     fn up(&self) -> impl Iterator<Item = &Room> {
         self.nodes.iter().filter_map(|node| node.room.as_ref())
-    }
-}
-
-/// Room that is held.
-impl Fleet {
-    /// Holds for the first of a line the node that lacks least of what it needs, among those that are held for nobody; what
-    /// is held for it already stays, as long as it can run there. `false` where there is none.
-    pub fn hold(&mut self, line: LineId, task: TaskId, demand: &Demand) -> bool {
-        let able: Vec<_> = (0..self.nodes.len()).filter_map(|place| self.lacking(place, demand)).collect();
-        let is_its = |place: usize| self.nodes[place].hold.as_ref().is_some_and(|hold| hold.line == line);
-        if able.iter().any(|(_, place, _)| is_its(*place)) {
-            return true;
-        }
-        let free = able.into_iter().filter(|(_, place, _)| self.nodes[*place].hold.is_none());
-        let best = free.min_by_key(|(lacking, place, _)| (*lacking, *place));
-        self.release(line);
-        let Some((_, place, need)) = best else { return false };
-        self.nodes[place].hold = Some(Hold { line, task, need });
-        true
-    }
-
-    /// How much a node lacks of the first request that it could ever take; `None` where it takes nothing of the kind.
-    fn lacking(&self, place: usize, demand: &Demand) -> Option<(u128, usize, Resources)> {
-        let node = &self.nodes[place];
-        let room = node.room.as_ref()?;
-        let is_open = node.open_to(demand).is_ok() && demand.constraints.met(&node.said.labels);
-        let need = demand.requests().map(|(_, need)| need).find(|need| room.capacity.covers(need));
-        need.filter(|_| is_open).map(|need| (placement::lacking(need, room), place, need.clone()))
-    }
-
-    /// Nothing is held for this line any more.
-    pub fn release(&mut self, line: LineId) {
-        for node in &mut self.nodes {
-            if node.hold.as_ref().is_some_and(|hold| hold.line == line) {
-                node.hold = None;
-            }
-        }
-    }
-
-    /// For whom room is held, and who was first there.
-    #[must_use]
-    pub fn holds(&self) -> Vec<(LineId, TaskId)> {
-        self.nodes.iter().filter_map(|node| node.hold.as_ref()).map(|hold| (hold.line, hold.task)).collect()
     }
 }
 

@@ -125,25 +125,30 @@ pub fn feasible(demand: &Demand, nodes: &[Candidate<'_>]) -> bool {
 pub fn place(search: Search<'_>, nodes: &[Candidate<'_>]) -> Result<Choice, NoFit> {
     let barred = search.barred(nodes);
     let open = nodes.iter().enumerate().filter(|(place, _)| Some(*place) != barred);
-    let open = open.filter(|(_, node)| node.is_open(search.demand));
-    let choices = open.flat_map(|(place, node)| {
-        let fit = search.demand.requests().filter(|(_, need)| node.fits(need));
-        fit.map(move |(request, need)| {
-            (search.rank((place, node), (request, need)), Choice { place, request })
-        })
-    });
-    let best = choices.min_by_key(|(rank, _)| *rank).map(|(_, choice)| choice);
+    let choices = open.filter_map(|(place, node)| search.best_on(place, node));
+    let best = choices.min_by_key(|(rank, choice)| (*rank, choice.place)).map(|(_, choice)| choice);
     best.ok_or_else(|| search.explain(barred, nodes))
 }
 
 /// What the choice between feasible nodes goes by: the smallest is taken.
-type Rank = (bool, RequestNumber, u32, bool, Reverse<u32>, u128);
+pub(crate) type Rank = (bool, RequestNumber, u32, bool, Reverse<u32>, u128);
 
 impl<'a> Search<'a> {
     /// For a task that has not failed anywhere.
     #[must_use]
     pub fn of(demand: &'a Demand) -> Self {
         Self { demand, failed_on: None }
+    }
+
+    /// The request that suits best on one node, and how well; `None` where it does not run there now.
+    pub(crate) fn best_on(&self, place: usize, node: &Candidate<'_>) -> Option<(Rank, Choice)> {
+        if !node.is_open(self.demand) {
+            return None;
+        }
+        let fit = self.demand.requests().filter(|(_, need)| node.fits(need));
+        let ranked =
+            fit.map(|(request, need)| (self.rank((place, node), (request, need)), Choice { place, request }));
+        ranked.min_by_key(|(rank, _)| *rank)
     }
 
     /// The node where it must not run again: only as long as there is another one, or it would wait for ever.

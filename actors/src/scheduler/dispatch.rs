@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use policy::demand::Demand;
 use policy::directive::Directives;
-use policy::fleet::{Asker, Fleet};
+use policy::fleet::{Asker, COUNTED_LIMIT, Fleet};
 use policy::graph::{Closed, Ready};
 use policy::id::TaskId;
 use policy::order::TurnId;
@@ -32,7 +32,7 @@ use crate::scheduler::order::Ordering;
 use crate::scheduler::{Placed, SchedulerActor, no_effects};
 
 /// Tasks in one round at the most: what one batch of messages carries.
-const ROUND_LIMIT: u32 = 256;
+const ROUND_LIMIT: u32 = COUNTED_LIMIT;
 
 pub(super) const PRIORITIES: [Priority; 4] =
     [Priority::Low, Priority::Normal, Priority::High, Priority::Critical];
@@ -113,16 +113,12 @@ impl Dispatch {
         &self.queued
     }
 
-    /// The shapes that fit somewhere now, and how many tasks of each do.
-    fn fitting(&self, shapes: &Shapes, may: impl Fn(&Demand) -> u32) -> Vec<(ShapeId, u32)> {
-        let mut fitting = Vec::new();
-        for shape in self.queued.keys() {
-            let Some(demand) = shapes.demand(*shape) else { continue };
-            let fit = self.fleet.times(demand, *shape, ROUND_LIMIT).min(may(demand));
-            if fit > 0 {
-                fitting.push((*shape, fit));
-            }
-        }
+    /// The shapes that wait and fit somewhere now, and how many tasks of each do.
+    fn fitting(&mut self, shapes: &Shapes) -> Vec<(ShapeId, u32)> {
+        let Self { fleet, queued, .. } = self;
+        fleet.forget_unused(queued.len(), |shape| queued.contains_key(&shape));
+        let fit = |shape: &ShapeId| Some((*shape, fleet.room_for(shapes.demand(*shape)?, *shape)));
+        let mut fitting: Vec<_> = queued.keys().filter_map(fit).filter(|(_, fit)| *fit > 0).collect();
         fitting.sort_unstable();
         fitting
     }
@@ -171,6 +167,7 @@ impl SchedulerActor {
 
     /// The shapes that wait and fit somewhere now, and how many tasks of each do; what they claim was not asked for.
     fn passing_shapes(&mut self) -> Vec<(ShapeId, u32)> {
+        let room = self.dispatch.fitting(&self.shapes);
         let limits = self.side.limits();
         let directives = self.side.directives();
         let refused = RefCell::new(Vec::new());
@@ -181,7 +178,8 @@ impl SchedulerActor {
                 self.covered(demand, places, &refused)
             }
         };
-        let fitting = self.dispatch.fitting(&self.shapes, may);
+        let may = |(shape, fit): (ShapeId, u32)| Some((shape, fit.min(may(self.shapes.demand(shape)?))));
+        let fitting = room.into_iter().filter_map(may).filter(|(_, fit)| *fit > 0).collect();
         self.tenants_refused(refused.into_inner());
         fitting
     }
@@ -232,7 +230,7 @@ impl SchedulerActor {
         }
         let line = Some(LineId { priority, shape: taken.shape });
         let asker = Asker { line, failed_on: self.failed_on.get(&taken.task) };
-        let Some(Choice { place, request }) = self.dispatch.fleet.place(&demand, asker) else {
+        let Some(Choice { place, request }) = self.dispatch.fleet.choose(&demand, taken.shape, asker) else {
             return false;
         };
         let node = self.dispatch.fleet.id(place).clone();

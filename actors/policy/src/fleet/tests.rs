@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::constraint::Constraints;
+use crate::id::TaskId;
 use crate::queue::{Arrival, Pick, Queue};
 use crate::reserve::Reserve;
 use crate::task::Priority;
@@ -222,5 +223,119 @@ proptest! {
         }
         let waits = before.is_some_and(|(_, left)| left > 0);
         prop_assert!(waits || stream.running.iter().any(|(_, shape)| *shape == LARGE), "sixty ends are enough");
+    }
+}
+
+/// What may happen to a fleet between two looks.
+#[derive(Debug, Clone)]
+enum Change {
+    /// A node says what is free there, in cores, and how many wait.
+    Says(usize, u64, u32),
+    Away(usize),
+    Halted(usize, bool),
+    Closed(usize, bool),
+    /// A task of this need is looked for a node, and sent there.
+    Place(usize, Option<usize>),
+    Hold(usize),
+    Release(usize),
+    Joins(usize),
+    Leaves(usize),
+    Forget(usize),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let (node, need) = (0_usize..6, 0_usize..4);
+    prop_oneof![
+        1 => (node.clone(), 0_u64..9, 0_u32..3).prop_map(|(node, free, staged)| Change::Says(node, free, staged)),
+        1 => node.clone().prop_map(Change::Away),
+        1 => (node.clone(), any::<bool>()).prop_map(|(node, is)| Change::Halted(node, is)),
+        1 => (node.clone(), any::<bool>()).prop_map(|(node, is)| Change::Closed(node, is)),
+        4 => (need.clone(), prop::option::of(node.clone())).prop_map(|(need, node)| Change::Place(need, node)),
+        1 => need.clone().prop_map(Change::Hold),
+        1 => need.clone().prop_map(Change::Release),
+        1 => node.clone().prop_map(Change::Joins),
+        1 => node.prop_map(Change::Leaves),
+        1 => need.prop_map(Change::Forget),
+    ]
+}
+
+/// Four needs: small, large, one of two requests, and one that is choosy.
+fn needs() -> Vec<Arc<Demand>> {
+    let cores = |cores: u64| Demand::resources(Resources::cpus(cores * 1000));
+    let either = Demand { alternatives: vec![Resources::cpus(2000)], ..cores(6) };
+    let rack = |text: &str| vec![text.parse().unwrap()];
+    let prefer = vec!["rack=left".parse().unwrap()];
+    let constraints = Constraints { require: rack("rack"), prefer, ..Constraints::default() };
+    let choosy = Demand { constraints, ..cores(2) };
+    [cores(1), cores(5), either, choosy].map(Arc::new).into()
+}
+
+/// The shape of the need at this place.
+fn shape_of(need: usize) -> ShapeId {
+    ShapeId(u32::try_from(need).unwrap())
+}
+
+fn apply(fleet: &mut Fleet, change: &Change, needs: &[Arc<Demand>]) {
+    let name = |node: usize| NodeId::from(format!("n{node}").as_str());
+    let line = |need: usize| LineId { priority: Priority::Normal, shape: shape_of(need) };
+    let capacity = |node: usize| Resources::cpus(if node.is_multiple_of(2) { 8000 } else { 4000 });
+    match *change {
+        Change::Says(node, free, staged) => {
+            let (capacity, free) = (capacity(node), Resources::cpus(free * 1000));
+            let free = if capacity.covers(&free) { free } else { capacity.clone() };
+            fleet.changed(&name(node), Some(Room { capacity, free, staged, staged_limit: 2 }), u64::MAX);
+        }
+        Change::Away(node) => drop(fleet.changed(&name(node), None, u64::MAX)),
+        Change::Halted(node, halted_here) => {
+            let racks = [("rack", if node < 3 { "left" } else { "right" })];
+            let labels = Labels::of(&name(node).to_string(), racks.into_iter().filter(|_| node != 1));
+            fleet.described(&name(node), Said { labels: Arc::new(labels), halted_here, tripped: Vec::new() });
+        }
+        Change::Closed(node, is) => fleet.set_closed(&name(node), is.then_some(Closed::Cordoned)),
+        Change::Place(need, failed_on) => {
+            let failed_on = failed_on.map(name);
+            let asker = Asker { line: Some(line(need)), failed_on: failed_on.as_ref() };
+            if let Some(choice) = fleet.choose(&needs[need], shape_of(need), asker) {
+                fleet.take(choice.place, needs[need].request(choice.request));
+            }
+        }
+        Change::Hold(need) => drop(fleet.hold(line(need), TaskId(1), &needs[need])),
+        Change::Release(need) => fleet.release(line(need)),
+        Change::Joins(node) if !fleet.knows(&name(node)) => drop(fleet.add(&name(node))),
+        Change::Joins(_) => {}
+        Change::Leaves(node) => drop(fleet.remove(&name(node))),
+        Change::Forget(need) => fleet.forget_unused(0, |shape| shape != shape_of(need)),
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_kept_is_what_would_be_found_anew(
+        changes in prop::collection::vec((change(), any::<prop::sample::Selector>()), 1..60),
+    ) {
+        let (needs, mut fleet) = (needs(), Fleet::default());
+        (0..5).for_each(|node| apply(&mut fleet, &Change::Joins(node), &needs));
+        (0..5).for_each(|node| apply(&mut fleet, &Change::Halted(node, false), &needs));
+        (0..5).for_each(|node| apply(&mut fleet, &Change::Says(node, 8, 0), &needs));
+        for (change, looked_for) in changes {
+            apply(&mut fleet, &change, &needs);
+            // Some are asked for and some are not, so that what is kept of these is older.
+            let need = looked_for.select(0..needs.len());
+            let (demand, shape) = (&needs[need], shape_of(need));
+            prop_assert_eq!(fleet.room_for(demand, shape), fleet.times(demand, shape, COUNTED_LIMIT));
+            prop_assert_eq!(fleet.is_able(demand, shape), fleet.could_take(demand));
+            for priority in [Priority::Normal, Priority::High] {
+                let asker = Asker { line: Some(LineId { priority, shape }), failed_on: None };
+                prop_assert_eq!(fleet.choose(demand, shape, asker), fleet.place(demand, asker));
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_given_to_another_need_has_nothing_of_the_one_before(cores in 1_u64..9) {
+        let mut fleet = fleet(&["a", "b"], 4);
+        let need = |cores: u64| Arc::new(Demand::resources(Resources::cpus(cores * 1000)));
+        prop_assert_eq!(fleet.room_for(&need(1), ANY), 8);
+        prop_assert_eq!(fleet.room_for(&need(cores), ANY), 2 * u32::try_from(4 / cores).unwrap());
     }
 }

@@ -74,14 +74,14 @@ impl SchedulerActor {
     }
 
     /// The needs that fit nowhere now, of those that are given here, and would on an empty node.
-    pub(super) fn stuck(&self, fitting: &[(ShapeId, u32)]) -> Vec<ShapeId> {
+    pub(super) fn stuck(&mut self, fitting: &[(ShapeId, u32)]) -> Vec<ShapeId> {
         let has_room = |shape: &ShapeId| fitting.binary_search_by_key(shape, |(fits, _)| *fits).is_ok();
-        let could = |shape: &ShapeId| {
-            self.shapes.demand(*shape).is_some_and(|demand| self.dispatch.fleet.could_take(demand))
-        };
-        let waiting = self.dispatch.queued.keys().copied();
-        let mut stuck: Vec<_> =
-            waiting.filter(|shape| !has_room(shape) && could(shape) && self.may_keep(*shape)).collect();
+        let Dispatch { fleet, queued, .. } = &mut self.dispatch;
+        let without = queued.keys().copied().filter(|shape| !has_room(shape));
+        let could =
+            |shape: &ShapeId| self.shapes.demand(*shape).is_some_and(|demand| fleet.is_able(demand, *shape));
+        let mut stuck: Vec<_> = without.filter(could).collect();
+        stuck.retain(|shape| self.may_keep(*shape));
         stuck.sort_unstable();
         stuck
     }
