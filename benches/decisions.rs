@@ -13,6 +13,7 @@ use fastrand::Rng;
 use policy::demand::Demand;
 use policy::dependency::{Dependency, On};
 use policy::event::Item;
+use policy::fleet::Asker;
 use policy::id::{TaskId, TaskRange};
 use policy::placement::ShapeId;
 use policy::queue::{Arrival, Pick, Queue};
@@ -57,6 +58,16 @@ fn placing() {
         machines.start(&demands[kind], ShapeId(kind as u32)).expect("there is room");
     }
     let ours = start.elapsed();
+    let mut machines = Machines::new(nodes);
+    let some = tasks / 10;
+    let start = Instant::now();
+    for task in 0..some {
+        let kind = task % demands.len();
+        let place = machines.fleet.place(&demands[kind], Asker::default()).expect("there is room").place;
+        machines.fleet.take(place, &demands[kind].resources);
+    }
+    let anew = format!("{:.3} µs each", per_task(some, start.elapsed()));
+    report::row(&format!("placing {some} on {nodes} nodes, all looked at"), &anew, "");
     let mut free = rooms(nodes);
     let start = Instant::now();
     for task in 0..tasks {
@@ -187,7 +198,7 @@ fn curve() {
     let sizes: &[u64] = report::size(&[1_000, 10_000, 100_000, 1_000_000], &[1_000, 100_000]);
     let mut first = None;
     for &waiting in sizes {
-        let each = end_and_decide(Core::new(100), waiting, SHAPES);
+        let each = end_and_decide(Core::new(20), waiting, SHAPES);
         let base = *first.get_or_insert(each);
         let beside = format!("{:.2} ×", each / base);
         report::row(&format!("{waiting} waiting: end one, decide one"), &format!("{each:.2} µs"), &beside);
