@@ -4,6 +4,7 @@ mod budget;
 mod cancel;
 mod claims;
 mod commands;
+mod company;
 mod damage;
 mod doctor;
 mod equal;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use actors::taskfile::{self, quantity};
 use clap::{Args, Parser, Subcommand};
 use policy::bounds::Deadline;
-use policy::constraint::{AvoidFailed, Condition, Preference};
+use policy::constraint::{AvoidFailed, Condition, Distance, Near, Preference, Spread};
 use policy::event::ArraySpec;
 use policy::task::Priority;
 
@@ -229,12 +229,27 @@ pub(crate) struct TaskOptions {
     /// A condition that should hold, with a weight from 1 to 100 before it: 50:rack=left
     #[arg(long, value_name = "[WEIGHT:]CONDITION")]
     pub(crate) prefer: Vec<Preference>,
+    /// Data by name beside which it should run, with a weight from 1 to 100 before it: 50:imagenet
+    #[arg(long, value_name = "[WEIGHT:]NAME")]
+    pub(crate) near: Vec<Near>,
     /// The one machine that may run it
     #[arg(long, value_name = "NAME")]
     pub(crate) node: Option<String>,
     /// Whether the machine where it failed last is avoided: no, prefer or require [default: prefer]
     #[arg(long, value_name = "HOW")]
     pub(crate) avoid_failed: Option<AvoidFailed>,
+    /// The group that it is counted with, a name in the whole fleet
+    #[arg(long, value_name = "NAME")]
+    pub(crate) group: Option<String>,
+    /// How many of its group may run at once for each value of a label: node=1, rack=2
+    #[arg(long, value_name = "LABEL=N")]
+    pub(crate) spread: Vec<Spread>,
+    /// A group of which none runs on its machine meanwhile
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) apart: Vec<String>,
+    /// A group beside which it would rather not run, with a weight from 1 to 100 before it: 50:builds
+    #[arg(long, value_name = "[WEIGHT:]GROUP")]
+    pub(crate) prefer_apart: Vec<Distance>,
     /// A lock that nobody else holds meanwhile; with :shared, nobody who does not share it
     #[arg(long, value_name = "NAME[:shared]")]
     pub(crate) lock: Vec<String>,

@@ -53,6 +53,12 @@ fn facts(detail: &TaskDetail, now: Timestamp) -> Vec<(&'static str, String)> {
     facts.extend(spec.alternatives.iter().map(|other| ("or", text::resources(other))));
     facts.extend(spec.constraints.require.iter().map(|one| ("requires", one.to_string())));
     facts.extend(spec.constraints.prefer.iter().map(|one| ("prefers", one.to_string())));
+    if let Some(company) = &spec.constraints.company {
+        facts.extend(company.group.iter().map(|group| ("group", group.to_string())));
+        facts.extend(company.spread.iter().map(|one| ("spread", one.to_string())));
+        facts.extend(company.apart.iter().map(|one| ("apart from", one.to_string())));
+        facts.extend(company.prefer_apart.iter().map(|one| ("rather apart", one.to_string())));
+    }
     facts.extend(spec.environment.iter().map(|(name, value)| ("env", format!("{name}={value}"))));
     if !detail.dependencies.is_empty() {
         facts.push(("after", after(&detail.dependencies)));

@@ -11,7 +11,7 @@ use actors::client::{key_of, random_key};
 use actors::taskfile::{self, path_text};
 use anyhow::Context as _;
 use policy::bounds::TimeBounds;
-use policy::constraint::{Condition, Constraints, NODE};
+use policy::constraint::{Company, Condition, Constraints, NODE};
 use policy::dependency::Dependency;
 use policy::event::Item;
 use policy::excess::UseLimits;
@@ -84,8 +84,13 @@ fn option_given(options: &TaskOptions) -> Option<&'static str> {
         ("--resource", !options.resource.is_empty()),
         ("--require", !options.require.is_empty()),
         ("--prefer", !options.prefer.is_empty()),
+        ("--near", !options.near.is_empty()),
         ("--node", options.node.is_some()),
         ("--avoid-failed", options.avoid_failed.is_some()),
+        ("--group", options.group.is_some()),
+        ("--spread", !options.spread.is_empty()),
+        ("--apart", !options.apart.is_empty()),
+        ("--prefer-apart", !options.prefer_apart.is_empty()),
         ("--lock", !options.lock.is_empty()),
         ("--pool", !options.pool.is_empty()),
         ("--amount", !options.amount.is_empty()),
@@ -135,6 +140,12 @@ fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::
         queue_timeout: options.queue_timeout,
         deadline: options.deadline,
     };
+    let company = Company {
+        group: options.group.map(Arc::from),
+        spread: options.spread,
+        apart: options.apart.into_iter().map(Arc::from).collect(),
+        prefer_apart: options.prefer_apart,
+    };
     let resources = Resources {
         cpu_millis: options.cpus.unwrap_or(DEFAULT_CPU_MILLIS),
         memory_bytes: options.memory.unwrap_or(0),
@@ -153,8 +164,9 @@ fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::
                 .into_iter()
                 .chain(options.node.map(|node| Condition::is(NODE, &node)))
                 .collect(),
-            prefer: options.prefer,
+            prefer: options.prefer.into_iter().chain(options.near.into_iter().map(|near| near.0)).collect(),
             avoid_failed: options.avoid_failed.unwrap_or_default(),
+            company: Some(company).filter(|company| !company.is_empty()).map(Arc::new),
         },
         priority: options.priority.unwrap_or_default(),
         tenant,

@@ -36,7 +36,7 @@ impl Fleet {
         fleet.start_scheduler();
         for (number, labels) in labels.iter().enumerate() {
             let place = Place::new();
-            let lines = labels.iter().map(|(name, value)| format!("{name} = {value:?}\n"));
+            let lines = labels.iter().map(|(name, value)| format!("{name:?} = {value:?}\n"));
             place.file("crabd.toml", format!("[worker.labels]\n{}", lines.collect::<String>()));
             fs::DirBuilder::new().mode(0o700).create(place.data()).expect("a directory");
             let cookie = place.data().join(COOKIE_NAME);

@@ -5,7 +5,10 @@ use crate::support::waiting::{SOON, until_true};
 
 /// Two workers, in racks of their own.
 fn racks() -> Fleet {
-    Fleet::labelled(&[&[("rack", "left"), ("xcode", "16.2")], &[("rack", "right"), ("xcode", "26.0")]])
+    Fleet::labelled(&[
+        &[("rack", "left"), ("xcode", "16.2")],
+        &[("rack", "right"), ("xcode", "26.0"), ("data/imagenet", "yes")],
+    ])
 }
 
 fn node_of(fleet: &Fleet, task: &str) -> String {
@@ -23,6 +26,8 @@ fn a_task_runs_where_its_conditions_hold_and_nowhere_else() {
         (&["--require", "rack!=right", "--require", "os"], "worker0"),
         (&["--require", "xcode>=16.3"], "worker1"),
         (&["--require", "rack in left,middle"], "worker0"),
+        (&["--near", "imagenet"], "worker1"),
+        (&["--near", "other", "--near", "2:imagenet", "--prefer", "rack=left"], "worker1"),
         (&["--node", "worker1"], "worker1"),
         (&["--prefer", "rack=right"], "worker1"),
         (&["--prefer", "rack=right", "--prefer", "2:xcode<20"], "worker0"),

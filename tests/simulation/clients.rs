@@ -8,7 +8,7 @@ use actors::side::Side;
 use actors::wire::client::{Response, Target};
 use fastrand::Rng;
 use policy::bounds::{Deadline, TimeBounds};
-use policy::constraint::{AvoidFailed, Condition, Constraints, Preference};
+use policy::constraint::{AvoidFailed, Company, Condition, Constraints, Distance, Preference, Spread};
 use policy::dependency::{Dependency, Need};
 use policy::event::{ArraySpec, Item, SubmissionKey};
 use policy::id::{GraphId, TaskId};
@@ -93,7 +93,29 @@ fn constraints(rng: &mut Rng) -> Constraints {
     let prefer =
         if rng.u32(..8) == 0 { vec![Preference { on: condition(rng), weight: 5 }] } else { Vec::new() };
     let avoid_failed = [AvoidFailed::No, AvoidFailed::Prefer, AvoidFailed::Require][rng.usize(..3)];
-    Constraints { require, prefer, avoid_failed }
+    let company = company(&mut Rng::with_seed(rng.u64(..))).map(Arc::new);
+    Constraints { require, prefer, avoid_failed, company }
+}
+
+/// Groups of the whole world.
+const GROUPS: [&str; 3] = ["web", "builds", "benchmarks"];
+
+/// What some tasks say of those beside them: each may run on the first node, where nobody is in the way.
+fn company(rng: &mut Rng) -> Option<Company> {
+    if rng.u32(..4) > 0 {
+        return None;
+    }
+    let group = |rng: &mut Rng| -> Arc<str> { GROUPS[rng.usize(..GROUPS.len())].into() };
+    let own = group(rng);
+    let rule = |per: &str, max| Spread { per: per.into(), max };
+    let spread = match rng.u32(..4) {
+        0 => vec![rule("node", rng.u32(1..3))],
+        1 => vec![rule("rack", rng.u32(1..4)), rule("node", 2)],
+        _ => Vec::new(),
+    };
+    let apart = if rng.u32(..3) == 0 { vec![group(rng)] } else { Vec::new() };
+    let prefer_apart = vec![Distance { group: group(rng), weight: 3 }];
+    Some(Company { group: Some(own), spread, apart, prefer_apart })
 }
 
 /// What else does for some tasks: more of one thing or another, and no more than the first node has.

@@ -6,6 +6,7 @@
 mod bounds;
 mod claims;
 mod clients;
+mod company;
 mod index;
 mod log;
 mod mutants;
@@ -141,6 +142,7 @@ impl History {
         clients::check(self, &index, &mut findings);
         order::check(self, &index, &mut findings);
         placing::check(self, &index, &mut findings);
+        company::check(self, &index, &mut findings);
         bounds::check(self, &index, &mut findings);
         if self.has_ended {
             table::check(self, &index, &mut findings);

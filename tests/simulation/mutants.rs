@@ -44,7 +44,9 @@ fn breaks(mutant: Mutant) -> &'static [&'static str] {
         | Mutant::ParallelLimitIgnored
         | Mutant::LockForgotten
         | Mutant::IndexTwice
-        | Mutant::WindowIgnored => &["I6"],
+        | Mutant::WindowIgnored
+        | Mutant::CompanyIgnored
+        | Mutant::CompanyForgotten => &["I6"],
         Mutant::ForgetLeases
         | Mutant::EdgeTriggeredGrants
         | Mutant::StaleSession

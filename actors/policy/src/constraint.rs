@@ -1,20 +1,23 @@
-//! What a task asks of the node it runs on besides room: labels that must or should be there, and another node
-//! than the one where it failed.
+//! What a task asks of the node it runs on besides room: labels that must or should be there, another node than the one
+//! where it failed, and who runs beside it.
 //!
 //! Knows nothing of resources, and nothing of how a node is chosen: it says whether a node may, and how well it suits.
 
+mod company;
 mod condition;
 mod label;
 mod version;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
+pub use crate::constraint::company::{COMPANY_LIMIT, Company, Distance, NotASpread, SPREAD_LIMIT, Spread};
 pub use crate::constraint::condition::{CONDITION_LIMIT_CHARS, Condition, NotACondition, Test, Unmet};
-pub use crate::constraint::label::{ARCH, CHIP, LABELS_LIMIT, Labels, NODE, OS, VERSION};
+pub use crate::constraint::label::{ARCH, CHIP, DATA, LABELS_LIMIT, Labels, NODE, OS, VERSION};
 
 /// Conditions of each sort that one task may name: more than anybody oversees.
 pub const CONDITIONS_LIMIT: usize = 16;
@@ -32,6 +35,8 @@ pub struct Constraints {
     pub prefer: Vec<Preference>,
     /// Whether the node of its last attempt that failed is avoided.
     pub avoid_failed: AvoidFailed,
+    /// What it says of those that run beside it; `None` where that is nothing.
+    pub company: Option<Arc<Company>>,
 }
 
 /// What a task would rather have.
@@ -42,6 +47,11 @@ pub struct Preference {
     /// How much that counts beside others, from 1 to [`WEIGHT_LIMIT`].
     pub weight: u32,
 }
+
+/// What named data a task would rather run beside, as people write it: `imagenet`, or with a weight `50:imagenet`. It is a
+/// preference like others, for nodes that say they hold it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Near(pub Preference);
 
 /// What a task has against the node where its last attempt did not succeed.
 #[derive(
@@ -91,25 +101,26 @@ impl Constraints {
     /// Every required condition that does not hold there; empty where the node may run it.
     #[must_use]
     pub fn unmet(&self, labels: &Labels) -> Vec<Unmet> {
-        self.require.iter().filter_map(|condition| condition.check(labels).err()).collect()
+        let required = self.require.iter().filter_map(|condition| condition.check(labels).err());
+        required.chain(self.spread().filter_map(|rule| rule.condition().check(labels).err())).collect()
     }
 
     /// Whether all that is required holds there.
     #[must_use]
     pub fn met(&self, labels: &Labels) -> bool {
-        self.require.iter().all(|condition| condition.holds(labels))
+        let has = |rule: &Spread| labels.get(&rule.per).is_some();
+        self.require.iter().all(|condition| condition.holds(labels)) && self.spread().all(has)
+    }
+
+    /// How its group is spread: where a label is missing it cannot run.
+    fn spread(&self) -> impl Iterator<Item = &Spread> {
+        self.company.iter().flat_map(|company| &company.spread)
     }
 
     /// The weights of all that is preferred and holds there.
     #[must_use]
     pub fn liking(&self, labels: &Labels) -> u32 {
         self.prefer.iter().filter(|one| one.on.holds(labels)).map(|one| one.weight).sum()
-    }
-
-    /// Whether nothing is asked that depends on labels.
-    #[must_use]
-    pub fn is_indifferent(&self) -> bool {
-        self.require.is_empty() && self.prefer.is_empty()
     }
 }
 
@@ -124,6 +135,17 @@ impl FromStr for Preference {
         };
         let weight = weight.trim().parse().ok().filter(|weight| (1..=WEIGHT_LIMIT).contains(weight));
         Ok(Self { on: on.parse()?, weight: weight.ok_or(NotAPreference::Weight)? })
+    }
+}
+
+impl FromStr for Near {
+    type Err = NotAPreference;
+
+    fn from_str(text: &str) -> Result<Self, NotAPreference> {
+        let Distance { group: data, weight } = text.parse()?;
+        let on = Condition { label: format!("{DATA}{data}").into(), test: Test::Exists };
+        on.validate()?;
+        Ok(Self(Preference { on, weight }))
     }
 }
 
@@ -170,6 +192,20 @@ mod tests {
         let prefer = prefer.iter().map(|text| text.parse().unwrap()).collect();
         let constraints = Constraints { prefer, ..Constraints::default() };
         assert_eq!(constraints.liking(&labels()), 51);
+    }
+
+    #[test]
+    fn who_wants_to_be_near_data_likes_the_nodes_that_hold_it() {
+        let near = ["50:imagenet", "other"].map(|text| text.parse::<Near>().unwrap().0);
+        assert_eq!(near.each_ref().map(ToString::to_string), ["50:data/imagenet", "data/other"]);
+        let constraints = Constraints { prefer: near.into(), ..Constraints::default() };
+        let holds = |data: &str| Labels::of("a", [(&*format!("data/{data}"), "yes")]);
+        assert_eq!(
+            [holds("imagenet"), holds("other"), holds("more")].map(|on| constraints.liking(&on)),
+            [50, 1, 0]
+        );
+        assert_eq!("a b".parse::<Near>(), Err(NotAPreference::Condition(NotACondition::Name)));
+        assert_eq!("500:a".parse::<Near>(), Err(NotAPreference::Weight));
     }
 
     #[test]

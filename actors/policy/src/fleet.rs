@@ -3,6 +3,9 @@
 //! Whoever sends tasks to nodes says so here at once and hears from the nodes later, so that a node is never sent
 //! more than it has. It knows neither queues nor how a node is reached.
 
+mod beside;
+mod company;
+mod front;
 mod holding;
 mod kept;
 mod site;
@@ -13,6 +16,7 @@ use crate::breaker::{Key, Seen};
 use crate::constraint::Labels;
 use crate::demand::Demand;
 use crate::directive::Closed;
+use crate::fleet::company::Companies;
 use crate::fleet::kept::Kept;
 use crate::fleet::site::Site;
 use crate::hindrance::Hindrance;
@@ -33,6 +37,8 @@ pub struct Fleet {
     nodes: Vec<Site>,
     /// What was found for each need, as long as that holds.
     kept: Kept,
+    /// Who runs beside whom, of those that say something of it.
+    companies: Companies,
 }
 
 /// Who looks for a node.
@@ -161,6 +167,9 @@ impl Fleet {
     /// same and remembers it.
     #[must_use]
     pub fn times(&self, demand: &Demand, shape: ShapeId, limit: u32) -> u32 {
+        if let Some(company) = &demand.constraints.company {
+            return self.times_beside(demand, company, (shape, limit));
+        }
         let on = |node: &Site| node.times_of(demand, shape, limit);
         self.nodes.iter().map(on).fold(0, u32::saturating_add).min(limit)
     }
@@ -201,6 +210,8 @@ impl Fleet {
                 labels: &node.said.labels,
                 accepting: accepting(node),
                 held: Held::No,
+                against: None,
+                dislike: 0,
             })
             .collect();
         let no_fit = placement::place(Search::of(demand), &candidates).err().filter(|no_fit| no_fit.never)?;
@@ -212,13 +223,16 @@ impl Fleet {
     fn search(&self, demand: &Demand, asker: Asker<'_>) -> Result<Choice, NoFit> {
         let shut = |node: &Site| node.open_to(demand).err().map(|shut| shut.to_string());
         let up = self.nodes.iter().enumerate().filter(|(_, node)| node.room.is_some());
-        let up: Vec<_> = up.map(|(place, node)| (place, node, shut(node))).collect();
-        let mut candidates = Vec::with_capacity(up.len());
-        for (_, node, shut) in &up {
-            candidates.extend(node.candidate(asker.line, shut.as_deref().map_or(Ok(()), Err)));
-        }
+        let up: Vec<_> = up
+            .map(|(place, node)| (place, node, shut(node), self.beside(demand, node, asker.line)))
+            .collect();
+        let candidates = up.iter().filter_map(|(_, node, shut, beside)| {
+            let candidate = node.candidate(asker.line, shut.as_deref().map_or(Ok(()), Err))?;
+            Some(Candidate { against: beside.against.as_ref(), dislike: beside.dislike, ..candidate })
+        });
+        let candidates: Vec<_> = candidates.collect();
         let failed_on =
-            asker.failed_on.and_then(|failed| up.iter().position(|(_, node, _)| node.id == *failed));
+            asker.failed_on.and_then(|failed| up.iter().position(|(_, node, ..)| node.id == *failed));
         let found = placement::place(Search { demand, failed_on }, &candidates);
         found.map(|choice| Choice { place: up[choice.place].0, ..choice }).map_err(|no_fit| NoFit {
             reasons: no_fit.reasons.into_iter().map(|(place, reason)| (up[place].0, reason)).collect(),

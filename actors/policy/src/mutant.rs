@@ -119,6 +119,10 @@ mod switch {
         IndexTwice,
         /// What was used of a rate is not looked at.
         WindowIgnored,
+        /// Who runs on a node is not looked at.
+        CompanyIgnored,
+        /// Who runs beside whom is forgotten at the start.
+        CompanyForgotten,
     }
 
     /// Where an actor may be made to panic. Not a mutant: every promise must hold through it.

@@ -12,7 +12,7 @@
 //! 2. the request that the task likes best of those that are to be had so;
 //! 3. where it waits, the one where the fewest wait;
 //! 4. another than the one where it failed last, unless the task does not mind;
-//! 5. the one where more of what it prefers holds, by weight;
+//! 5. the one where more of what it prefers holds, by weight, less what it would rather not run beside;
 //! 6. the one that it fills best: least of the scarcest resource is left, in parts of the node's capacity, so that small
 //!    tasks leave whole nodes to large ones;
 //! 7. the first by name.
@@ -21,6 +21,7 @@ mod shapes;
 
 use std::cmp::Reverse;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +48,10 @@ pub struct Candidate<'a> {
     pub accepting: Result<(), &'a str>,
     /// Whether room is held there, and for whom.
     pub held: Held<'a>,
+    /// What speaks against it for who runs there.
+    pub against: Option<&'a Reason>,
+    /// How much the task would rather be elsewhere for who runs there, in weights of what it prefers.
+    pub dislike: u64,
 }
 
 /// Whether room on a node is held for the first of a line (`reserve`), from where the asker stands.
@@ -89,6 +94,27 @@ pub enum Reason {
     NotAccepting(Box<str>),
     /// The task failed there last and is to run elsewhere.
     FailedThere,
+    /// One of a group runs there from which it is to be apart.
+    Beside {
+        /// The group.
+        group: Arc<str>,
+    },
+    /// One runs there that is to be apart from its group.
+    Shunned {
+        /// Its group.
+        group: Arc<str>,
+    },
+    /// As many of its group run there, or where a label is the same, as may.
+    Spread {
+        /// Its group.
+        group: Arc<str>,
+        /// The label.
+        per: Box<str>,
+        /// What it is there.
+        value: Box<str>,
+        /// How many may.
+        max: u32,
+    },
     /// What is left is too little.
     Short(Vec<Shortage>),
     /// What is left is too little, and what is freed is kept for it.
@@ -131,7 +157,7 @@ pub fn place(search: Search<'_>, nodes: &[Candidate<'_>]) -> Result<Choice, NoFi
 }
 
 /// What the choice between feasible nodes goes by: the smallest is taken.
-pub(crate) type Rank = (bool, RequestNumber, u32, bool, Reverse<u32>, u128);
+pub(crate) type Rank = (bool, RequestNumber, u32, bool, Reverse<i64>, u128);
 
 impl<'a> Search<'a> {
     /// For a task that has not failed anywhere.
@@ -168,7 +194,8 @@ impl<'a> Search<'a> {
     ) -> Rank {
         let (constraints, room) = (&self.demand.constraints, node.room);
         let is_avoided = self.failed_on == Some(place) && constraints.avoid_failed != AvoidFailed::No;
-        let liking = Reverse(constraints.liking(node.labels));
+        let dislike = i64::try_from(node.dislike).unwrap_or(i64::MAX);
+        let liking = Reverse(i64::from(constraints.liking(node.labels)).saturating_sub(dislike));
         (!room.starts(need), request, room.staged, is_avoided, liking, left_of_scarcest(need, room))
     }
 
@@ -223,7 +250,7 @@ impl Candidate<'_> {
 
     /// Whether such tasks may come, were there room.
     fn is_open(&self, demand: &Demand) -> bool {
-        self.accepting.is_ok() && demand.constraints.met(self.labels)
+        self.accepting.is_ok() && self.against.is_none() && demand.constraints.met(self.labels)
     }
 
     /// Whether it could run such a task if it were empty.
@@ -239,11 +266,12 @@ impl Candidate<'_> {
         let possible = demand.requests().map(|(_, need)| need).find(|need| self.room.capacity.covers(need));
         let need = possible.unwrap_or(&demand.resources);
         let short = self.room.free.shortages(need);
-        match self.accepting {
+        match (self.accepting, self.against) {
             _ if !unmet.is_empty() => Reason::Unmet(unmet),
             _ if possible.is_none() => Reason::TooSmall(self.room.capacity.shortages(need)),
-            Err(why) => Reason::NotAccepting(why.into()),
-            Ok(()) => match self.held {
+            (Err(why), _) => Reason::NotAccepting(why.into()),
+            (Ok(()), Some(against)) => against.clone(),
+            (Ok(()), None) => match self.held {
                 Held::For(task, _) if short.is_empty() => Reason::KeptFor(task),
                 Held::ForIt if !short.is_empty() => Reason::Keeping(short),
                 _ if short.is_empty() => Reason::Behind { staged: self.room.staged },
@@ -261,6 +289,9 @@ impl Reason {
             Self::Unmet(_) | Self::TooSmall(_) => true,
             Self::NotAccepting(_)
             | Self::FailedThere
+            | Self::Beside { .. }
+            | Self::Shunned { .. }
+            | Self::Spread { .. }
             | Self::Short(_)
             | Self::Keeping(_)
             | Self::KeptFor(_)
@@ -276,6 +307,13 @@ impl fmt::Display for Reason {
             Self::TooSmall(shortages) => write!(f, "too small: {}", listed(shortages)),
             Self::NotAccepting(why) => f.write_str(why),
             Self::FailedThere => f.write_str("it failed there last"),
+            Self::Beside { group } => {
+                write!(f, "one of group {group} runs there, from which it is to be apart")
+            }
+            Self::Shunned { group } => write!(f, "one runs there that is to be apart from group {group}"),
+            Self::Spread { group, per, value, max } => {
+                write!(f, "{max} of group {group} run where {per}={value}, as many as may")
+            }
             Self::Short(shortages) => f.write_str(&listed(shortages)),
             Self::Keeping(shortages) => write!(f, "is kept for it: {}", listed(shortages)),
             Self::KeptFor(task) => write!(f, "what is free there is kept for {task}"),

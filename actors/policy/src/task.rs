@@ -136,7 +136,8 @@ impl TaskSpec {
     pub fn approximate_bytes(&self) -> usize {
         let variables = self.environment.iter().map(|(name, value)| name.len() + value.len());
         let claims = self.claims.as_ref().map_or(0, |claims| claims.bytes());
-        self.argv.iter().map(OsText::len).chain(variables).sum::<usize>() + claims + 128
+        let company = self.constraints.company.as_ref().map_or(0, |company| company.bytes());
+        self.argv.iter().map(OsText::len).chain(variables).sum::<usize>() + claims + company + 128
     }
 }
 

@@ -159,6 +159,10 @@ impl SchedulerActor {
     /// A task was sent to a node, or is known to be there.
     pub(super) fn note_placed(&mut self, task: TaskId, placed: Placed) {
         self.guard.running.start(&placed.tenant);
+        let demand = self.shapes.demand(placed.taken.shape);
+        if let Some(company) = demand.and_then(|demand| demand.constraints.company.as_ref()) {
+            self.dispatch.enter(task, &placed.node, company);
+        }
         if let Some(before) = self.placed.insert(task, placed) {
             self.guard.running.end(&before.tenant);
         }
@@ -168,6 +172,7 @@ impl SchedulerActor {
     pub(super) fn note_gone(&mut self, task: TaskId) -> Option<Placed> {
         let placed = self.placed.remove(&task)?;
         self.guard.running.end(&placed.tenant);
+        self.dispatch.leave(task);
         if placed.is_set_aside {
             self.guard.tenants.release(&placed.tenant);
         }

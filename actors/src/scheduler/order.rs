@@ -13,6 +13,7 @@ use policy::graph::LiveGrant;
 use policy::id::TaskId;
 use policy::order::{Order, TurnId};
 use policy::placement::ShapeId;
+use policy::planted;
 use policy::queue::{AgedLine, Arrival, Pick, Scale, Taken, weight_of};
 use policy::reserve::LineId;
 use policy::resources::Resources;
@@ -148,6 +149,9 @@ impl SchedulerActor {
         let (tenant, since) = (Arc::clone(&demand.tenant), self.now());
         let node = grant.node.clone();
         self.take_hold(task, Placed { node, tenant, since, priority, taken, is_set_aside: false });
+        if planted!(CompanyForgotten) {
+            self.dispatch.leave(task);
+        }
         self.side.queue(priority).tell(QueueMessage::Holds { shape, demand: Arc::clone(demand) });
     }
 

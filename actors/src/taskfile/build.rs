@@ -61,7 +61,7 @@ impl ItemLines {
     }
 }
 
-fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 29] {
+fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 34] {
     [
         ("directory", line(&common.directory)),
         ("env", line(&common.env)),
@@ -75,6 +75,11 @@ fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 29] {
         ("require", line(&common.node)),
         ("prefer", line(&common.prefer)),
         ("avoid_failed", line(&common.avoid_failed)),
+        ("prefer", line(&common.near)),
+        ("group", line(&common.group)),
+        ("spread", line(&common.spread)),
+        ("apart", line(&common.apart)),
+        ("prefer_apart", line(&common.prefer_apart)),
         ("locks", line(&common.locks)),
         ("pools", line(&common.pools)),
         ("amounts", line(&common.amounts)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use policy::bounds::Deadline;
 use policy::budget::OnReached;
-use policy::constraint::{AvoidFailed, Condition, Preference};
+use policy::constraint::{AvoidFailed, Condition, Distance, Near, Preference, Spread};
 use policy::dependency::Need;
 use policy::event::ArraySpec;
 use policy::task::Priority;
@@ -103,6 +103,26 @@ values! {
     Preferences(Vec<Preference>) {
         "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "maxItems": 16 }],
         "examples": ["rack=left", ["rack=left", "50:disk=ssd"]]
+    } = super::wish::texts;
+    /// Data by name, with weights.
+    Nearness(Vec<Near>) {
+        "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "maxItems": 16 }],
+        "examples": ["imagenet", ["50:imagenet", "weights-7b"]]
+    } = super::wish::texts;
+    /// How a group is spread.
+    Spreads(Vec<Spread>) {
+        "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "maxItems": 8 }],
+        "examples": ["node=1", ["node=2", "rack=4"]]
+    } = super::wish::texts;
+    /// Groups.
+    Groups(Vec<String>) {
+        "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "maxItems": 8 }],
+        "examples": ["builds", ["builds", "benchmarks"]]
+    } = super::wish::texts;
+    /// Groups, with weights.
+    Distances(Vec<Distance>) {
+        "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "maxItems": 8 }],
+        "examples": ["builds", ["50:builds", "web"]]
     } = super::wish::texts;
     /// How the node of the last failure is avoided.
     Avoiding(AvoidFailed) { "enum": ["no", "prefer", "require"] } = super::wish::avoid;

@@ -5,9 +5,9 @@
 use super::after::After;
 use super::claims::{Locks, Pools, Rates};
 use super::field::{
-    Amounts, Array, Attempts, Avoiding, Conditions, Cpus, Environment, ExitCodes, Factor, Follows, Length,
-    Losses, Manner, Memory, Preferences, Retries, RetryBudget, SignalNumbers, Slots, Text, Truth, Units,
-    Until, Urgency, Words,
+    Amounts, Array, Attempts, Avoiding, Conditions, Cpus, Distances, Environment, ExitCodes, Factor, Follows,
+    Groups, Length, Losses, Manner, Memory, Nearness, Preferences, Retries, RetryBudget, SignalNumbers,
+    Slots, Spreads, Text, Truth, Units, Until, Urgency, Words,
 };
 use super::reader::{At, Fields, Reader, fields};
 use super::request::Requests;
@@ -73,11 +73,24 @@ fields! {
         /// Conditions that should hold; with a weight from 1 to 100 before it, such as "50:rack=left". Those of the
         /// defaults are added.
         "prefer" prefer: Preferences,
+        /// Data by name beside which it should run: it prefers machines that have the label data/NAME; with a weight from 1
+        /// to 100 before it, such as "50:imagenet". Those of the defaults are added.
+        "near" near: Nearness,
         /// The one machine that may run it, by its name.
         "node" node: Text,
         /// Whether the machine where the last attempt failed is avoided: "no"; "prefer": any other with room is taken
         /// first; "require": it waits for another one. Default: "prefer".
         "avoid_failed" avoid_failed: Avoiding,
+        /// The group that it is counted with, a name in the whole fleet: for `spread`, and for what others say of it.
+        "group" group: Text,
+        /// How many of its group may run at once for each value of a label: "node=1" for each machine, "rack=2". Those of
+        /// the defaults are added.
+        "spread" spread: Spreads,
+        /// Groups of which none runs on its machine meanwhile, whoever comes first. Those of the defaults are added.
+        "apart" apart: Groups,
+        /// Groups beside which it would rather not run; with a weight from 1 to 100 before it, such as "50:builds". Its own
+        /// group spreads it as far as there is room. Those of the defaults are added.
+        "prefer_apart" prefer_apart: Distances,
         /// Locks: their names for each alone, or a table that says of each "exclusive" or "shared"; those of the
         /// defaults are added.
         "locks" locks: Locks,

@@ -394,6 +394,7 @@ fn names_of_a_graph_that_is_added_to_are_left_for_it_to_find() {
 fn conditions_on_machines_are_read_and_those_of_the_defaults_are_added() {
     let text = "[defaults]\nrequire = \"os=macos\"\nprefer = \"rack=left\"\navoid_failed = \"require\"\n\
                 [task.a]\nshell = \"x\"\nrequire = [\"xcode>=16\", \"os=macos\"]\nprefer = [\"50:disk = ssd\"]\n\
+                near = \"9:imagenet\"\n\
                 node = \"mac-1\"\n[task.b]\nshell = \"x\"\navoid_failed = \"no\"\n";
     let submission = read(text);
     let of = |place: usize| {
@@ -402,9 +403,34 @@ fn conditions_on_machines_are_read_and_those_of_the_defaults_are_added() {
         let prefer: Vec<_> = constraints.prefer.iter().map(ToString::to_string).collect();
         (require.join("; "), prefer.join("; "), constraints.avoid_failed.to_string())
     };
-    let a = ("os=macos; xcode>=16; node=mac-1", "rack=left; 50:disk=ssd", "require");
+    let a = ("os=macos; xcode>=16; node=mac-1", "rack=left; 50:disk=ssd; 9:data/imagenet", "require");
     assert_eq!(of(0), (a.0.into(), a.1.into(), a.2.into()));
     assert_eq!(of(1), ("os=macos".into(), "rack=left".into(), "no".into()));
+}
+
+#[test]
+fn who_runs_beside_it_is_read_and_what_the_defaults_say_is_added() {
+    let text = "[defaults]\ngroup = \"web\"\nspread = \"node=2\"\n\
+                [task.a]\nshell = \"x\"\nspread = [\"rack = 4\"]\napart = \"builds\"\nprefer_apart = [\"50:web\"]\n\
+                [task.b]\nshell = \"x\"\ngroup = \"other\"\n";
+    let submission = read(text);
+    let of = |place: usize| {
+        let company = submission.items[place].spec.constraints.company.as_deref().unwrap();
+        let spread: Vec<_> = company.spread.iter().map(ToString::to_string).collect();
+        let rather: Vec<_> = company.prefer_apart.iter().map(ToString::to_string).collect();
+        let group = company.group.as_deref().unwrap_or_default().to_owned();
+        [group, spread.join("; "), company.apart.join("; "), rather.join("; ")]
+    };
+    assert_eq!(of(0), ["web", "node=2; rack=4", "builds", "50:web"]);
+    assert_eq!(of(1), ["other", "node=2", "", ""]);
+    assert!(read("[task.a]\nshell = \"x\"\n").items[0].spec.constraints.company.is_none());
+    let wrong = faults("[task.a]\nshell = \"x\"\ngroup = \"a\"\nspread = \"node\"\nprefer_apart = \"0:b\"\n");
+    assert_eq!(
+        wrong,
+        "build.toml:4: task \"a\": spread = \"node\": must say how many at once for each value of a label, such as \
+         node=1 or rack=2: from 1 to 100000\n\
+         build.toml:5: task \"a\": prefer_apart = \"0:b\": a weight must be from 1 to 100, such as 50:rack=left"
+    );
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The fields that say on which node a task runs: conditions on labels, as texts.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
-use policy::constraint::{AvoidFailed, Condition, Constraints, NODE, Preference};
+use policy::constraint::{AvoidFailed, Company, Condition, Constraints, NODE, Preference};
 use strum::VariantArray;
 
 use super::build::{pick, value};
@@ -62,8 +63,27 @@ pub(super) fn constraints(own: &Common, defaults: &Common) -> Constraints {
             require.push(condition);
         }
     }
-    let prefer: Vec<Preference> = preferred.cloned().collect();
+    let near = both.into_iter().flat_map(|common| value(&common.near).map_or(&[][..], |all| &all.0));
+    let prefer: Vec<Preference> = preferred.cloned().chain(near.map(|near| near.0.clone())).collect();
     let avoid_failed =
         pick(&own.avoid_failed, &defaults.avoid_failed).map_or_else(AvoidFailed::default, |one| one.0);
-    Constraints { require, prefer, avoid_failed }
+    Constraints { require, prefer, avoid_failed, company: company(own, defaults) }
+}
+
+/// What a task says of those beside it: what the defaults say, then its own.
+fn company(own: &Common, defaults: &Common) -> Option<Arc<Company>> {
+    let mut company = Company {
+        group: pick(&own.group, &defaults.group).map(|group| group.0.as_str().into()),
+        ..Company::default()
+    };
+    for common in [defaults, own] {
+        company.spread.extend(value(&common.spread).into_iter().flat_map(|all| all.0.iter().cloned()));
+        company
+            .apart
+            .extend(value(&common.apart).into_iter().flat_map(|all| &all.0).map(|one| one.as_str().into()));
+        company
+            .prefer_apart
+            .extend(value(&common.prefer_apart).into_iter().flat_map(|all| all.0.iter().cloned()));
+    }
+    (!company.is_empty()).then(|| Arc::new(company))
 }

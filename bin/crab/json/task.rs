@@ -172,6 +172,11 @@ struct Spec {
     prefer: Vec<String>,
     /// `no`, `prefer` or `require`.
     avoid_failed: &'static str,
+    /// The group that it is counted with.
+    group: Option<String>,
+    spread: Vec<String>,
+    apart: Vec<String>,
+    prefer_apart: Vec<String>,
     timeout_s: Option<f64>,
     soft_timeout_s: Option<f64>,
     idle_timeout_s: Option<f64>,
@@ -186,6 +191,7 @@ struct Spec {
 impl Spec {
     fn of(spec: &TaskSpec, submitted: Timestamp) -> Self {
         let bounds = spec.bounds.as_deref().copied().unwrap_or_default();
+        let company = spec.constraints.company.as_deref().cloned().unwrap_or_default();
         Self {
             argv: spec.argv.iter().map(ToString::to_string).collect(),
             directory: spec.directory.as_ref().map(ToString::to_string),
@@ -195,6 +201,10 @@ impl Spec {
             require: spec.constraints.require.iter().map(ToString::to_string).collect(),
             prefer: spec.constraints.prefer.iter().map(ToString::to_string).collect(),
             avoid_failed: spec.constraints.avoid_failed.into(),
+            group: company.group.as_ref().map(ToString::to_string),
+            spread: company.spread.iter().map(ToString::to_string).collect(),
+            apart: company.apart.iter().map(ToString::to_string).collect(),
+            prefer_apart: company.prefer_apart.iter().map(ToString::to_string).collect(),
             timeout_s: spec.timeout.map(|timeout| timeout.as_secs_f64()),
             soft_timeout_s: bounds.soft_timeout.map(|timeout| timeout.as_secs_f64()),
             queue_timeout_s: bounds.queue_timeout.map(|timeout| timeout.as_secs_f64()),

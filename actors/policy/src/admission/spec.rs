@@ -7,7 +7,7 @@ use crate::admission::limits::{
     GPU_LIMIT_SLOTS, MEMORY_LIMIT_BYTES, NAME_LIMIT_CHARS, NAMED_LIMIT, NAMED_LIMIT_COUNT, SIGNALS_LIMIT,
 };
 use crate::admission::{Findings, claims};
-use crate::constraint::{CONDITIONS_LIMIT, Constraints, WEIGHT_LIMIT};
+use crate::constraint::{COMPANY_LIMIT, CONDITIONS_LIMIT, Company, Constraints, WEIGHT_LIMIT};
 use crate::resources::Resources;
 use crate::task::{REQUESTS_LIMIT, RetryPolicy, Signals, TaskSpec};
 use crate::text::OsText;
@@ -167,7 +167,10 @@ fn resources(need: &Resources, found: &mut Findings) {
 }
 
 fn constraints(constraints: &Constraints, found: &mut Findings) {
-    let Constraints { require, prefer, avoid_failed: _ } = constraints;
+    let Constraints { require, prefer, avoid_failed: _, company } = constraints;
+    if let Some(company) = company {
+        self::company(company, found);
+    }
     let preferred = prefer.iter().map(|one| &one.on);
     let named = require.iter().map(|one| ("require", one)).chain(preferred.map(|one| ("prefer", one)));
     for (field, condition) in named {
@@ -182,6 +185,34 @@ fn constraints(constraints: &Constraints, found: &mut Findings) {
     }
     for preference in prefer {
         found.range("prefer", preference.weight.into(), (1, WEIGHT_LIMIT.into()), "weight");
+    }
+}
+
+fn company(company: &Company, found: &mut Findings) {
+    let Company { group, spread, apart, prefer_apart } = company;
+    let groups = group.iter().map(|group| ("group", group)).chain(apart.iter().map(|group| ("apart", group)));
+    let groups = groups.chain(prefer_apart.iter().map(|one| ("prefer_apart", &one.group)));
+    for (field, group) in groups.filter(|(_, group)| !is_word(group)) {
+        found.push(field, &quoted(group), WORD_RULE);
+    }
+    for rule in spread {
+        if let Err(wrong) = rule.validate() {
+            found.push("spread", &quoted(&rule.to_string()), wrong);
+        }
+    }
+    if let (Some(rule), None) = (spread.first(), group) {
+        found.push(
+            "spread",
+            &quoted(&rule.to_string()),
+            "needs a group that is counted, such as group = \"web\"",
+        );
+    }
+    let counts = [("spread", spread.len()), ("apart", apart.len()), ("prefer_apart", prefer_apart.len())];
+    for (field, count) in counts.into_iter().filter(|(_, count)| *count > COMPANY_LIMIT) {
+        found.push(field, &count, format_args!("must be at most {COMPANY_LIMIT}"));
+    }
+    for one in prefer_apart {
+        found.range("prefer_apart", one.weight.into(), (1, WEIGHT_LIMIT.into()), "weight");
     }
 }
 

@@ -52,7 +52,9 @@ pub struct Distance {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotASpread {
     /// It has another form, or the number is out of range.
-    #[error("must say how many at once for each value of a label, such as node=1 or rack=2: from 1 to {SPREAD_LIMIT}")]
+    #[error(
+        "must say how many at once for each value of a label, such as node=1 or rack=2: from 1 to {SPREAD_LIMIT}"
+    )]
     Form,
     /// The label is none.
     #[error("{0}")]
@@ -79,7 +81,8 @@ impl Company {
     /// Whether one of these may not run on a node where the other does.
     #[must_use]
     pub fn excludes(&self, other: &Self) -> bool {
-        let shuns = |one: &Self, other: &Self| other.group.as_ref().is_some_and(|group| one.apart.contains(group));
+        let shuns =
+            |one: &Self, other: &Self| other.group.as_ref().is_some_and(|group| one.apart.contains(group));
         shuns(self, other) || shuns(other, self)
     }
 }
@@ -165,7 +168,11 @@ mod tests {
         assert_eq!(written(" builds"), Ok("builds".into()));
         assert_eq!(written("50: builds"), Ok("50:builds".into()));
         assert_eq!(written("0:builds"), Err(NotAPreference::Weight));
-        assert_eq!(written("x:builds"), Ok("x:builds".into()), "that such a name is none is for admission to say");
+        assert_eq!(
+            written("x:builds"),
+            Ok("x:builds".into()),
+            "that such a name is none is for admission to say"
+        );
     }
 
     #[test]

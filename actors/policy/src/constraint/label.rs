@@ -13,6 +13,9 @@ pub const CHIP: &str = "chip";
 /// The version of the node's program.
 pub const VERSION: &str = "version";
 
+/// What the names of labels begin with by which a node says that it holds data: `data/imagenet`, whatever its value.
+pub const DATA: &str = "data/";
+
 /// Labels of one node that are kept: they come from outside, and each is looked at for each demand.
 pub const LABELS_LIMIT: usize = 64;
 

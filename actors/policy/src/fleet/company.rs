@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::constraint::{Company, Spread};
+use crate::constraint::{Company, NODE, Spread};
 use crate::fleet::site::Site;
 use crate::id::{NodeId, TaskId};
 use crate::placement::Reason;
@@ -57,14 +57,19 @@ impl Companies {
         self.members.get(group).and_then(|nodes| nodes.get(node)).copied().unwrap_or(0)
     }
 
-    /// How many of a group are where a label has this value.
+    /// How many of a group are where a label has this value, or may be: of a node that was not heard of since a restart
+    /// nobody knows its labels.
     fn members_at(&self, group: &str, (label, value): (&str, &str), nodes: &[Site]) -> u32 {
-        let Some(counts) = self.members.get(group) else { return 0 };
-        let of = |(id, count): (&NodeId, &u32)| {
-            let site = nodes.binary_search_by(|site| site.id.cmp(id)).ok().map(|place| &nodes[place]);
-            site.filter(|site| site.said.labels.get(label) == Some(value)).map(|_| *count)
+        if label == NODE {
+            return self.members(group, &value.into());
+        }
+        let is_there = |id: &NodeId| {
+            let site =
+                nodes.binary_search_by(|site| site.id.cmp(id)).ok().map(|place| &nodes[place].said.labels);
+            site.is_none_or(|labels| labels.get(NODE).is_none() || labels.get(label) == Some(value))
         };
-        counts.iter().filter_map(of).sum()
+        let counts = self.members.get(group).into_iter().flatten();
+        counts.filter(|(id, _)| is_there(id)).map(|(_, count)| *count).sum()
     }
 
     /// How many more of its group may come to a node by one of its rules; none where the node has no such label.
@@ -83,7 +88,8 @@ impl Companies {
         if let Some(group) = company.apart.iter().find(is_there) {
             return Some(Reason::Beside { group: Arc::clone(group) });
         }
-        let shunned = |group: &Arc<str>| self.shunning.get(group).is_some_and(|nodes| nodes.contains_key(&site.id));
+        let shunned =
+            |group: &Arc<str>| self.shunning.get(group).is_some_and(|nodes| nodes.contains_key(&site.id));
         if let Some(group) = company.group.as_ref().filter(|group| shunned(group)) {
             return Some(Reason::Shunned { group: Arc::clone(group) });
         }
@@ -130,3 +136,6 @@ fn take_away(groups: &mut FxHashMap<Arc<str>, ByNode>, group: &Arc<str>, node: &
         groups.remove(group);
     }
 }
+
+#[cfg(test)]
+mod tests;

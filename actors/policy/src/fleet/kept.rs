@@ -1,6 +1,8 @@
 //! What was found for each need, kept until a node changes: a round asks for every need that waits, and few nodes have
 //! changed since the one before. So a round costs needs × changed nodes, and not needs × nodes.
 //!
+//! What depends on who runs where is not kept: tasks that say something of those beside them are looked for anew.
+//!
 //! Nothing here decides: each answer is that of [`Fleet::times`], [`Fleet::place`] and [`Fleet::could_take`], which the
 //! tests compare it with.
 
@@ -10,9 +12,10 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::demand::Demand;
+use crate::fleet::front::Front;
 use crate::fleet::site::Site;
 use crate::fleet::{Asker, Fleet};
-use crate::placement::{Choice, Rank, ShapeId};
+use crate::placement::{Choice, ShapeId};
 
 /// Changes that are remembered for each node: who has heard of none of them looks at all nodes again.
 const CHANGES_PER_NODE: usize = 2;
@@ -45,8 +48,8 @@ struct Entry {
     demand: Arc<Demand>,
     /// What [`Fleet::times`] said of each node, and all together; as of this change.
     times: (ChangeNumber, Vec<u32>, u64),
-    /// The best node, where it was looked for; as of this change.
-    best: Option<(ChangeNumber, Option<Ranked>)>,
+    /// The best nodes, where they were looked for; as of this change.
+    best: Option<(ChangeNumber, Front)>,
     /// Whether an empty node could run it; as of these abilities.
     could: Option<(u64, bool)>,
 }
@@ -89,24 +92,6 @@ impl Kept {
         entry
     }
 
-    /// The best node now, where `best` was it at that change; `None` where all have to be looked at.
-    fn still_best(
-        &self,
-        (seen, best): (ChangeNumber, Option<Ranked>),
-        rank: impl Fn(usize) -> Option<Ranked>,
-    ) -> Option<Option<Ranked>> {
-        let (mut of_changed, mut has_changed) = (None, false);
-        for place in self.since(seen)? {
-            has_changed |= best.is_some_and(|(_, choice)| choice.place == place);
-            of_changed = better(of_changed, rank(place));
-        }
-        if !has_changed {
-            return Some(better(best, of_changed));
-        }
-        // Where it has become worse, one of those that have not changed may suit better.
-        (better(of_changed, best) == of_changed).then_some(of_changed)
-    }
-
     /// The places that have changed since, each once; `None` where that is not known any more.
     fn since(&self, change: ChangeNumber) -> Option<impl Iterator<Item = usize> + '_> {
         let new = usize::try_from(self.changes - change).ok().filter(|new| *new <= self.recent.len())?;
@@ -115,17 +100,12 @@ impl Kept {
     }
 }
 
-/// How well a node suits, and which.
-type Ranked = (Rank, Choice);
-
-/// The better of two; of equals the first by place.
-fn better(one: Option<Ranked>, other: Option<Ranked>) -> Option<Ranked> {
-    one.into_iter().chain(other).min_by_key(|(rank, choice)| (*rank, choice.place))
-}
-
 impl Fleet {
     /// As [`Fleet::times`] up to [`COUNTED_LIMIT`], and remembers it.
     pub fn room_for(&mut self, demand: &Arc<Demand>, shape: ShapeId) -> u32 {
+        if demand.constraints.company.is_some() {
+            return self.times(demand, shape, COUNTED_LIMIT);
+        }
         let Self { nodes, kept, .. } = self;
         let (seen, mut times, mut sum) = std::mem::take(&mut kept.entry(demand, shape).times);
         let on = |place: usize| nodes[place].times_of(demand, shape, COUNTED_LIMIT);
@@ -151,19 +131,21 @@ impl Fleet {
     pub fn choose(&mut self, demand: &Arc<Demand>, shape: ShapeId, asker: Asker<'_>) -> Option<Choice> {
         let is_held = |node: &Site| node.hold.as_ref().is_some_and(|hold| hold.line.shape == shape);
         // What is held for one priority of a need is not for the others.
-        if asker.failed_on.is_some() || self.nodes.iter().any(is_held) {
+        let is_alone = demand.constraints.company.is_none();
+        if !is_alone || asker.failed_on.is_some() || self.nodes.iter().any(is_held) {
             return self.place(demand, asker);
         }
         let Self { nodes, kept, .. } = self;
         let rank = |place: usize| nodes[place].rank(place, demand, asker.line);
-        let known = kept.entry(demand, shape).best.take();
-        let best = match known.and_then(|known| kept.still_best(known, rank)) {
-            Some(best) => best,
-            None => (0..nodes.len()).map(rank).fold(None, better),
-        };
+        let (seen, mut front) = kept.entry(demand, shape).best.take().unwrap_or_default();
+        let is_known = kept.since(seen).is_some_and(|changed| front.follow(changed, rank));
+        if !is_known {
+            front = Front::of((0..nodes.len()).filter_map(rank).collect());
+        }
+        let best = front.best();
         let changes = kept.changes;
-        kept.entry(demand, shape).best = Some((changes, best));
-        best.map(|(_, choice)| choice)
+        kept.entry(demand, shape).best = Some((changes, front));
+        best
     }
 
     /// As [`Fleet::could_take`], and remembers it.

@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::breaker::{Key, Seen, Tripped};
+use crate::constraint::Company;
 use crate::demand::Demand;
 use crate::directive::Closed;
 use crate::fleet::Said;
@@ -40,6 +42,8 @@ pub(super) struct Hold {
     pub(super) task: TaskId,
     /// What it needs.
     pub(super) need: Resources,
+    /// What it says of those beside it.
+    pub(super) company: Option<Arc<Company>>,
 }
 
 /// Why nothing is sent to a node that is up.
@@ -105,7 +109,8 @@ impl Site {
             Some(hold) if Some(hold.line) == line => Held::ForIt,
             Some(hold) => Held::For(hold.task, &hold.need),
         };
-        Some(Candidate { room: self.room.as_ref()?, labels: &self.said.labels, accepting, held })
+        let (room, labels) = (self.room.as_ref()?, &*self.said.labels);
+        Some(Candidate { room, labels, accepting, held, against: None, dislike: 0 })
     }
 
     /// How many attempts fit now that need this and are of this shape.

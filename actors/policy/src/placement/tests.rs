@@ -20,7 +20,15 @@ fn named(rooms: &[Room]) -> Vec<Labels> {
 
 fn candidates<'a>(rooms: &'a [Room], labels: &'a [Labels]) -> Vec<Candidate<'a>> {
     let both = rooms.iter().zip(labels);
-    both.map(|(room, labels)| Candidate { room, labels, accepting: Ok(()), held: Held::No }).collect()
+    both.map(|(room, labels)| Candidate {
+        room,
+        labels,
+        accepting: Ok(()),
+        held: Held::No,
+        against: None,
+        dislike: 0,
+    })
+    .collect()
 }
 
 fn chosen(demand: &Demand, rooms: &[Room]) -> Result<Choice, NoFit> {

@@ -71,6 +71,8 @@ impl SchedulerActor {
                 self.dispatch.keeping.reserve.lost(line);
             }
         }
+        // Before what has become free is given away again.
+        self.dispatch.hold_wanted(&self.shapes);
     }
 
     /// The needs that fit nowhere now, of those that are given here, and would on an empty node.
@@ -131,7 +133,7 @@ impl Dispatch {
 
     /// What a round has shown: turns that were missed, and nodes to be held.
     pub(super) fn end_keeping(&mut self, shapes: &Shapes, shares: Shares) {
-        let Self { keeping, fleet, .. } = self;
+        let keeping = &mut self.keeping;
         let started = std::mem::take(&mut keeping.started);
         if started > 0 {
             for (priority, skipped) in std::mem::take(&mut keeping.turns) {
@@ -146,6 +148,12 @@ impl Dispatch {
                 keeping.reserve.started(shares, keeping.fits, keeping.stuck);
             }
         }
+        self.hold_wanted(shapes);
+    }
+
+    /// Has a node held for each line that wants one, in order, as far as there are any.
+    fn hold_wanted(&mut self, shapes: &Shapes) {
+        let Self { keeping, fleet, .. } = self;
         let first = &keeping.first;
         keeping.reserve.hold(|line| {
             let wants = first.get(&line).zip(shapes.demand(line.shape));

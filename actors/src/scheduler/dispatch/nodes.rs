@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use policy::constraint::Company;
 use policy::directive::Directives;
 use policy::fleet::Said;
-use policy::id::NodeId;
+use policy::id::{NodeId, TaskId};
 use policy::node::Room;
 use supervision::Address;
 
@@ -62,6 +63,16 @@ impl Dispatch {
             self.doors.remove(place);
         }
         self.ordering.set_fleet(self.fleet.capacity());
+    }
+
+    /// A task that says something of those beside it is on a node.
+    pub(in crate::scheduler) fn enter(&mut self, task: TaskId, node: &NodeId, company: &Arc<Company>) {
+        self.fleet.enter(task, node, company);
+    }
+
+    /// A task is on its node no more: others may come that could not beside it.
+    pub(in crate::scheduler) fn leave(&mut self, task: TaskId) {
+        self.is_stale |= self.fleet.leave(task);
     }
 
     /// An attempt is sent to a node, with all others of its round.
