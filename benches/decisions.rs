@@ -214,7 +214,8 @@ fn curve() {
 fn end_and_decide(mut core: Core, waiting: u64, needs: u64) -> f64 {
     core.crowd(waiting, needs);
     while core.decide() {}
-    let decisions = report::size(20_000, 2_000).min(waiting as usize / 2);
+    // Where each costs more, fewer say as much.
+    let decisions = report::size(20_000, 2_000).min(waiting as usize / 2) / (needs / SHAPES).min(20) as usize;
     let (mut decided, start) = (0, Instant::now());
     while decided < decisions && core.end_one() {
         while core.decide() {

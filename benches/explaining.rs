@@ -1,4 +1,4 @@
-//! (l) How long does it take to explain one of 100,000 waiting tasks?
+//! (m) How long does it take to explain one of 100,000 waiting tasks?
 //!
 //! The real scheduler side with a worker that is full: each answer says what hinders the task, who holds what it needs, who
 //! is before it and when it should start, asked by the client while nothing else happens. The scheduler does nothing else
@@ -21,7 +21,7 @@ const PRIORITIES: [Priority; 4] = [Priority::Low, Priority::Normal, Priority::Hi
 const QUESTIONS: usize = 200;
 
 pub(crate) fn ask() {
-    report::title("(l) explain one task, the fleet full", "≤ 5 ms with 100,000 waiting");
+    report::title("(m) explain one task, the fleet full", "≤ 5 ms with 100,000 waiting");
     for waiting in report::size(&[1_000, 10_000, 100_000][..], &[1_000, 10_000][..]) {
         let (one, many) = (of(*waiting, 1), of(*waiting, SHAPES));
         for (kinds, took) in [("one need", one), ("20 needs × 4 priorities", many)] {
