@@ -1,5 +1,6 @@
 //! What can be typed, and the help for it.
 
+pub(crate) mod company;
 pub(crate) mod operators;
 pub(crate) mod remote;
 pub(crate) mod seeing;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use actors::taskfile::{self, quantity};
 use clap::{Args, Parser, Subcommand};
 use policy::bounds::Deadline;
-use policy::constraint::{AvoidFailed, Condition, Distance, Near, Preference, Spread};
+use policy::constraint::{AvoidFailed, Condition, Near, Preference};
 use policy::event::ArraySpec;
 use policy::task::Priority;
 
@@ -238,18 +239,8 @@ pub(crate) struct TaskOptions {
     /// Whether the machine where it failed last is avoided: no, prefer or require [default: prefer]
     #[arg(long, value_name = "HOW")]
     pub(crate) avoid_failed: Option<AvoidFailed>,
-    /// The group that it is counted with, a name in the whole fleet
-    #[arg(long, value_name = "NAME")]
-    pub(crate) group: Option<String>,
-    /// How many of its group may run at once for each value of a label: node=1, rack=2
-    #[arg(long, value_name = "LABEL=N")]
-    pub(crate) spread: Vec<Spread>,
-    /// A group of which none runs on its machine meanwhile
-    #[arg(long, value_name = "GROUP")]
-    pub(crate) apart: Vec<String>,
-    /// A group beside which it would rather not run, with a weight from 1 to 100 before it: 50:builds
-    #[arg(long, value_name = "[WEIGHT:]GROUP")]
-    pub(crate) prefer_apart: Vec<Distance>,
+    #[command(flatten)]
+    pub(crate) company: company::Options,
     /// A lock that nobody else holds meanwhile; with :shared, nobody who does not share it
     #[arg(long, value_name = "NAME[:shared]")]
     pub(crate) lock: Vec<String>,

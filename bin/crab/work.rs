@@ -11,7 +11,7 @@ use actors::client::{key_of, random_key};
 use actors::taskfile::{self, path_text};
 use anyhow::Context as _;
 use policy::bounds::TimeBounds;
-use policy::constraint::{Company, Condition, Constraints, NODE};
+use policy::constraint::{Condition, Constraints, NODE};
 use policy::dependency::Dependency;
 use policy::event::Item;
 use policy::excess::UseLimits;
@@ -87,10 +87,10 @@ fn option_given(options: &TaskOptions) -> Option<&'static str> {
         ("--near", !options.near.is_empty()),
         ("--node", options.node.is_some()),
         ("--avoid-failed", options.avoid_failed.is_some()),
-        ("--group", options.group.is_some()),
-        ("--spread", !options.spread.is_empty()),
-        ("--apart", !options.apart.is_empty()),
-        ("--prefer-apart", !options.prefer_apart.is_empty()),
+        ("--group", options.company.group.is_some()),
+        ("--spread", !options.company.spread.is_empty()),
+        ("--apart", !options.company.apart.is_empty()),
+        ("--prefer-apart", !options.company.prefer_apart.is_empty()),
         ("--lock", !options.lock.is_empty()),
         ("--pool", !options.pool.is_empty()),
         ("--amount", !options.amount.is_empty()),
@@ -140,12 +140,7 @@ fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::
         queue_timeout: options.queue_timeout,
         deadline: options.deadline,
     };
-    let company = Company {
-        group: options.group.map(Arc::from),
-        spread: options.spread,
-        apart: options.apart.into_iter().map(Arc::from).collect(),
-        prefer_apart: options.prefer_apart,
-    };
+    let company = options.company.company();
     let resources = Resources {
         cpu_millis: options.cpus.unwrap_or(DEFAULT_CPU_MILLIS),
         memory_bytes: options.memory.unwrap_or(0),
