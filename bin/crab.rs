@@ -34,6 +34,7 @@ mod cli {
     pub(crate) mod screen;
     pub(crate) mod service;
     pub(crate) mod session;
+    pub(crate) mod sessions;
     pub(crate) mod show;
     pub(crate) mod status;
     pub(crate) mod submit;
@@ -58,7 +59,7 @@ use cli::screen::Screen;
 use cli::session::{self, Session};
 use cli::{
     cancel, claims, completion, config, doctor, events, explain, list, log_level, logs, man, nodes, operate,
-    remote, resume, run, service, show, status, submit, timeline, wait,
+    remote, resume, run, service, sessions, show, status, submit, timeline, wait,
 };
 
 fn main() -> ExitCode {
@@ -138,6 +139,7 @@ async fn dispatch(session: &Session, command: Command, screen: &mut Screen) -> a
         Command::Unhalt(halt) => operate::halt(session, screen, halt, false).await,
         Command::Attach(args) => remote::attach(&session.connect()?, screen, args).await,
         Command::Steer(args) => remote::steer(&session.connect()?, screen, args).await,
+        Command::Sessions(args) => sessions::run(&session.connect()?, screen, args).await,
         Command::Shell(args) => remote::shell(&session.connect()?, screen, args).await,
         Command::LogLevel(args) => log_level::run(&session.connect()?, screen, args).await,
         Command::Doctor(doctor) => doctor::run(session, screen, doctor).await,

@@ -119,6 +119,8 @@ pub(crate) enum Command {
     Attach(remote::Attach),
     /// Say a line to a task in its session
     Steer(remote::Steer),
+    /// The sessions on machines that are reached by SSH alone, whose they are, and those that nobody owns any more
+    Sessions(remote::Sessions),
     /// A shell on a machine that is reached by SSH alone, in a session of its own
     Shell(remote::Shell),
     /// How much a daemon's log says, or, with a level, how much from now on until it is started again

@@ -47,14 +47,20 @@ fn session(way: &WayRow) -> anyhow::Result<OsString> {
     Ok(format!("--session={session}").into())
 }
 
-/// Becomes `aivcs-session`, the one beside this program or else that of PATH.
+/// Becomes `aivcs-session`.
 fn go(screen: &Screen, way: &WayRow, words: &[OsString]) -> anyhow::Result<Exit> {
-    let beside = std::env::current_exe().ok().map(|this| this.with_file_name(PROGRAM));
-    let program = beside.filter(|program| program.is_file()).unwrap_or_else(|| PROGRAM.into());
-    let mut command = Command::new(&program);
-    command.args(way.options.iter().map(|option| OsStr::from_bytes(option.as_bytes())));
+    let mut command = program(way);
     if screen.json {
         command.arg("--json");
     }
-    Err(command.args(words).exec()).with_context(|| format!("starting {}", program.display()))
+    Err(command.args(words).exec()).with_context(|| format!("starting {}", command.get_program().display()))
+}
+
+/// `aivcs-session`, the one beside this program or else that of PATH, led to a machine.
+pub(crate) fn program(way: &WayRow) -> Command {
+    let beside = std::env::current_exe().ok().map(|this| this.with_file_name(PROGRAM));
+    let beside = beside.filter(|program| program.is_file());
+    let mut command = Command::new(beside.unwrap_or_else(|| PROGRAM.into()));
+    command.args(way.options.iter().map(|option| OsStr::from_bytes(option.as_bytes())));
+    command
 }

@@ -222,6 +222,7 @@ fn ssh_node(
     let base = BaseEnvironment::of(std::env::vars_os(), FOR_SSH);
     let labels = node.labels.iter().flat_map(|table| &table.0);
     let labels = labels.map(|(key, value)| (key.as_str().into(), value.as_str().into()));
+    let reached = [(actors::session::node::REACHED.0.into(), actors::session::node::REACHED.1.into())];
     // Two schedulers that share a machine call their sessions differently.
     let tag = format!("{} {}", settings.name, settings.data_dir.display());
     Ok(MachineOptions {
@@ -229,7 +230,7 @@ fn ssh_node(
         incarnation,
         directory: settings.data_dir.join("ssh").join(name),
         capacity: node.capacity(),
-        labels: labels.collect(),
+        labels: labels.chain(reached).collect(),
         abroad: Some(node.node(name, &this.with_file_name("aivcs-session"), &tag, base.len())),
         base,
         output: OutputLimits::default(),

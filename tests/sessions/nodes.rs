@@ -139,6 +139,12 @@ fn a_task_is_watched_steered_and_left_in_its_session() {
     });
     place.wait_state(&task, "running");
     let name = go(&["attach", &task]).expect(0).text();
+    let seen = go(&["sessions", "--json"]).expect(0).json().remove(0);
+    assert_eq!((&seen["node"], &seen["session"]), (&"mac-1".into(), &name.trim_end().into()));
+    assert_eq!(
+        (&seen["task"], &seen["ghost"]),
+        (&format!("t{}", task.trim_start_matches('t')).into(), &false.into())
+    );
     assert_eq!(bed.names(), [name.trim_end()], "without a terminal it only says where it would attach");
     go(&["steer", &task, "$(id) 'x'"]).expect(0);
     go(&["steer", &task, "--", "-v"]).expect(0);
@@ -150,6 +156,14 @@ fn a_task_is_watched_steered_and_left_in_its_session() {
     go(&["attach", "t999"]).expect(4);
     let refused = go(&["shell", "elsewhere"]).expect(1);
     assert!(refused.err.contains("ssh_nodes"), "{}", refused.err);
+    // As one that its own part has been kept from ending.
+    let ghost = name.trim_end().split("__").nth(2).expect("a work");
+    bed.run(&["exec", "--repo", "r", "--work", ghost, "--role", "runner", "--detach", "--", "sleep", "900"])
+        .expect(0);
+    let seen = go(&["sessions"]).expect(0).text();
+    assert!(seen.contains("which has ended"), "{seen}");
+    go(&["sessions", "mac-1", "--prune"]).expect(0);
+    nothing_left(&bed);
     let name = go(&["shell", "mac-1"]).expect(0).text();
     assert_eq!(name, "aivcs__r__shell__human\n");
     bed.run(&["kill", "--purge", "--session", name.trim_end()]).expect(0);

@@ -49,7 +49,7 @@ impl Answerer {
 
 fn row(node: NodeId, way: &SshNode, session: Option<Box<str>>) -> WayRow {
     let options = way.to.clone().into_boxed_slice();
-    WayRow { node, options, repo: way.repo.clone(), session, steerable: way.steerable }
+    WayRow { node, options, repo: way.repo.clone(), tag: way.tag.clone(), session, steerable: way.steerable }
 }
 
 fn refused(why: String) -> Response {

@@ -22,6 +22,16 @@ pub(crate) struct Steer {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Sessions {
+    /// Only on this machine
+    #[arg(value_name = "NODE")]
+    pub(crate) node: Option<String>,
+    /// End those of tasks that have ended, with what they wrote
+    #[arg(long)]
+    pub(crate) prune: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Shell {
     /// A machine of `[ssh_nodes]`
     #[arg(value_name = "NODE")]

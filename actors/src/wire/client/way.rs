@@ -22,6 +22,8 @@ pub struct WayRow {
     pub options: Box<[OsText]>,
     /// The repository in which tasks run there.
     pub repo: Box<str>,
+    /// What ends the work in the names of all sessions of this scheduler's tasks: `t7-TAG`.
+    pub tag: Box<str>,
     /// The session of the task; `None` where it was asked for a machine.
     pub session: Option<Box<str>>,
     /// Whether tasks there hear what is said to them.
