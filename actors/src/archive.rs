@@ -17,8 +17,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use policy::event::{Event, LogPosition, Record, SchedulerEvent};
-use policy::id::TaskRange;
+use policy::event::{Event, LogPosition, NodeEvent, Record, SchedulerEvent};
+use policy::id::{NodeId, TaskRange};
 use rustc_hash::FxHashMap;
 
 use crate::log::{Log, ReadError};
@@ -38,6 +38,8 @@ const DIRECTED: Kind = Kind(3);
 /// The last record of what rates have used, under one name.
 const RATES: Kind = Kind(4);
 const LAST_USAGE: &str = "last";
+/// The last record of each breaker that has ever changed, under its node and kind.
+const BREAKER: Kind = Kind(5);
 
 /// Bytes of a record in one value of the store; longer ones are kept in parts.
 const PART_BYTES: usize = 64 * 1024;
@@ -256,6 +258,9 @@ impl Folder for Folding<'_> {
         } else if let Event::Scheduler(SchedulerEvent::RatesUsed(_)) = &record.event {
             let bytes = codec::encode(&(position, record));
             self.changes.push((Key::of_name(RATES, LAST_USAGE), Some(bytes)));
+        } else if let Event::Node(node, NodeEvent::Breaker { kind, .. }) = &record.event {
+            let name = breaker_name(node, kind.as_deref());
+            self.changes.push((Key::of_name(BREAKER, &name), Some(codec::encode(&(position, record)))));
         } else if self.known.wants(record) {
             if let Event::Scheduler(SchedulerEvent::TenantSpent(spending)) = &record.event {
                 self.supersede(Arc::clone(&spending.tenant), part_key(position, 0));
@@ -297,6 +302,11 @@ fn owner(first_part: &[u8]) -> Owner {
     }
 }
 
+/// What a breaker is called; in no name of a node is a slash.
+fn breaker_name(node: &NodeId, kind: Option<&str>) -> String {
+    format!("{node}/{}", kind.unwrap_or_default())
+}
+
 /// Sorted by position, then by part.
 fn part_key(position: LogPosition, part: usize) -> Key {
     let mut id = position.to_be_bytes().to_vec();
@@ -319,7 +329,7 @@ impl Restoring<'_, '_> {
 
 impl Restorer for Restoring<'_, '_> {
     fn load(&mut self, key: Key, snapshot: Snapshot) {
-        if [STARTED, DIRECTED, RATES].contains(&key.kind) {
+        if [STARTED, DIRECTED, RATES, BREAKER].contains(&key.kind) {
             if let Ok((position, record)) = codec::decode(&snapshot.bytes, PART_BYTES * PARTS_LIMIT) {
                 self.hand(position, record);
             }

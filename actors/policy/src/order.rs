@@ -67,12 +67,20 @@ impl Plan {
         self.want[priority as usize].saturating_add(first)
     }
 
-    /// One of this need is served before all else, in place of another one of its queue: room was held for it.
-    pub fn ask_first(&mut self, priority: Priority, shape: ShapeId) {
-        let first = &mut self.first[priority as usize];
-        if !first.contains(&shape) {
-            first.push(shape);
-            self.want[priority as usize] = self.want[priority as usize].saturating_sub(1);
+    /// One of this need is served before all else, of `most`: room was held for it. It is in place of another one of its
+    /// queue, or, where that is asked for none, of the least urgent.
+    pub fn ask_first(&mut self, priority: Priority, shape: ShapeId, most: u32) {
+        let own = priority as usize;
+        if self.first[own].contains(&shape) {
+            return;
+        }
+        self.first[own].push(shape);
+        if self.want[own] > 0 {
+            self.want[own] -= 1;
+        } else if self.total() > most
+            && let Some(want) = self.want.iter_mut().find(|want| **want > 0)
+        {
+            *want -= 1;
         }
     }
 

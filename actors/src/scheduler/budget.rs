@@ -26,7 +26,11 @@ impl SchedulerActor {
         let Some(graph) = self.graph_of(task) else { return true };
         match self.guard.ledger.reserve(graph) {
             Start::Yes => true,
-            Start::Held => false,
+            // Somebody has asked for another try of what had ended with the budget.
+            Start::Held => {
+                self.guard.to_hold.push(graph);
+                false
+            }
             Start::Reached(reached, follows) => {
                 self.guard.due.push((graph, reached, follows));
                 false
@@ -70,6 +74,11 @@ impl SchedulerActor {
 
     /// Does what follows for graphs whose budget was found to be used up.
     pub(super) fn settle_budgets(&mut self) {
+        for graph in std::mem::take(&mut self.guard.to_hold) {
+            if !self.guard.held.contains(&graph) {
+                self.hold(graph);
+            }
+        }
         for (graph, reached, follows) in std::mem::take(&mut self.guard.due) {
             tracing::info!(%graph, %reached, %follows, "a budget is used up");
             let event = GraphEvent::BudgetReached { reached, follows };

@@ -39,6 +39,8 @@ pub(super) struct Guard {
     pub(super) tenants: TenantLedger,
     /// Budgets that were found to be used up, and what follows.
     pub(super) due: Vec<(GraphId, Reached, OnReached)>,
+    /// Graphs of which something was to start though their budgets are used up.
+    pub(super) to_hold: Vec<GraphId>,
     /// Graphs that are paused: nothing of them is in a queue.
     pub(super) held: FxHashSet<GraphId>,
 }
@@ -55,6 +57,7 @@ impl Guard {
             ledger,
             tenants,
             due: Vec::new(),
+            to_hold: Vec::new(),
             held: FxHashSet::default(),
         }
     }

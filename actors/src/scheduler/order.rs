@@ -107,7 +107,7 @@ impl SchedulerActor {
         let fits = |born, shape| open(born) && fitting.binary_search(&shape).is_ok();
         let mut plan = ordering.order.plan(most, waiting, fits);
         for LineId { priority, shape } in kept.first.iter().copied().filter(|line| open(line.priority)) {
-            plan.ask_first(priority, shape);
+            plan.ask_first(priority, shape, most);
         }
         let is_asked = |priority: &Priority| plan.asked(*priority) > 0 || kept.due[*priority as usize];
         let asked = PRIORITIES.into_iter().filter(is_asked).collect::<Vec<_>>();
@@ -203,6 +203,8 @@ impl SchedulerActor {
 
     pub(super) fn beat(&mut self) {
         self.resume_tenants();
+        // A place that nobody takes: so lines that are served now wait since before the next beat, also where nobody comes.
+        self.next_arrival = self.next_arrival.after(1);
         let (now, next, limits) = (self.now(), self.next_arrival, self.side.limits());
         self.look_at_rules();
         let (ageing, queued) = (&limits.scheduling.ageing, self.dispatch.queued_by_priority());

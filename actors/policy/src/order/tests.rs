@@ -326,6 +326,18 @@ proptest! {
 }
 
 #[test]
+fn what_room_was_held_for_starts_in_place_of_another_and_never_beside() {
+    let mut order = Order::default();
+    let mut plan = order.plan(1, [0, 3, 0, 9], |_, _| true);
+    plan.ask_first(Priority::Normal, ShapeId(7), 1);
+    assert_eq!((plan.total(), plan.asked(Priority::Normal)), (1, 1), "of another queue");
+    let mut plan = order.plan(2, [0, 9, 0, 0], |_, _| true);
+    plan.ask_first(Priority::Normal, ShapeId(7), 2);
+    plan.ask_first(Priority::Normal, ShapeId(7), 2);
+    assert_eq!((plan.want[Priority::Normal as usize], plan.total()), (1, 2), "of its own");
+}
+
+#[test]
 fn a_minute_a_level_brings_low_to_the_top_in_three() {
     assert_eq!(Ageing::default().climb(Priority::Low, Priority::Critical), Some(Duration::from_secs(180)));
 }
