@@ -13,6 +13,7 @@ mod cli {
     pub(crate) mod args;
     pub(crate) mod cancel;
     pub(crate) mod claims;
+    pub(crate) mod cluster;
     pub(crate) mod completion;
     pub(crate) mod config;
     pub(crate) mod doctor;
@@ -58,7 +59,7 @@ use cli::exit::Exit;
 use cli::screen::Screen;
 use cli::session::{self, Session};
 use cli::{
-    cancel, claims, completion, config, doctor, events, explain, list, log_level, logs, man, nodes, operate,
+    cancel, claims, cluster, completion, config, doctor, events, explain, list, log_level, logs, man, nodes, operate,
     remote, resume, run, service, sessions, show, status, submit, timeline, wait,
 };
 
@@ -143,6 +144,7 @@ async fn dispatch(session: &Session, command: Command, screen: &mut Screen) -> a
         Command::Shell(args) => remote::shell(&session.connect()?, screen, args).await,
         Command::LogLevel(args) => log_level::run(&session.connect()?, screen, args).await,
         Command::Doctor(doctor) => doctor::run(session, screen, doctor).await,
+        Command::Cluster(args) => cluster::run(session, screen, args).await,
         Command::Service(args) => service::run(session, screen, args),
         Command::Run(_) | Command::Schema | Command::Man { .. } | Command::Completions { .. } => {
             Ok(Exit::SUCCESS)

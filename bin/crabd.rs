@@ -7,6 +7,7 @@
 mod crabd {
     pub(crate) mod lock;
     pub(crate) mod logging;
+    pub(crate) mod membership;
     pub(crate) mod memory;
     pub(crate) mod rotation;
     pub(crate) mod settings;
@@ -22,6 +23,7 @@ use clap::Parser;
 
 use crabd::lock::DirectoryLock;
 use crabd::logging;
+use crabd::membership;
 use crabd::settings::{Args, Settings};
 use crabd::sides::Sides;
 use crabd::signals::{Heard, Signals};
@@ -60,11 +62,14 @@ fn told(error: &anyhow::Error) -> String {
 }
 
 async fn run(args: &Args) -> anyhow::Result<()> {
-    let settings = Settings::gather(args)?;
+    let mut settings = Settings::gather(args)?;
     logging::begin(&settings.config.log, &settings.data_dir)?;
     let mut signals = Signals::listen().context("listening for signals")?;
     let _lock = DirectoryLock::take(&settings.data_dir)?;
-    let mut sides = Sides::start(&settings).await?;
+    let own = membership::settle(&mut settings).await?;
+    let mut sides = Sides::start(&settings, own.clone()).await?;
+    let data = settings.data_dir.clone();
+    let _renewing = own.map(|own| AbortOnDrop(tokio::spawn(membership::keep_good(data, own))));
     tracing::info!(name = settings.name, data = %settings.data_dir.display(), "ready");
     notify(&[sd_notify::NotifyState::Ready]);
     let outcome = serve(args, &settings, &mut signals, &mut sides).await;
@@ -72,6 +77,15 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     sides.stop().await;
     tracing::info!("stopped");
     outcome
+}
+
+/// A task that ends with what it is for.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Runs until a signal says to stop, or a side ends by itself, which is an error.

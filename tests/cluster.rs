@@ -28,3 +28,4 @@ mod signals;
 mod strangers;
 mod survival;
 mod top;
+mod trust;

@@ -7,6 +7,7 @@
 mod call;
 mod claims;
 pub mod contexts;
+mod connect;
 pub mod endpoint;
 pub mod error;
 pub mod follow;
@@ -20,7 +21,6 @@ mod wait;
 pub mod watch;
 mod way;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
@@ -43,7 +43,6 @@ use crate::wire::client::{
     ServerInfo, Status, Submitted, Target, TaskDetail, TaskFilter, TaskRow, WAIT_LIMIT,
 };
 use crate::wire::fleet::{OutputPiece, OutputRead};
-use link::LinkDial;
 use service::{InProcess, Service};
 use transport::{Dial, Transport};
 
@@ -86,26 +85,6 @@ impl Client {
             answered: AtomicBool::new(false),
             in_parts: Mutex::new(()),
         }))
-    }
-
-    /// A client of the daemon at `endpoint`. Over the network it shows the cookie in this user's data
-    /// directory. Nothing is sent yet.
-    #[must_use]
-    pub fn connect(endpoint: Endpoint) -> Self {
-        let cookie = default_data_dir().map(|directory| directory.join(COOKIE_NAME));
-        Self::new(Arc::new(LinkDial::new(endpoint, cookie)))
-    }
-
-    /// As [`Client::connect`], with the cookie in this file.
-    #[must_use]
-    pub fn connect_with_cookie(endpoint: Endpoint, cookie: PathBuf) -> Self {
-        Self::new(Arc::new(LinkDial::new(endpoint, Some(cookie))))
-    }
-
-    /// A client of this user's daemon on this machine; `None` for a user without a home directory.
-    #[must_use]
-    pub fn connect_default() -> Option<Self> {
-        default_data_dir().map(|directory| Self::connect(Endpoint::of_data_dir(&directory)))
     }
 
     /// A client of a scheduler in this process.

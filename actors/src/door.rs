@@ -7,12 +7,13 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use policy::id::NodeId;
+use policy::trust::Member;
 use supervision::{Address, Reply};
 
 use crate::client::service::FrameService;
 use crate::gateway::GatewayMessage;
 use crate::head::{FrontDoor, hear_worker, lose_worker};
-use crate::link::{self, Door, Peer, PeerId, Role};
+use crate::link::{self, Door, Peer, PeerId, Role, Via};
 use crate::outlet::Outlet;
 use crate::side::Side;
 use crate::wire::codec;
@@ -36,9 +37,12 @@ impl SchedulerDoor {
     /// The door of this side.
     #[must_use]
     pub fn new(side: &Arc<Side>, gateway: &Address<GatewayMessage>) -> Arc<Self> {
-        let frames =
-            FrameService::new(Arc::new(FrontDoor::new(gateway.clone(), side.inspector.clone())), side.clock);
+        let frames = FrameService::new(Arc::new(FrontDoor::new(side, gateway.clone())), side.clock);
         Arc::new(Self { side: Arc::clone(side), frames: Arc::new(frames), workers: Mutex::default() })
+    }
+
+    fn refused(&self, who: &str, what: &str, why: &str) {
+        self.side.audit.refused((&self.side.log, self.side.clock), who, what, why);
     }
 
     fn workers(&self) -> MutexGuard<'_, BTreeMap<PeerId, (NodeId, Outlet<ToWorker>)>> {
@@ -57,7 +61,8 @@ impl Door for SchedulerDoor {
 
     fn cast(&self, peer: &Peer, frame: Vec<u8>) {
         let Some((node, outlet)) = self.workers().get(&peer.id).cloned() else {
-            return tracing::warn!(?peer, "said something that only a worker may say");
+            let why = "only a worker says something unasked";
+            return self.refused(&peer.name, "a report", why);
         };
         match codec::decode(&frame, link::MAX_FRAME_BYTES) {
             Ok(message) => hear_worker(&self.side, &node, message, &outlet),
@@ -67,10 +72,11 @@ impl Door for SchedulerDoor {
 
     fn call(&self, peer: &Peer, frame: Vec<u8>, reply: Reply<Vec<u8>>) {
         if peer.role == Role::Worker {
-            return tracing::warn!(?peer, "asked what only a client may ask");
+            let why = "a worker asks nothing that a client may";
+            return self.refused(&format!("worker {}", peer.name), "a question", why);
         }
-        let (frames, peer) = (Arc::clone(&self.frames), peer.id.0);
-        tokio::spawn(async move { reply.send(frames.answer(peer, &frame).await) });
+        let (frames, caller, peer) = (Arc::clone(&self.frames), peer.caller.clone(), peer.id.0);
+        tokio::spawn(async move { reply.send(frames.answer((peer, &caller), &frame).await) });
     }
 
     fn gone(&self, peer: &Peer) {
@@ -79,5 +85,23 @@ impl Door for SchedulerDoor {
         if let Some((node, outlet)) = self.workers().remove(&peer.id) {
             lose_worker(&self.side, &node, &outlet);
         }
+    }
+
+    fn turned_away(&self, via: Via, reason: &str) {
+        self.refused(&told(via), "to connect", reason);
+    }
+
+    fn enrolled(&self, via: Via, member: &Arc<Member>) {
+        let who = format!("{} {}", member.role, member.name);
+        self.side.audit.done(&self.side.log, &who, &format!("got a certificate, from {}", told(via)));
+    }
+}
+
+/// From where somebody came.
+fn told(via: Via) -> String {
+    match via {
+        Via::Tcp(address) => address.ip().to_string(),
+        Via::Unix { uid } => format!("user {uid} of this machine"),
+        Via::Direct => "this process".to_owned(),
     }
 }

@@ -13,7 +13,9 @@
 mod addition;
 mod answer;
 mod directive;
+mod enrol;
 mod following;
+pub mod permit;
 mod rows;
 mod run;
 mod way;
@@ -22,6 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use policy::trust::Caller;
 use strum::IntoStaticStr;
 use supervision::{Actor, ActorError, Me, Message, Reply};
 
@@ -41,6 +44,8 @@ const FULL_RETRY: Duration = Duration::from_millis(250);
 pub enum GatewayMessage {
     /// Somebody asks.
     Asked {
+        /// Who.
+        caller: Caller,
         /// What.
         request: Box<Request>,
         /// Where the answer goes.
@@ -85,7 +90,7 @@ impl Actor for GatewayActor {
 
     fn handle(&mut self, message: GatewayMessage, _: &Me<GatewayMessage>) -> Result<(), ActorError> {
         match message {
-            GatewayMessage::Asked { request, reply } => self.asked(*request, reply),
+            GatewayMessage::Asked { caller, request, reply } => self.asked(caller, *request, reply),
         }
         Ok(())
     }
@@ -98,7 +103,7 @@ impl GatewayActor {
         Response::Busy { reason: "the scheduler is starting".into(), retry_after: FULL_RETRY }
     }
 
-    fn asked(&self, request: Request, reply: Reply<Response>) {
+    fn asked(&self, caller: Caller, request: Request, reply: Reply<Response>) {
         tracing::trace!(request = <&str>::from(&request), "asked");
         let Some(in_hand) = InHand::enter(&self.in_hand, IN_HAND_LIMIT) else {
             let reason = format!("{IN_HAND_LIMIT} requests are being answered").into();
@@ -107,7 +112,7 @@ impl GatewayActor {
         let answerer = Arc::clone(&self.answerer);
         tokio::spawn(async move {
             let _in_hand = in_hand;
-            reply.send(answerer.answer(request).await);
+            reply.send(answerer.answer_to(&caller, request).await);
         });
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use policy::event::{Event, SchedulerEvent};
 use policy::id::NodeId;
 use policy::lease::{BadTerms, LeaseTerms};
+use policy::trust::Caller;
 use supervision::supervisor::StartError;
 use supervision::{Address, Child, Ending, Reply, Running};
 
@@ -18,7 +19,7 @@ use crate::client::service::Service;
 use crate::client::transport::BoxFuture;
 use crate::clock::Clock;
 use crate::config::Limits;
-use crate::gateway::{GatewayActor, GatewayMessage};
+use crate::gateway::{GatewayActor, GatewayMessage, permit};
 use crate::inspect::InspectorMessage;
 use crate::log::{Log, LogLimits, OpenError};
 use crate::node::NodeMessage;
@@ -135,7 +136,7 @@ impl Head {
     /// Its front door, for clients of this process.
     #[must_use]
     pub fn service(&self) -> Arc<dyn Service> {
-        Arc::new(FrontDoor::new(self.gateway.clone(), self.side.inspector.clone()))
+        Arc::new(FrontDoor::new(&self.side, self.gateway.clone()))
     }
 
     /// Waits until it has ended and says why. Cancel safe.
@@ -153,30 +154,33 @@ impl Head {
     }
 }
 
-/// The gateway and, for what is about actors, the inspector, seen by clients.
+/// The gateway and, for what is about actors, the inspector, seen by clients. Who may not ask is refused here.
 #[derive(Debug, Clone)]
 pub struct FrontDoor {
+    side: Arc<Side>,
     gateway: Address<GatewayMessage>,
-    inspector: Address<InspectorMessage>,
 }
 
 impl FrontDoor {
-    /// The door before these two.
+    /// The door before this gateway and the inspector of its side.
     #[must_use]
-    pub fn new(gateway: Address<GatewayMessage>, inspector: Address<InspectorMessage>) -> Self {
-        Self { gateway, inspector }
+    pub fn new(side: &Arc<Side>, gateway: Address<GatewayMessage>) -> Self {
+        Self { side: Arc::clone(side), gateway }
     }
 }
 
 impl Service for FrontDoor {
-    fn handle(&self, request: Request) -> BoxFuture<'static, Response> {
+    fn handle(&self, caller: &Caller, request: Request) -> BoxFuture<'static, Response> {
+        let request = match permit::admit(&self.side, caller, request) {
+            Ok(request) => Box::new(request),
+            Err(refused) => return Box::pin(async move { refused }),
+        };
         let (reply, answer) = Reply::channel();
-        let request = Box::new(request);
         let told = match *request {
             Request::Inspect { .. } | Request::Operate { .. } => {
-                self.inspector.try_tell(InspectorMessage::Asked { request, reply })
+                self.side.inspector.try_tell(InspectorMessage::Asked { request, reply })
             }
-            _ => self.gateway.try_tell(GatewayMessage::Asked { request, reply }),
+            _ => self.gateway.try_tell(GatewayMessage::Asked { caller: caller.clone(), request, reply }),
         };
         Box::pin(async move {
             match answer.await {

@@ -30,8 +30,9 @@
 //! the listening process a connection and two calls took 4.4 to 5.8 ms. That last number is the reason.
 //!
 //! # What is not here
-//! Nothing is encrypted: whoever can read the wire can read the frames, and speak in the session. A frame that was
-//! sent has not arrived until something comes back: a closing connection drops what waits to be written.
+//! A frame that was sent has not arrived until something comes back: a closing connection drops what waits to be written.
+//! Over TCP everything goes through TLS where the fleet has certificates (`secure`, `crate::trust`); without them only
+//! loopback is served, in the clear, to those who have the cookie.
 
 pub mod cluster;
 pub mod connect;
@@ -46,6 +47,7 @@ pub mod listener;
 pub mod peer;
 pub mod preamble;
 pub mod secret;
+mod secure;
 mod session;
 mod stream;
 #[cfg(test)]

@@ -262,6 +262,8 @@ pub enum SchedulerMessage {
         /// Where the answer goes.
         reply: Reply<Known>,
     },
+    /// Whose are these, in the same order? A graph is its first task's tenant's; `None` for what is not there.
+    Tenants(Vec<Target>, Reply<Vec<Option<Arc<str>>>>),
     /// Where the names of the newest graphs and their items are.
     Names {
         /// Where the answer goes.
@@ -361,6 +363,7 @@ impl Actor for SchedulerActor {
             SchedulerMessage::Explain { task, reply } => self.explain(task, reply),
             SchedulerMessage::Claims { reply } => reply.send(self.claims_view()),
             SchedulerMessage::Known { reply } => self.tell_known(reply),
+            SchedulerMessage::Tenants(targets, reply) => reply.send(self.tenants_of(&targets)),
             SchedulerMessage::Names { reply } => reply.send(self.named()),
         }
         self.after_message(me);

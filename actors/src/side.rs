@@ -2,8 +2,9 @@
 //! starts. Holds nothing that changes by itself.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use policy::directive::Directives;
@@ -16,6 +17,7 @@ use supervision::Address;
 use supervision::dynamic::{Dynamic, Options};
 
 use crate::archive::{Archive, Place};
+use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::config::{Config, Limits};
 use crate::inspect::InspectorMessage;
@@ -30,6 +32,7 @@ use crate::session::node::SshNode;
 use crate::story::Items;
 use crate::task::{Purpose, Seat, TaskActor, TaskArgs, TaskMessage};
 use crate::tree;
+use crate::trust::Fleet;
 use crate::wire::client::SettingRow;
 
 /// Node names known at once: far above the fleets this is made for, low enough to hold their actors.
@@ -70,6 +73,10 @@ pub struct Side {
     pub items: Items,
     /// What is counted.
     pub meters: Meters,
+    /// What was refused, and what was done by whom.
+    pub audit: Audit,
+    /// Who belongs to the fleet, where that is kept, and where it listens.
+    enrolment: OnceLock<(Arc<Fleet>, Option<SocketAddr>)>,
     /// What operators have said.
     directives: ArcSwap<Directives>,
     epoch: AtomicU32,
@@ -101,6 +108,8 @@ impl Side {
             )),
             items: Items::default(),
             meters: Meters::default(),
+            audit: Audit::default(),
+            enrolment: OnceLock::new(),
             directives: ArcSwap::default(),
             epoch: AtomicU32::new(0),
             mode: AtomicU8::new(0),
@@ -141,6 +150,17 @@ impl Side {
     /// These are all the machines that are reached by SSH alone.
     pub fn show_ways(&self, ways: BTreeMap<NodeId, SshNode>) {
         self.ways.store(Arc::new(ways));
+    }
+
+    /// This fleet has certificates. Said once, before anybody is let in.
+    pub fn secure(&self, fleet: Arc<Fleet>, listens: Option<SocketAddr>) {
+        let _ = self.enrolment.set((fleet, listens));
+    }
+
+    /// Who belongs to the fleet, and where it listens; `None` where it has no certificates.
+    #[must_use]
+    pub fn enrolment(&self) -> Option<&(Arc<Fleet>, Option<SocketAddr>)> {
+        self.enrolment.get()
     }
 
     /// The present reign.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use actors::client::{COOKIE_NAME, Client, Endpoint};
+use actors::client::{Client, Endpoint};
 use policy::submission::Submission;
 use tempfile::TempDir;
 
@@ -80,7 +80,7 @@ impl Daemon {
     /// A client with a connection of its own.
     pub(crate) fn client(&self) -> Client {
         let directory = self.directory.path();
-        Client::connect_with_cookie(Endpoint::of_data_dir(directory), directory.join(COOKIE_NAME))
+        Client::connect_with(Endpoint::of_data_dir(directory), directory.to_owned())
     }
 
     /// Submits and waits for the end: how long that took.

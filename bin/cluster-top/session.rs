@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use actors::client::contexts::{ContextError, Contexts};
-use actors::client::{COOKIE_NAME, Client, Endpoint, default_data_dir};
+use actors::client::{Client, Endpoint, default_data_dir};
 use actors::console::fault::{Fault, Sort};
 use actors::console::past::{Past, open_journal};
 use actors::console::pipe::Stage;
@@ -216,7 +216,7 @@ fn client(cli: &Cli) -> Result<Client, Fault> {
         }
     };
     Ok(match &cli.data_dir {
-        Some(directory) => Client::connect_with_cookie(endpoint, directory.join(COOKIE_NAME)),
+        Some(directory) => Client::connect_with(endpoint, directory.clone()),
         None => Client::connect(endpoint),
     })
 }

@@ -1,5 +1,6 @@
 //! What can be typed, and the help for it.
 
+pub(crate) mod cluster;
 pub(crate) mod company;
 pub(crate) mod operators;
 pub(crate) mod remote;
@@ -47,7 +48,7 @@ pub(crate) struct Global {
     /// The daemon's data directory; its socket is in there
     #[arg(long, global = true, value_name = "DIR", env = "CRAB_DATA_DIR", help_heading = "Everywhere")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// A daemon elsewhere
+    /// A daemon elsewhere; the first time an invitation to it, which is kept as a certificate in the data directory
     #[arg(long, global = true, value_name = "HOST:PORT", env = "CRAB_ADDRESS", help_heading = "Everywhere")]
     pub(crate) address: Option<String>,
     /// A cluster of ~/.config/knittingcrab/client.toml; goes before --data-dir and --address
@@ -126,6 +127,9 @@ pub(crate) enum Command {
     /// How much a daemon's log says, or, with a level, how much from now on until it is started again
     #[command(after_help = operators::LOG_LEVEL_EXAMPLES)]
     LogLevel(operators::LogLevel),
+    /// Who belongs to the fleet: certificates, invitations, and taking them back
+    #[command(subcommand)]
+    Cluster(cluster::Cluster),
     /// What is wrong here or in the fleet, what shows it, and what to do; exits with 0, 1 for warnings, 2 for failures
     Doctor(operators::Doctor),
     /// Have systemd or launchd keep the daemon running

@@ -6,6 +6,7 @@
 
 mod budget;
 mod claims;
+mod cluster;
 mod doctor;
 mod event;
 mod explain;
@@ -28,6 +29,7 @@ use crate::cli::text::rfc3339;
 
 use self::budget::Budget;
 pub(crate) use claims::claims;
+pub(crate) use cluster::{Authority, Invitation, Member, Revoked};
 pub(crate) use doctor::{Finding, Service};
 pub(crate) use event::Event;
 pub(crate) use explain::Explanation;

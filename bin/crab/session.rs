@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use actors::client::contexts::Contexts;
 use actors::client::transport::{BoxFuture, TransportError};
-use actors::client::{COOKIE_NAME, Client, ClientError, Endpoint, default_data_dir};
+use actors::client::{Client, ClientError, Endpoint, default_data_dir};
 use actors::clock::Clock;
 use actors::process::port::HostProgram;
 use anyhow::Context;
@@ -35,7 +35,7 @@ impl Session {
     pub(crate) fn connect(&self) -> anyhow::Result<Client> {
         let endpoint = self.endpoint()?;
         match &self.data_dir {
-            Some(directory) => Ok(Client::connect_with_cookie(endpoint, directory.join(COOKIE_NAME))),
+            Some(directory) => Ok(Client::connect_with(endpoint, directory.clone())),
             None => Ok(Client::connect(endpoint)),
         }
     }
@@ -49,7 +49,11 @@ impl Session {
     /// The data directory, where the daemon is one of this machine.
     pub(crate) fn own_data_dir(&self) -> anyhow::Result<PathBuf> {
         match &self.address {
-            Some(address) => Err(Usage(format!("{address} is not this machine: leave out --address")).into()),
+            Some(address) => Err(Usage(format!(
+                "{} is not this machine: leave out --address",
+                Endpoint::Address(address.clone())
+            ))
+            .into()),
             None => self.data_dir(),
         }
     }

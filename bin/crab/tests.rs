@@ -201,7 +201,7 @@ impl Script {
 }
 
 impl Service for Script {
-    fn handle(&self, request: Request) -> BoxFuture<'static, Response> {
+    fn handle(&self, _: &policy::trust::Caller, request: Request) -> BoxFuture<'static, Response> {
         let response = self.answer(&request);
         self.asked.lock().unwrap().push(request);
         Box::pin(async move { response })

@@ -34,8 +34,9 @@ pub(crate) struct Args {
     /// Listen for workers and clients of other machines.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
-    /// Be a worker of the scheduler that listens there. Needs that machine's cookie in the data directory.
-    #[arg(long, value_name = "HOST:PORT", conflicts_with = "listen")]
+    /// Be a worker of the scheduler that listens there. The first time an invitation in its place: `crab cluster invite
+    /// NAME --role worker` prints one on the scheduler's machine.
+    #[arg(long, value_name = "INVITATION|HOST:PORT", conflicts_with = "listen")]
     join: Option<String>,
     /// Schedule only: run no tasks on this machine.
     #[arg(long, conflicts_with = "join")]
@@ -60,8 +61,8 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   crabd                                   one machine: scheduler and worker
-  crabd --listen 192.0.2.1:7070           the fleet's scheduler, which runs tasks as well
-  crabd --join 192.0.2.1:7070             another machine's worker (copy DATA/cookie first)
+  crabd --listen 192.0.2.1:7070           the fleet's scheduler, which runs tasks as well (first: crab cluster init)
+  crabd --join 192.0.2.1:7070             another machine's worker, the first time with an invitation
   CRAB_LOG=debug crabd --data-dir /tmp/x  say more, keep everything elsewhere
 
 Signals: TERM or INT stop in order (tasks go on and are found again by the next start);
@@ -73,6 +74,8 @@ pub(crate) struct Settings {
     pub(crate) config: Config,
     pub(crate) data_dir: PathBuf,
     pub(crate) name: String,
+    /// Whether somebody has named it, and it was not made from the host's name.
+    pub(crate) is_named: bool,
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) join: Option<String>,
     /// `None` where no tasks are run here.
@@ -88,7 +91,9 @@ impl Settings {
         config.check()?;
         let data_dir = args.data_dir.clone().or_else(actors::client::default_data_dir);
         let data_dir = data_dir.context("no home directory: name a data directory with --data-dir DIR")?;
-        let name = args.name.clone().or_else(|| config.daemon.name.clone()).map_or_else(host_name, Ok)?;
+        let given = args.name.clone().or_else(|| config.daemon.name.clone());
+        let is_named = given.is_some();
+        let name = given.map_or_else(host_name, Ok)?;
         if !is_name(&name) {
             anyhow::bail!(
                 "the name {name:?} must be at most {MAX_NAME_BYTES} of a-z 0-9 . _ -, beginning with a letter or \
@@ -109,7 +114,8 @@ impl Settings {
         }
         let capacity = (!args.no_worker).then(|| capacity(args, &config, &data_dir));
         let overruled = overruled(args);
-        Ok(Self { config, data_dir: std::path::absolute(data_dir)?, name, listen, join, capacity, overruled })
+        let data_dir = std::path::absolute(data_dir)?;
+        Ok(Self { config, data_dir, name, is_named, listen, join, capacity, overruled })
     }
 }
 

@@ -21,10 +21,12 @@ use actors::output::retention::Retention;
 use actors::output::spool::OutputLimits;
 use actors::process::port::HostProgram;
 use actors::side::Side;
+use actors::trust::{Fleet, Own};
 use actors::wire::client::ServerInfo;
 use actors::worker::environment::{BaseEnvironment, INHERITED};
 use actors::worker::labels;
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use policy::id::{Incarnation, NodeId};
 use policy::resources::Resources;
 use supervision::{Address, Child, Ending};
@@ -42,14 +44,14 @@ pub(crate) struct Sides {
 }
 
 impl Sides {
-    pub(crate) async fn start(settings: &Settings) -> anyhow::Result<Self> {
+    pub(crate) async fn start(settings: &Settings, own: Option<Arc<ArcSwap<Own>>>) -> anyhow::Result<Self> {
         let clock = Clock::system();
         let incarnation = Incarnation(clock.wall().0);
         if let Some(scheduler) = &settings.join {
             let capacity =
                 settings.capacity.clone().context("a machine that joins a fleet must run tasks")?;
             let options = machine(settings, capacity, incarnation, clock)?;
-            let dial = dial(settings, scheduler, incarnation)?;
+            let dial = dial(settings, scheduler, incarnation, own)?;
             let machine =
                 Machine::dialling(dial, incarnation.0, options).await.context("starting the worker")?;
             return Ok(Self { head: None, machines: vec![machine] });
@@ -112,7 +114,13 @@ impl Sides {
 async fn head(settings: &Settings, incarnation: Incarnation, clock: Clock) -> anyhow::Result<Head> {
     let data = &settings.data_dir;
     let identity = Identity { name: settings.name.clone(), incarnation, cookie: Cookie::open(data)? };
+    let fleet = Fleet::open(data, clock)?;
     let (tcp, unix) = (settings.listen, data.join(SOCKET_NAME));
+    if let (Some(address), None) = (tcp.filter(|address| !address.ip().is_loopback()), &fleet) {
+        anyhow::bail!(
+            "will not listen on {address} without certificates: run `crab cluster init` first, or listen on 127.0.0.1"
+        );
+    }
     let cluster = Cluster::new(&settings.name, incarnation);
     let options = HeadOptions {
         directory: data.join("scheduler"),
@@ -124,6 +132,9 @@ async fn head(settings: &Settings, incarnation: Incarnation, clock: Clock) -> an
     };
     let head = Head::start(options, |side, gateway| {
         side.show_settings(settings.shown(&settings.config));
+        if let Some(fleet) = &fleet {
+            side.secure(Arc::clone(fleet), tcp);
+        }
         let door = SchedulerDoor::new(side, gateway);
         let args = move || ListenerArgs {
             tcp,
@@ -132,6 +143,7 @@ async fn head(settings: &Settings, incarnation: Incarnation, clock: Clock) -> an
             door: Arc::clone(&door) as Arc<dyn link::Door>,
             cluster: cluster.clone(),
             limits: link::Limits::default(),
+            fleet: fleet.clone(),
         };
         let listener = Address::<ListenerMessage>::new("listener", "");
         let listener = Child::worker::<Listener>("listener", &listener, args);
@@ -150,11 +162,14 @@ fn collectors(settings: &Settings, side: &Arc<Side>, clock: Clock) -> Option<Chi
     Some(Child::worker::<MetricsActor>("metrics", &Address::<MetricsMessage>::new("metrics", ""), args))
 }
 
-fn dial(settings: &Settings, scheduler: &str, incarnation: Incarnation) -> anyhow::Result<Dial> {
+fn dial(
+    settings: &Settings,
+    scheduler: &str,
+    incarnation: Incarnation,
+    own: Option<Arc<ArcSwap<Own>>>,
+) -> anyhow::Result<Dial> {
     let endpoint: Endpoint = scheduler.parse()?;
-    let path = settings.data_dir.join(actors::client::COOKIE_NAME);
-    let advice = || format!("copy the cookie of the scheduler's data directory to {}", path.display());
-    let cookie = Cookie::read(&path).with_context(advice)?;
+    let cookie = if own.is_some() { None } else { Some(cookie(settings)?) };
     let hello = Hello {
         role: Role::Worker,
         purpose: Purpose::Cluster,
@@ -165,11 +180,26 @@ fn dial(settings: &Settings, scheduler: &str, incarnation: Incarnation) -> anyho
     Ok(Dial {
         endpoint,
         hello,
-        cookie: Some(cookie),
+        cookie,
+        own,
         cluster: Some(Cluster::new(&settings.name, incarnation)),
         inbound: Arc::new(|_| {}),
         limits: link::Limits::default(),
     })
+}
+
+/// Without a certificate: what proves that this machine's user may read the scheduler's files, on loopback.
+fn cookie(settings: &Settings) -> anyhow::Result<Cookie> {
+    let path = settings.data_dir.join(actors::client::COOKIE_NAME);
+    let advice = || {
+        format!(
+            "this machine has no certificate: join with an invitation, crabd --join LINE (`crab cluster invite NAME \
+             --role worker` on the scheduler's machine prints it); or, on the scheduler's own machine, copy its \
+             cookie to {}",
+            path.display()
+        )
+    };
+    Cookie::read(&path).with_context(advice)
 }
 
 fn machine(

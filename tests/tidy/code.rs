@@ -41,6 +41,7 @@ const TIME_READERS: &[(&str, &str)] = &[
     ("actors/src/client/wait.rs", "tokio's time: how long a lost connection is tried again"),
     ("actors/src/gateway/following.rs", "tokio's time: how long a question may wait"),
     ("actors/src/link/dialler.rs", "tokio's time: how long a connection was good"),
+    ("actors/src/link/listener/visit.rs", "tokio's time: the deadline of a handshake"),
     ("actors/src/link/stream.rs", "tokio's time: silence on a stream"),
     ("actors/src/process/port.rs", "tokio's time: how long a host takes to start"),
 ];

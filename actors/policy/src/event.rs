@@ -351,4 +351,15 @@ pub enum SchedulerEvent {
         /// How urgent that is.
         holder_priority: Priority,
     },
+    /// Somebody with a certificate has had something done, or somebody was refused something.
+    Audited {
+        /// Who, by their certificate; by their address where they have none.
+        who: Arc<str>,
+        /// What they wanted.
+        what: Arc<str>,
+        /// Why they did not get it; `None` where they did.
+        refused: Option<Arc<str>>,
+        /// Further refusals since the last one told, which are only counted: whoever is refused must not fill the log.
+        untold: u64,
+    },
 }

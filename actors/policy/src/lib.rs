@@ -44,3 +44,4 @@ pub mod fleet;
 pub mod slots;
 pub mod retry;
 pub mod session;
+pub mod trust;

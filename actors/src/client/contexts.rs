@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 use serde::Deserialize;
 
-use crate::client::{COOKIE_NAME, Client, Endpoint};
+use crate::client::{Client, Endpoint};
 use crate::taskfile::suggest::closest;
 
 /// The file below the user's directory for configurations.
@@ -130,7 +130,7 @@ impl Context {
     pub fn client(&self) -> Option<Client> {
         let endpoint = self.endpoint()?;
         Some(match &self.data_dir {
-            Some(directory) => Client::connect_with_cookie(endpoint, directory.join(COOKIE_NAME)),
+            Some(directory) => Client::connect_with(endpoint, directory.clone()),
             None => Client::connect(endpoint),
         })
     }

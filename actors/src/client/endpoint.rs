@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 
+use crate::trust::Invitation;
+
 /// A scheduler's front door.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     /// The socket of the daemon on this machine.
     Socket(PathBuf),
-    /// `HOST:PORT` of a daemon elsewhere.
+    /// `HOST:PORT` of a daemon elsewhere, or an invitation to one, which is used once.
     Address(String),
 }
 
@@ -39,6 +41,11 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Socket(path) => write!(f, "the daemon at {}", path.display()),
+            Self::Address(line) if Invitation::is_meant(line) => match line.parse::<Invitation>() {
+                Ok(invitation) => write!(f, "the daemon at {}", invitation.address),
+                // It may hold a secret all the same.
+                Err(_) => f.write_str("the daemon of an invitation"),
+            },
             Self::Address(address) => write!(f, "the daemon at {address}"),
         }
     }

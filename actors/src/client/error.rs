@@ -93,7 +93,9 @@ impl ClientError {
             TransportError::NotThere { .. } => {
                 "start it with `crabd`, or name another with --address HOST:PORT"
             }
-            TransportError::TurnedAway { .. } => "check its secret and the versions of both programs",
+            TransportError::TurnedAway { .. } => {
+                "check its certificate or secret, and the versions of both programs"
+            }
             TransportError::Closed { .. } => "it may be restarting: try again",
         };
         Self::Unreachable { place, why, advice }

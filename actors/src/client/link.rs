@@ -6,33 +6,37 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use policy::id::Incarnation;
 
-use super::endpoint::Endpoint;
+use super::endpoint::{COOKIE_NAME, Endpoint};
 use super::transport::{BoxFuture, Dial, Transport, TransportError};
+use crate::clock::Clock;
 use crate::link::preamble::{PROTOCOLS, Purpose, Role};
 use crate::link::{self, ConnectError, Connection, Cookie, Hello, Limits, LinkError};
+use crate::trust::line::NoInvitation;
+use crate::trust::{self, Invitation, Own, TrustError};
 
 /// Dials a daemon.
 #[derive(Debug)]
 pub(super) struct LinkDial {
     endpoint: Endpoint,
-    /// Read when it is needed: over TCP.
-    cookie: Option<PathBuf>,
+    /// Where the certificate or the cookie is; read when one is needed, over TCP.
+    data: Option<PathBuf>,
 }
 
 impl LinkDial {
-    pub(super) fn new(endpoint: Endpoint, cookie: Option<PathBuf>) -> Self {
-        Self { endpoint, cookie }
+    pub(super) fn new(endpoint: Endpoint, data: Option<PathBuf>) -> Self {
+        Self { endpoint, data }
     }
 
     async fn connect(&self, deadline: Duration) -> Result<Arc<dyn Transport>, TransportError> {
-        let dial = self.link_dial(deadline)?;
+        let dial = self.link_dial(deadline).await?;
         let connection = link::connect_once(&dial).await.map_err(|error| not_connected(&error))?;
         Ok(Arc::new(LinkTransport(connection)))
     }
 
-    fn link_dial(&self, deadline: Duration) -> Result<link::Dial, TransportError> {
+    async fn link_dial(&self, deadline: Duration) -> Result<link::Dial, TransportError> {
         let hello = Hello {
             role: Role::Cli,
             purpose: Purpose::Local,
@@ -41,17 +45,56 @@ impl LinkDial {
             protocols: PROTOCOLS,
         };
         let limits = Limits { handshake_deadline: deadline, ..Limits::default() };
-        let (endpoint, cookie) = match &self.endpoint {
-            Endpoint::Socket(path) => (link::Endpoint::Unix(path.clone()), None),
-            Endpoint::Address(address) => (link::Endpoint::Tcp(address.clone()), Some(self.read_cookie()?)),
+        let (endpoint, cookie, own) = match &self.endpoint {
+            Endpoint::Socket(path) => (link::Endpoint::Unix(path.clone()), None, None),
+            Endpoint::Address(text) => {
+                let own = self.certificate(text).await?;
+                let address = own.as_ref().map_or(text.as_str(), |(_, address)| address).to_owned();
+                let cookie = if own.is_none() { Some(self.cookie(&address)?) } else { None };
+                (
+                    link::Endpoint::Tcp(address),
+                    cookie,
+                    own.map(|(own, _)| Arc::new(ArcSwap::from_pointee(own))),
+                )
+            }
         };
-        Ok(link::Dial { endpoint, hello, cookie, cluster: None, inbound: Arc::new(|_| {}), limits })
+        Ok(link::Dial { endpoint, hello, cookie, own, cluster: None, inbound: Arc::new(|_| {}), limits })
     }
 
-    fn read_cookie(&self) -> Result<Cookie, TransportError> {
-        let missing = "no cookie: copy that of the scheduler's machine into the data directory".to_owned();
-        let path = self.cookie.as_ref().ok_or(TransportError::TurnedAway { why: missing })?;
-        Cookie::read(path).map_err(|error| TransportError::TurnedAway { why: error.to_string() })
+    /// The certificate for an address, and the address: an invitation in its place is used.
+    async fn certificate(&self, text: &str) -> Result<Option<(Own, String)>, TransportError> {
+        let turned_away = |why: String| TransportError::TurnedAway { why };
+        let failed = |error: TrustError| turned_away(error.to_string());
+        if Invitation::is_meant(text) {
+            let invitation: Invitation =
+                text.parse().map_err(|error: NoInvitation| turned_away(error.to_string()))?;
+            let nowhere =
+                || turned_away("no directory for the certificate: name one with --data-dir DIR".to_owned());
+            let data = self.data.as_ref().ok_or_else(nowhere)?;
+            let own = trust::join(data, &invitation).await.map_err(failed)?;
+            return Ok(Some((own, invitation.address)));
+        }
+        let Some(data) = &self.data else { return Ok(None) };
+        let Some(own) = Own::of_client(data).map_err(failed)? else { return Ok(None) };
+        let address = text.to_owned();
+        if !own.is_due(Clock::system().wall()) {
+            return Ok(Some((own, address)));
+        }
+        // The old one is still good, for a while.
+        Ok(Some((own.renew(data).await.unwrap_or(own), address)))
+    }
+
+    /// Without a certificate: what proves that we may read the scheduler's files.
+    fn cookie(&self, address: &str) -> Result<Cookie, TransportError> {
+        let path = self.data.as_ref().map(|data| data.join(COOKIE_NAME)).filter(|path| path.exists());
+        let missing = || TransportError::TurnedAway {
+            why: format!(
+                "no certificate for {address}: ask for an invitation (`crab cluster invite NAME` there) and use it \
+                 once in place of the address: crab --address LINE status"
+            ),
+        };
+        let path = path.ok_or_else(missing)?;
+        Cookie::read(&path).map_err(|error| TransportError::TurnedAway { why: error.to_string() })
     }
 }
 
@@ -83,6 +126,7 @@ fn not_connected(error: &ConnectError) -> TransportError {
         ConnectError::Refused { .. }
         | ConnectError::WrongCookie { .. }
         | ConnectError::NoCookie { .. }
+        | ConnectError::Untrusted { .. }
         | ConnectError::Stranger { .. }
         | ConnectError::OtherUser { .. }
         | ConnectError::Node { .. }

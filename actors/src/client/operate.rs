@@ -7,7 +7,7 @@ use policy::directive::Directive;
 use policy::id::NodeId;
 
 use crate::client::{Client, ClientError, refusal};
-use crate::wire::client::{Request, Response, Sample, SettingRow};
+use crate::wire::client::{Enrolled, Enrolment, Request, Response, Sample, SettingRow};
 
 impl Client {
     /// Says something that holds until it is taken back; tells whether it has changed anything, once that is on disk.
@@ -50,6 +50,17 @@ impl Client {
     pub async fn settings(&self) -> Result<Vec<SettingRow>, ClientError> {
         match self.call(&Request::Settings).await? {
             Response::Settings(settings) => Ok(settings),
+            other => Err(refusal(other)),
+        }
+    }
+
+    /// Tells or changes who belongs to the fleet.
+    ///
+    /// # Errors
+    /// Among others [`ClientError::Refused`] where the fleet has no certificates, or a name is taken.
+    pub async fn enrol(&self, wanted: Enrolment) -> Result<Enrolled, ClientError> {
+        match self.call(&Request::Cluster(wanted)).await? {
+            Response::Cluster(enrolled) => Ok(enrolled),
             other => Err(refusal(other)),
         }
     }

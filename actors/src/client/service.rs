@@ -6,6 +6,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use policy::trust::Caller;
+
 use super::transport::{BoxFuture, Dial, Transport, TransportError};
 use crate::clock::Clock;
 use crate::wire::chunk::{Answer, Assembler, ChunkRefusal, Frame};
@@ -14,8 +16,8 @@ use crate::wire::{FRAME_LIMIT_BYTES, MESSAGE_LIMIT_BYTES, codec};
 
 /// Answers requests.
 pub trait Service: Send + Sync {
-    /// Answers one. Dropping the future gives up on the answer, not on what was asked for.
-    fn handle(&self, request: Request) -> BoxFuture<'static, Response>;
+    /// Answers one of this caller's. Dropping the future gives up on the answer, not on what was asked for.
+    fn handle(&self, caller: &Caller, request: Request) -> BoxFuture<'static, Response>;
 }
 
 /// The scheduler side's end of the clients' connections: frames in, frames out.
@@ -38,8 +40,8 @@ impl FrameService {
         Self { service, assembler: Mutex::default(), clock }
     }
 
-    /// Answers a frame. `peer` is the connection it came on, by any number that is not used twice.
-    pub async fn answer(&self, peer: u64, frame: &[u8]) -> Vec<u8> {
+    /// Answers a frame of this caller's. `peer` is the connection it came on, by any number that is not used twice.
+    pub async fn answer(&self, (peer, caller): (u64, &Caller), frame: &[u8]) -> Vec<u8> {
         let request = match self.request(peer, frame) {
             Ok(Taken::Large(bytes)) => decode_aside(bytes).await.map(Some),
             Ok(Taken::Whole(request)) => Ok(Some(*request)),
@@ -48,7 +50,7 @@ impl FrameService {
         };
         match request {
             Ok(Some(request)) => {
-                let response = codec::encode(&self.service.handle(request).await);
+                let response = codec::encode(&self.service.handle(caller, request).await);
                 if response.len() < FRAME_LIMIT_BYTES {
                     return Answer::Whole(&response).frame();
                 }
@@ -139,7 +141,7 @@ const PEER: u64 = 0;
 impl Transport for InProcess {
     fn call(&self, frame: Vec<u8>, deadline: Duration) -> BoxFuture<'_, Result<Vec<u8>, TransportError>> {
         Box::pin(async move {
-            tokio::time::timeout(deadline, self.0.answer(PEER, &frame))
+            tokio::time::timeout(deadline, self.0.answer((PEER, &Caller::Local), &frame))
                 .await
                 .map_err(|_| TransportError::TimedOut { after: deadline })
         })

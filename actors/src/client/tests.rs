@@ -21,7 +21,7 @@ struct Script {
 }
 
 impl Service for Script {
-    fn handle(&self, request: Request) -> BoxFuture<'static, Response> {
+    fn handle(&self, _: &policy::trust::Caller, request: Request) -> BoxFuture<'static, Response> {
         self.asked.lock().unwrap().push(request.clone());
         let response = (self.answer)(request);
         Box::pin(async move { response })
@@ -229,7 +229,7 @@ async fn a_lost_connection_is_replaced_and_the_request_sent_again() {
 async fn a_call_without_an_answer_ends_at_its_deadline() {
     struct Silent;
     impl Service for Silent {
-        fn handle(&self, _: Request) -> BoxFuture<'static, Response> {
+        fn handle(&self, _: &policy::trust::Caller, _: Request) -> BoxFuture<'static, Response> {
             Box::pin(std::future::pending())
         }
     }

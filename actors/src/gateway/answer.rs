@@ -8,6 +8,7 @@ use policy::budget::Raise;
 use policy::event::{Event, TaskEvent};
 use policy::id::{AttemptNumber, GraphId, NodeId, TaskId, Token};
 use policy::submission::Submission;
+use policy::trust::Caller;
 use supervision::Reply;
 
 use crate::gateway::addition::NamesOfGraphs;
@@ -37,8 +38,9 @@ pub(super) struct Answerer {
 
 impl Answerer {
     #[expect(clippy::cognitive_complexity, reason = "one arm for each request")]
-    pub(super) async fn answer(self: &Arc<Self>, request: Request) -> Response {
+    pub(super) async fn answer(self: &Arc<Self>, caller: &Caller, request: Request) -> Response {
         match request {
+            Request::Cluster(wanted) => self.enrol(caller, wanted).await,
             Request::Hello => Response::Hello(self.server()),
             Request::Metrics => Response::Metrics(Box::new(metrics::sample(&self.side, self.server()).await)),
             Request::Settings => Response::Settings(self.side.settings().to_vec()),

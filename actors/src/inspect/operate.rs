@@ -8,6 +8,7 @@ use std::time::Duration;
 use policy::breaker::Key;
 use policy::event::{Event, SchedulerEvent};
 use policy::id::NodeId;
+use policy::trust::Caller;
 use supervision::{Address, Reply};
 use tokio::sync::oneshot;
 
@@ -91,7 +92,8 @@ async fn act(
 }
 
 async fn pass_on(gateway: &Address<GatewayMessage>, request: Request) -> Response {
-    let question = |reply| GatewayMessage::Asked { request: Box::new(request), reply };
+    // Whether the operator may was seen at the door.
+    let question = |reply| GatewayMessage::Asked { caller: Caller::Local, request: Box::new(request), reply };
     gateway.ask(ACTION_DEADLINE, question).await.unwrap_or_else(|why| {
         let reason = format!("the gateway does not answer: {why}").into();
         Response::Busy { reason, retry_after: Duration::from_secs(1) }

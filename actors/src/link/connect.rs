@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use supervision::Reply;
 use tokio::net::{TcpStream, UnixStream};
 
@@ -15,8 +16,10 @@ use super::life::{EndReason, Life};
 use super::peer::{Connection, Endpoint};
 use super::preamble::{Challenge, Hello, Protocols, Purpose, Refusal, Welcome};
 use super::secret::{Cookie, NodeSecret};
+use super::secure;
 use super::session::{Handle, Receive, Session};
 use super::stream::{Stream, guard};
+use crate::trust::{Own, explained};
 
 /// Hears what the server says of its own accord. Called from the task that reads the stream: it only hands on.
 pub type Inbound = Arc<dyn Fn(Vec<u8>) + Send + Sync>;
@@ -30,6 +33,8 @@ pub struct Dial {
     pub hello: Hello,
     /// The cluster's cookie; over a Unix socket none is needed.
     pub cookie: Option<Cookie>,
+    /// A certificate, for what goes over TCP; then no cookie is needed. Another one may be put in its place.
+    pub own: Option<Arc<ArcSwap<Own>>>,
     /// This process's node, for [`Purpose::Cluster`].
     pub cluster: Option<Cluster>,
     /// Hears what the server says of its own accord.
@@ -76,6 +81,14 @@ pub enum ConnectError {
     NoCookie {
         /// Where.
         endpoint: Endpoint,
+    },
+    /// One side does not trust the other.
+    #[error("{endpoint}: {reason}")]
+    Untrusted {
+        /// Where.
+        endpoint: Endpoint,
+        /// Why.
+        reason: String,
     },
     /// Something else listens there.
     #[error("what answers on {endpoint} is no scheduler of ours")]
@@ -135,6 +148,9 @@ fn ours(refusal: &Refusal, protocols: Protocols) -> String {
         | Refusal::ShuttingDown
         | Refusal::Superseded(_)
         | Refusal::TooLate
+        | Refusal::Uncertified
+        | Refusal::Revoked
+        | Refusal::Misnamed
         | Refusal::Other(_) => String::new(),
     }
 }
@@ -166,6 +182,12 @@ impl Dial {
     async fn reach(&self) -> Result<(Stream, Option<&Cookie>), ConnectError> {
         let failed = |source| ConnectError::Unreachable { endpoint: self.endpoint.clone(), source };
         match &self.endpoint {
+            Endpoint::Tcp(address) if let Some(own) = &self.own => {
+                let stream = TcpStream::connect(address).await.map_err(failed)?;
+                stream.set_nodelay(true).map_err(failed)?;
+                let untrusted = |reason| ConnectError::Untrusted { endpoint: self.endpoint.clone(), reason };
+                Ok((secure::dial(stream, &own.load_full()).await.map_err(untrusted)?, None))
+            }
             Endpoint::Tcp(address) => {
                 let none = || ConnectError::NoCookie { endpoint: self.endpoint.clone() };
                 let cookie = self.cookie.as_ref().ok_or_else(none)?;
@@ -248,6 +270,10 @@ impl Dial {
             }
             Failure::Stranger => ConnectError::Stranger { endpoint },
             Failure::Cookie => ConnectError::WrongCookie { endpoint },
+            // A client has finished its part of TLS before the server looks at its certificate.
+            Failure::Io(error) if self.own.is_some() => {
+                ConnectError::Untrusted { endpoint, reason: explained(&error) }
+            }
             Failure::Io(error) => ConnectError::Broken { endpoint, reason: error.to_string() },
         }
     }

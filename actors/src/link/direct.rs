@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use policy::id::Incarnation;
+use policy::trust::Caller;
 use supervision::Reply;
 use tokio::sync::oneshot;
 
@@ -35,6 +36,7 @@ pub fn connect(
         incarnation,
         protocol: PROTOCOLS.max,
         via: Via::Direct,
+        caller: Caller::Local,
     };
     let life = Life::default();
     door.connected(&peer, Outlet::new(Arc::new(ToClient { inbound, life: life.clone() })));

@@ -17,12 +17,15 @@ use super::life::{EndReason, Life};
 use super::peer::{Door, Outlet, Peer, PeerId, Via};
 use super::preamble::{Key, Purpose, Refusal};
 use super::session::{Handle, Receive, Session, Wire};
+use crate::trust::Fleet;
 
 /// What the listening side shares among its tasks.
 pub(crate) struct Hall {
     pub(crate) identity: Identity,
     pub(crate) cluster: Cluster,
     pub(crate) limits: Limits,
+    /// Who has certificates, where anybody has.
+    pub(crate) fleet: Option<Arc<Fleet>>,
     door: Arc<dyn Door>,
     refused: AtomicU64,
     state: Mutex<State>,
@@ -51,10 +54,10 @@ impl Hall {
         identity: Identity,
         door: Arc<dyn Door>,
         cluster: Cluster,
-        limits: Limits,
+        (limits, fleet): (Limits, Option<Arc<Fleet>>),
     ) -> Arc<Self> {
         let (refused, state) = (AtomicU64::new(0), Mutex::default());
-        Arc::new(Self { identity, cluster, limits, door, refused, state })
+        Arc::new(Self { identity, cluster, limits, fleet, door, refused, state })
     }
 
     /// Room for one handshake over TCP, or none. The oldest gives way to a new one: a good client needs a
@@ -73,6 +76,11 @@ impl Hall {
         state.next_ticket += 1;
         state.waiting.insert(number, (ip, evict));
         Some(Ticket { hall: Arc::clone(self), number, evicted })
+    }
+
+    /// Whoever hears what comes in.
+    pub(crate) fn door(&self) -> &dyn Door {
+        &*self.door
     }
 
     /// Counts a refusal; `true` when it is worth a line in the log: strangers must not be able to fill it.
@@ -142,7 +150,7 @@ impl State {
         self.sessions.values().filter(same).cloned().collect()
     }
 
-    fn peer(&mut self, Guest { hello, protocol }: &Guest, via: Via) -> Peer {
+    fn peer(&mut self, Guest { hello, protocol, caller }: &Guest, via: Via) -> Peer {
         self.next_peer += 1;
         Peer {
             id: PeerId(self.next_peer),
@@ -151,6 +159,7 @@ impl State {
             incarnation: hello.incarnation,
             protocol: *protocol,
             via,
+            caller: caller.clone(),
         }
     }
 }

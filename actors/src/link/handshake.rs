@@ -6,12 +6,14 @@ use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use policy::id::Incarnation;
+use policy::trust::{Caller, FleetRole};
 
 use super::preamble::{
     Challenge, HEADER_BYTES, Hello, MAGIC, MAX_PACKET_BYTES, Nonce, PREAMBLE_VERSION, PROTOCOLS, Proof,
-    Refusal, Said, Welcome, decode_proof, encode_proof, is_name, packet,
+    Refusal, Role, Said, Welcome, decode_proof, encode_proof, is_name, packet,
 };
 use super::secret::{Cookie, random};
+use super::secure::Arrived;
 use super::stream::Stream;
 
 /// Separates our proofs from any other use of the cookie, and the two sides' from each other.
@@ -33,6 +35,7 @@ pub struct Identity {
 pub(crate) struct Guest {
     pub(crate) hello: Hello,
     pub(crate) protocol: u16,
+    pub(crate) caller: Caller,
 }
 
 /// Why a handshake came to nothing.
@@ -48,23 +51,27 @@ pub(crate) enum Failure {
     Io(#[from] io::Error),
 }
 
-/// Server: hears a client out and believes it or not. Over a Unix socket the system `vouches` for it.
-pub(crate) async fn believe(
+/// Server: hears a client out and believes it or not. Where the system or a certificate vouches for it, no cookie is
+/// asked for; what a certificate says goes before what the client says of itself.
+pub(super) async fn believe(
     stream: &mut Stream,
     identity: &Identity,
-    vouched: bool,
+    arrived: &Arrived,
 ) -> Result<Guest, Failure> {
     let said = hear(stream).await?;
     let (hello, _) = Hello::decode(&said).ok_or(Failure::Refused(Refusal::Malformed))?;
     if !is_name(&hello.name) {
         return Err(Failure::Refused(Refusal::Name));
     }
+    if !may_come_as(&arrived.caller, &hello) {
+        return Err(Failure::Refused(Refusal::Misnamed));
+    }
     let common = PROTOCOLS.common(hello.protocols);
     let protocol = common.ok_or(Failure::Refused(Refusal::Protocol(PROTOCOLS)))?;
     let nonce: Nonce = random()?;
     let Identity { name, incarnation, cookie } = identity;
     let challenge = Challenge { protocol, name: name.clone(), incarnation: *incarnation, nonce };
-    let cookie = (!vouched).then_some(cookie);
+    let cookie = (!arrived.is_vouched).then_some(cookie);
     let both = [&said[..], &challenge.encode()].concat();
     let proof = cookie.map(|cookie| proof(cookie, SERVER_PROOF, &both).into());
     say(stream, &Said::Challenge(challenge, proof)).await?;
@@ -73,7 +80,18 @@ pub(crate) async fn believe(
     if !holds(cookie, CLIENT_PROOF, &both, &shown) {
         return Err(Failure::Refused(Refusal::Cookie));
     }
-    Ok(Guest { hello, protocol })
+    Ok(Guest { hello, protocol, caller: arrived.caller.clone() })
+}
+
+/// A worker goes by the name in its certificate, and nobody else is a worker.
+fn may_come_as(caller: &Caller, hello: &Hello) -> bool {
+    match (caller, hello.role) {
+        (Caller::Local, _) => true,
+        (Caller::Member(member), Role::Worker) => {
+            member.role == FleetRole::Worker && *member.name == *hello.name
+        }
+        (Caller::Member(member), Role::Agent | Role::Cli) => member.role != FleetRole::Worker,
+    }
 }
 
 /// Client: introduces itself and is welcomed, or not. Without a cookie the server must be vouched for.
@@ -83,21 +101,27 @@ pub(crate) async fn introduce(
     cookie: Option<&Cookie>,
 ) -> Result<(Challenge, Welcome), Failure> {
     let ours = hello.encode(&random()?);
-    stream.write_all(&packet(&ours)).await?;
+    put(stream, &packet(&ours)).await?;
     let Said::Challenge(challenge, shown) = answer(stream).await? else { return Err(Failure::Stranger) };
     let both = [&ours[..], &challenge.encode()].concat();
     if !holds(cookie, SERVER_PROOF, &both, &shown) {
         return Err(Failure::Cookie);
     }
     let proof = cookie.map(|cookie| proof(cookie, CLIENT_PROOF, &both).into());
-    stream.write_all(&packet(&encode_proof(&proof))).await?;
+    put(stream, &packet(&encode_proof(&proof))).await?;
     let Said::Welcome(welcome) = answer(stream).await? else { return Err(Failure::Stranger) };
     Ok((challenge, welcome))
 }
 
 /// Server: says something.
 pub(crate) async fn say(stream: &mut Stream, said: &Said) -> io::Result<()> {
-    stream.write_all(&packet(&said.encode())).await
+    put(stream, &packet(&said.encode())).await
+}
+
+/// An encrypted stream keeps what it could not send at once until it is flushed.
+async fn put(stream: &mut Stream, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await?;
+    stream.flush().await
 }
 
 /// Server: refuses, and lets the client read it. Bytes that nobody reads would make the system throw the

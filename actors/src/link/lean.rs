@@ -156,6 +156,10 @@ async fn transmit(mut write: WriteHalf<Stream>, mut queue: Queue, keep_alive: Du
         if let Err(error) = write.write_all(&buffer).await {
             return end_of(&error);
         }
+        // What is encrypted may be kept back otherwise.
+        if let Err(error) = write.flush().await {
+            return end_of(&error);
+        }
         buffer.clear();
         buffer.shrink_to(KEPT_BUFFER_BYTES);
     }

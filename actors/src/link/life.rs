@@ -30,6 +30,9 @@ pub enum EndReason {
     /// The other side broke the protocol.
     #[error("the other side broke the protocol: {0}")]
     Protocol(&'static str),
+    /// The certificate of the other side was taken back.
+    #[error("the certificate of the other side was taken back")]
+    Revoked,
     /// The other side asks more than it reads.
     #[error("the other side does not read its answers")]
     TooSlow,

@@ -5,7 +5,7 @@
 //! **Hears** its owner. **Tells** the [`Door`], from the sessions' tasks. **On crash** every session ends and the door
 //! hears of it; peers dial again. **Invariant.** A stranger holds one task, one packet, and a place for one deadline.
 
-mod bind;
+pub(super) mod bind;
 mod visit;
 
 use std::fmt;
@@ -26,6 +26,7 @@ use super::Limits;
 use super::cluster::Cluster;
 use super::hall::Hall;
 use super::peer::{Door, Peer};
+use crate::trust::Fleet;
 
 /// What the listener can be told.
 #[derive(Debug, IntoStaticStr)]
@@ -60,6 +61,8 @@ pub struct ListenerArgs {
     pub cluster: Cluster,
     /// The bounds.
     pub limits: Limits,
+    /// Who has certificates. Without, only loopback is listened on for other machines.
+    pub fleet: Option<Arc<Fleet>>,
 }
 
 impl fmt::Debug for ListenerArgs {
@@ -89,11 +92,11 @@ impl Actor for Listener {
     type Args = ListenerArgs;
 
     fn start(args: ListenerArgs, me: &Me<ListenerMessage>) -> Result<Self, ActorError> {
-        let ListenerArgs { tcp, unix, identity, door, cluster, limits } = args;
-        let hall = Hall::new(identity, door, cluster, limits);
+        let ListenerArgs { tcp, unix, identity, door, cluster, limits, fleet } = args;
+        let hall = Hall::new(identity, door, cluster, (limits, fleet));
         let mut listener = Self { hall, address: None, accepting: Vec::new(), tcp: None, unix: None };
         if let Some(address) = tcp {
-            let socket = bind::tcp(address)?;
+            let socket = bind::tcp(address, listener.hall.fleet.is_some())?;
             listener.address = Some(socket.local_addr()?);
             let socket = Shared::new(socket);
             listener.tcp = Some(socket.clone());

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::id::Incarnation;
+use policy::trust::{Caller, Member};
 use supervision::Reply;
 use tokio::sync::oneshot;
 
@@ -36,6 +37,8 @@ pub struct Peer {
     pub protocol: u16,
     /// Which way it came.
     pub via: Via,
+    /// Who vouches for it.
+    pub caller: Caller,
 }
 
 /// Which way a peer came.
@@ -142,6 +145,10 @@ pub trait Door: Send + Sync {
     fn call(&self, peer: &Peer, frame: Vec<u8>, reply: Reply<Vec<u8>>);
     /// It has left. Its outlet leads nowhere.
     fn gone(&self, peer: &Peer);
+    /// Somebody was turned away, before they had a session.
+    fn turned_away(&self, _via: Via, _reason: &str) {}
+    /// Somebody has got a certificate.
+    fn enrolled(&self, _via: Via, _member: &Arc<Member>) {}
 }
 
 /// The answer to a call, when it comes.

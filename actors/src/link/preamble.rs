@@ -142,6 +142,19 @@ pub enum Refusal {
     /// The client took too long.
     #[error("waited too long for us")]
     TooLate,
+    /// It speaks to certificates alone, and there is none.
+    #[error(
+        "wants a certificate: `crab cluster invite NAME` there prints an invitation, which `crabd --join` or `crab --address` uses"
+    )]
+    Uncertified,
+    /// The certificate was taken back, or the fleet does not know it.
+    #[error("does not know our certificate any more: ask for a new invitation (`crab cluster invite NAME`)")]
+    Revoked,
+    /// The certificate is for another name or another role.
+    #[error(
+        "has given us a certificate for another name or role: go by the name in it, or ask for an invitation for this one"
+    )]
+    Misnamed,
     /// A later build's reason.
     #[error("refuses us for a reason that this build does not know: {0}")]
     Other(u8),

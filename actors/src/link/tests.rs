@@ -4,4 +4,5 @@ mod cluster;
 mod gate;
 mod lean;
 mod measure;
+mod secure;
 mod support;

@@ -52,6 +52,16 @@ pub fn text(event: &Event) -> String {
         }) => {
             format!("{task} of {priority} priority waits for {what}, held by {holder} of {holder_priority}")
         }
+        Event::Scheduler(SchedulerEvent::Audited { who, what, refused: None, .. }) => {
+            format!("{who} did: {what}")
+        }
+        Event::Scheduler(SchedulerEvent::Audited { who, what, refused: Some(why), untold }) => {
+            let more = match untold {
+                0 => String::new(),
+                more => format!(" ({more} more refusals were not told)"),
+            };
+            format!("{who} was refused: {what}: {why}{more}")
+        }
         Event::Scheduler(SchedulerEvent::AgedBoost { task, priority, served_as, waited, is_late }) => {
             let late = if *is_late { ", longer than it should" } else { "" };
             format!(

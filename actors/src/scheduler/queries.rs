@@ -140,6 +140,18 @@ impl SchedulerActor {
         self.when_written(reply, Known::new(self.graphs.parts(None).map(|(_, tasks)| tasks)));
     }
 
+    pub(super) fn tenants_of(&self, targets: &[Target]) -> Vec<Option<Arc<str>>> {
+        let task = |target: &Target| match *target {
+            Target::Task(task) => Some(task),
+            Target::Graph(graph) => self.graphs.parts_of(graph).next().map(|tasks| tasks.first),
+        };
+        let tenant = |task: TaskId| {
+            let demand = self.shapes.demand(self.graphs.entry(task)?.shape)?;
+            Some(Arc::clone(&demand.tenant))
+        };
+        targets.iter().map(|target| task(target).and_then(tenant)).collect()
+    }
+
     pub(super) fn named(&self) -> Vec<NamedAt> {
         let mut named = Vec::new();
         for view in self.graphs.newest(None) {

@@ -3,6 +3,7 @@
 //! Every question is one request with one answer; following (events, output, the end of a graph) is done
 //! by asking again from where the last answer ended, so a client that stalls holds nothing here.
 
+mod enrol;
 mod explain;
 mod metrics;
 mod rows;
@@ -21,6 +22,7 @@ use policy::submission::Submission;
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use crate::wire::client::enrol::{Enrolled, Enrolment, InvitedRow, MemberRow};
 pub use crate::wire::client::explain::{BLOCKERS_LIMIT, Blocker, Explanation, HOLDINGS_LIMIT};
 pub use crate::wire::client::metrics::{
     ActorRow, EndsRow, MetersRow, NodeNewsRow, Sample, WAIT_BOUNDS, WaitsRow,
@@ -155,6 +157,8 @@ pub enum Request {
     },
     /// How is the session of a task reached, or a machine that is reached by SSH alone?
     Way(WhereTo),
+    /// Who belongs to the fleet is to be told or changed.
+    Cluster(Enrolment),
 }
 
 /// Bytes of the name of whoever gives a directive: `user@host`.
@@ -241,6 +245,8 @@ pub enum Response {
     },
     /// To `Way`.
     Way(Box<WayRow>),
+    /// To `Cluster`.
+    Cluster(Enrolled),
 }
 
 /// What a request is about.

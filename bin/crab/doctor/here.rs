@@ -8,10 +8,14 @@ use std::path::Path;
 
 use actors::client::COOKIE_NAME;
 use actors::client::endpoint::SOCKET_NAME;
+use actors::clock::Clock;
 use actors::process::protocol::HostDirectory;
+use actors::trust::{Own, RENEW_BEFORE};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::statvfs::statvfs;
+use policy::time::Timestamp;
+use policy::trust::Member;
 
 use super::Finding;
 use crate::cli::text;
@@ -42,6 +46,7 @@ pub(super) fn look(directory: &Path, fix: bool) -> io::Result<Vec<Finding>> {
     }
     findings.push(disk(directory)?);
     findings.extend(permissions(directory, fix)?);
+    findings.extend(certificates(directory));
     findings.push(socket_path(directory));
     findings.push(stale_socket(directory, fix)?);
     findings.push(lonely_host(directory));
@@ -144,6 +149,35 @@ fn private(check: &'static str, path: &Path, (owner, mode): (u32, u32), most: u3
         return Finding::failure(check, evidence, format!("`chmod {most:o} {}`, or --fix", path.display()));
     }
     Finding::ok(check, evidence)
+}
+
+/// How long the certificates of this machine and of its user are good.
+fn certificates(directory: &Path) -> Vec<Finding> {
+    let now = Clock::system().wall();
+    [("certificate.worker", Own::of_worker(directory)), ("certificate.client", Own::of_client(directory))]
+        .into_iter()
+        .filter_map(|(check, own)| match own {
+            Ok(own) => own.map(|own| certificate(check, (own.member(), own.until()), now)),
+            Err(error) => {
+                let next = "ask for an invitation (`crab cluster invite NAME`) and join with it again";
+                Some(Finding::failure(check, error.to_string(), next))
+            }
+        })
+        .collect()
+}
+
+fn certificate(check: &'static str, (member, until): (&Member, Timestamp), now: Timestamp) -> Finding {
+    let evidence = format!("{} {}, good until {}", member.role, member.name, text::rfc3339(until));
+    let next =
+        "ask for an invitation (`crab cluster invite NAME` on the scheduler's machine) and join with it";
+    if until <= now {
+        Finding::failure(check, evidence, next)
+    } else if now + RENEW_BEFORE / 2 >= until {
+        // It should have been renewed long ago.
+        Finding::warning(check, evidence, format!("see in its log why it is not renewed; else {next}"))
+    } else {
+        Finding::ok(check, evidence)
+    }
 }
 
 fn socket_path(directory: &Path) -> Finding {

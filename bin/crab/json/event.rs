@@ -300,6 +300,13 @@ fn of_scheduler(event: &SchedulerEvent) -> (&'static str, Details) {
             let (what, holder) = (Some(what.to_string()), Some(holder.to_string()));
             ("task.priority-inverted", Details { priority, what, holder, holder_priority, ..none })
         }
+        SchedulerEvent::Audited { who, what, refused, .. } => {
+            let (by, action) = (Some(who.to_string()), Some(what.to_string()));
+            match refused {
+                None => ("audit.done", Details { by, action, ..none }),
+                Some(why) => ("audit.refused", Details { by, action, reason: Some(why.to_string()), ..none }),
+            }
+        }
     }
 }
 

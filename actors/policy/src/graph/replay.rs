@@ -153,7 +153,8 @@ impl Replay {
                 | SchedulerEvent::TenantResumed { .. }
                 | SchedulerEvent::TenantSpent(_)
                 | SchedulerEvent::RatesUsed(_)
-                | SchedulerEvent::PriorityInverted { .. },
+                | SchedulerEvent::PriorityInverted { .. }
+                | SchedulerEvent::Audited { .. },
             ) => {}
         }
         self.effects.clear();

@@ -26,6 +26,14 @@ pub enum BindError {
         /// What the system said.
         source: io::Error,
     },
+    /// Other machines could connect, and nothing would be encrypted.
+    #[error(
+        "will not listen on {address} without certificates: run `crab cluster init` first, or listen on 127.0.0.1"
+    )]
+    Unsecured {
+        /// The address.
+        address: SocketAddr,
+    },
     /// The system refused the path.
     #[error("cannot listen on {path}: {source}")]
     Unix {
@@ -95,10 +103,10 @@ impl<S> Shared<S> {
 }
 
 /// Listens for other machines.
-pub(crate) fn tcp(address: SocketAddr) -> Result<TcpListener, BindError> {
+pub(crate) fn tcp(address: SocketAddr, is_secured: bool) -> Result<TcpListener, BindError> {
     let failed = |source| BindError::Tcp { address, source };
-    if !address.ip().is_loopback() {
-        tracing::warn!(%address, "other machines can connect, and what they send is not encrypted");
+    if !is_secured && !address.ip().is_loopback() {
+        return Err(BindError::Unsecured { address });
     }
     let socket = std::net::TcpListener::bind(address).map_err(failed)?;
     socket.set_nonblocking(true).map_err(failed)?;

@@ -171,6 +171,9 @@ impl Refusal {
             Self::ShuttingDown => (8, 0),
             Self::Superseded(newer) => (9, newer.0),
             Self::TooLate => (10, 0),
+            Self::Uncertified => (11, 0),
+            Self::Revoked => (12, 0),
+            Self::Misnamed => (13, 0),
             Self::Other(code) => (code, 0),
         }
     }
@@ -191,6 +194,9 @@ impl Refusal {
             8 => Self::ShuttingDown,
             9 => Self::Superseded(Incarnation(detail)),
             10 => Self::TooLate,
+            11 => Self::Uncertified,
+            12 => Self::Revoked,
+            13 => Self::Misnamed,
             other => Self::Other(other),
         }
     }

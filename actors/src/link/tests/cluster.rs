@@ -90,6 +90,7 @@ async fn client() {
         hello,
         // Over a Unix socket it must go without.
         cookie: (!endpoint.contains('/')).then(|| Cookie::read(cookie.as_ref()).unwrap()),
+        own: None,
         inbound: Arc::new(move |frame| drop(told.send(frame))),
         limits: Limits::default(),
     };

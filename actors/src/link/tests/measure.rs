@@ -41,6 +41,7 @@ async fn client() {
         hello: hello(purpose),
         cookie: Some(crate::link::Cookie::read(cookie.as_ref()).unwrap()),
         cluster: Some(Cluster::new("tester", Incarnation(1))),
+        own: None,
         inbound: Arc::new(drop),
         limits: Limits::default(),
     };

@@ -1,7 +1,7 @@
 //! A listener with a door that tells what it sees, and clients for it.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::clock::Clock;
 use crate::link::handshake::Identity;
 use crate::link::listener::{Listener, ListenerArgs, ListenerMessage};
 use crate::link::preamble::PROTOCOLS;
@@ -20,6 +21,8 @@ use crate::link::{
     Cluster, Connection, Cookie, Dial, Door, Endpoint, Hello, Limits, Outlet, Peer, Purpose, Role,
     connect_once,
 };
+use crate::trust::Fleet;
+use crate::trust::authority::Authority;
 
 /// Longer than anything here takes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
@@ -73,6 +76,7 @@ pub(super) struct Server {
     pub(super) address: Address<ListenerMessage>,
     pub(super) seen: mpsc::UnboundedReceiver<Seen>,
     pub(super) limits: Limits,
+    pub(super) fleet: Option<Arc<Fleet>>,
     cluster: Cluster,
     directory: TempDir,
     cell: ractor::ActorCell,
@@ -86,7 +90,16 @@ impl Server {
         Self::start_at("127.0.0.1:0".parse().unwrap(), directory, limits, cluster).await
     }
 
+    /// One with certificates.
+    pub(super) async fn secured(limits: Limits) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Authority::create(directory.path(), Clock::system().wall()).unwrap();
+        let cluster = Cluster::new("head", Incarnation(1));
+        Self::start_at("127.0.0.1:0".parse().unwrap(), directory, limits, cluster).await
+    }
+
     async fn start_at(tcp: SocketAddr, directory: TempDir, limits: Limits, cluster: Cluster) -> Self {
+        let fleet = Fleet::open(directory.path(), Clock::system()).unwrap();
         let cookie = Cookie::open(directory.path()).unwrap();
         let (sender, seen) = mpsc::unbounded_channel();
         let args = ListenerArgs {
@@ -96,11 +109,12 @@ impl Server {
             door: Arc::new(TestDoor { seen: sender }),
             cluster: cluster.clone(),
             limits: limits.clone(),
+            fleet: fleet.clone(),
         };
         let address = Address::new("listener", "");
         let (cell, ended) = supervision::actor::spawn::<Listener>(args, address.clone(), None).await.unwrap();
         let tcp = address.ask(PATIENCE, ListenerMessage::Address).await.unwrap().unwrap();
-        Self { tcp, cookie, address, seen, limits, cluster, directory, cell, ended }
+        Self { tcp, cookie, address, seen, limits, fleet, cluster, directory, cell, ended }
     }
 
     /// Stops it, and starts another one in the same place.
@@ -119,6 +133,11 @@ impl Server {
         self.directory.path().join("run/socket")
     }
 
+    /// Where it keeps its things.
+    pub(super) fn data(&self) -> &Path {
+        self.directory.path()
+    }
+
     pub(super) fn cookie_file(&self) -> PathBuf {
         self.directory.path().join("cookie")
     }
@@ -130,6 +149,7 @@ impl Server {
             endpoint: Endpoint::Tcp(self.tcp.to_string()),
             hello: hello(Purpose::Local),
             cookie: Some(self.cookie.clone()),
+            own: None,
             cluster: None,
             inbound: Arc::new(move |frame| drop(sender.send(frame))),
             limits: self.limits.clone(),
