@@ -259,7 +259,7 @@ mod tests {
     use strum::VariantArray;
 
     use super::*;
-    use crate::wire::client::Enrolment;
+    use crate::wire::client::{Enrolment, WhereTo};
     use crate::wire::fleet::{OutputFrom, OutputRead};
     use crate::wire::inspect::{Action, Look};
 
@@ -314,6 +314,7 @@ mod tests {
                 },
                 operates,
             ),
+            (Request::Way(WhereTo::Task(task)), operates),
             (Request::Cluster(Enrolment::List), operates),
         ]
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use policy::time::Timestamp;
 use policy::trust::Member;
 use rcgen::{CertificateParams, KeyPair};
-use rustls::ClientConfig;
+use rustls::{CertificateError, ClientConfig};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -79,7 +79,10 @@ async fn ask(address: &str, config: Arc<ClientConfig>, application: &Application
 pub(crate) fn explained(error: &io::Error) -> String {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match tls {
-        Some(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) => {
+        // Every authority goes by the same name, so that of another fleet shows by its signature.
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        )) => {
             "another authority answers there: the invitation is for another fleet, or somebody is in between"
                 .to_owned()
         }

@@ -123,7 +123,8 @@ impl Pass {
                 | SchedulerEvent::TenantResumed { .. }
                 | SchedulerEvent::TenantSpent(_)
                 | SchedulerEvent::RatesUsed(_)
-                | SchedulerEvent::PriorityInverted { .. },
+                | SchedulerEvent::PriorityInverted { .. }
+                | SchedulerEvent::Audited { .. },
             ) => {}
         }
     }
