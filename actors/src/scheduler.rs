@@ -265,10 +265,7 @@ pub enum SchedulerMessage {
     /// Whose are these, in the same order? A graph is its first task's tenant's; `None` for what is not there.
     Tenants(Vec<Target>, Reply<Vec<Option<Arc<str>>>>),
     /// Where the names of the newest graphs and their items are.
-    Names {
-        /// Where the answer goes.
-        reply: Reply<Vec<NamedAt>>,
-    },
+    Names(Reply<Vec<NamedAt>>),
 }
 
 impl Message for SchedulerMessage {
@@ -364,7 +361,7 @@ impl Actor for SchedulerActor {
             SchedulerMessage::Claims { reply } => reply.send(self.claims_view()),
             SchedulerMessage::Known { reply } => self.tell_known(reply),
             SchedulerMessage::Tenants(targets, reply) => reply.send(self.tenants_of(&targets)),
-            SchedulerMessage::Names { reply } => reply.send(self.named()),
+            SchedulerMessage::Names(reply) => reply.send(self.named()),
         }
         self.after_message(me);
         Ok(())

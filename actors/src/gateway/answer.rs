@@ -211,7 +211,7 @@ impl Answerer {
 
     async fn find(&self, name: Arc<str>) -> Response {
         let side = Arc::clone(&self.side);
-        match self.ask(|reply| SchedulerMessage::Names { reply }).await {
+        match self.ask(SchedulerMessage::Names).await {
             Ok(names) => match off_loop(move || rows::find(&side, &names, &name)).await {
                 Some(found) => Response::Found(found),
                 None => not_now("the request was dropped"),
