@@ -8,7 +8,6 @@ use std::sync::Arc;
 use policy::event::Item;
 use policy::id::GraphId;
 use policy::submission::Submission;
-use policy::task::DEFAULT_TENANT;
 use policy::trust::{Caller, Member, Permission, Right};
 
 use crate::gateway::answer::Answerer;
@@ -86,10 +85,10 @@ fn named(request: Request, who: &str, member: &Member) -> Request {
     }
 }
 
-/// What names no tenant is its submitter's.
+/// What an agent submits is its tenant's, whatever it says: `crab` names its user where nobody names a tenant.
 fn adopt(submission: &mut Submission, tenant: &Arc<str>) {
     for Item { spec, .. } in &mut submission.items {
-        if *spec.tenant == *DEFAULT_TENANT {
+        if spec.tenant != *tenant {
             Arc::make_mut(spec).tenant = Arc::clone(tenant);
         }
     }
@@ -332,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_tenant_is_the_agents_own_and_who_says_so_is_the_certificate() {
+    fn what_an_agent_submits_is_its_tenants_and_who_says_so_is_the_certificate() {
         let item = |tenant: &str| Item {
             spec: Arc::new(policy::task::TaskSpec {
                 tenant: tenant.into(),
@@ -341,11 +340,10 @@ mod tests {
             dependencies: Vec::new(),
             array: None,
         };
-        let mut submission =
-            Submission::new(SubmissionKey(1), "g", vec![item(DEFAULT_TENANT), item("other")]);
+        let mut submission = Submission::new(SubmissionKey(1), "g", vec![item("bot"), item("other")]);
         adopt(&mut submission, &"bot".into());
         let tenants: Vec<_> = submission.items.iter().map(|item| &*item.spec.tenant).collect();
-        assert_eq!(tenants, ["bot", "other"]);
+        assert_eq!(tenants, ["bot", "bot"]);
         let member = Member { name: "olga".into(), role: FleetRole::Operator, tenant: "olga".into() };
         let request = Request::Direct { directive: Directive::Cordon("n".into()), by: "eve@x".into() };
         let Request::Direct { by, .. } = named(request, "operator olga", &member) else { panic!() };
