@@ -59,8 +59,8 @@ use cli::exit::Exit;
 use cli::screen::Screen;
 use cli::session::{self, Session};
 use cli::{
-    cancel, claims, cluster, completion, config, doctor, events, explain, list, log_level, logs, man, nodes, operate,
-    remote, resume, run, service, sessions, show, status, submit, timeline, wait,
+    cancel, claims, cluster, completion, config, doctor, events, explain, list, log_level, logs, man, nodes,
+    operate, remote, resume, run, service, sessions, show, status, submit, timeline, wait,
 };
 
 fn main() -> ExitCode {
