@@ -46,7 +46,8 @@ impl Answerer {
 fn change(fleet: &Fleet, listens: Option<String>, wanted: Enrolment) -> Result<Enrolled, TrustError> {
     match wanted {
         Enrolment::Invite { name, role, tenant, expires, address } => {
-            let address = address.map(String::from).or(listens.filter(|address| !is_everywhere(address)));
+            let address =
+                address.map(String::from).or_else(|| listens.filter(|address| !is_everywhere(address)));
             let address = address.ok_or_else(|| {
                 let next = "where do they reach this scheduler? name it: --at HOST:PORT";
                 TrustError::Refused(next.to_owned())

@@ -144,16 +144,15 @@ impl Answerer {
                 self.check_submission(tenant, submission).await
             }
             Request::Cancel(target) | Request::Retry(target) => self.check_target(tenant, *target).await,
-            Request::Resume { graph, .. } | Request::Graph { graph, .. } => {
-                self.check_target(tenant, Target::Graph(*graph)).await
-            }
-            Request::Task(task) | Request::Explain(task) | Request::Output { task, .. } => {
+            Request::Task(task)
+            | Request::Explain(task)
+            | Request::Output { task, .. }
+            | Request::Events { filter: EventFilter::Task(task), .. } => {
                 self.check_target(tenant, Target::Task(*task)).await
             }
-            Request::Events { filter: EventFilter::Task(task), .. } => {
-                self.check_target(tenant, Target::Task(*task)).await
-            }
-            Request::Events { filter: EventFilter::Graph(graph), .. }
+            Request::Resume { graph, .. }
+            | Request::Graph { graph, .. }
+            | Request::Events { filter: EventFilter::Graph(graph), .. }
             | Request::Tasks { filter: TaskFilter { graph: Some(graph), .. }, .. } => {
                 self.check_target(tenant, Target::Graph(*graph)).await
             }
