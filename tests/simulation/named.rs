@@ -27,6 +27,10 @@ const FOUND: &[(u64, &str)] = &[
         1_795_884_164_349_279,
         "twelve tasks of 40 s, one after the other and each failing twice, took longer than they may",
     ),
+    (
+        123_000_767,
+        "of two of a group that were chosen in one moment the one with a rule was recorded behind the other",
+    ),
 ];
 
 pub(super) fn seeds_that_once_broke_a_promise_keep_it() {

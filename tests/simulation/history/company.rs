@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use policy::constraint::Company;
 use policy::event::{Event, TaskEvent};
 use policy::id::{NodeId, TaskId, Token};
+use policy::time::Timestamp;
 
 use super::index::Index;
 use super::truth::{overlap, together};
@@ -15,6 +16,7 @@ use super::{Findings, History, Process};
 struct Held<'a> {
     node: &'a NodeId,
     company: &'a Company,
+    at: Timestamp,
 }
 
 pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Findings) {
@@ -26,7 +28,9 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
             TaskEvent::Granted { token, node, .. } => {
                 let item = index.item_of(*task);
                 let company = item.and_then(|item| item.spec.constraints.company.as_deref());
-                let Some(one) = company.map(|company| Held { node, company }) else { continue };
+                let Some(one) = company.map(|company| Held { node, company, at: record.at }) else {
+                    continue;
+                };
                 held.remove(task);
                 beside(history, (*task, one), &held, findings);
                 held.insert(*task, one);
@@ -54,7 +58,9 @@ fn beside(
     let value = |node: &NodeId, label: &str| history.labels.get(node)?.get(label).map(ToOwned::to_owned);
     for rule in &one.company.spread {
         let here = value(one.node, &rule.per);
-        let others = held.values().filter(|also| also.company.group == one.company.group);
+        // Of two that were chosen in one moment either may be recorded first; who has no such rule may come behind.
+        let first = |also: &&Held<'_>| also.at < one.at || also.company.spread.contains(rule);
+        let others = held.values().filter(|also| also.company.group == one.company.group).filter(first);
         let there = 1 + others.filter(|also| value(also.node, &rule.per) == here).count();
         findings.expect("I6", there <= rule.max as usize, || {
             format!("{task} is the {there}th of {:?} where {} is {here:?}", one.company.group, rule.per)
