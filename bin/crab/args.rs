@@ -2,6 +2,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod company;
+pub(crate) mod config;
 pub(crate) mod operators;
 pub(crate) mod remote;
 pub(crate) mod seeing;
@@ -137,7 +138,7 @@ pub(crate) enum Command {
     Service(service::Service),
     /// The daemon's settings, or a configuration file's
     #[command(subcommand)]
-    Config(Config),
+    Config(config::Config),
     /// The JSON schema of task files
     Schema,
     /// Manual pages
@@ -295,32 +296,6 @@ pub(crate) struct TaskOptions {
     /// A task for each index; with %N at most N at once
     #[arg(long, value_parser = array, value_name = "FROM-TO[%N]")]
     pub(crate) array: Option<ArraySpec>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Config {
-    /// The settings that hold in the daemon; with a file, those that it would make
-    Show {
-        /// A configuration file (TOML) instead of the daemon
-        #[arg(value_name = "FILE")]
-        file: Option<PathBuf>,
-        /// Also where each value comes from, what it may be, and what it means
-        #[arg(long)]
-        origin: bool,
-        /// Only keys that begin so, such as lease
-        #[arg(long, value_name = "PREFIX")]
-        only: Option<String>,
-    },
-    /// A file with every key, its meaning and its usual value
-    Init,
-    /// The JSON schema of configuration files
-    Schema,
-    /// Whether a configuration file is sound; exits with 2 where it is not
-    Check {
-        /// The file (TOML)
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-    },
 }
 
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use actors::client::Client;
 use actors::config::document;
 use actors::wire::client::SettingRow;
 
-use crate::cli::args::Config;
+use crate::cli::args::config::Config;
 use crate::cli::exit::{Exit, Usage};
 use crate::cli::screen::Screen;
 use crate::cli::session::Session;
