@@ -8,12 +8,20 @@ use std::fs::{self, File};
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use crate::store::recovery::Open;
 use crate::store::{Change, Key, Kind, Snapshot, SnapshotStore, StoreError, check_size, decode, encode};
 
 /// Bytes of snapshots that sled keeps in memory: they are read at starts and folds only.
 const CACHE_BYTES: u64 = 16 << 20;
+
+/// How long a lock that somebody holds is waited for: a store that was closed just now is let go a moment later, by its
+/// threads and by children that are not another program yet.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+/// Between two looks at it.
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Snapshots in a sled database.
 #[derive(Debug)]
@@ -34,7 +42,16 @@ impl SledStore {
             move_aside(&directory)?;
         }
         let config = sled::Config::new().path(&directory).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-        let database = guarded(&directory, || config.open())?;
+        let mut waited = Duration::ZERO;
+        let database = loop {
+            match guarded(&directory, || config.open()) {
+                Err(error) if is_locked(&error) && waited < LOCK_PATIENCE => {
+                    thread::park_timeout(LOCK_PAUSE);
+                    waited += LOCK_PAUSE;
+                }
+                opened => break opened?,
+            }
+        };
         Ok(Self { directory, database })
     }
 
@@ -48,6 +65,11 @@ impl SledStore {
         }
         File::open(&self.directory)?.sync_data()
     }
+}
+
+/// Whether somebody still holds it. sled has no kind of error for that.
+fn is_locked(error: &StoreError) -> bool {
+    matches!(error, StoreError::Io { cause, .. } if cause.to_string().contains("could not acquire lock"))
 }
 
 fn move_aside(directory: &Path) -> Result<(), StoreError> {
