@@ -104,12 +104,7 @@ fn of_end(screen: &Screen, ended: &AttemptRow, tied: bool) -> Exit {
 /// How far a session is, in a word.
 pub(crate) fn standing(row: &SessionRow) -> String {
     match &row.attempt {
-        Some(attempt) if attempt.state == AttemptState::Ended => {
-            let outcome = attempt.outcome.as_deref().unwrap_or("ended");
-            let code = attempt.code.map_or_else(String::new, |code| format!(" {code}"));
-            format!("{outcome}{code}")
-        }
-        Some(attempt) => attempt.state.as_str().to_owned(),
+        Some(attempt) => attempt.standing(),
         None if row.panes[0] > row.panes[1] => "open".to_owned(),
         None => row.dead_status.map_or_else(|| "closed".to_owned(), |status| format!("closed {status}")),
     }

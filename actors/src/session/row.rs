@@ -56,6 +56,18 @@ pub struct AttemptRow {
     pub written: [u64; 2],
 }
 
+impl AttemptRow {
+    /// How far it is, or how it ended: `running`, `exited 3`.
+    #[must_use]
+    pub fn standing(&self) -> String {
+        if self.state != AttemptState::Ended {
+            return self.state.as_str().to_owned();
+        }
+        let code = self.code.map_or_else(String::new, |code| format!(" {code}"));
+        format!("{}{code}", self.outcome.as_deref().unwrap_or("ended"))
+    }
+}
+
 /// A session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionRow {

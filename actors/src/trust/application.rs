@@ -45,7 +45,7 @@ pub(super) async fn apply(
     data: &Path,
     address: &str,
     config: Arc<ClientConfig>,
-    (secret, used): (Option<&[u8; 32]>, Option<String>),
+    (secret, used): (Option<&[u8; 32]>, Option<Box<str>>),
 ) -> Result<Own, TrustError> {
     let key = KeyPair::generate()?;
     let request = CertificateParams::default().serialize_request(&key)?;

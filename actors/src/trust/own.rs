@@ -13,6 +13,7 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStor
 use serde::{Deserialize, Serialize};
 
 use super::papers::{self, Papers};
+use super::roll::digest;
 use super::{APPLICANTS, Invitation, MEMBERS, RENEW_BEFORE, SCHEDULER_NAME, TrustError, application};
 
 /// What is kept beside the key.
@@ -23,7 +24,7 @@ pub(super) struct Note {
     pub(super) address: String,
     pub(super) until: Timestamp,
     /// The digest of the invitation that was used for it, in hexadecimal digits.
-    pub(super) invitation: Option<String>,
+    pub(super) invitation: Option<Box<str>>,
 }
 
 /// A membership: a key, a certificate, and whom to believe.
@@ -138,7 +139,7 @@ impl Own {
     /// Whether it was this invitation that made it: a line may be given again at each start.
     #[must_use]
     pub fn is_from(&self, invitation: &Invitation) -> bool {
-        self.note.invitation.as_ref().is_some_and(|used| *used == digest(invitation))
+        self.note.invitation.as_ref().is_some_and(|used| *used == digest(&invitation.secret))
     }
 }
 
@@ -161,12 +162,8 @@ pub async fn join(data: &Path, invitation: &Invitation) -> Result<Own, TrustErro
         .with_no_client_auth();
     config.alpn_protocols = vec![APPLICANTS.to_vec()];
     config.resumption = Resumption::disabled();
-    let with = (Some(&invitation.secret), Some(digest(invitation)));
+    let with = (Some(&invitation.secret), Some(digest(&invitation.secret)));
     application::apply(data, &invitation.address, Arc::new(config), with).await
-}
-
-fn digest(invitation: &Invitation) -> String {
-    blake3::hash(&invitation.secret).to_hex().to_string()
 }
 
 /// Keeps what was made, and reads it again.

@@ -264,6 +264,7 @@ impl Enrolled {
     }
 }
 
-fn digest(bytes: &[u8]) -> Box<str> {
+/// By what secrets and certificates are known in files, in hexadecimal digits.
+pub(super) fn digest(bytes: &[u8]) -> Box<str> {
     blake3::hash(bytes).to_hex().as_str().into()
 }

@@ -1,6 +1,7 @@
 //! Who belongs to the fleet, as `cluster` tells it.
 
 use actors::wire::client::{InvitedRow, MemberRow};
+use policy::time::Timestamp;
 use serde::Serialize;
 
 use super::VERSION;
@@ -66,30 +67,27 @@ pub(crate) struct Member {
 
 impl Member {
     pub(crate) fn of(row: &MemberRow, state: &'static str) -> Self {
-        let member = &row.member;
+        Self {
+            since: Some(rfc3339(row.since)),
+            revoked: row.revoked.map(rfc3339),
+            certificate: Some(row.certificate.to_string()),
+            ..Self::without_certificate(&row.member, state, row.until)
+        }
+    }
+
+    pub(crate) fn invited(row: &InvitedRow) -> Self {
+        Self::without_certificate(&row.member, "invited", row.until)
+    }
+
+    fn without_certificate(member: &policy::trust::Member, state: &'static str, until: Timestamp) -> Self {
         Self {
             v: VERSION,
             name: member.name.to_string(),
             role: member.role.to_string(),
             tenant: member.tenant.to_string(),
             state,
-            since: Some(rfc3339(row.since)),
-            until: rfc3339(row.until),
-            revoked: row.revoked.map(rfc3339),
-            certificate: Some(row.certificate.to_string()),
-        }
-    }
-
-    pub(crate) fn invited(row: &InvitedRow) -> Self {
-        let member = &row.member;
-        Self {
-            v: VERSION,
-            name: member.name.to_string(),
-            role: member.role.to_string(),
-            tenant: member.tenant.to_string(),
-            state: "invited",
             since: None,
-            until: rfc3339(row.until),
+            until: rfc3339(until),
             revoked: None,
             certificate: None,
         }

@@ -9,7 +9,7 @@ use crate::console::fault::{Fault, Sort};
 use crate::console::reply::{Cell, Kind, Reply};
 use crate::console::syntax::Line;
 use crate::session::way::Way;
-use crate::session::{AttemptState, SessionError, SessionRow, Sessions};
+use crate::session::{SessionError, SessionRow, Sessions};
 
 /// Of the rows of `session`.
 pub(super) const SESSION: &[(&str, Kind, u8)] = &[
@@ -75,11 +75,7 @@ fn cells(row: &SessionRow, now: Timestamp) -> Vec<Cell> {
 fn standing(row: &SessionRow) -> String {
     match &row.attempt {
         _ if !row.live => "files only".to_owned(),
-        Some(attempt) if attempt.state == AttemptState::Ended => {
-            let code = attempt.code.map_or_else(String::new, |code| format!(" {code}"));
-            format!("{}{code}", attempt.outcome.as_deref().unwrap_or("ended"))
-        }
-        Some(attempt) => attempt.state.as_str().to_owned(),
+        Some(attempt) => attempt.standing(),
         None if row.panes[0] > row.panes[1] => "open".to_owned(),
         None => "closed".to_owned(),
     }
