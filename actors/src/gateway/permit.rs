@@ -64,23 +64,15 @@ pub(crate) fn admit(side: &Side, caller: &Caller, request: Request) -> Result<Re
         let target = crate::client::error::target_text(*target);
         side.audit.done(&side.log, &caller.to_string(), &format!("{kind} {target}"));
     }
-    Ok(named(request, &caller.to_string(), member))
+    Ok(named(request, &caller.to_string()))
 }
 
 /// The same, by whom the certificate names.
-fn named(request: Request, who: &str, member: &Member) -> Request {
+fn named(request: Request, who: &str) -> Request {
     match request {
         Request::Direct { directive, .. } => Request::Direct { directive, by: who.into() },
         Request::Drain { node, within, .. } => Request::Drain { node, within, by: who.into() },
         Request::Operate { reason, action, .. } => Request::Operate { by: who.into(), reason, action },
-        Request::Submit(mut submission) if member.role == policy::trust::FleetRole::Agent => {
-            adopt(&mut submission, &member.tenant);
-            Request::Submit(submission)
-        }
-        Request::Run { mut submission, wait, report } if member.role == policy::trust::FleetRole::Agent => {
-            adopt(&mut submission, &member.tenant);
-            Request::Run { submission, wait, report }
-        }
         other => other,
     }
 }
@@ -112,8 +104,11 @@ impl Answerer {
         self: &Arc<Self>,
         member: &Arc<Member>,
         caller: &Caller,
-        request: Request,
+        mut request: Request,
     ) -> Response {
+        if let Request::Submit(submission) | Request::Run { submission, .. } = &mut request {
+            adopt(submission, &member.tenant);
+        }
         match self.check_own(&member.tenant, &request).await {
             Ok(()) => {}
             Err(refusal) => {
@@ -140,9 +135,10 @@ impl Answerer {
     /// Whether everything that a request names is the tenant's. A graph is its first task's tenant's.
     async fn check_own(&self, tenant: &Arc<str>, request: &Request) -> Result<(), Response> {
         match request {
-            Request::Submit(submission) | Request::Run { submission, .. } => {
-                self.check_submission(tenant, submission).await
-            }
+            Request::Submit(submission) | Request::Run { submission, .. } => match submission.into {
+                Some(graph) => self.check_target(tenant, Target::Graph(graph)).await,
+                None => Ok(()),
+            },
             Request::Cancel(target) | Request::Retry(target) => self.check_target(tenant, *target).await,
             Request::Task(task)
             | Request::Explain(task)
@@ -175,18 +171,6 @@ impl Answerer {
             | Request::Operate { .. }
             | Request::Way(_)
             | Request::Cluster(_) => Err(Response::Refused("this is not for one tenant".into())),
-        }
-    }
-
-    async fn check_submission(&self, tenant: &Arc<str>, submission: &Submission) -> Result<(), Response> {
-        if let Some(other) = submission.items.iter().find(|item| item.spec.tenant != *tenant) {
-            let (name, theirs) = (&other.spec.name, &other.spec.tenant);
-            let why = format!("task {name:?} is of tenant {theirs:?}, and you submit for {tenant:?} alone");
-            return Err(Response::Refused(why.into()));
-        }
-        match submission.into {
-            Some(graph) => self.check_target(tenant, Target::Graph(graph)).await,
-            None => Ok(()),
         }
     }
 
@@ -343,9 +327,8 @@ mod tests {
         adopt(&mut submission, &"bot".into());
         let tenants: Vec<_> = submission.items.iter().map(|item| &*item.spec.tenant).collect();
         assert_eq!(tenants, ["bot", "bot"]);
-        let member = Member { name: "olga".into(), role: FleetRole::Operator, tenant: "olga".into() };
         let request = Request::Direct { directive: Directive::Cordon("n".into()), by: "eve@x".into() };
-        let Request::Direct { by, .. } = named(request, "operator olga", &member) else { panic!() };
+        let Request::Direct { by, .. } = named(request, "operator olga") else { panic!() };
         assert_eq!(&*by, "operator olga");
     }
 }
