@@ -274,7 +274,9 @@ impl NodeActor {
         self.tick_breakers();
         self.heed();
         // Whatever waits for company has waited long enough.
-        self.room_changed |= self.attempts.has_outgoing();
+        if self.attempts.has_outgoing() {
+            self.flush_soon(me);
+        }
         me.after(TICK, NodeMessage::Tick);
     }
 
@@ -299,10 +301,16 @@ impl NodeActor {
         }
     }
 
+    fn ask_flush(&mut self, me: &Me<NodeMessage>) {
+        if self.room_changed || self.attempts.has_urgent() {
+            self.flush_soon(me);
+        }
+    }
+
     /// Asks itself to flush once everything that waits in the mailbox now has been handled, so that one
     /// message carries what many have led to.
-    fn ask_flush(&mut self, me: &Me<NodeMessage>) {
-        if !self.flush_asked && (self.room_changed || self.attempts.has_urgent()) {
+    fn flush_soon(&mut self, me: &Me<NodeMessage>) {
+        if !self.flush_asked {
             self.flush_asked = true;
             me.address().tell(NodeMessage::Flush);
         }

@@ -22,13 +22,16 @@ const FORGET_TOGETHER: usize = 32;
 impl Attempts {
     /// Whether the worker should be told something now.
     pub(in crate::node) fn has_urgent(&self) -> bool {
-        let orders = self.run.len() + self.stop.len() + self.hand_back.len();
         let forget = self.forget.len();
-        orders > 0 || forget >= FORGET_TOGETHER || forget > 0 && self.active.is_empty()
+        self.has_orders() || forget >= FORGET_TOGETHER || forget > 0 && self.active.is_empty()
     }
 
     pub(in crate::node) fn has_outgoing(&self) -> bool {
-        !(self.run.is_empty() && self.stop.is_empty() && self.hand_back.is_empty() && self.forget.is_empty())
+        self.has_orders() || !self.forget.is_empty()
+    }
+
+    fn has_orders(&self) -> bool {
+        !(self.run.is_empty() && self.stop.is_empty() && self.hand_back.is_empty())
     }
 
     pub(in crate::node) fn drop_outgoing(&mut self) {
