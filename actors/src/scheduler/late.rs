@@ -91,6 +91,10 @@ impl SchedulerActor {
     }
 
     pub(super) fn arm_waits(&mut self, me: &Me<SchedulerMessage>) {
+        // After every message: nothing is looked up where no task says anything of time.
+        if self.lateness.waits.is_empty() {
+            return;
+        }
         let (now, wall) = self.times();
         let Some(wait) = self.lateness.waits.next((now, wall)) else { return };
         let wait = wait.clamp(TIMER_RESOLUTION, LOOK_AGAIN);

@@ -53,7 +53,7 @@ impl SchedulerActor {
                 self.budget_charge(task, &charge);
                 self.side.meters.retried();
                 let waits = self.graphs.backs_off(task, mark, &mut effects);
-                if waits && !self.lateness.waits.is_empty() {
+                if waits {
                     self.mind_deadline(task);
                 }
                 if waits && (!is_retry || self.budget_retry(task)) {
@@ -221,9 +221,7 @@ impl SchedulerActor {
     fn forget_overdue(&mut self) {
         let (now, limits) = (self.side.clock.wall(), self.side.limits());
         while let Some(graph) = self.graphs.overdue(&limits.retention, now) {
-            if !self.lateness.waits.is_empty() {
-                self.graphs.parts_of(graph).for_each(|tasks| self.lateness.waits.forget(tasks));
-            }
+            self.graphs.parts_of(graph).for_each(|tasks| self.lateness.waits.forget(tasks));
             let Some(shapes) = self.graphs.forget(graph) else { return };
             for shape in shapes {
                 self.shapes.release(shape);
