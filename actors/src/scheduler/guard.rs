@@ -179,7 +179,16 @@ impl SchedulerActor {
         if placed.is_set_aside {
             self.guard.tenants.release(&placed.tenant);
         }
+        // Its node told of the room before the end was recorded: nobody else says that the others may go on now.
+        if placed.is_set_aside || self.guard_counts_running() {
+            self.dispatch.wake();
+        }
         Some(placed)
+    }
+
+    /// Whether how many run decides how many more may.
+    fn guard_counts_running(&self) -> bool {
+        !self.side.limits().quotas.are_unlimited() || self.guard.pressure.mode() != Mode::Normal
     }
 
     /// Why a task is not started, whatever the nodes say.
