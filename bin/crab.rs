@@ -54,6 +54,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use cli::args::later::Later;
 use cli::args::{Cli, Command};
 use cli::exit::Exit;
 use cli::screen::Screen;
@@ -109,7 +110,7 @@ fn start(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
     }
     let session = Session::new(&cli.global)?;
     match cli.command {
-        Command::Run(run) => run::run(&session, screen, run),
+        Command::Run(Later(run)) => run::run(&session, screen, run),
         other => session::on_one_thread(dispatch(&session, other, screen)),
     }
 }
@@ -117,35 +118,35 @@ fn start(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
 #[expect(clippy::cognitive_complexity, reason = "one arm for each command")]
 async fn dispatch(session: &Session, command: Command, screen: &mut Screen) -> anyhow::Result<Exit> {
     match command {
-        Command::Submit(submit) => Box::pin(submit::run(session, screen, submit)).await,
-        Command::Wait(wait) => wait::run(&session.connect()?, screen, wait).await,
-        Command::Cancel(cancel) => cancel::cancel(&session.connect()?, screen, cancel).await,
-        Command::Retry(retry) => cancel::retry(&session.connect()?, screen, retry).await,
-        Command::Resume(resume) => resume::run(&session.connect()?, screen, resume).await,
-        Command::Status(status) => status::run(&session.connect()?, screen, status).await,
-        Command::List(list) => list::run(&session.connect()?, screen, list).await,
-        Command::Show(show) => show::run(&session.connect()?, screen, show).await,
-        Command::Explain(show) => explain::run(&session.connect()?, screen, show).await,
-        Command::Logs(logs) => Box::pin(logs::run(&session.connect()?, screen, logs)).await,
-        Command::Events(events) => events::run(&session.connect()?, screen, events).await,
-        Command::Config(config) => config::run(session, screen, config).await,
-        Command::Timeline(args) => timeline::run(&session.connect()?, screen, args).await,
-        Command::Blame(args) => timeline::blame(&session.connect()?, screen, args).await,
+        Command::Submit(Later(submit)) => Box::pin(submit::run(session, screen, submit)).await,
+        Command::Wait(Later(wait)) => wait::run(&session.connect()?, screen, wait).await,
+        Command::Cancel(Later(cancel)) => cancel::cancel(&session.connect()?, screen, cancel).await,
+        Command::Retry(Later(retry)) => cancel::retry(&session.connect()?, screen, retry).await,
+        Command::Resume(Later(resume)) => resume::run(&session.connect()?, screen, resume).await,
+        Command::Status(Later(status)) => status::run(&session.connect()?, screen, status).await,
+        Command::List(Later(list)) => list::run(&session.connect()?, screen, list).await,
+        Command::Show(Later(show)) => show::run(&session.connect()?, screen, show).await,
+        Command::Explain(Later(show)) => explain::run(&session.connect()?, screen, show).await,
+        Command::Logs(Later(logs)) => Box::pin(logs::run(&session.connect()?, screen, logs)).await,
+        Command::Events(Later(events)) => events::run(&session.connect()?, screen, events).await,
+        Command::Config(Later(config)) => config::run(session, screen, config).await,
+        Command::Timeline(Later(args)) => timeline::run(&session.connect()?, screen, args).await,
+        Command::Blame(Later(args)) => timeline::blame(&session.connect()?, screen, args).await,
         Command::Metrics => operate::metrics(&session.connect()?, screen).await,
         Command::Nodes => nodes::run(&session.connect()?, screen).await,
         Command::Claims => claims::run(&session.connect()?, screen).await,
-        Command::Node(node) => operate::node(&session.connect()?, screen, node).await,
-        Command::Pause(pause) => operate::pause(&session.connect()?, screen, pause).await,
-        Command::Halt(halt) => operate::halt(session, screen, halt, true).await,
-        Command::Unhalt(halt) => operate::halt(session, screen, halt, false).await,
-        Command::Attach(args) => remote::attach(&session.connect()?, screen, args).await,
-        Command::Steer(args) => remote::steer(&session.connect()?, screen, args).await,
-        Command::Sessions(args) => sessions::run(&session.connect()?, screen, args).await,
-        Command::Shell(args) => remote::shell(&session.connect()?, screen, args).await,
-        Command::LogLevel(args) => log_level::run(&session.connect()?, screen, args).await,
-        Command::Doctor(doctor) => doctor::run(session, screen, doctor).await,
-        Command::Cluster(args) => cluster::run(session, screen, args).await,
-        Command::Service(args) => service::run(session, screen, args),
+        Command::Node(Later(node)) => operate::node(&session.connect()?, screen, node).await,
+        Command::Pause(Later(pause)) => operate::pause(&session.connect()?, screen, pause).await,
+        Command::Halt(Later(halt)) => operate::halt(session, screen, halt, true).await,
+        Command::Unhalt(Later(halt)) => operate::halt(session, screen, halt, false).await,
+        Command::Attach(Later(args)) => remote::attach(&session.connect()?, screen, args).await,
+        Command::Steer(Later(args)) => remote::steer(&session.connect()?, screen, args).await,
+        Command::Sessions(Later(args)) => sessions::run(&session.connect()?, screen, args).await,
+        Command::Shell(Later(args)) => remote::shell(&session.connect()?, screen, args).await,
+        Command::LogLevel(Later(args)) => log_level::run(&session.connect()?, screen, args).await,
+        Command::Doctor(Later(doctor)) => doctor::run(session, screen, doctor).await,
+        Command::Cluster(Later(args)) => cluster::run(session, screen, args).await,
+        Command::Service(Later(args)) => service::run(session, screen, args),
         Command::Run(_) | Command::Schema | Command::Man { .. } | Command::Completions { .. } => {
             Ok(Exit::SUCCESS)
         }

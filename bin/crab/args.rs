@@ -3,6 +3,7 @@
 pub(crate) mod cluster;
 pub(crate) mod company;
 pub(crate) mod config;
+pub(crate) mod later;
 pub(crate) mod operators;
 pub(crate) mod remote;
 pub(crate) mod seeing;
@@ -20,6 +21,7 @@ use policy::event::ArraySpec;
 use policy::task::Priority;
 
 use crate::cli::alternative::{self, Alternative};
+use crate::cli::args::later::Later;
 
 /// Runs graphs of tasks on this machine or on a fleet.
 #[derive(Debug, Parser)]
@@ -70,37 +72,37 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Run a task file or a command to its end, with a live view
     #[command(after_help = RUN_EXAMPLES)]
-    Run(Run),
+    Run(Later<Run>),
     /// Hand a task file or a command to the daemon and return
     #[command(after_help = SUBMIT_EXAMPLES)]
-    Submit(Submit),
+    Submit(Later<Submit>),
     /// Wait for graphs or tasks to end; fails where one did not succeed
-    Wait(Wait),
+    Wait(Later<Wait>),
     /// End graphs or tasks: SIGTERM, and SIGKILL after the grace
-    Cancel(Targets),
+    Cancel(Later<Targets>),
     /// Try again what ended without success
-    Retry(Targets),
+    Retry(Later<Targets>),
     /// Let go on what was paused: everything, a queue, a tenant, or a graph whose budget was used up
-    Resume(operators::Resume),
+    Resume(Later<operators::Resume>),
     /// How everything is, or one graph or task
-    Status(seeing::Status),
+    Status(Later<seeing::Status>),
     /// The graphs, newest first
     #[command(visible_alias = "graphs")]
-    List(List),
+    List(Later<List>),
     /// Everything about a task: specification, attempts, events
-    Show(Show),
+    Show(Later<Show>),
     /// What a task waits for, who is before it, and when it should start
     #[command(visible_alias = "why")]
-    Explain(Show),
+    Explain(Later<Show>),
     /// What a task wrote
     #[command(after_help = LOGS_EXAMPLES)]
-    Logs(Logs),
+    Logs(Later<Logs>),
     /// What has happened
-    Events(seeing::Events),
+    Events(Later<seeing::Events>),
     /// When a task or the tasks of a graph did what, drawn on a line for each
-    Timeline(seeing::Timeline),
+    Timeline(Later<seeing::Timeline>),
     /// Where the time of a task went: dependencies, queue, back-off, start, run
-    Blame(Show),
+    Blame(Later<Show>),
     /// What is measured: as Prometheus reads it, or with --json in a stable schema
     Metrics,
     /// The machines
@@ -110,35 +112,35 @@ pub(crate) enum Command {
     Claims,
     /// Cordon, drain, uncordon or forget a machine
     #[command(subcommand)]
-    Node(operators::Node),
+    Node(Later<operators::Node>),
     /// Grant nothing any more, or nothing of a queue or a tenant; what was granted goes on
-    Pause(operators::Pause),
+    Pause(Later<operators::Pause>),
     /// Start nothing any more, also of what was granted; what runs goes on
-    Halt(operators::Halt),
+    Halt(Later<operators::Halt>),
     /// End a halt
-    Unhalt(operators::Halt),
+    Unhalt(Later<operators::Halt>),
     /// Watch a task in its session, on a machine that is reached by SSH alone
-    Attach(remote::Attach),
+    Attach(Later<remote::Attach>),
     /// Say a line to a task in its session
-    Steer(remote::Steer),
+    Steer(Later<remote::Steer>),
     /// The sessions on machines that are reached by SSH alone, whose they are, and those that nobody owns any more
-    Sessions(remote::Sessions),
+    Sessions(Later<remote::Sessions>),
     /// A shell on a machine that is reached by SSH alone, in a session of its own
-    Shell(remote::Shell),
+    Shell(Later<remote::Shell>),
     /// How much a daemon's log says, or, with a level, how much from now on until it is started again
     #[command(after_help = operators::LOG_LEVEL_EXAMPLES)]
-    LogLevel(operators::LogLevel),
+    LogLevel(Later<operators::LogLevel>),
     /// Who belongs to the fleet: certificates, invitations, and taking them back
     #[command(subcommand)]
-    Cluster(cluster::Cluster),
+    Cluster(Later<cluster::Cluster>),
     /// What is wrong here or in the fleet, what shows it, and what to do; exits with 0, 1 for warnings, 2 for failures
-    Doctor(operators::Doctor),
+    Doctor(Later<operators::Doctor>),
     /// Have systemd or launchd keep the daemon running
     #[command(subcommand)]
-    Service(service::Service),
+    Service(Later<service::Service>),
     /// The daemon's settings, or a configuration file's
     #[command(subcommand)]
-    Config(config::Config),
+    Config(Later<config::Config>),
     /// The JSON schema of task files
     Schema,
     /// Manual pages

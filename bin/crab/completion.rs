@@ -44,8 +44,8 @@ fn command() -> Command {
     with_names(Cli::command())
 }
 
-/// Every argument knows by its value's name what may stand there.
-fn with_names(command: Command) -> Command {
+/// Every argument knows by its value's name what may stand there; those of a command that is yet to be built, when it is.
+pub(crate) fn with_names(command: Command) -> Command {
     let command = command.mut_args(|argument| {
         let named = argument.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
         let is_context = argument.get_id() == "context";

@@ -19,6 +19,7 @@ use policy::id::{AttemptNumber, GraphId, NodeSession, TaskId, Token};
 use policy::task::{AttemptOutcome, Priority, RequestNumber, SpawnFailure, TaskOutcome, Usage};
 use policy::time::Timestamp;
 
+use crate::cli::args::later::Later;
 use crate::cli::args::{Cli, Command};
 use crate::cli::exit::Exit;
 use crate::cli::run::run_scripted;
@@ -33,8 +34,8 @@ fn parse(line: &[&str]) -> Result<Command, String> {
 
 fn work_of(line: &[&str]) -> anyhow::Result<policy::submission::Submission> {
     match parse(line) {
-        Ok(Command::Submit(submit)) => work::submission(submit.work),
-        Ok(Command::Run(run)) => work::submission(run.work),
+        Ok(Command::Submit(Later(submit))) => work::submission(submit.work),
+        Ok(Command::Run(Later(run))) => work::submission(run.work),
         other => panic!("{other:?}"),
     }
 }
@@ -255,7 +256,7 @@ fn attempt(id: u64, outcome: &AttemptOutcome) -> [Event; 3] {
 }
 
 async fn run(opened: &Opened, line: &[&str]) -> (Exit, String, String) {
-    let Ok(Command::Run(args)) = parse(line) else { panic!("{line:?}") };
+    let Ok(Command::Run(Later(args))) = parse(line) else { panic!("{line:?}") };
     let (mut screen, [out, err]) = Screen::remembering(false);
     let exit = run_scripted(opened, &mut screen, args).await.unwrap();
     let text = |memory: &Mutex<Vec<u8>>| String::from_utf8(memory.lock().unwrap().clone()).unwrap();
