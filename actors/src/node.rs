@@ -27,6 +27,7 @@ use policy::id::{NodeId, NodeSession, TaskId, Token};
 use policy::lease::{NodeLease, Standing};
 use policy::node::{Pace, Room};
 use policy::planted;
+use policy::task::LossReason;
 use supervision::{Actor, ActorError, Address, Fact, Me, Reply};
 
 use crate::lease::NodeDeadline;
@@ -269,6 +270,11 @@ impl NodeActor {
             }
         }
         self.standing = standing;
+        if standing == Standing::Expired {
+            self.attempts.lose_all(LossReason::LeaseExpired);
+        } else {
+            self.attempts.insist();
+        }
         // What has been granted for a while lasts: its lease keeps the deadline by itself from now on.
         self.attempts.leases().for_each(|lease| self.args.side.leases.wake(lease));
         self.tick_breakers();
@@ -327,9 +333,7 @@ impl NodeActor {
     }
 
     fn goodbye(&mut self, session: NodeSession) {
-        for (token, task) in self.attempts.all() {
-            task.tell(TaskMessage::Lost { token, reason: policy::task::LossReason::Evicted });
-        }
+        self.attempts.lose_all(LossReason::Evicted);
         self.lost(NodeEvent::Left { session });
     }
 

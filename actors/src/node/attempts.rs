@@ -52,6 +52,17 @@ struct Active {
     grant: Option<Box<Grant>>,
     seen: Seen,
     asked: Asked,
+    /// Why it is given up, once it is: nothing of it is sent any more.
+    lost: Option<LossReason>,
+}
+
+impl Active {
+    /// Its task may have died before it wrote that down.
+    fn tell_lost(&self, token: Token) {
+        if let Some(reason) = self.lost {
+            self.address.tell(TaskMessage::Lost { token, reason });
+        }
+    }
 }
 
 /// What is asked of an attempt.
@@ -147,8 +158,8 @@ impl Attempts {
     pub(super) fn restore(&mut self, token: Token, need: Resources, seat: Restoring) {
         let Restoring { task, address, lease, started } = seat;
         let seen = if started { Seen::Running } else { Seen::Nothing };
-        self.active
-            .insert(token, Active { task, address, lease, need, grant: None, seen, asked: Asked::Run });
+        let active = Active { task, address, lease, need, grant: None, seen, asked: Asked::Run, lost: None };
+        self.active.insert(token, active);
     }
 
     /// A grant is on disk: it may be sent.
@@ -162,18 +173,16 @@ impl Attempts {
         let need = self.take_reservation(task).unwrap_or_else(|| grant.need().clone());
         self.run.push(token);
         self.slots.stage(token, need.clone());
-        let seen = Seen::Nothing;
-        self.active.insert(
-            token,
-            Active { task, address, lease, need, grant: Some(grant), seen, asked: Asked::Run },
-        );
+        let (grant, seen) = (Some(grant), Seen::Nothing);
+        let active = Active { task, address, lease, need, grant, seen, asked: Asked::Run, lost: None };
+        self.active.insert(token, active);
         self.start_staged();
     }
 
     /// A grant that was restored before its task could say what it is.
     pub(super) fn complete(&mut self, grant: Box<Grant>) -> Option<Box<Grant>> {
         let Some(active) = self.active.get_mut(&grant.token) else { return Some(grant) };
-        if active.seen == Seen::Nothing {
+        if active.seen == Seen::Nothing && active.lost.is_none() {
             self.run.push(grant.token);
             active.grant = Some(grant);
         }
@@ -312,10 +321,12 @@ impl Attempts {
     }
 
     /// After an inventory: what was sent and is not there is sent again; what ran and is not there is lost;
-    /// what is to stop and still runs is told so again.
+    /// what is to stop and still runs is told so again. What is given up is for [`Self::insist`].
     pub(super) fn missing(&mut self, held: &FxHashSet<Token>) {
         for token in self.sorted() {
-            let Some(active) = self.active.get(&token) else { continue };
+            let Some(active) = self.active.get(&token).filter(|active| active.lost.is_none()) else {
+                continue;
+            };
             match (held.contains(&token), active.seen) {
                 (_, seen) if active.asked != Asked::Run && seen < Seen::Running => {
                     self.ask_again(token, active.asked);
@@ -340,10 +351,24 @@ impl Attempts {
         }
     }
 
-    pub(super) fn lose_all_but(&self, held: &FxHashSet<Token>, reason: LossReason) {
-        for token in self.sorted().into_iter().filter(|token| !held.contains(token)) {
+    /// Gives up all there is.
+    pub(super) fn lose_all(&mut self, reason: LossReason) {
+        self.lose_all_but(&FxHashSet::default(), reason);
+    }
+
+    /// Gives up all but what the worker holds.
+    pub(super) fn lose_all_but(&mut self, held: &FxHashSet<Token>, reason: LossReason) {
+        for (_, active) in self.active.iter_mut().filter(|(token, _)| !held.contains(token)) {
+            active.lost.get_or_insert(reason);
+        }
+        self.insist();
+    }
+
+    /// Tells tasks of what is given up, again until that is on disk.
+    pub(super) fn insist(&self) {
+        for token in self.sorted() {
             if let Some(active) = self.active.get(&token) {
-                lost(token, active, reason);
+                active.tell_lost(token);
             }
         }
     }
@@ -474,6 +499,22 @@ mod tests {
         assert!(!attempts.report(Token(1), Phase::Running { pid: 7 }, None));
         assert!(!attempts.report(Token(1), ended(), None));
         assert_eq!(outgoing(&mut attempts), "stop 1, forget 1");
+    }
+
+    #[test]
+    fn what_is_given_up_is_not_sent_again_and_its_task_is_told_until_it_has_written_it_down() {
+        let mut attempts = granted(&[1, 2]);
+        outgoing(&mut attempts);
+        attempts.lose_all_but(&[Token(2)].into_iter().collect(), LossReason::Rebooted);
+        let told = |attempts: &Attempts| attempts.active[&Token(1)].address.probe().read().undelivered;
+        assert_eq!(told(&attempts), 1);
+        attempts.missing(&[Token(2)].into_iter().collect());
+        assert!(attempts.complete(grant(1, 1)).is_none(), "its task begins anew");
+        assert_eq!(outgoing(&mut attempts), "");
+        attempts.insist();
+        assert_eq!(told(&attempts), 2);
+        attempts.close(Token(1));
+        assert_eq!(outgoing(&mut attempts), "stop 1");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use policy::constraint::{Labels, VERSION};
 use policy::event::{Event, NodeEvent};
 use policy::fleet::Said;
 use policy::id::NodeSession;
+use policy::lease::Standing;
 use policy::resources::Resources;
 use policy::task::LossReason;
 
@@ -50,11 +51,14 @@ impl NodeActor {
         self.machine =
             Some(Machine { session: Some(session), heartbeat: 0, boot, capacity, labels, version });
         self.outlet = Some(outlet.clone());
+        let expired = self.lease.standing(self.args.side.clock.now()) == Standing::Expired;
         self.renew();
         self.welcome(session, appended.number, outlet);
-        if rebooted {
+        // Before anything is sent again: what their tasks write down must not begin behind it.
+        let reason = [(rebooted, LossReason::Rebooted), (expired, LossReason::LeaseExpired)];
+        if let Some((_, reason)) = reason.into_iter().find(|(is_so, _)| *is_so) {
             let held = inventory.iter().map(|held| held.token).collect();
-            self.attempts.lose_all_but(&held, LossReason::Rebooted);
+            self.attempts.lose_all_but(&held, reason);
         }
         self.reconcile(inventory);
         self.room_changed = true;

@@ -3,10 +3,8 @@
 use policy::id::{NodeSession, Token};
 use policy::node::{Pace, Room};
 use policy::resources::Resources;
-use supervision::Address;
 
 use super::{Asked, Attempts, Seen};
-use crate::task::TaskMessage;
 use crate::wire::fleet::{Grant, ToWorker};
 
 /// A core, in the unit of resources.
@@ -100,15 +98,5 @@ impl Attempts {
 
     pub(in crate::node) fn staged(&self) -> u32 {
         u32::try_from(self.slots.staged()).unwrap_or(u32::MAX)
-    }
-
-    /// Every attempt that is not over, in the order of the grants.
-    pub(in crate::node) fn all(&self) -> Vec<(Token, Address<TaskMessage>)> {
-        let live = |token: &Token| self.active.get(token).filter(|active| active.seen != Seen::Ended);
-        let tokens = self.sorted();
-        tokens
-            .into_iter()
-            .filter_map(|token| live(&token).map(|active| (token, active.address.clone())))
-            .collect()
     }
 }
