@@ -176,6 +176,10 @@ impl TaskActor {
         };
         let (task, mark) = (self.args.seat.task, Mark { position, sequence, at });
         self.args.side.scheduler.tell(SchedulerMessage::Stepped { task, step, mark });
+        if self.story.life.holder().is_some() {
+            let step = Step::Resumed;
+            self.args.side.scheduler.tell(SchedulerMessage::Stepped { task, step, mark });
+        }
         Ok(())
     }
 

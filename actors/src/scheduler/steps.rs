@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use policy::event::Next;
-use policy::graph::{Cancelled, Closed, ClosedBy, Effects, Mark, Ready, TaskState};
+use policy::graph::{Cancelled, Closed, ClosedBy, Effects, EntryView, Mark, Ready, TaskState};
 use policy::id::{GraphId, NodeId, TaskId, TaskRange};
 use policy::planted;
 use policy::task::TaskReport;
@@ -21,6 +21,9 @@ const SLICE: usize = 128;
 
 impl SchedulerActor {
     pub(super) fn stepped(&mut self, task: TaskId, step: Step, mark: Mark) {
+        if step == Step::Resumed {
+            return self.resumed(task);
+        }
         // A task that starts again says once more what it has written last.
         if self.graphs.entry(task).is_some_and(|entry| entry.position >= mark.position) {
             return;
@@ -34,6 +37,7 @@ impl SchedulerActor {
                 self.graphs.granted(task, attempt, mark, &mut effects);
             }
             Step::Noted => self.graphs.noted(task, mark),
+            Step::Resumed => {}
             Step::RetryAsked => self.graphs.retry(task, mark, &mut effects),
             Step::Over { next: Next::Finish(outcome), charge, report, .. } => {
                 self.tenant_charge(task, &charge, mark.at);
@@ -64,6 +68,14 @@ impl SchedulerActor {
         }
         self.carry_out(effects);
         self.settle_budgets();
+    }
+
+    /// That it is to be cancelled may have been lost with its life before: nobody else would say it again.
+    fn resumed(&mut self, task: TaskId) {
+        let is_due = |entry: EntryView| entry.state == TaskState::Active && entry.cancel_asked;
+        if self.graphs.entry(task).is_some_and(is_due) {
+            self.tell_cancel(task, Acknowledge::nobody());
+        }
     }
 
     /// Its attempt is over, and another length to estimate by. Where it was.

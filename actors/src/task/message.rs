@@ -96,6 +96,8 @@ pub enum Step {
     },
     /// It is to be tried again.
     RetryAsked,
+    /// It goes on with its attempt after a crash: what its life before was told and had not written is lost.
+    Resumed,
     /// Something that changes nothing for others: it started, or is to be cancelled.
     Noted,
 }
