@@ -207,7 +207,12 @@ async fn add(world: &World, rng: &mut Rng, (graph, submission): (GraphId, &Submi
 }
 
 /// Submits a graph, until it is known to be there.
-async fn submit(world: &World, rng: &mut Rng, submission: &Submission, digest: [u8; 16]) -> GraphId {
+pub(super) async fn submit(
+    world: &World,
+    rng: &mut Rng,
+    submission: &Submission,
+    digest: [u8; 16],
+) -> GraphId {
     let asked = Asked::Submit { key: submission.key, digest };
     world.core().work += longest(submission);
     loop {
@@ -313,7 +318,7 @@ async fn give_up_on_the_last(world: &World, rng: &mut Rng, task: TaskId) {
 }
 
 /// Asks once and notes what came of it.
-async fn insist<R: Into<Option<Response>> + Send + 'static>(
+pub(super) async fn insist<R: Into<Option<Response>> + Send + 'static>(
     world: &World,
     asked: Asked,
     question: impl FnOnce(Reply<R>) -> SchedulerMessage,

@@ -38,6 +38,8 @@ mod planted;
 mod program;
 #[cfg(test)]
 mod run;
+#[cfg(all(test, feature = "mutants"))]
+mod scenarios;
 #[cfg(test)]
 mod seeds;
 #[cfg(test)]
@@ -73,6 +75,11 @@ const TESTS: &[Test] = &[
     ("a_host_that_forgets_what_it_runs_is_noticed", planted::a_host_that_forgets_what_it_runs_is_noticed),
     ("time_that_stands_still_is_noticed", planted::time_that_stands_still_is_noticed),
     ("seeds_that_once_broke_a_promise_keep_it", named::seeds_that_once_broke_a_promise_keep_it),
+    #[cfg(feature = "mutants")]
+    (
+        "a_task_that_dies_before_it_hears_of_the_end_of_its_graph_is_cancelled_all_the_same",
+        scenarios::a_task_that_dies_before_it_hears_of_the_end_of_its_graph_is_cancelled_all_the_same,
+    ),
     ("every_promise_is_kept_on_fresh_histories", every_promise_is_kept_on_fresh_histories),
 ];
 

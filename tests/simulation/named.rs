@@ -31,6 +31,14 @@ const FOUND: &[(u64, &str)] = &[
         123_000_767,
         "of two of a group that were chosen in one moment the one with a rule was recorded behind the other",
     ),
+    (
+        1_000_004,
+        "with panics: what a reboot had taken was sent again before it was known that its loss was written down",
+    ),
+    (
+        1_000_137,
+        "with panics: a task that died before it heard of the end of its graph ran on to an end of its own",
+    ),
 ];
 
 pub(super) fn seeds_that_once_broke_a_promise_keep_it() {

@@ -15,6 +15,8 @@ use super::clients::{ask, client, flood};
 use super::machine::Node;
 use super::nemesis::{self, traps};
 use super::opening::open_log;
+#[cfg(feature = "mutants")]
+use super::scenarios::{Scenario, tell};
 use super::watchdog::until_its_end;
 use super::world::{Event, Nature, Planted, World};
 use crate::history::{History, Violation};
@@ -45,6 +47,9 @@ pub(super) struct Plan {
     /// Whether more comes at once than can run, at all priorities.
     flood: bool,
     nature: Nature,
+    /// What is told beforehand.
+    #[cfg(feature = "mutants")]
+    told: Option<Scenario>,
 }
 
 impl Plan {
@@ -68,7 +73,25 @@ impl Plan {
                 doubled: if bad_links { rng.u32(..1000) } else { 0 },
                 planted: Planted::Nothing,
             },
+            #[cfg(feature = "mutants")]
+            told: None,
         }
+    }
+
+    /// One machine on which nothing happens but what is told.
+    #[cfg(feature = "mutants")]
+    pub(super) fn told(scenario: Scenario) -> Self {
+        let plan = Self::of(1);
+        let nature = Nature {
+            kill_takes: 100,
+            waiting_tasks: 2_000_000,
+            delay: 3,
+            lost: 0,
+            doubled: 0,
+            ..plan.nature
+        };
+        let told = Some(scenario);
+        Self { nodes: 1, graphs: 0, faults: None, ends: true, flood: false, nature, told }
     }
 
     /// The same in a world that lies.
@@ -133,6 +156,8 @@ async fn simulate((seed, plan): (u64, Plan), world: &World, mut rng: Rng) -> Run
         })
         .collect();
     let crowd = plan.flood.then(|| tokio::spawn(flood(world.clone(), rng.fork())));
+    #[cfg(feature = "mutants")]
+    let clients = clients.into_iter().chain(plan.told.map(|told| tokio::spawn(tell(world.clone(), told))));
     let driver = tokio::spawn(world.clone().drive());
     tokio::time::sleep(Duration::from_millis(STORM)).await;
     if !plan.ends {
@@ -201,7 +226,7 @@ async fn give_up(world: &World, rows: Option<&[RawRow]>) {
 }
 
 /// What the scheduler says of every task, if everything has ended or nobody cares.
-async fn rows(world: &World) -> Option<Vec<RawRow>> {
+pub(super) async fn rows(world: &World) -> Option<Vec<RawRow>> {
     let (_, side) = world.side()?;
     let server =
         ServerInfo { version: "".into(), name: "".into(), started: side.clock.wall(), epoch: 0, durable: 0 };
