@@ -26,6 +26,7 @@ mod cli {
     pub(crate) mod log_level;
     pub(crate) mod logs;
     pub(crate) mod man;
+    pub(crate) mod mcp;
     pub(crate) mod nodes;
     pub(crate) mod operate;
     pub(crate) mod resume;
@@ -60,8 +61,8 @@ use cli::exit::Exit;
 use cli::screen::Screen;
 use cli::session::{self, Session};
 use cli::{
-    cancel, claims, cluster, completion, config, doctor, events, explain, list, log_level, logs, man, nodes,
-    operate, remote, resume, run, service, sessions, show, status, submit, timeline, wait,
+    cancel, claims, cluster, completion, config, doctor, events, explain, list, log_level, logs, man, mcp,
+    nodes, operate, remote, resume, run, service, sessions, show, status, submit, timeline, wait,
 };
 
 fn main() -> ExitCode {
@@ -111,6 +112,7 @@ fn start(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
     let session = Session::new(&cli.global)?;
     match cli.command {
         Command::Run(Later(run)) => run::run(&session, screen, run),
+        Command::Mcp => session::on_one_thread(mcp::serve(session)),
         other => session::on_one_thread(dispatch(&session, other, screen)),
     }
 }
@@ -147,8 +149,10 @@ async fn dispatch(session: &Session, command: Command, screen: &mut Screen) -> a
         Command::Doctor(Later(doctor)) => doctor::run(session, screen, doctor).await,
         Command::Cluster(Later(args)) => cluster::run(session, screen, args).await,
         Command::Service(Later(args)) => service::run(session, screen, args),
-        Command::Run(_) | Command::Schema | Command::Man { .. } | Command::Completions { .. } => {
-            Ok(Exit::SUCCESS)
-        }
+        Command::Run(_)
+        | Command::Mcp
+        | Command::Schema
+        | Command::Man { .. }
+        | Command::Completions { .. } => Ok(Exit::SUCCESS),
     }
 }

@@ -17,6 +17,7 @@ mod history;
 mod large;
 mod leases;
 mod logging;
+mod mcp;
 mod nothing_lost;
 mod operators;
 mod order;

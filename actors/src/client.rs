@@ -121,11 +121,8 @@ impl Client {
         patience: Duration,
     ) -> Result<Submitted, ClientError> {
         let request = Request::Submit(Box::new(submission));
-        self.patiently(
-            patience,
-            async || expect!(self.call(&request).await?, Response::Submitted(submitted) => submitted),
-        )
-        .await
+        let answer = self.patiently(patience, (&request, Duration::ZERO)).await?;
+        expect!(answer, Response::Submitted(submitted) => submitted)
     }
 
     /// As [`Client::submit_patiently`], and tells how it is when it has ended, or after `wait`, which is at most
@@ -142,30 +139,29 @@ impl Client {
     ) -> Result<Ran, ClientError> {
         let request = Request::Run { submission: Box::new(submission), wait, report };
         let mut outage = wait::Patience::default();
-        let ask = async || expect!(self.call_within(&request, wait).await?, Response::Ran(ran) => *ran);
         loop {
-            match self.patiently(patience, &ask).await {
+            match self.patiently(patience, (&request, wait)).await {
                 // It was there: asked again, the same key is the same submission.
                 Err(error) if error.was_cut_off() => outage.endure_cut(error).await?,
                 Err(error) if outage.has_begun() => outage.endure_cut(error).await?,
-                other => return other,
+                answer => return expect!(answer?, Response::Ran(ran) => *ran),
             }
         }
     }
 
     /// Asks again for `patience` where the scheduler is busy.
-    async fn patiently<R>(
+    async fn patiently(
         &self,
         patience: Duration,
-        ask: impl AsyncFn() -> Result<R, ClientError>,
-    ) -> Result<R, ClientError> {
+        (request, wait): (&Request, Duration),
+    ) -> Result<Response, ClientError> {
         let started = Instant::now();
         loop {
-            match ask().await {
-                Err(ClientError::Busy { retry_after, .. }) if started.elapsed() + retry_after < patience => {
+            match self.call_within(request, wait).await? {
+                Response::Busy { retry_after, .. } if started.elapsed() + retry_after < patience => {
                     tokio::time::sleep(retry_after).await;
                 }
-                other => return other,
+                other => return Ok(other),
             }
         }
     }

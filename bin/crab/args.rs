@@ -141,6 +141,8 @@ pub(crate) enum Command {
     /// The daemon's settings, or a configuration file's
     #[command(subcommand)]
     Config(Later<config::Config>),
+    /// Serve a coding agent: the fleet as tools, by the Model Context Protocol on standard input and output
+    Mcp,
     /// The JSON schema of task files
     Schema,
     /// Manual pages
@@ -191,6 +193,9 @@ pub(crate) struct Work {
     /// A command instead of a file
     #[arg(last = true, value_name = "CMD")]
     pub(crate) argv: Vec<OsString>,
+    /// The text of a task file, where it is not read from one
+    #[arg(skip)]
+    pub(crate) text: Option<String>,
     /// Names the submission: the same key again is the same submission
     #[arg(long)]
     pub(crate) key: Option<String>,

@@ -1,13 +1,17 @@
 //! Where everything is written: results to standard output, what is only for people to standard error.
 
+mod remembered;
+
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::sync::PoisonError;
 
 use serde::Serialize;
 
 use crate::cli::args::Global;
 use crate::cli::exit::Exit;
 use crate::cli::json;
+pub(crate) use crate::cli::screen::remembered::Memory;
 
 /// Both outputs of this process, and how the user wants them.
 #[derive(Debug, Clone)]
@@ -28,8 +32,7 @@ pub(crate) struct Screen {
 enum Sink {
     Stdout,
     Stderr,
-    #[cfg(test)]
-    Memory(std::sync::Arc<std::sync::Mutex<Vec<u8>>>),
+    Memory(Memory),
 }
 
 impl Sink {
@@ -41,9 +44,8 @@ impl Sink {
                 out.flush()
             }
             Self::Stderr => io::stderr().write_all(bytes),
-            #[cfg(test)]
             Self::Memory(memory) => {
-                memory.lock().unwrap().extend_from_slice(bytes);
+                memory.lock().unwrap_or_else(PoisonError::into_inner).write(bytes);
                 Ok(())
             }
         }
@@ -71,9 +73,8 @@ impl Screen {
     }
 
     /// A screen that remembers what was written to both outputs.
-    #[cfg(test)]
-    pub(crate) fn remembering(json: bool) -> (Self, [std::sync::Arc<std::sync::Mutex<Vec<u8>>>; 2]) {
-        let memories: [std::sync::Arc<std::sync::Mutex<Vec<u8>>>; 2] = Default::default();
+    pub(crate) fn remembering(json: bool) -> (Self, [Memory; 2]) {
+        let memories: [Memory; 2] = Default::default();
         let (out, err) = (Sink::Memory(memories[0].clone()), Sink::Memory(memories[1].clone()));
         (Self { json, quiet: false, color: false, terminal: false, live: false, out, err }, memories)
     }

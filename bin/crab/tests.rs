@@ -23,7 +23,7 @@ use crate::cli::args::later::Later;
 use crate::cli::args::{Cli, Command};
 use crate::cli::exit::Exit;
 use crate::cli::run::run_scripted;
-use crate::cli::screen::Screen;
+use crate::cli::screen::{Memory, Screen};
 use crate::cli::session::Opened;
 use crate::cli::{target, wait, work};
 
@@ -259,7 +259,7 @@ async fn run(opened: &Opened, line: &[&str]) -> (Exit, String, String) {
     let Ok(Command::Run(Later(args))) = parse(line) else { panic!("{line:?}") };
     let (mut screen, [out, err]) = Screen::remembering(false);
     let exit = run_scripted(opened, &mut screen, args).await.unwrap();
-    let text = |memory: &Mutex<Vec<u8>>| String::from_utf8(memory.lock().unwrap().clone()).unwrap();
+    let text = |memory: &Memory| memory.lock().unwrap().text();
     (exit, text(&out), text(&err))
 }
 

@@ -4,11 +4,11 @@ mod claims;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actors::client::{key_of, random_key};
-use actors::taskfile::{self, path_text};
+use actors::taskfile::{self, Context, path_text};
 use anyhow::Context as _;
 use policy::bounds::TimeBounds;
 use policy::constraint::{Condition, Constraints, NODE};
@@ -58,7 +58,14 @@ pub(crate) fn addition(work: Work, Joined { into, after }: Joined) -> anyhow::Re
                 let text = "--after is for a command; a task file says it itself (see `crab schema`)";
                 return Err(Usage(text.to_owned()).into());
             }
-            Ok(taskfile::read_file(&file, tenant.into(), (key, into))?)
+            Ok(match work.text {
+                Some(text) => {
+                    let (tenant, name) = (tenant.into(), "tasks".into());
+                    let context = Context { directory: here()?, name, tenant, key, into };
+                    taskfile::parse(&text, &file, &context)?
+                }
+                None => taskfile::read_file(&file, tenant.into(), (key, into))?,
+            })
         }
         None => {
             let array = work.task.array;
@@ -127,10 +134,13 @@ fn tenant_of(user: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
+fn here() -> anyhow::Result<PathBuf> {
+    std::env::current_dir().context("the present directory cannot be told; name one with --directory")
+}
+
 fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::Result<TaskSpec> {
     let claims = claims::of(&options)?;
-    let here =
-        std::env::current_dir().context("the present directory cannot be told; name one with --directory")?;
+    let here = here()?;
     let directory = options.directory.map_or_else(|| here.clone(), |directory| here.join(directory));
     let retry = RetryPolicy::default();
     let limits = UseLimits { memory_bytes: options.memory_limit, processes: options.process_limit };

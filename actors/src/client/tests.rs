@@ -151,6 +151,17 @@ async fn a_submission_larger_than_a_frame_arrives_whole() {
 }
 
 #[tokio::test]
+async fn what_an_agent_awaits_can_be_spawned() {
+    let (client, _) = script(|request| match request {
+        Request::Submit(_) => Response::Busy { reason: "full".into(), retry_after: Duration::from_secs(1) },
+        other => panic!("{other:?}"),
+    });
+    let submitting =
+        tokio::spawn(async move { client.submit_patiently(submission(1, 1), Duration::ZERO).await });
+    assert!(matches!(submitting.await.unwrap(), Err(ClientError::Busy { .. })));
+}
+
+#[tokio::test]
 async fn lists_are_fetched_page_by_page() {
     let (client, script) = script(|request| match request {
         Request::Graphs { before, limit } => {

@@ -1,0 +1,148 @@
+//! What an agent can see.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::cli::mcp::line::Line;
+use crate::cli::mcp::tool::{Arguments, Call};
+
+/// How long the end is waited for where nothing is said: below the patience of the usual clients.
+const WAIT_SECONDS: f64 = 50.0;
+
+/// The command that waits for a graph.
+pub(super) fn wait_for(target: String, seconds: f64) -> Call {
+    Wait { targets: vec![target], timeout_seconds: Some(seconds) }.call()
+}
+
+/// What is waited for.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wait {
+    /// Graphs (g12), tasks (t12), or names
+    targets: Vec<String>,
+    /// How long at the most; 50 where nothing is said. Then they are told as they are
+    timeout_seconds: Option<f64>,
+}
+
+impl Arguments for Wait {
+    fn call(self) -> Call {
+        let seconds = self.timeout_seconds.unwrap_or(WAIT_SECONDS);
+        Call::of(Line::new("wait").option("timeout", Some(format!("{seconds}s"))).values(self.targets))
+    }
+}
+
+/// What is to be told of.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Status {
+    /// A graph (g12), a task (t12), or a name; everything where none is given
+    target: Option<String>,
+    /// Only tasks in these states: waiting, ready, backing-off, granted, running, succeeded, failed, cancelled, skipped
+    #[serde(default)]
+    states: Vec<String>,
+    /// At most so many tasks; 50 where nothing is said
+    limit: Option<u32>,
+}
+
+impl Arguments for Status {
+    fn call(self) -> Call {
+        let line = Line::new("status").each("state", self.states).option("limit", self.limit);
+        Call::of(line.values(self.target))
+    }
+}
+
+/// The newest graphs.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Graphs {
+    /// At most so many; 20 where nothing is said
+    limit: Option<u32>,
+}
+
+impl Arguments for Graphs {
+    fn call(self) -> Call {
+        Call::of(Line::new("list").option("limit", self.limit))
+    }
+}
+
+/// A task.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OneTask {
+    /// A task (t12), or its name
+    task: String,
+}
+
+impl Arguments for OneTask {
+    fn call(self) -> Call {
+        Call::of(Line::new("show").values([self.task]))
+    }
+}
+
+/// A task that does not run.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Explain {
+    /// A task (t12), or its name
+    task: String,
+}
+
+impl Arguments for Explain {
+    fn call(self) -> Call {
+        Call::of(Line::new("explain").values([self.task]))
+    }
+}
+
+/// Whose output.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Logs {
+    /// A task (t12), or its name
+    task: String,
+    /// Of this attempt, counted from 1; of the last where none is named
+    attempt: Option<u32>,
+    /// Only about the last so many bytes; the beginning and the end of all where nothing is said
+    tail_bytes: Option<u32>,
+    /// Only standard error
+    #[serde(default)]
+    only_stderr: bool,
+}
+
+impl Arguments for Logs {
+    fn call(self) -> Call {
+        let line = Line::new("logs").option("attempt", self.attempt).option("tail", self.tail_bytes);
+        let line = line.flag("stderr", self.only_stderr).values([self.task]);
+        Call { json: false, ..Call::of(line) }
+    }
+}
+
+/// Which events.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Events {
+    /// Of a graph (g12), a task (t12), or a name; the last hundred of all where none is given
+    target: Option<String>,
+    /// Those of the last so long, such as 10m
+    since: Option<String>,
+    /// Only those of these types, such as task.granted, or all of node.*
+    #[serde(default)]
+    types: Vec<String>,
+}
+
+impl Arguments for Events {
+    fn call(self) -> Call {
+        let line = Line::new("events").option("since", self.since).each("type", self.types);
+        Call::of(line.values(self.target))
+    }
+}
+
+/// All machines.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nodes {}
+
+impl Arguments for Nodes {
+    fn call(self) -> Call {
+        Call::of(Line::new("nodes"))
+    }
+}
