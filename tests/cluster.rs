@@ -8,6 +8,7 @@ mod company;
 mod damage;
 mod doctor;
 mod equal;
+mod evictions;
 mod explain;
 mod fairness;
 mod fleet;

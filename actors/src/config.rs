@@ -274,7 +274,7 @@ impl Config {
         let weights = Arc::new(tenants::weights(&self.tenants));
         let (shares, ageing) = (self.scheduler.shares(), self.scheduler.ages());
         Limits {
-            scheduling: Scheduling { shares, ageing, weights },
+            scheduling: Scheduling { shares, ageing, weights, preemption: self.scheduler.preemption() },
             pressure: self.backpressure.rules(),
             breaker: self.breaker.rules(),
             poison_after: self.breaker.poison_after(),

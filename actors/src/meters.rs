@@ -18,6 +18,7 @@ pub struct Meters {
     ends: [AtomicU64; 7],
     retried: AtomicU64,
     aged: AtomicU64,
+    evicted: AtomicU64,
     trips: AtomicU64,
     news: [AtomicU64; 4],
     waits: [Waits; 4],
@@ -86,6 +87,11 @@ impl Meters {
         add(&self.aged, tasks);
     }
 
+    /// An attempt has made room for a more urgent task.
+    pub fn evicted(&self) {
+        add(&self.evicted, 1);
+    }
+
     /// A breaker has opened.
     pub fn tripped(&self) {
         add(&self.trips, 1);
@@ -107,6 +113,7 @@ impl Meters {
             ends,
             retried: get(&self.retried),
             aged: get(&self.aged),
+            evicted: get(&self.evicted),
             trips: get(&self.trips),
             nodes: NodeNewsRow { joined, suspected, recovered, lost: gone },
             waits: self.waits.each_ref().map(|waits| WaitsRow {

@@ -2,7 +2,8 @@
 //!
 //! **Role.** Owns the node's capacity (P4), its lease (P3) and what it was granted.
 //! **Decides with** `policy::{slots, node, lease}`. **Parent** nodes (dynamic, never restarted alone).
-//! **Hears** the machine's worker through the link: `Heard`; scheduler: `Reserve`, `Cancel`, `ReadOutput`, `Heed`;
+//! **Hears** the machine's worker through the link: `Heard`; scheduler: `Reserve`, `Cancel`, `Evict`, `ReadOutput`,
+//! `Heed`;
 //! tasks: `Granted`, `Declined`, `StopAttempt`, `AttemptClosed`.
 //! **Tells** worker through its outlet; tasks; scheduler: `NodeChanged`, `Returned`, `NodeGone`.
 //! **Its crash** restarts the core: what it was granted is known from the records of the tasks.
@@ -113,13 +114,14 @@ impl Actor for NodeActor {
             NodeMessage::Restore(restored) => self.restore(restored, me),
             NodeMessage::Granted { grant, task } => self.granted(grant, task),
             NodeMessage::Declined { task } => self.declined(task),
-            NodeMessage::StopAttempt { token } => self.attempts.ask_stop(token),
+            NodeMessage::StopAttempt { token, cause } => self.attempts.ask_stop(token, cause),
             NodeMessage::AttemptClosed { token, closing } => self.closed(token, &closing),
             NodeMessage::RestoreBreaker { key, recorded } => {
                 self.breakers.apply(&key, &recorded, self.args.side.clock.now());
             }
             NodeMessage::ResetBreaker { key, reply } => reply.send(self.reset_breaker(&key)),
             NodeMessage::Cancel { task, acknowledge } => self.cancel(task, acknowledge),
+            NodeMessage::Evict { task, by } => self.evict(task, by),
             NodeMessage::ReadOutput { token, read, reply } => self.read_output(token, read, reply),
             NodeMessage::Describe(reply) => reply.send(self.describe()),
             NodeMessage::Heed => self.heed(),
@@ -235,6 +237,13 @@ impl NodeActor {
         match self.attempts.awake(task) {
             Some(address) => address.tell(TaskMessage::Cancel(acknowledge)),
             None => self.args.side.scheduler.tell(SchedulerMessage::NotAwake { task, acknowledge }),
+        }
+    }
+
+    /// Of one that is not awake the attempt is over: there is nothing to make room with.
+    fn evict(&self, task: TaskId, by: TaskId) {
+        if let Some(address) = self.attempts.awake(task) {
+            address.tell(TaskMessage::Evict { by });
         }
     }
 

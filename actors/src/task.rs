@@ -3,7 +3,7 @@
 //!
 //! **Role.** Owns its attempts and their tokens (P2): nothing happens to a task but through its `Life`.
 //! **Decides with** `policy::lifecycle`. **Parent** tasks (dynamic, transient, sharded).
-//! **Hears** node: `Reported`, `Lost`; lease: `LeaseExpired`; scheduler, through the node: `Cancel`.
+//! **Hears** node: `Reported`, `Lost`; lease: `LeaseExpired`; scheduler, through the node: `Cancel`, `Evict`.
 //! **Tells** node: `Granted`, `Declined`, `StopAttempt`, `AttemptClosed`; scheduler: `Stepped`.
 //! **On crash** it is started again from its records in the log; a report it lost comes again with the
 //! node's next heartbeat.
@@ -13,6 +13,7 @@ mod attempt;
 mod ends;
 mod message;
 mod show;
+mod stop;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -32,7 +33,7 @@ use crate::scheduler::SchedulerMessage;
 use crate::side::Side;
 use crate::story::{self, ItemRecord, Story, StoryError};
 pub use crate::task::message::{Acknowledge, Seat, Step, TaskMessage};
-use crate::wire::fleet::Grant;
+use crate::wire::fleet::{Grant, StopCause};
 
 /// Why a task is woken.
 #[derive(Debug, Clone)]
@@ -132,6 +133,7 @@ impl Actor for TaskActor {
             TaskMessage::LeaseExpired { token } => self.lost(token, LossReason::LeaseExpired, me),
             TaskMessage::Lost { token, reason } => self.lost(token, reason, me),
             TaskMessage::Cancel(acknowledge) => self.cancel(acknowledge, me),
+            TaskMessage::Evict { by } => self.evict(by),
         }
         Ok(())
     }
@@ -166,13 +168,14 @@ impl TaskActor {
             TaskEvent::Granted { attempt, .. } => Step::Granted(attempt),
             TaskEvent::AttemptEnded { token, outcome, usage, next, report, .. } => {
                 self.close_attempt(token, Verdict::from(&outcome), number);
-                attempt::ended(next, &outcome, &usage, report)
+                self.over(next, &outcome, &usage, report)
             }
             TaskEvent::Finished(outcome) => Step::over(Next::Finish(outcome)),
             TaskEvent::RetryAsked => Step::RetryAsked,
-            TaskEvent::Started { .. } | TaskEvent::CancelAsked | TaskEvent::ReportIgnored { .. } => {
-                Step::Noted
-            }
+            TaskEvent::Started { .. }
+            | TaskEvent::CancelAsked
+            | TaskEvent::EvictAsked { .. }
+            | TaskEvent::ReportIgnored { .. } => Step::Noted,
         };
         let (task, mark) = (self.args.seat.task, Mark { position, sequence, at });
         self.args.side.scheduler.tell(SchedulerMessage::Stepped { task, step, mark });
@@ -275,15 +278,7 @@ impl TaskActor {
         }
         self.after_last_record(acknowledge);
         if let Some(holder) = self.story.life.holder() {
-            self.stop_attempt(holder.token);
-        }
-    }
-
-    /// Goes the way the grant went, so that it cannot overtake it.
-    fn stop_attempt(&self, token: Token) {
-        if let Some(node) = self.node().cloned() {
-            let stop = NodeMessage::StopAttempt { token };
-            self.args.side.log.when_durable(self.story.number, move || node.tell(stop));
+            self.stop_attempt(holder.token, StopCause::End);
         }
     }
 

@@ -219,6 +219,9 @@ pub(crate) struct TaskOptions {
     /// What sort of work it is, such as build: tasks of one kind are expected to fail alike
     #[arg(long)]
     pub(crate) kind: Option<String>,
+    /// It may be stopped to make room for a critical task, where the site lets that happen, and is run again later
+    #[arg(long)]
+    pub(crate) preemptible: bool,
     /// Cores, such as 2 or 0.5 [default: 1]
     #[arg(long, value_parser = quantity::cpus, value_name = "N")]
     pub(crate) cpus: Option<u64>,

@@ -83,6 +83,7 @@ fn option_given(options: &TaskOptions) -> Option<&'static str> {
         ("--name", options.name.is_some()),
         ("--priority", options.priority.is_some()),
         ("--kind", options.kind.is_some()),
+        ("--preemptible", options.preemptible),
         ("--cpus", options.cpus.is_some()),
         ("--memory", options.memory.is_some()),
         ("--gpu", options.gpu.is_some()),
@@ -182,6 +183,7 @@ fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::
         grace: options.grace.unwrap_or(DEFAULT_GRACE),
         kind: options.kind.map(Arc::from),
         claims,
+        is_preemptible: options.preemptible,
         ..TaskSpec::new(
             options.name.map_or_else(|| program_name(&argv), Arc::from),
             argv.into_iter().map(|word| OsText::from(word.into_vec())).collect(),

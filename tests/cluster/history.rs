@@ -86,7 +86,10 @@ impl Story {
                 assert_eq!(self.open, None, "{task}: ended with an attempt under way");
                 self.end = Some(end.clone());
             }
-            TaskEvent::CancelAsked | TaskEvent::RetryAsked | TaskEvent::ReportIgnored { .. } => {}
+            TaskEvent::CancelAsked
+            | TaskEvent::EvictAsked { .. }
+            | TaskEvent::RetryAsked
+            | TaskEvent::ReportIgnored { .. } => {}
         }
     }
 }

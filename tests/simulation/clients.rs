@@ -12,6 +12,7 @@ use policy::constraint::{AvoidFailed, Company, Condition, Constraints, Distance,
 use policy::dependency::{Dependency, Need};
 use policy::event::{ArraySpec, Item, SubmissionKey};
 use policy::id::{GraphId, TaskId};
+use policy::preempt::EVICTIONS_LIMIT;
 use policy::resources::Resources;
 use policy::submission::Submission;
 use policy::task::{Priority, RetryPolicy, TaskSpec};
@@ -139,13 +140,26 @@ fn too_large(rng: &mut Rng, number: u64) -> Item {
     Item::new(Arc::new(spec))
 }
 
+/// Where tasks make room for urgent ones, half of all let others.
+fn let_others(submission: &mut Submission, world: &World) {
+    if !world.core().nature.preempts {
+        return;
+    }
+    let mut rng =
+        Rng::with_seed(u64::try_from(submission.key.0 & u128::from(u64::MAX)).expect("it is masked"));
+    for item in submission.items.iter_mut().filter(|_| rng.bool()) {
+        Arc::make_mut(&mut item.spec).is_preemptible = true;
+    }
+}
+
 /// How long all of it takes where one waits for the other and everything that may fail does.
 fn longest(submission: &Submission) -> Duration {
     let of = |item: &Item| {
         let TaskSpec { argv, retry, grace, .. } = &*item.spec;
         let attempt = Duration::from_millis(Program::of(argv).length) + *grace + retry.backoff_limit;
         let tasks = u32::try_from(item.tasks()).expect("few tasks");
-        attempt * retry.max_attempts * tasks
+        let evictions = if item.spec.is_preemptible { EVICTIONS_LIMIT } else { 0 };
+        attempt * (retry.max_attempts + evictions) * tasks
     };
     submission.items.iter().map(of).sum()
 }
@@ -228,7 +242,8 @@ pub(super) async fn submit(
 /// One graph's client: submits at `at` milliseconds, insists until it knows, and later changes its mind.
 pub(super) async fn client(world: World, mut rng: Rng, number: u64, at: u64) {
     tokio::time::sleep(Duration::from_millis(at)).await;
-    let submission = submission(&mut rng, number);
+    let mut submission = submission(&mut rng, number);
+    let_others(&mut submission, &world);
     let digest = [u8::try_from(number % 251).expect("below 251"); 16];
     let asked = Asked::Submit { key: submission.key, digest };
     let graph = submit(&world, &mut rng, &submission, digest).await;

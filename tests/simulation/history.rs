@@ -7,6 +7,7 @@ mod bounds;
 mod claims;
 mod clients;
 mod company;
+mod evictions;
 mod index;
 mod log;
 mod mutants;
@@ -52,6 +53,8 @@ pub(crate) struct History {
     pub(crate) claims: ClaimRules,
     /// How many tasks might wait.
     pub(crate) bound: u64,
+    /// Whether tasks made room for urgent ones.
+    pub(crate) preempts: bool,
     /// When the scheduler side noticed that the connection to a node was over: the log says so only where it stays away.
     pub(crate) disconnected: Vec<(NodeId, Timestamp)>,
     /// How long killing may have taken.
@@ -144,6 +147,7 @@ impl History {
         placing::check(self, &index, &mut findings);
         company::check(self, &index, &mut findings);
         bounds::check(self, &index, &mut findings);
+        evictions::check(self, &index, &mut findings);
         if self.has_ended {
             table::check(self, &index, &mut findings);
         }

@@ -56,7 +56,10 @@ fn breaks(mutant: Mutant) -> &'static [&'static str] {
         Mutant::FailureReleases => &["I10"],
         Mutant::SequenceStands => &["I11"],
         Mutant::CancelForgotten => &["I13"],
-        Mutant::FailuresCountTwice | Mutant::LossIsFailure | Mutant::NoBackoff => &["I14"],
+        Mutant::FailuresCountTwice | Mutant::LossIsFailure | Mutant::NoBackoff | Mutant::EvictionCounts => {
+            &["I14"]
+        }
+        Mutant::EvictsAnybody => &["I19"],
         Mutant::CancelIsRetried => &["I13", "I14"],
         Mutant::NoBound => &["I18"],
     }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use actors::clock::Clock;
 use actors::config::Limits;
+use actors::config::scheduler::Scheduling;
 use actors::head::Head;
 use actors::log::disk::{Durability, SimulatedDisk};
 use actors::log::{Log, LogLimits, OpenError};
 use policy::admission::{AdmissionLimits, Unschedulable};
 use policy::lease::LeaseTerms;
+use policy::preempt::Preemption;
 
 use super::claims;
 use super::world::{Nature, Planted};
@@ -32,7 +34,9 @@ pub(super) async fn open_head(disk: &SimulatedDisk, clock: Clock, nature: Nature
     // Machines come and go here: what fits none of those that are up waits for one.
     let unschedulable = Unschedulable::Warn;
     let claims = Arc::new(claims::rules());
-    let limits = Limits { admission, unschedulable, claims, ..Limits::default() };
+    let preemption = if nature.preempts { Preemption::Critical } else { Preemption::Off };
+    let scheduling = Scheduling { preemption, ..Scheduling::default() };
+    let limits = Limits { admission, unschedulable, claims, scheduling, ..Limits::default() };
     let head =
         Head::start_on(log, ("simulated".into(), clock), LeaseTerms::default(), limits, |_, _| Vec::new());
     head.await.map_err(|error| error.to_string())

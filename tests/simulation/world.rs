@@ -116,6 +116,8 @@ pub(super) struct Nature {
     pub(super) drift: i32,
     /// How many tasks may wait.
     pub(super) waiting_tasks: u64,
+    /// Whether tasks make room for urgent ones.
+    pub(super) preempts: bool,
     /// A planted fault of the world itself, which the checks must notice.
     pub(super) planted: Planted,
 }

@@ -86,7 +86,8 @@ impl From<&AttemptOutcome> for Verdict {
             | AttemptOutcome::TimedOut(_)
             | AttemptOutcome::OverLimit(_)
             | AttemptOutcome::SpawnFailed(_) => Self::TaskFailed,
-            AttemptOutcome::Cancelled | AttemptOutcome::Lost(LossReason::Evicted | LossReason::Drained) => {
+            AttemptOutcome::Cancelled
+            | AttemptOutcome::Lost(LossReason::Evicted | LossReason::Drained | LossReason::Preempted) => {
                 Self::Nothing
             }
             AttemptOutcome::Lost(_) => Self::NodeFailed,

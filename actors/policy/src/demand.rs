@@ -25,6 +25,8 @@ pub struct Demand {
     pub kind: Option<Arc<str>>,
     /// What it claims of the fleet while it runs.
     pub claims: Option<Arc<Claims>>,
+    /// Whether it makes room for what is more urgent.
+    pub is_preemptible: bool,
 }
 
 impl Demand {
@@ -38,6 +40,7 @@ impl Demand {
             tenant: Arc::clone(&spec.tenant),
             kind: spec.kind.clone(),
             claims: spec.claims.clone().filter(|claims| !claims.is_empty()),
+            is_preemptible: spec.is_preemptible,
         }
     }
 
@@ -45,7 +48,8 @@ impl Demand {
     #[must_use]
     pub fn resources(resources: Resources) -> Self {
         let (constraints, tenant) = (Constraints::default(), crate::task::DEFAULT_TENANT.into());
-        Self { resources, alternatives: Vec::new(), constraints, tenant, kind: None, claims: None }
+        let (kind, claims, is_preemptible) = (None, None, false);
+        Self { resources, alternatives: Vec::new(), constraints, tenant, kind, claims, is_preemptible }
     }
 
     /// All that it asks for, each with its number, in order of preference; at least one.

@@ -222,6 +222,13 @@ pub enum TaskEvent {
     Finished(TaskOutcome),
     /// Somebody asked for another try of an ended task.
     RetryAsked,
+    /// Its attempt is to make room for a more urgent task.
+    EvictAsked {
+        /// The grant it runs under.
+        token: Token,
+        /// For whom.
+        by: TaskId,
+    },
     /// Parts of what an attempt reported could not be understood and count for nothing.
     ReportIgnored {
         /// The grant it ran under.

@@ -5,6 +5,7 @@
 
 mod beside;
 mod company;
+mod evicting;
 mod front;
 mod holding;
 mod kept;

@@ -40,6 +40,7 @@ pub mod lease;
 pub mod node;
 pub mod breaker;
 pub mod reserve;
+pub mod preempt;
 pub mod fleet;
 pub mod slots;
 pub mod retry;

@@ -14,9 +14,7 @@ use crate::event::{Next, TaskEvent};
 use crate::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
 use crate::planted;
 use crate::retry::{self, Tally};
-use crate::task::{
-    AttemptOutcome, Death, LossReason, RequestNumber, RetryPolicy, TaskOutcome, TaskReport, Usage,
-};
+use crate::task::{AttemptOutcome, Death, RequestNumber, RetryPolicy, TaskOutcome, TaskReport, Usage};
 
 /// Attempts refused by a rate that cost a task nothing. One that goes on to be refused more often than this
 /// fails of itself from then on.
@@ -35,6 +33,8 @@ pub struct Life {
     /// Attempts that a rate had refused.
     throttled: u32,
     cancel_asked: bool,
+    /// For whom the present attempt is to make room.
+    evicted_for: Option<TaskId>,
     last_token: Option<Token>,
     /// Machines that died while it ran.
     deaths: Vec<Death>,
@@ -106,6 +106,9 @@ pub enum Refusal {
     /// Known already.
     #[error("nothing new")]
     Repeated,
+    /// No attempt is granted.
+    #[error("no attempt is granted")]
+    NotHeld,
 }
 
 impl Life {
@@ -125,6 +128,12 @@ impl Life {
     #[must_use]
     pub fn cancel_asked(&self) -> bool {
         self.cancel_asked
+    }
+
+    /// For whom the present attempt is to make room, if it is.
+    #[must_use]
+    pub fn evicted_for(&self) -> Option<TaskId> {
+        self.evicted_for
     }
 
     /// The present attempt's holder.
@@ -243,6 +252,16 @@ impl Life {
         }
     }
 
+    /// Its attempt is to make room for a more urgent task; it is to be stopped as well.
+    ///
+    /// # Errors
+    /// Where it holds none, or that was asked of this attempt before, or it is to end anyway.
+    pub fn evict(&self, by: TaskId) -> Result<TaskEvent, Refusal> {
+        let token = self.holder().ok_or(Refusal::NotHeld)?.token;
+        let is_leaving = self.evicted_for.is_some() || self.cancel_asked;
+        if is_leaving { Err(Refusal::Repeated) } else { Ok(TaskEvent::EvictAsked { token, by }) }
+    }
+
     /// A task it depends on did not succeed.
     ///
     /// # Errors
@@ -278,6 +297,7 @@ impl Life {
             TaskEvent::Granted { token, attempt, node, session, request, indices } => {
                 self.attempts = attempt.0;
                 self.last_token = Some(*token);
+                self.evicted_for = None;
                 self.state = State::Granted(Holder {
                     token: *token,
                     node: node.clone(),
@@ -292,6 +312,7 @@ impl Life {
                 }
             }
             TaskEvent::CancelAsked => self.cancel_asked = true,
+            TaskEvent::EvictAsked { by, .. } => self.evicted_for = Some(*by),
             TaskEvent::AttemptEnded { outcome, next, report, .. } => {
                 self.apply_end(outcome, report.as_deref(), next);
             }
@@ -309,7 +330,7 @@ impl Life {
         self.deaths.extend(self.death(outcome));
         match outcome {
             _ if self.refused_for(outcome, report).is_some() => self.throttled += 1,
-            AttemptOutcome::Lost(LossReason::Drained) => {}
+            AttemptOutcome::Lost(reason) if reason.is_nobodys_fault() => {}
             outcome if outcome.is_loss() => self.losses += 1,
             outcome if outcome.is_success() => {}
             _ => self.failures += 1 + u32::from(planted!(FailuresCountTwice)),

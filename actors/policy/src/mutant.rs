@@ -123,6 +123,10 @@ mod switch {
         CompanyIgnored,
         /// Who runs beside whom is forgotten at the start.
         CompanyForgotten,
+        /// Room is made by whoever runs, whether its task lets others or not.
+        EvictsAnybody,
+        /// An attempt that made room counts as lost.
+        EvictionCounts,
     }
 
     /// Where an actor may be made to panic. Not a mutant: every promise must hold through it.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::bounds::TimeLimit;
 use crate::event::Next;
-use crate::task::{AttemptOutcome, LossReason, RetryPolicy, TaskOutcome};
+use crate::task::{AttemptOutcome, RetryPolicy, TaskOutcome};
 
 /// How often a task may be lost where it does not say: machines do get lost, but where ten went something is
 /// wrong that another attempt does not cure.
@@ -46,7 +46,7 @@ pub fn next(policy: &RetryPolicy, outcome: &AttemptOutcome, tally: Tally, jitter
         AttemptOutcome::Exited(0) => return Next::Finish(TaskOutcome::Succeeded),
         AttemptOutcome::Cancelled => return Next::Finish(TaskOutcome::Cancelled),
         // Nothing went wrong: it goes on elsewhere at once, however often that happens.
-        AttemptOutcome::Lost(LossReason::Drained) => return Next::RetryAfter(Duration::ZERO),
+        AttemptOutcome::Lost(reason) if reason.is_nobodys_fault() => return Next::RetryAfter(Duration::ZERO),
         outcome if outcome.is_loss() => (tally.losses <= policy.losses, tally.losses),
         outcome => (is_retryable(policy, outcome) && tally.failures < policy.max_attempts, tally.failures),
     };

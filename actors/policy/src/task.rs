@@ -1,5 +1,6 @@
 //! What a task is: its specification and how a try at it, or the whole of it, can end.
 
+mod priority;
 mod report;
 mod request;
 
@@ -7,50 +8,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+use strum::{Display, IntoStaticStr};
 
 use crate::bounds::{Overrun, TimeBounds};
 use crate::claims::Claims;
 use crate::constraint::Constraints;
 use crate::excess::{Excess, UseLimits};
 use crate::id::{AttemptNumber, NodeId, TaskId};
+use crate::planted;
 use crate::resources::Resources;
 use crate::text::OsText;
 
+pub use crate::task::priority::Priority;
 pub use crate::task::report::{PARKED_LIMIT, Parked, RateUse, TaskReport};
 pub(crate) use crate::task::request::request_of;
 pub use crate::task::request::{REQUESTS_LIMIT, RequestNumber};
-
-/// How urgent a task is. Waiting raises it, see `queue`.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Default,
-    Serialize,
-    Deserialize,
-    Display,
-    EnumString,
-    IntoStaticStr,
-    VariantArray,
-)]
-#[strum(serialize_all = "lowercase", ascii_case_insensitive)]
-pub enum Priority {
-    /// When there is nothing else.
-    Low,
-    /// Most work.
-    #[default]
-    Normal,
-    /// Before most work.
-    High,
-    /// Before everything.
-    Critical,
-}
 
 /// What a task needs where it says nothing: one core.
 pub const DEFAULT_CPU_MILLIS: u64 = 1000;
@@ -94,6 +66,8 @@ pub struct TaskSpec {
     pub kind: Option<Arc<str>>,
     /// What it claims of the fleet while it runs; `None` where that is nothing.
     pub claims: Option<Arc<Claims>>,
+    /// Whether it may be stopped to make room for a more urgent task, and run again later.
+    pub is_preemptible: bool,
 }
 
 impl TaskSpec {
@@ -117,6 +91,7 @@ impl TaskSpec {
             grace: DEFAULT_GRACE,
             kind: None,
             claims: None,
+            is_preemptible: false,
         }
     }
 
@@ -265,6 +240,8 @@ pub enum LossReason {
     Evicted,
     /// An operator has taken it off the machine. It counts as nothing at all.
     Drained,
+    /// A more urgent task was given its room. It counts as nothing at all.
+    Preempted,
 }
 
 /// How a task ended, for good.
@@ -322,6 +299,12 @@ impl AttemptOutcome {
         matches!(self, Self::Exited(0))
     }
 
+    /// Whether it was stopped to make room for a more urgent task.
+    #[must_use]
+    pub fn is_preempted(&self) -> bool {
+        matches!(self, Self::Lost(LossReason::Preempted))
+    }
+
     /// Whether something else than the task is to blame: then it does not count towards its attempts.
     #[must_use]
     pub fn is_loss(&self) -> bool {
@@ -335,8 +318,15 @@ impl LossReason {
     pub fn is_death(self) -> bool {
         match self {
             Self::LeaseExpired | Self::Rebooted | Self::HostDied => true,
-            Self::LeaseLost | Self::Unknown | Self::Evicted | Self::Drained => false,
+            Self::LeaseLost | Self::Unknown | Self::Evicted | Self::Drained | Self::Preempted => false,
         }
+    }
+
+    /// Whether it was stopped for the good of others and nothing went wrong: that counts for nothing, however often
+    /// it happens.
+    #[must_use]
+    pub fn is_nobodys_fault(self) -> bool {
+        self == Self::Drained || (self == Self::Preempted && !planted!(EvictionCounts))
     }
 }
 

@@ -169,7 +169,7 @@ impl Timeline {
                     }
                 }
             }
-            TaskEvent::CancelAsked | TaskEvent::ReportIgnored { .. } => {}
+            TaskEvent::CancelAsked | TaskEvent::EvictAsked { .. } | TaskEvent::ReportIgnored { .. } => {}
         }
     }
 

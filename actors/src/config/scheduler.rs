@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use policy::admission::Unschedulable;
 use policy::ageing::{Ageing, Mode};
+use policy::preempt::Preemption;
 use policy::queue::Weights;
 use policy::time_slice::Shares;
 
@@ -20,6 +21,8 @@ pub struct Scheduling {
     pub ageing: Ageing,
     /// How much each tenant is due beside others.
     pub weights: Arc<Weights>,
+    /// Whether tasks make room for others.
+    pub preemption: Preemption,
 }
 
 section! {
@@ -41,6 +44,8 @@ section! {
         tick: Length = Length(Ageing::default().tick), Any("10ms to 1m");
         /// The objective: who stands first in its line is leased within so many ticks.
         objective_ticks: u32 = Ageing::default().objective_ticks, 1..=100_000;
+        /// For whom preemptible tasks of Low and Normal priority make room: nobody (off), or Critical tasks.
+        preemption: Preemption = Preemption::Off, Any("off or critical");
         /// What follows for a submission that no machine can ever run.
         unschedulable: Unschedulable as "refuse; warn where others can join (daemon.listen)", Any("refuse or warn");
     }

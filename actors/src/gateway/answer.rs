@@ -268,6 +268,7 @@ impl Answerer {
                 }
                 TaskEvent::Started { .. }
                 | TaskEvent::CancelAsked
+                | TaskEvent::EvictAsked { .. }
                 | TaskEvent::Finished(_)
                 | TaskEvent::RetryAsked
                 | TaskEvent::ReportIgnored { .. } => {}

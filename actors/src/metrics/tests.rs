@@ -63,6 +63,7 @@ fn sample() -> Sample {
     }
     meters.retried();
     meters.aged(2);
+    (0..3).for_each(|_| meters.evicted());
     meters.tripped();
     meters.node(NodeNews::Joined);
     meters.node(NodeNews::Recovered);

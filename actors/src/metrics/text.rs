@@ -198,6 +198,11 @@ fn of_counts(sample: &Sample) -> Vec<Family> {
             one(meters.retried),
         ),
         counter("tasks_aged", "Tasks served as more urgent, since they had waited long.", one(meters.aged)),
+        counter(
+            "attempts_evicted",
+            "Attempts that were stopped to make room for more urgent tasks.",
+            one(meters.evicted),
+        ),
         counter("breaker_trips", "Breakers of machines that opened.", one(meters.trips)),
         counter("node_events", "What became of machines.", labelled("event", named(&news))),
         Family {

@@ -16,7 +16,7 @@ use supervision::Address;
 
 use crate::lease::LeaseMessage;
 use crate::task::TaskMessage;
-use crate::wire::fleet::{Grant, Phase};
+use crate::wire::fleet::{Grant, Phase, StopCause};
 
 /// Ends that are remembered so that a repeated report of them is no news: more than a worker can have
 /// reported and not yet been told to forget.
@@ -34,8 +34,7 @@ pub(super) struct Attempts {
     closed: VecDeque<Token>,
     closed_set: FxHashSet<Token>,
     run: Vec<Token>,
-    stop: Vec<Token>,
-    hand_back: Vec<Token>,
+    stop: Vec<(StopCause, Token)>,
     forget: Vec<Token>,
     /// Reports told to tasks so far in this life of the actor.
     order: u64,
@@ -51,7 +50,8 @@ struct Active {
     /// What to send, until the worker has reported that it runs.
     grant: Option<Box<Grant>>,
     seen: Seen,
-    asked: Asked,
+    /// Why it is to stop; `None` while it is to run.
+    stopping: Option<StopCause>,
     /// Why it is given up, once it is: nothing of it is sent any more.
     lost: Option<LossReason>,
 }
@@ -63,17 +63,6 @@ impl Active {
             self.address.tell(TaskMessage::Lost { token, reason });
         }
     }
-}
-
-/// What is asked of an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Asked {
-    /// To run.
-    Run,
-    /// To be given back, since an operator empties the machine.
-    HandBack,
-    /// To end.
-    Stop,
 }
 
 /// How far the worker has reported an attempt.
@@ -106,7 +95,6 @@ impl Default for Attempts {
             closed_set: FxHashSet::default(),
             run: Vec::new(),
             stop: Vec::new(),
-            hand_back: Vec::new(),
             forget: Vec::new(),
             order: 0,
         }
@@ -158,7 +146,7 @@ impl Attempts {
     pub(super) fn restore(&mut self, token: Token, need: Resources, seat: Restoring) {
         let Restoring { task, address, lease, started } = seat;
         let seen = if started { Seen::Running } else { Seen::Nothing };
-        let active = Active { task, address, lease, need, grant: None, seen, asked: Asked::Run, lost: None };
+        let active = Active { task, address, lease, need, grant: None, seen, stopping: None, lost: None };
         self.active.insert(token, active);
     }
 
@@ -174,7 +162,7 @@ impl Attempts {
         self.run.push(token);
         self.slots.stage(token, need.clone());
         let (grant, seen) = (Some(grant), Seen::Nothing);
-        let active = Active { task, address, lease, need, grant, seen, asked: Asked::Run, lost: None };
+        let active = Active { task, address, lease, need, grant, seen, stopping: None, lost: None };
         self.active.insert(token, active);
         self.start_staged();
     }
@@ -189,10 +177,11 @@ impl Attempts {
         None
     }
 
-    pub(super) fn ask_stop(&mut self, token: Token) {
+    pub(super) fn ask_stop(&mut self, token: Token, cause: StopCause) {
         if let Some(active) = self.active.get_mut(&token) {
-            active.asked = Asked::Stop;
-            self.stop.push(token);
+            let cause = active.stopping.map_or(cause, |before| before.max(cause));
+            active.stopping = Some(cause);
+            self.stop.push((cause, token));
         }
     }
 
@@ -201,9 +190,9 @@ impl Attempts {
         for token in self.sorted() {
             let Some(active) = self.active.get_mut(&token) else { continue };
             let is_due = active.seen < Seen::Running || all && active.seen == Seen::Running;
-            if is_due && active.asked == Asked::Run {
-                active.asked = Asked::HandBack;
-                self.hand_back.push(token);
+            if is_due && active.stopping.is_none() {
+                active.stopping = Some(StopCause::Drain);
+                self.stop.push((StopCause::Drain, token));
             }
         }
     }
@@ -223,7 +212,7 @@ impl Attempts {
             self.forget.push(token);
             self.remember_closed(token);
         } else {
-            self.stop.push(token);
+            self.stop.push((StopCause::End, token));
         }
         Some(Closed { lease: active.lease, was_known: active.seen == Seen::Ended })
     }
@@ -287,9 +276,13 @@ impl Attempts {
         let seen = Seen::from(&phase);
         let Some(active) = self.active.get_mut(&token) else {
             let known = self.closed_set.contains(&token);
-            let orders = if seen == Seen::Ended { &mut self.forget } else { &mut self.stop };
-            if !planted!(StrayRunsOn) {
-                orders.push(token);
+            if planted!(StrayRunsOn) {
+                return known;
+            }
+            if seen == Seen::Ended {
+                self.forget.push(token);
+            } else {
+                self.stop.push((StopCause::End, token));
             }
             return known;
         };
@@ -327,11 +320,10 @@ impl Attempts {
             let Some(active) = self.active.get(&token).filter(|active| active.lost.is_none()) else {
                 continue;
             };
+            let again = active.stopping.map(|cause| (cause, token));
             match (held.contains(&token), active.seen) {
-                (_, seen) if active.asked != Asked::Run && seen < Seen::Running => {
-                    self.ask_again(token, active.asked);
-                }
-                (true, Seen::Running) => self.ask_again(token, active.asked),
+                (_, seen) if again.is_some() && seen < Seen::Running => self.stop.extend(again),
+                (true, Seen::Running) => self.stop.extend(again),
                 (false, Seen::Nothing | Seen::Staged) if planted!(EdgeTriggeredGrants) => {}
                 (false, Seen::Nothing | Seen::Staged) if planted!(RequeueUnreported) => {
                     lost(token, active, LossReason::Unknown);
@@ -340,14 +332,6 @@ impl Attempts {
                 (false, Seen::Running) => lost(token, active, LossReason::Unknown),
                 (true, _) | (false, Seen::Ended) => {}
             }
-        }
-    }
-
-    fn ask_again(&mut self, token: Token, asked: Asked) {
-        match asked {
-            Asked::Run => {}
-            Asked::HandBack => self.hand_back.push(token),
-            Asked::Stop => self.stop.push(token),
         }
     }
 
@@ -435,8 +419,14 @@ mod tests {
                 ToWorker::Run { grants, .. } => {
                     format!("run {}", list(grants.iter().map(|grant| grant.token).collect()))
                 }
-                ToWorker::Stop { tokens, .. } => format!("stop {}", list(tokens)),
-                ToWorker::HandBack { tokens, .. } => format!("hand back {}", list(tokens)),
+                ToWorker::Stop { tokens, cause, .. } => {
+                    let word = match cause {
+                        StopCause::Drain => "hand back",
+                        StopCause::Preempt => "evict",
+                        StopCause::End => "stop",
+                    };
+                    format!("{word} {}", list(tokens))
+                }
                 ToWorker::Forget { tokens, .. } => format!("forget {}", list(tokens)),
                 other => format!("{other:?}"),
             }
@@ -479,7 +469,7 @@ mod tests {
         attempts.hand_back(true);
         attempts.missing(&[Token(1), Token(2), Token(3)].into_iter().collect());
         assert_eq!(outgoing(&mut attempts), "hand back 1 1 2 3");
-        attempts.ask_stop(Token(1));
+        attempts.ask_stop(Token(1), StopCause::End);
         attempts.missing(&[Token(1)].into_iter().collect());
         assert!(outgoing(&mut attempts).starts_with("stop 1 1, hand back"), "cancelling goes before");
         for token in [1, 2, 3] {
@@ -522,10 +512,26 @@ mod tests {
         let mut attempts = granted(&[1]);
         outgoing(&mut attempts);
         attempts.report(Token(1), Phase::Running { pid: 7 }, None);
-        attempts.ask_stop(Token(1));
+        attempts.ask_stop(Token(1), StopCause::End);
         assert_eq!(outgoing(&mut attempts), "stop 1");
         attempts.missing(&[Token(1)].into_iter().collect());
         assert_eq!(outgoing(&mut attempts), "stop 1");
+    }
+
+    #[test]
+    fn one_that_makes_room_is_told_so_until_it_is_gone_unless_it_is_to_end_anyway() {
+        let mut attempts = granted(&[1, 2]);
+        outgoing(&mut attempts);
+        attempts.report(Token(1), Phase::Running { pid: 7 }, None);
+        attempts.ask_stop(Token(1), StopCause::Preempt);
+        attempts.ask_stop(Token(2), StopCause::Preempt);
+        assert_eq!(outgoing(&mut attempts), "evict 1 2");
+        attempts.hand_back(true);
+        attempts.missing(&[Token(1)].into_iter().collect());
+        assert_eq!(outgoing(&mut attempts), "evict 1 2", "what was not begun is never run instead");
+        attempts.ask_stop(Token(1), StopCause::End);
+        attempts.ask_stop(Token(1), StopCause::Preempt);
+        assert_eq!(outgoing(&mut attempts), "stop 1 1");
     }
 
     #[test]

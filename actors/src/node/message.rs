@@ -14,7 +14,7 @@ use crate::node::breaker::Closing;
 use crate::outlet::Outlet;
 use crate::task::{Acknowledge, Seat, TaskMessage};
 use crate::wire::client::NodeRow;
-use crate::wire::fleet::{FromWorker, Grant, OutputPiece, OutputRead, OutputRefusal, ToWorker};
+use crate::wire::fleet::{FromWorker, Grant, OutputPiece, OutputRead, OutputRefusal, StopCause, ToWorker};
 
 /// What a node can be told.
 #[derive(Debug, IntoStaticStr)]
@@ -48,6 +48,8 @@ pub enum NodeMessage {
     StopAttempt {
         /// Its grant.
         token: Token,
+        /// Why.
+        cause: StopCause,
     },
     /// The end of an attempt is on disk.
     AttemptClosed {
@@ -76,6 +78,13 @@ pub enum NodeMessage {
         task: TaskId,
         /// To be done once that is on disk.
         acknowledge: Acknowledge,
+    },
+    /// A task that is awake here is to make room for a more urgent one.
+    Evict {
+        /// The task.
+        task: TaskId,
+        /// For whom.
+        by: TaskId,
     },
     /// Somebody reads an attempt's output.
     ReadOutput {

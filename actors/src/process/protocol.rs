@@ -120,6 +120,8 @@ pub enum StopReason {
     Evict,
     /// An operator takes it off this machine.
     Drain,
+    /// It makes room for a more urgent task.
+    Preempt,
 }
 
 impl StopReason {
@@ -133,6 +135,7 @@ impl StopReason {
             Self::LeaseLost => AttemptOutcome::Lost(LossReason::LeaseLost),
             Self::Evict => AttemptOutcome::Lost(LossReason::Evicted),
             Self::Drain => AttemptOutcome::Lost(LossReason::Drained),
+            Self::Preempt => AttemptOutcome::Lost(LossReason::Preempted),
         }
     }
 }

@@ -110,6 +110,7 @@ fn of_task(event: &TaskEvent) -> String {
         }
         TaskEvent::Started { pid, .. } => format!("started, pid {pid}"),
         TaskEvent::CancelAsked => "is to be cancelled".to_owned(),
+        TaskEvent::EvictAsked { by, .. } => format!("is stopped to make room for {by}"),
         TaskEvent::AttemptEnded { outcome, usage, next, report, .. } => {
             let took = say::length(usage.wall);
             let refused = report.iter().flat_map(|report| &report.parked);

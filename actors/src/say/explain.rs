@@ -1,12 +1,13 @@
 //! What a task waits for, in words: the same to everybody who asks.
 
 use policy::explain::{Ahead, Holding, Verdict};
+use policy::preempt::{EVICTIONS_LIMIT, Evicted};
 use policy::task::Priority;
 use policy::time::Timestamp;
 use strum::VariantArray;
 
 use crate::say;
-use crate::wire::client::{Blocker, Explanation};
+use crate::wire::client::{Blocker, Evicting, Explanation};
 
 /// The task, and the verdict on it.
 #[must_use]
@@ -34,6 +35,10 @@ pub fn headline(told: &Explanation, now: Timestamp) -> String {
 pub fn reasons(told: &Explanation) -> Vec<(&'static str, String)> {
     let mut reasons: Vec<_> = told.blocked_by.iter().map(|one| ("depends on", blocker(one))).collect();
     reasons.extend(told.hindrances.iter().map(|hindrance| ("because", hindrance.to_string())));
+    reasons.extend(told.evicting.iter().map(|one| ("room", evicting(one))));
+    reasons
+        .extend(told.makes_room_for.iter().map(|by| ("room", format!("is stopped to make room for {by}"))));
+    reasons.extend(told.evicted.iter().map(|one| ("evicted", evicted(*one))));
     reasons.extend(told.holdings.iter().map(|one| ("held by", holding(one, told.row.priority))));
     reasons
         .extend(told.ahead.iter().flat_map(|one| ahead(one, told.row.priority)).map(|line| ("behind", line)));
@@ -73,6 +78,22 @@ fn ahead(ahead: &Ahead, priority: Priority) -> Vec<String> {
         lines.push(format!("{} of these because they have waited long", ahead.aged));
     }
     lines
+}
+
+/// `evicting t5, t9 on n2 for it`.
+fn evicting(evicting: &Evicting) -> String {
+    let tasks: Vec<_> = evicting.tasks.iter().map(ToString::to_string).collect();
+    format!("evicting {} on {} for it", tasks.join(", "), evicting.node)
+}
+
+/// `was evicted for t12, once; it may be 3 times`.
+fn evicted(Evicted { times, by }: Evicted) -> String {
+    let times = match times {
+        1 => format!("once; it may be {EVICTIONS_LIMIT} times"),
+        EVICTIONS_LIMIT.. => format!("{times} times: it will not be again"),
+        _ => format!("{times} times; it may be {EVICTIONS_LIMIT} times"),
+    };
+    format!("was evicted for {by}, {times}")
 }
 
 fn blocker(blocker: &Blocker) -> String {

@@ -5,6 +5,7 @@
 //! does not fit goes back to its place.
 
 mod back;
+mod evict;
 mod keeping;
 mod nodes;
 mod why;
@@ -25,6 +26,7 @@ use policy::task::Priority;
 use rustc_hash::FxHashMap;
 
 use crate::node::{Reservation, Terms};
+use crate::scheduler::dispatch::evict::Evicting;
 use crate::scheduler::dispatch::keeping::Keeping;
 pub(super) use crate::scheduler::dispatch::keeping::Kept;
 use crate::scheduler::dispatch::nodes::Door;
@@ -50,6 +52,8 @@ pub(super) struct Dispatch {
     queued_of: [u64; 4],
     /// For whom room is kept.
     keeping: Keeping,
+    /// Who makes room for others.
+    pub(super) evicting: Evicting,
     /// Answers of queues that this round still waits for.
     awaited: u32,
     picked: Vec<(TurnId, Priority, Taken)>,
@@ -145,12 +149,13 @@ impl SchedulerActor {
         self.leave_to_claims(&mut fitting);
         let most = fitting.iter().map(|(_, fit)| *fit).max().unwrap_or(0).min(ROUND_LIMIT);
         let most = self.startable(most);
-        if most == 0 {
+        let urgent = self.urgent(&stuck);
+        if most == 0 && urgent.is_empty() {
             return;
         }
         let fitting: Vec<_> = fitting.into_iter().map(|(shape, _)| shape).collect();
         let waiting = self.dispatch.waiting(&fitting);
-        let kept = self.dispatch.begin_keeping((&fitting, waiting), stuck);
+        let kept = self.dispatch.begin_keeping((&fitting, waiting), stuck, urgent);
         let picks = self.picks(most, waiting, &fitting.into(), &kept);
         for (priority, pick) in picks {
             self.dispatch.awaited += 1;
@@ -186,6 +191,7 @@ impl SchedulerActor {
 
     /// A queue's answer; with the last one of the round all are placed, in turns.
     pub(super) fn picked(&mut self, priority: Priority, (taken, skipped): (Vec<Taken>, Option<Skipped>)) {
+        self.dispatch.evicting.heard(priority, skipped);
         self.dispatch.keeping.heard(priority, skipped);
         self.dispatch.awaited = self.dispatch.awaited.saturating_sub(1);
         let (turns, is_short) = self.dispatch.ordering.picked(priority, &taken);
@@ -214,6 +220,7 @@ impl SchedulerActor {
         self.return_to_queues(back);
         let shares = self.side.limits().scheduling.shares;
         self.dispatch.end_keeping(&self.shapes, shares);
+        self.make_room();
         // Until all of it is known: what is taken out of the queues must not be what this round has taken.
         self.dispatch.awaited = 1;
         self.settle_budgets();
@@ -246,7 +253,10 @@ impl SchedulerActor {
             let (tenant, since) = (Arc::clone(&demand.tenant), self.now());
             self.measure_start(priority, &taken);
             let is_set_aside = self.set_aside(&tenant);
-            self.take_hold(taken.task, Placed { node, tenant, since, priority, taken, is_set_aside });
+            self.take_hold(
+                taken.task,
+                Placed { node, tenant, since, priority, taken, request, is_set_aside },
+            );
             self.dispatch.take(place, Reservation { seat, need, terms: Terms { request, indices }, kind });
             self.dispatch.is_stale = true;
         }

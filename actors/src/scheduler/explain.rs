@@ -10,6 +10,7 @@ use policy::graph::{EntryView, TaskState};
 use policy::hindrance::Hindrance;
 use policy::id::{TaskId, TaskRange};
 use policy::placement::{Reason, ShapeId};
+use policy::preempt::Evicted;
 use policy::queue::InQueue;
 use policy::reserve::LineId;
 use policy::time::Moment;
@@ -18,7 +19,7 @@ use supervision::Reply;
 use crate::queue::QueueMessage;
 use crate::scheduler::dispatch::PRIORITIES;
 use crate::scheduler::{RawRow, SchedulerActor};
-use crate::wire::client::{BLOCKERS_LIMIT, HOLDINGS_LIMIT};
+use crate::wire::client::{BLOCKERS_LIMIT, Evicting, HOLDINGS_LIMIT};
 
 /// The stretch over which the ends of what runs are added up.
 const HOUR: Duration = Duration::from_hours(1);
@@ -34,6 +35,12 @@ pub struct RawExplanation {
     pub blocked_by: Vec<(TaskRange, LogPosition)>,
     /// What refuses it.
     pub hindrances: Vec<Hindrance>,
+    /// Who makes room for it.
+    pub evicting: Option<Evicting>,
+    /// For whom it makes room.
+    pub makes_room_for: Option<TaskId>,
+    /// For whom it has made room last.
+    pub evicted: Option<Evicted>,
     /// Who holds what it needs.
     pub holdings: Vec<Holding>,
     /// Who is before it.
@@ -56,6 +63,9 @@ impl SchedulerActor {
             verdict: self.verdict(&entry),
             blocked_by: self.blockers(task),
             hindrances: Vec::new(),
+            evicting: self.evicting_for(task),
+            makes_room_for: self.makes_room_for(task),
+            evicted: self.was_evicted(task),
             holdings: Vec::new(),
             ahead: None,
             usual: self.history.usual(entry.shape),

@@ -174,6 +174,7 @@ impl SchedulerActor {
     /// A task is not on a node any more.
     pub(super) fn note_gone(&mut self, task: TaskId) -> Option<Placed> {
         let placed = self.placed.remove(&task)?;
+        self.dispatch.evicting.gone(task);
         self.guard.running.end(&placed.tenant);
         self.dispatch.leave(task);
         if placed.is_set_aside {

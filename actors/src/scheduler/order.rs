@@ -109,14 +109,14 @@ impl SchedulerActor {
         for LineId { priority, shape } in kept.first.iter().copied().filter(|line| open(line.priority)) {
             plan.ask_first(priority, shape, most);
         }
-        let is_asked = |priority: &Priority| plan.asked(*priority) > 0 || kept.due[*priority as usize];
+        let is_asked = |priority: &Priority| plan.asked(*priority) > 0 || kept.asked_of(*priority).is_some();
         let asked = PRIORITIES.into_iter().filter(is_asked).collect::<Vec<_>>();
         let picks = asked.into_iter().map(|priority| {
             let asked = plan.asked(priority);
             let (first, want) =
                 (std::mem::take(&mut plan.first[priority as usize]), plan.want[priority as usize]);
             ordering.asked[priority as usize] = if first.is_empty() { 0 } else { asked };
-            let stuck = if kept.due[priority as usize] { Arc::clone(&kept.stuck) } else { Arc::default() };
+            let stuck = kept.asked_of(priority).map_or_else(Arc::default, Arc::clone);
             let pick = Pick { first, want, fitting: Arc::clone(fitting), now, stuck };
             let ended = std::mem::take(&mut ordering.ended[priority as usize]);
             (priority, QueueMessage::Pick { pick, ended, scale: Arc::clone(&ordering.scale) })
@@ -148,7 +148,8 @@ impl SchedulerActor {
         let taken = Taken { task, shape, arrival, since: arrival };
         let (tenant, since) = (Arc::clone(&demand.tenant), self.now());
         let node = grant.node.clone();
-        self.take_hold(task, Placed { node, tenant, since, priority, taken, is_set_aside: false });
+        let request = grant.request;
+        self.take_hold(task, Placed { node, tenant, since, priority, taken, request, is_set_aside: false });
         if planted!(CompanyForgotten) {
             self.dispatch.leave(task);
         }
@@ -203,6 +204,7 @@ impl SchedulerActor {
 
     pub(super) fn beat(&mut self) {
         self.resume_tenants();
+        self.remind_leaving();
         // A place that nobody takes: so lines that are served now wait since before the next beat, also where nobody comes.
         self.next_arrival = self.next_arrival.after(1);
         let (now, next, limits) = (self.now(), self.next_arrival, self.side.limits());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use policy::id::NodeId;
 use policy::queue::Taken;
-use policy::task::Priority;
+use policy::task::{Priority, RequestNumber};
 use policy::time::Moment;
 
 /// Where an active task was sent, and its place in the queue if it comes back.
@@ -16,6 +16,8 @@ pub(super) struct Placed {
     pub(super) since: Moment,
     pub(super) priority: Priority,
     pub(super) taken: Taken,
+    /// Which of its requests it holds.
+    pub(super) request: RequestNumber,
     /// Whether an attempt of its tenant's budget is set aside for it: until it is granted.
     pub(super) is_set_aside: bool,
 }

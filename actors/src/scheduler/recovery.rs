@@ -42,8 +42,18 @@ impl SchedulerActor {
         side.nodes.forget_all();
         let version = env!("CARGO_PKG_VERSION").into();
         side.log.append(&Event::Scheduler(SchedulerEvent::Started { epoch: epoch.0, version }), 0, 0);
-        let Recovered { graphs, shapes, ready, live, backing_off, failed_on, closed, stranded, unknown } =
-            recovered;
+        let Recovered {
+            graphs,
+            shapes,
+            ready,
+            live,
+            backing_off,
+            failed_on,
+            evicted,
+            closed,
+            stranded,
+            unknown,
+        } = recovered;
         tracing::info!(
             epoch = epoch.0,
             graphs = graphs.len(),
@@ -56,7 +66,7 @@ impl SchedulerActor {
             graphs,
             shapes,
             names: BTreeMap::new(),
-            dispatch: Dispatch::under(&side.directives()),
+            dispatch: Dispatch::under(&side.directives(), evicted),
             claiming: Claiming::new(&side.limits().claims),
             guard: Guard::new(&side.limits(), ledger, tenants),
             history: History::default(),

@@ -43,13 +43,23 @@ impl SchedulerActor {
                 self.tenant_charge(task, &charge, mark.at);
                 self.left_node(task, report.as_deref());
                 self.failed_on.remove(&task);
+                self.dispatch.evicting.ended(task);
                 self.budget_charge(task, &charge);
                 let ended = TaskState::from(&outcome);
                 let ended = if planted!(FailureReleases) { TaskState::Succeeded } else { ended };
                 self.side.meters.ended(&outcome);
                 self.graphs.ended(task, ended, mark, &mut effects);
             }
-            Step::Over { next: Next::RetryAfter(wait), charge, is_retry, report } => {
+            Step::Over { next: Next::RetryAfter(_), charge, report, evicted_for: Some(by), .. } => {
+                self.tenant_charge(task, &charge, mark.at);
+                self.end_claims(task, report.as_deref());
+                self.budget_charge(task, &charge);
+                self.side.meters.evicted();
+                let waits = self.graphs.backs_off(task, mark, &mut effects);
+                self.carry_out(std::mem::take(&mut effects));
+                self.evicted(task, by, waits);
+            }
+            Step::Over { next: Next::RetryAfter(wait), charge, is_retry, report, .. } => {
                 self.tenant_charge(task, &charge, mark.at);
                 if let Some(node) = self.left_node(task, report.as_deref()) {
                     self.failed_on.insert(task, node);

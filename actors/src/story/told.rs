@@ -68,7 +68,7 @@ impl Told {
             }
             TaskEvent::Finished(outcome) => self.outcome = Some(outcome.clone()),
             TaskEvent::RetryAsked => self.outcome = None,
-            TaskEvent::CancelAsked | TaskEvent::ReportIgnored { .. } => {}
+            TaskEvent::CancelAsked | TaskEvent::EvictAsked { .. } | TaskEvent::ReportIgnored { .. } => {}
         }
     }
 

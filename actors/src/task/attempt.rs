@@ -63,7 +63,7 @@ impl TaskActor {
         let appended = self.append(|_| event.clone());
         trap!(TaskWrote);
         let TaskEvent::AttemptEnded { next, report, outcome, usage, .. } = event else { return };
-        self.tell_scheduler(ended(next, &outcome, &usage, report), appended);
+        self.tell_scheduler(self.over(next, &outcome, &usage, report), appended);
         self.close_attempt(token, verdict, appended.number);
         me.stop();
     }
@@ -92,22 +92,24 @@ impl TaskActor {
             self.tell_scheduler(Step::Noted, appended);
         }
     }
+
+    /// What the end of an attempt means to the scheduler.
+    pub(super) fn over(
+        &self,
+        next: Next,
+        outcome: &AttemptOutcome,
+        usage: &Usage,
+        report: Option<Box<TaskReport>>,
+    ) -> Step {
+        let charge = Charge::of(usage, report.as_deref());
+        let is_retry = budget::is_retry(&next, outcome, report.as_deref());
+        let evicted_for = self.story.life.evicted_for().filter(|_| outcome.is_preempted());
+        Step::Over { next, report, charge, is_retry, evicted_for }
+    }
 }
 
 /// Spreads waits without a source of chance: the token's own bits, mixed.
 fn jitter_of(token: Token) -> u32 {
     let mixed = token.0.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
     u32::try_from(mixed % 1001).unwrap_or(0)
-}
-
-/// What the end of an attempt means to the scheduler.
-pub(super) fn ended(
-    next: Next,
-    outcome: &AttemptOutcome,
-    usage: &Usage,
-    report: Option<Box<TaskReport>>,
-) -> Step {
-    let charge = Charge::of(usage, report.as_deref());
-    let is_retry = budget::is_retry(&next, outcome, report.as_deref());
-    Step::Over { next, report, charge, is_retry }
 }

@@ -40,6 +40,11 @@ pub enum TaskMessage {
     },
     /// Somebody asks for its end.
     Cancel(Acknowledge),
+    /// Its attempt is to make room for a more urgent task.
+    Evict {
+        /// For whom.
+        by: TaskId,
+    },
 }
 
 impl Message for TaskMessage {
@@ -93,6 +98,8 @@ pub enum Step {
         charge: Charge,
         /// Whether what follows is a retry after a failure of the task's own.
         is_retry: bool,
+        /// For whom the attempt made room, if that is how it ended.
+        evicted_for: Option<TaskId>,
     },
     /// It is to be tried again.
     RetryAsked,
@@ -106,7 +113,7 @@ impl Step {
     /// Over, without a word of its own.
     #[must_use]
     pub fn over(next: Next) -> Self {
-        Self::Over { next, report: None, charge: Charge::default(), is_retry: false }
+        Self::Over { next, report: None, charge: Charge::default(), is_retry: false, evicted_for: None }
     }
 }
 

@@ -30,6 +30,10 @@ impl TaskActor {
             Fact::new("held by", holder),
             Fact::new("attempts", life.attempts()),
             Fact::new("to be cancelled", life.cancel_asked()),
+            Fact::new(
+                "makes room for",
+                life.evicted_for().map_or_else(|| "nobody".to_owned(), |by| by.to_string()),
+            ),
             Fact::new("events", self.story.sequence),
             Fact::new("last record", self.story.number),
         ]

@@ -61,7 +61,7 @@ impl ItemLines {
     }
 }
 
-fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 34] {
+fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 35] {
     [
         ("directory", line(&common.directory)),
         ("env", line(&common.env)),
@@ -97,6 +97,7 @@ fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 34] {
         ("retry", line(&common.retries)),
         ("retry", line(&common.retry)),
         ("kind", line(&common.kind)),
+        ("preemptible", line(&common.preemptible)),
     ]
 }
 
@@ -186,6 +187,7 @@ fn spec(name: &str, task: &Task, defaults: &Common, context: &Context) -> TaskSp
         grace: pick(&own.grace, &defaults.grace).map_or(DEFAULT_GRACE, |grace| grace.0),
         kind: pick(&own.kind, &defaults.kind).map(|kind| kind.0.as_str().into()),
         claims: claims(own, defaults),
+        is_preemptible: pick(&own.preemptible, &defaults.preemptible).is_some_and(|one| one.0),
         ..TaskSpec::new(name, argv(task))
     }
 }

@@ -108,6 +108,9 @@ fields! {
         "tenant" tenant: Text,
         /// What sort of work it is, such as "build": tasks of one kind are expected to fail alike.
         "kind" kind: Text,
+        /// Whether it may be stopped to make room for a critical task, where the site lets that happen, and run again
+        /// later; that costs it no attempt. Default: false.
+        "preemptible" preemptible: Truth,
         /// The longest an attempt may run, such as "5m". Default: no limit.
         "timeout" timeout: Length,
         /// After which an attempt is asked to finish by SIGTERM: it has until its `timeout`, or its `grace`. Default:

@@ -23,7 +23,7 @@ use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use crate::wire::client::enrol::{Enrolled, Enrolment, InvitedRow, MemberRow};
-pub use crate::wire::client::explain::{BLOCKERS_LIMIT, Blocker, Explanation, HOLDINGS_LIMIT};
+pub use crate::wire::client::explain::{BLOCKERS_LIMIT, Blocker, Evicting, Explanation, HOLDINGS_LIMIT};
 pub use crate::wire::client::metrics::{
     ActorRow, EndsRow, MetersRow, NodeNewsRow, Sample, WAIT_BOUNDS, WaitsRow,
 };

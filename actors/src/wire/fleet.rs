@@ -45,23 +45,18 @@ pub enum ToWorker {
         /// At most [`GRANTS_PER_MESSAGE`].
         grants: Vec<Grant>,
     },
-    /// Stop these: politely, and after the grace by force. One that is not known is reported as such.
+    /// Stop these: politely, and after the grace by force. One that is not known is reported as such, or as given
+    /// back where it was to be.
     Stop {
         /// The session.
         session: NodeSession,
         /// Which.
         tokens: Vec<Token>,
+        /// Why.
+        cause: StopCause,
     },
     /// The ends of these are safely recorded: forget them.
     Forget {
-        /// The session.
-        session: NodeSession,
-        /// Which.
-        tokens: Vec<Token>,
-    },
-    /// Give these back, as an operator wants it: what runs politely, and after the grace by force. One that is
-    /// not known is reported as given back.
-    HandBack {
         /// The session.
         session: NodeSession,
         /// Which.
@@ -92,6 +87,17 @@ pub enum ToWorker {
         /// What is asked.
         look: Look,
     },
+}
+
+/// Why the scheduler side has an attempt stopped. A later one outweighs those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum StopCause {
+    /// An operator empties the machine.
+    Drain,
+    /// It makes room for a more urgent task.
+    Preempt,
+    /// Its task is to end, or it belongs to nobody any more.
+    End,
 }
 
 /// From a worker to the scheduler side.

@@ -11,7 +11,7 @@ use super::attempt::AttemptMessage;
 use super::held::HeldAttempt;
 use super::{Worker, WorkerMessage};
 use crate::process::protocol::{Command, StopReason};
-use crate::wire::fleet::{Grant, Phase, Report, ToWorker};
+use crate::wire::fleet::{Grant, Phase, Report, StopCause, ToWorker};
 
 impl Worker {
     pub(super) fn scheduler_said(&mut self, message: ToWorker, me: &Me<WorkerMessage>) {
@@ -19,11 +19,8 @@ impl Worker {
             ToWorker::Welcome { session, epoch, terms } => self.welcome(session, epoch, terms),
             ToWorker::HeartbeatHeard { session, sent, .. } if self.is_now(session) => self.heard(sent, me),
             ToWorker::Run { session, grants } if self.is_now(session) => self.run(grants, me),
-            ToWorker::Stop { session, tokens } if self.is_now(session) => {
-                tokens.into_iter().for_each(|token| self.stop(token, StopReason::Cancel, me));
-            }
-            ToWorker::HandBack { session, tokens } if self.is_now(session) => {
-                tokens.into_iter().for_each(|token| self.stop(token, StopReason::Drain, me));
+            ToWorker::Stop { session, tokens, cause } if self.is_now(session) => {
+                tokens.into_iter().for_each(|token| self.stop(token, reason(cause), me));
             }
             ToWorker::Halt { session, halted } if self.is_now(session) => self.halt(halted),
             ToWorker::Forget { session, tokens } if self.is_now(session) => self.forget(tokens),
@@ -34,7 +31,6 @@ impl Worker {
             | ToWorker::HeartbeatHeard { .. }
             | ToWorker::Run { .. }
             | ToWorker::Stop { .. }
-            | ToWorker::HandBack { .. }
             | ToWorker::Halt { .. }
             | ToWorker::Forget { .. } => {}
         }
@@ -110,7 +106,7 @@ impl Worker {
     pub(super) fn stop(&mut self, token: Token, why: StopReason, me: &Me<WorkerMessage>) {
         let Some(held) = self.held.get_mut(&token) else {
             let outcome = match why {
-                StopReason::Drain => why.outcome(),
+                StopReason::Drain | StopReason::Preempt => why.outcome(),
                 _ => AttemptOutcome::Lost(LossReason::Unknown),
             };
             let phase = Phase::ended(outcome, Usage::default());
@@ -146,5 +142,14 @@ impl Worker {
             self.args.port.command(Command::Forget(tokens));
         }
         self.finish_drain();
+    }
+}
+
+/// As the host is told it.
+fn reason(cause: StopCause) -> StopReason {
+    match cause {
+        StopCause::Drain => StopReason::Drain,
+        StopCause::Preempt => StopReason::Preempt,
+        StopCause::End => StopReason::Cancel,
     }
 }

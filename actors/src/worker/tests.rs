@@ -13,7 +13,7 @@ use supervision::{Running, SupervisorArgs};
 
 use super::*;
 use crate::process::protocol::{HostReport, HostedPhase};
-use crate::wire::fleet::{Grant, OutputFrom, OutputRead};
+use crate::wire::fleet::{Grant, OutputFrom, OutputRead, StopCause};
 
 pub(crate) fn grant(token: u64, cpu_millis: u64) -> Grant {
     Grant {
@@ -295,7 +295,7 @@ async fn stopping_reaches_what_the_host_has_and_ends_what_waits() {
     machine.worker.tell(WorkerMessage::Host(HostEvent::Disconnected));
     machine.run(vec![grant(2, 2000)]);
     let tokens = vec![Token(1), Token(2), Token(9)];
-    machine.scheduler(ToWorker::Stop { session: SESSION, tokens });
+    machine.scheduler(ToWorker::Stop { session: SESSION, tokens, cause: StopCause::End });
     assert_eq!(machine.commands().await, [Command::Stop { token: Token(1), why: StopReason::Cancel }]);
     let expected =
         [(2, over(AttemptOutcome::Cancelled)), (9, over(AttemptOutcome::Lost(LossReason::Unknown)))];
@@ -337,7 +337,7 @@ async fn an_attempt_whose_actor_has_died_is_followed_again() {
     machine.host(HostReport::Started { token: Token(1), pid: 7 });
     machine.commands().await;
     machine.notes.fails.store(true, Relaxed);
-    machine.scheduler(ToWorker::Stop { session: SESSION, tokens: vec![Token(1)] });
+    machine.scheduler(ToWorker::Stop { session: SESSION, tokens: vec![Token(1)], cause: StopCause::End });
     machine.settle().await;
     assert_eq!(machine.attempts.count(), 0);
     tokio::time::sleep(Duration::from_secs(3)).await;

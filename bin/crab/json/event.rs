@@ -202,6 +202,10 @@ fn of_task(event: &TaskEvent) -> (&'static str, Details) {
             ("task.started", Details { token: Some(token.to_string()), pid: Some(*pid), ..none })
         }
         TaskEvent::CancelAsked => ("task.cancel-asked", none),
+        TaskEvent::EvictAsked { token, by } => {
+            let (token, by) = (Some(token.to_string()), Some(by.to_string()));
+            ("task.evict-asked", Details { token, by, ..none })
+        }
         TaskEvent::AttemptEnded { token, outcome, usage, next, report, .. } => {
             let retry_after_s = match next {
                 Next::Finish(_) => None,

@@ -20,6 +20,9 @@ pub(crate) struct Explanation {
     parked_until: Option<String>,
     blocked_by: Vec<Blocker>,
     hindrances: Vec<Obstacle>,
+    evicting: Option<Evicting>,
+    makes_room_for: Option<String>,
+    evicted: Option<Evicted>,
     holdings: Vec<Holding>,
     ahead_tasks: Option<u64>,
     ahead_first: Option<String>,
@@ -54,6 +57,20 @@ struct Obstacle {
     until: Option<String>,
 }
 
+/// Attempts that make room for it.
+#[derive(Debug, Serialize)]
+struct Evicting {
+    node: String,
+    tasks: Vec<String>,
+}
+
+/// It made room.
+#[derive(Debug, Serialize)]
+struct Evicted {
+    times: u32,
+    by: String,
+}
+
 #[derive(Debug, Serialize)]
 struct Holding {
     task: String,
@@ -85,6 +102,12 @@ impl From<&client::Explanation> for Explanation {
             parked_until,
             blocked_by: told.blocked_by.iter().map(Blocker::from).collect(),
             hindrances: told.hindrances.iter().map(Obstacle::from).collect(),
+            evicting: told.evicting.as_ref().map(|one| Evicting {
+                node: one.node.to_string(),
+                tasks: one.tasks.iter().map(ToString::to_string).collect(),
+            }),
+            makes_room_for: told.makes_room_for.map(|by| by.to_string()),
+            evicted: told.evicted.map(|one| Evicted { times: one.times, by: one.by.to_string() }),
             holdings: told.holdings.iter().map(Holding::from).collect(),
             ahead_tasks: ahead.map(|ahead| ahead.tasks),
             ahead_first: ahead.and_then(|ahead| Some(ahead.first?.to_string())),

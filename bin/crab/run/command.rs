@@ -124,6 +124,9 @@ fn happened(record: &Record) -> Happened {
             text::harmless(&outcome.to_string()),
             text::length(*wait)
         )),
-        TaskEvent::CancelAsked | TaskEvent::RetryAsked | TaskEvent::ReportIgnored { .. } => Happened::Other,
+        TaskEvent::CancelAsked
+        | TaskEvent::EvictAsked { .. }
+        | TaskEvent::RetryAsked
+        | TaskEvent::ReportIgnored { .. } => Happened::Other,
     }
 }

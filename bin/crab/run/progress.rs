@@ -116,7 +116,10 @@ impl Progress {
                 }
             }
             TaskEvent::Finished(outcome) => Some(self.end(task, outcome, None)),
-            TaskEvent::CancelAsked | TaskEvent::RetryAsked | TaskEvent::ReportIgnored { .. } => None,
+            TaskEvent::CancelAsked
+            | TaskEvent::EvictAsked { .. }
+            | TaskEvent::RetryAsked
+            | TaskEvent::ReportIgnored { .. } => None,
         }
     }
 

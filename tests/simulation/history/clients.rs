@@ -102,7 +102,10 @@ impl<'a> Facts<'a> {
             TaskEvent::RetryAsked => {
                 self.retries.insert(task, record.at);
             }
-            TaskEvent::Started { .. } | TaskEvent::AttemptEnded { .. } | TaskEvent::ReportIgnored { .. } => {}
+            TaskEvent::Started { .. }
+            | TaskEvent::EvictAsked { .. }
+            | TaskEvent::AttemptEnded { .. }
+            | TaskEvent::ReportIgnored { .. } => {}
         }
     }
 }

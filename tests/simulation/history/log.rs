@@ -96,6 +96,12 @@ impl Pass<'_> {
                 });
                 self.track(task).is_running = true;
             }
+            TaskEvent::EvictAsked { token, .. } => {
+                let live = self.tracks[&task].live;
+                findings.expect("I4", live == Some(*token), || {
+                    format!("record {number}: {task} is to make room under {token}, live is {live:?}")
+                });
+            }
             TaskEvent::CancelAsked => {
                 let track = self.track(task);
                 findings
@@ -179,7 +185,7 @@ impl Pass<'_> {
             track.deaths += u32::from(was_running && reason.is_death());
         }
         match outcome {
-            AttemptOutcome::Lost(LossReason::Drained) => {}
+            AttemptOutcome::Lost(LossReason::Drained | LossReason::Preempted) => {}
             outcome if outcome.is_loss() => track.losses += 1,
             AttemptOutcome::Exited(0) => {}
             _ => track.failures += 1,
@@ -240,7 +246,9 @@ fn follows_law(track: &Track, policy: &RetryPolicy, outcome: &AttemptOutcome, ne
         AttemptOutcome::Lost(_) if track.deaths >= POISON_AFTER => {
             matches!(next, Next::Finish(TaskOutcome::Poisoned(deaths)) if deaths.len() == POISON_AFTER as usize)
         }
-        AttemptOutcome::Lost(LossReason::Drained) => *next == Next::RetryAfter(Duration::ZERO),
+        AttemptOutcome::Lost(LossReason::Drained | LossReason::Preempted) => {
+            *next == Next::RetryAfter(Duration::ZERO)
+        }
         loss if loss.is_loss() && track.losses > policy.losses => failed(),
         loss if loss.is_loss() => is_wait(policy, track.losses, next),
         AttemptOutcome::SpawnFailed(_) if !policy.spawn_failures => failed(),

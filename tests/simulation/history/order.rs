@@ -26,7 +26,7 @@ const SLICE_SLACK: u64 = 30;
 const OVERTAKEN_LIMIT: u64 = 24;
 
 /// What makes tasks equals: of them the first that came is the first to start.
-type Kind = (Priority, Vec<Resources>, Box<str>, Constraints);
+type Kind = (Priority, Vec<Resources>, Box<str>, Constraints, bool);
 
 #[derive(Default)]
 struct Pass {
@@ -69,6 +69,7 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
                             spec.requests().cloned().collect(),
                             tenant,
                             spec.constraints.clone(),
+                            spec.is_preemptible,
                         );
                         pass.admit(kind, *range);
                     }

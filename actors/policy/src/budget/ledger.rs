@@ -174,7 +174,10 @@ impl Ledger {
             TaskEvent::Finished(_) | TaskEvent::RetryAsked => {
                 self.failed.remove(&task);
             }
-            TaskEvent::Started { .. } | TaskEvent::CancelAsked | TaskEvent::ReportIgnored { .. } => {}
+            TaskEvent::Started { .. }
+            | TaskEvent::CancelAsked
+            | TaskEvent::EvictAsked { .. }
+            | TaskEvent::ReportIgnored { .. } => {}
         }
     }
 

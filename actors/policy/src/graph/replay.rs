@@ -5,12 +5,14 @@
 //! records of different actors can be in another order in the log than the one in which the table heard of
 //! them; the end is the same.
 
+mod recovered;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::claims::{Claims, Indices};
+use crate::claims::Claims;
 use crate::demand::Demand;
 use crate::event::{Event, GraphEvent, GraphPart, LogPosition, Next, Record, SchedulerEvent, TaskEvent};
 use crate::graph::Graphs;
@@ -19,10 +21,13 @@ use crate::graph::effects::{Closed, ClosedBy, Effects, Mark, Ready};
 use crate::graph::state::TaskState;
 use crate::graph::stranded::{Stranded, Told};
 use crate::graph::table::Graph;
-use crate::id::{AttemptNumber, GraphId, NodeId, NodeSession, TaskId, Token};
+use crate::id::{GraphId, NodeId, TaskId};
 use crate::placement::Shapes;
-use crate::task::{RequestNumber, TaskOutcome};
+use crate::preempt::Evicted;
+use crate::task::TaskOutcome;
 use crate::time::Timestamp;
+
+pub use crate::graph::replay::recovered::{BackingOff, LiveGrant, Recovered};
 
 /// The table while it is made from records, given in the order of the log.
 #[derive(Debug)]
@@ -33,6 +38,9 @@ pub struct Replay {
     live: FxHashMap<TaskId, LiveGrant>,
     backing_off: FxHashMap<TaskId, Timestamp>,
     failed_on: BTreeMap<TaskId, NodeId>,
+    /// For whom attempts that have not ended are to make room.
+    leaving: FxHashMap<TaskId, TaskId>,
+    evicted: BTreeMap<TaskId, Evicted>,
     stranded: Stranded,
     effects: Effects,
     unknown: u64,
@@ -53,65 +61,6 @@ impl Building {
     }
 }
 
-/// An attempt that was granted and of whose end there is no record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LiveGrant {
-    /// The task.
-    pub task: TaskId,
-    /// The grant's token.
-    pub token: Token,
-    /// Which try it is.
-    pub attempt: AttemptNumber,
-    /// Where.
-    pub node: NodeId,
-    /// In which session of that node.
-    pub session: NodeSession,
-    /// Which of the task's requests it holds.
-    pub request: RequestNumber,
-    /// Where the task's last record starts in the log.
-    pub position: LogPosition,
-    /// Whether it is to be cancelled.
-    pub cancel_asked: bool,
-    /// Whether its process was reported to run.
-    pub started: bool,
-    /// The indices of pools that it holds.
-    pub indices: Indices,
-    /// When it was granted.
-    pub at: Timestamp,
-}
-
-/// A task that waits for the time of its next attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BackingOff {
-    /// The task.
-    pub task: TaskId,
-    /// When, by the wall clock of the scheduler that wrote it.
-    pub due: Timestamp,
-}
-
-/// What the log says.
-#[derive(Debug)]
-pub struct Recovered {
-    /// The table.
-    pub graphs: Graphs,
-    /// The shapes of its items.
-    pub shapes: Shapes,
-    /// All that is ready, in the order of submission: into the queues.
-    pub ready: Vec<Ready>,
-    /// Attempts that may still run, by task.
-    pub live: Vec<LiveGrant>,
-    /// Tasks that need their timer, by task.
-    pub backing_off: Vec<BackingOff>,
-    /// Where the last attempts of tasks that are to be tried again did not succeed.
-    pub failed_on: BTreeMap<TaskId, NodeId>,
-    /// Ends without a record of their own: write them. What they `was` is not known any more.
-    pub closed: Vec<Closed>,
-    /// Ready tasks that were told that no node can run them.
-    pub stranded: Stranded,
-    /// Records of tasks of which nothing is known: their graph's records are no longer kept.
-    pub unknown: u64,
-}
-
 impl Replay {
     /// Starts with nothing but the shapes that are to have their ids.
     #[must_use]
@@ -123,6 +72,8 @@ impl Replay {
             live: FxHashMap::default(),
             backing_off: FxHashMap::default(),
             failed_on: BTreeMap::new(),
+            leaving: FxHashMap::default(),
+            evicted: BTreeMap::new(),
             stranded: Stranded::default(),
             effects: Effects::default(),
             unknown: 0,
@@ -206,6 +157,7 @@ impl Replay {
         backing_off.sort_unstable_by_key(|one| one.task);
         let is_open = |task: &TaskId| self.graphs.entry(*task).is_some_and(|entry| !entry.state.is_ended());
         self.failed_on.retain(|task, _| is_open(task));
+        self.evicted.retain(|task, _| is_open(task));
         Recovered {
             ready: self.graphs.ready(),
             closed: self.graphs.unrecorded(),
@@ -214,6 +166,7 @@ impl Replay {
             live,
             backing_off,
             failed_on: self.failed_on,
+            evicted: self.evicted,
             stranded: self.stranded,
             unknown: self.unknown,
         }
@@ -303,6 +256,10 @@ impl Replay {
                 self.backing_off.remove(&task);
             }
             TaskEvent::ReportIgnored { .. } => graphs.noted(task, mark),
+            TaskEvent::EvictAsked { by, .. } => {
+                graphs.noted(task, mark);
+                self.leaving.insert(task, *by);
+            }
             TaskEvent::Started { .. } => {
                 graphs.noted(task, mark);
                 self.live.entry(task).and_modify(|grant| grant.started = true);
@@ -311,14 +268,20 @@ impl Replay {
                 graphs.noted(task, mark);
                 graphs.cancel_task(task, mark.at, effects);
             }
-            TaskEvent::AttemptEnded { next, .. } => {
+            TaskEvent::AttemptEnded { outcome, next, .. } => {
                 let grant = self.live.remove(&task);
+                let leaving = self.leaving.remove(&task).filter(|_| outcome.is_preempted());
+                if let Some(by) = leaving {
+                    let times = self.evicted.get(&task).map_or(0, |evicted| evicted.times) + 1;
+                    self.evicted.insert(task, Evicted { times, by });
+                }
                 match next {
                     Next::Finish(outcome) => graphs.ended(task, outcome.into(), mark, effects),
                     Next::RetryAfter(wait) => {
                         graphs.backs_off(task, mark, effects);
                         self.backing_off.insert(task, mark.at + *wait);
-                        self.failed_on.extend(grant.map(|grant| (task, grant.node)));
+                        let failed = grant.filter(|_| !outcome.is_preempted());
+                        self.failed_on.extend(failed.map(|grant| (task, grant.node)));
                     }
                 }
             }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::task::SpawnFailure;
+use crate::task::{LossReason, SpawnFailure};
 
 fn granted(token: u64, attempt: u32) -> TaskEvent {
     TaskEvent::Granted {
@@ -39,6 +39,32 @@ fn a_report_with_an_older_token_changes_nothing() {
     let policy = RetryPolicy::default();
     assert!(life.attempt_ended(end(4, AttemptOutcome::Exited(0)), rules(&policy)).is_err());
     assert!(life.attempt_ended(end(5, AttemptOutcome::Exited(0)), rules(&policy)).is_ok());
+}
+
+#[test]
+fn an_attempt_that_makes_room_is_told_so_once_and_its_end_counts_for_nothing() {
+    let policy = RetryPolicy { losses: 0, ..RetryPolicy::default() };
+    let (by, mut life) = (TaskId(12), Life::default());
+    assert_eq!(life.evict(by), Err(Refusal::NotHeld));
+    for n in 1..20 {
+        life.apply(&granted(n, u32::try_from(n).unwrap()));
+        assert_eq!(life.evicted_for(), None, "the one before was");
+        let event = life.evict(by).unwrap();
+        assert_eq!(event, TaskEvent::EvictAsked { token: Token(n), by });
+        life.apply(&event);
+        assert_eq!((life.evicted_for(), life.evict(by)), (Some(by), Err(Refusal::Repeated)));
+        let outcome = AttemptOutcome::Lost(LossReason::Preempted);
+        let event = life.attempt_ended(end(n, outcome), rules(&policy)).unwrap();
+        assert!(
+            matches!(event, TaskEvent::AttemptEnded { next: Next::RetryAfter(Duration::ZERO), .. }),
+            "{event:?}"
+        );
+        life.apply(&event);
+        assert_eq!((life.failures, life.losses, life.deaths.len()), (0, 0, 0));
+    }
+    life.apply(&granted(30, 20));
+    life.apply(&TaskEvent::CancelAsked);
+    assert_eq!(life.evict(by), Err(Refusal::Repeated), "it ends anyway");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::bounds::{Overrun, TimeLimit};
-use crate::task::{Signals, SpawnFailure};
+use crate::task::{LossReason, Signals, SpawnFailure};
 
 fn policy(max_attempts: u32) -> RetryPolicy {
     RetryPolicy { max_attempts, ..RetryPolicy::default() }
@@ -39,11 +39,14 @@ fn success_ends_and_cancelling_is_never_retried() {
 }
 
 #[test]
-fn what_an_operator_has_taken_away_goes_on_at_once_however_often() {
-    let drained = AttemptOutcome::Lost(LossReason::Drained);
+fn what_was_taken_away_for_others_goes_on_at_once_however_often() {
     let strict = RetryPolicy { losses: 0, ..policy(1) };
-    assert_eq!(follows(&strict, &drained, 0, 1), Next::RetryAfter(Duration::ZERO));
-    assert_eq!(follows(&strict, &drained, 0, 1000), Next::RetryAfter(Duration::ZERO));
+    for reason in [LossReason::Drained, LossReason::Preempted] {
+        for losses in [1, 1000] {
+            let next = follows(&strict, &AttemptOutcome::Lost(reason), 0, losses);
+            assert_eq!(next, Next::RetryAfter(Duration::ZERO), "{reason}");
+        }
+    }
 }
 
 #[test]

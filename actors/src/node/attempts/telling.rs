@@ -1,10 +1,12 @@
 //! What the worker is to be told, and how things stand.
 
+use std::cmp::Reverse;
+
 use policy::id::{NodeSession, Token};
 use policy::node::{Pace, Room};
 use policy::resources::Resources;
 
-use super::{Asked, Attempts, Seen};
+use super::{Attempts, Seen};
 use crate::wire::fleet::{Grant, ToWorker};
 
 /// A core, in the unit of resources.
@@ -29,29 +31,31 @@ impl Attempts {
     }
 
     fn has_orders(&self) -> bool {
-        !(self.run.is_empty() && self.stop.is_empty() && self.hand_back.is_empty())
+        !(self.run.is_empty() && self.stop.is_empty())
     }
 
     pub(in crate::node) fn drop_outgoing(&mut self) {
         self.run.clear();
         self.stop.clear();
-        self.hand_back.clear();
         self.forget.clear();
     }
 
     /// Everything to tell the worker: stops first, since they free what the rest may need.
     pub(in crate::node) fn outgoing(&mut self, session: NodeSession, per_message: usize) -> Vec<ToWorker> {
         let mut messages = Vec::new();
-        for tokens in std::mem::take(&mut self.stop).chunks(per_message) {
-            messages.push(ToWorker::Stop { session, tokens: tokens.to_vec() });
-        }
-        for tokens in std::mem::take(&mut self.hand_back).chunks(per_message) {
-            messages.push(ToWorker::HandBack { session, tokens: tokens.to_vec() });
+        let mut stop = std::mem::take(&mut self.stop);
+        // In the order in which they were asked for, what is to end before what only makes way.
+        stop.sort_by_key(|(cause, _)| Reverse(*cause));
+        for alike in stop.chunk_by(|(one, _), (other, _)| one == other) {
+            for part in alike.chunks(per_message) {
+                let (cause, tokens) = (part[0].0, part.iter().map(|(_, token)| *token).collect());
+                messages.push(ToWorker::Stop { session, tokens, cause });
+            }
         }
         let (mut grants, mut bytes) = (Vec::new(), 0);
         for token in std::mem::take(&mut self.run) {
             // What is to stop must not be started by an order that comes behind.
-            let wanted = self.active.get(&token).filter(|active| active.asked == Asked::Run);
+            let wanted = self.active.get(&token).filter(|active| active.stopping.is_none());
             let Some(grant) = wanted.and_then(|active| active.grant.as_ref()) else { continue };
             bytes += grant.spec.approximate_bytes();
             grants.push(Grant::clone(grant));

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use policy::demand::Demand;
 use policy::id::TaskId;
 use policy::placement::{ShapeId, Shapes};
 use policy::queue::Skipped;
 use policy::reserve::{LineId, Reserve};
-use policy::task::Priority;
+use policy::task::{Priority, RequestNumber};
 use policy::time_slice::Shares;
 use rustc_hash::FxHashMap;
 
@@ -40,6 +41,19 @@ pub(in crate::scheduler) struct Kept {
     pub(in crate::scheduler) stuck: Arc<[ShapeId]>,
     /// The classes whose turn it is: who of the stuck is first there?
     pub(in crate::scheduler) due: [bool; 4],
+    /// Those of them for which others may have to make room.
+    pub(in crate::scheduler) urgent: Arc<[ShapeId]>,
+}
+
+impl Kept {
+    /// The needs of which a queue is to say who is first, if any.
+    pub(in crate::scheduler) fn asked_of(&self, priority: Priority) -> Option<&Arc<[ShapeId]>> {
+        let is_urgent = priority == Priority::Critical && !self.urgent.is_empty();
+        match self.due[priority as usize] {
+            true => Some(&self.stuck),
+            false => is_urgent.then_some(&self.urgent),
+        }
+    }
 }
 
 impl Keeping {
@@ -105,6 +119,17 @@ impl Dispatch {
         self.give_up(priority, shape);
     }
 
+    /// This node is held for the first of a line, `task`, since others make room for it there.
+    pub(super) fn hold_at(
+        &mut self,
+        place: usize,
+        (line, task): (LineId, TaskId),
+        wanted: (&Demand, RequestNumber),
+    ) {
+        self.fleet.hold_at(place, (line, task), wanted);
+        self.keeping.first.insert(line, task);
+    }
+
     /// Nothing is held for this line any more, and it has missed nothing.
     pub(super) fn give_up(&mut self, priority: Priority, shape: ShapeId) {
         let line = LineId { priority, shape };
@@ -119,6 +144,7 @@ impl Dispatch {
         &mut self,
         (fitting, waiting): (&[ShapeId], [u64; 4]),
         stuck: Vec<ShapeId>,
+        urgent: Vec<ShapeId>,
     ) -> Kept {
         let is_there = |counts: [u64; 4]| counts.map(|count| count > 0);
         let stuck_of = is_there(self.waiting(&stuck));
@@ -128,7 +154,7 @@ impl Dispatch {
         (keeping.fits, keeping.stuck, keeping.started) = (is_there(waiting), stuck_of, 0);
         keeping.turns.clear();
         let due = PRIORITIES.map(|one| stuck_of[one as usize] && keeping.reserve.is_due(one));
-        Kept { first, stuck: stuck.into(), due }
+        Kept { first, stuck: stuck.into(), due, urgent: urgent.into() }
     }
 
     /// What a round has shown: turns that were missed, and nodes to be held.

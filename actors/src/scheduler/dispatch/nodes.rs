@@ -1,5 +1,6 @@
 //! The ways to the nodes beside what `policy::fleet` knows of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use policy::constraint::Company;
@@ -7,9 +8,11 @@ use policy::directive::Directives;
 use policy::fleet::Said;
 use policy::id::{NodeId, TaskId};
 use policy::node::Room;
+use policy::preempt::Evicted;
 use supervision::Address;
 
 use super::Dispatch;
+use super::evict::Evicting;
 use crate::node::{NodeMessage, Reservation};
 
 /// The way to a node, and what is to be sent there.
@@ -20,9 +23,13 @@ pub(super) struct Door {
 }
 
 impl Dispatch {
-    /// With no nodes yet, under what operators have said.
-    pub(in crate::scheduler) fn under(directives: &Arc<Directives>) -> Self {
-        Self { directives: Arc::clone(directives), ..Self::default() }
+    /// With no nodes yet, under what operators have said, and with what tasks have put up with.
+    pub(in crate::scheduler) fn under(
+        directives: &Arc<Directives>,
+        evicted: BTreeMap<TaskId, Evicted>,
+    ) -> Self {
+        let evicting = Evicting::after(evicted);
+        Self { directives: Arc::clone(directives), evicting, ..Self::default() }
     }
 
     pub(in crate::scheduler) fn add_node(&mut self, id: &NodeId, address: Address<NodeMessage>) {

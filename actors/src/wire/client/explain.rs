@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use policy::explain::{Ahead, Estimate, Holding, Verdict};
 use policy::hindrance::Hindrance;
-use policy::id::TaskId;
+use policy::id::{NodeId, TaskId};
+use policy::preempt::Evicted;
 use serde::{Deserialize, Serialize};
 
 use crate::wire::client::TaskRow;
@@ -20,6 +21,12 @@ pub struct Explanation {
     pub blocked_by: Vec<Blocker>,
     /// What refuses it now.
     pub hindrances: Vec<Hindrance>,
+    /// Whose attempts are stopped to make room for it, and where.
+    pub evicting: Option<Evicting>,
+    /// For whom its attempt is being stopped.
+    pub makes_room_for: Option<TaskId>,
+    /// For whom it made room last, and how often it has.
+    pub evicted: Option<Evicted>,
     /// Who holds what it needs, the first [`HOLDINGS_LIMIT`].
     pub holdings: Vec<Holding>,
     /// Who is before it, where it is in a queue.
@@ -28,6 +35,15 @@ pub struct Explanation {
     pub usual: Option<Duration>,
     /// When it should start; `None` where nothing like it has run lately.
     pub estimate: Option<Estimate>,
+}
+
+/// Attempts that make room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evicting {
+    /// Where.
+    pub node: NodeId,
+    /// Their tasks.
+    pub tasks: Vec<TaskId>,
 }
 
 /// Dependencies that one explanation names: what a person reads.

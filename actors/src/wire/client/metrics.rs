@@ -33,6 +33,8 @@ pub struct MetersRow {
     pub retried: u64,
     /// Tasks served as more urgent, since they had waited long.
     pub aged: u64,
+    /// Attempts that made room for more urgent tasks.
+    pub evicted: u64,
     /// Breakers that opened.
     pub trips: u64,
     /// What became of nodes.

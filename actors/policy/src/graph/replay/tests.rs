@@ -1,10 +1,13 @@
 //! Logs in an order that the table did not see, and logs that end too early.
 
 use super::*;
+use crate::claims::Indices;
 use crate::event::SubmissionKey;
 use crate::graph::model::{Plan, head, item};
 use crate::graph::tests::one;
 use crate::id::TaskRange;
+use crate::id::{AttemptNumber, NodeSession, Token};
+use crate::task::RequestNumber;
 use crate::task::{AttemptOutcome, Usage};
 
 /// Records as an actor writes them, for logs in an order the table has not seen.

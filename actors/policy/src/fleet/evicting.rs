@@ -1,0 +1,41 @@
+//! Room that is made: where it could be, and that it is held for the one for whom it is made.
+
+use crate::demand::Demand;
+use crate::fleet::Fleet;
+use crate::fleet::site::{Hold, Site};
+use crate::id::{NodeId, TaskId};
+use crate::reserve::LineId;
+use crate::resources::Resources;
+use crate::task::RequestNumber;
+
+impl Fleet {
+    /// The nodes where room might be made for the first of a line: up, open to it, what it requires, held for nobody else,
+    /// and with nobody there whom it may not come beside. Each with its place and all it has.
+    pub fn yielding<'a>(
+        &'a self,
+        line: LineId,
+        demand: &'a Demand,
+    ) -> impl Iterator<Item = (usize, &'a NodeId, &'a Resources)> {
+        let may = move |node: &Site| {
+            let is_free = node.hold.as_ref().is_none_or(|hold| hold.line == line);
+            is_free && node.may_take(demand) && self.beside(demand, node, Some(line)).against.is_none()
+        };
+        let able = self.nodes.iter().enumerate().filter(move |(_, node)| may(node));
+        able.filter_map(|(place, node)| Some((place, &node.id, &node.room.as_ref()?.capacity)))
+    }
+
+    /// Holds this node for the first of a line, which is to have this request, in place of one that was held for it before.
+    pub fn hold_at(
+        &mut self,
+        place: usize,
+        (line, task): (LineId, TaskId),
+        (demand, request): (&Demand, RequestNumber),
+    ) {
+        self.release(line);
+        if let Some(node) = self.nodes.get_mut(place) {
+            let (need, company) = (demand.request(request).clone(), demand.constraints.company.clone());
+            node.hold = Some(Hold { line, task, need, company });
+            self.kept.touch(place);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Room that others make for urgent tasks: feeds `policy::preempt` with what runs, and has stopped whom it names.
+//!
+//! A node is held for the beneficiary (`policy::fleet`) from the moment in which its victims are asked to go, so nobody
+//! else takes their room. Who leaves counts as gone at the next look, so one line has one set of victims at a time.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use policy::constraint::AvoidFailed;
+use policy::demand::Demand;
+use policy::graph::TaskState;
+use policy::id::{NodeId, TaskId};
+use policy::placement::ShapeId;
+use policy::preempt::{self, Evicted, Eviction, LEAVING_LIMIT, Preemption, Running, Site};
+use policy::queue::{Arrival, Skipped, Taken};
+use policy::reserve::LineId;
+use policy::task::Priority;
+use policy::time::Moment;
+use rustc_hash::FxHashMap;
+
+use crate::node::NodeMessage;
+use crate::queue::QueueMessage;
+use crate::scheduler::{Placed, SchedulerActor, no_effects};
+use crate::wire::client;
+
+/// Between two reminders of those who are to go: the order may have been lost with the actor that had it.
+const REMINDED_EVERY: Duration = Duration::from_secs(2);
+
+/// What is remembered of it.
+#[derive(Debug, Default)]
+pub(in crate::scheduler) struct Evicting {
+    /// Whose attempts are to make room and are not over yet, and for whom.
+    leaving: BTreeMap<TaskId, TaskId>,
+    /// What tasks that have not ended have put up with.
+    suffered: BTreeMap<TaskId, Evicted>,
+    /// Of the round that is under way: the urgent one that is first in turn and does not fit.
+    first: Option<Skipped>,
+    reminded: Option<Moment>,
+}
+
+impl Evicting {
+    /// As the records say; who was to go is asked again where that is still wanted.
+    pub(super) fn after(suffered: BTreeMap<TaskId, Evicted>) -> Self {
+        Self { suffered, ..Self::default() }
+    }
+
+    /// A queue has answered.
+    pub(super) fn heard(&mut self, priority: Priority, skipped: Option<Skipped>) {
+        if priority == Priority::Critical {
+            self.first = skipped;
+        }
+    }
+
+    /// How many are to go.
+    pub(in crate::scheduler) fn leaving(&self) -> usize {
+        self.leaving.len()
+    }
+
+    /// A task holds nothing any more.
+    pub(in crate::scheduler) fn gone(&mut self, task: TaskId) {
+        if !self.leaving.is_empty() {
+            self.leaving.remove(&task);
+        }
+    }
+
+    /// A task has ended.
+    pub(in crate::scheduler) fn ended(&mut self, task: TaskId) {
+        if !self.suffered.is_empty() {
+            self.suffered.remove(&task);
+        }
+    }
+}
+
+impl SchedulerActor {
+    /// Of needs that fit nowhere now, those of urgent tasks for which others may have to make room.
+    pub(super) fn urgent(&self, stuck: &[ShapeId]) -> Vec<ShapeId> {
+        let is_on = self.side.limits().scheduling.preemption == Preemption::Critical;
+        if !is_on || self.dispatch.queued_of[Priority::Critical as usize] == 0 || self.startable(1) == 0 {
+            return Vec::new();
+        }
+        let waits = |shape: &ShapeId| self.dispatch.queued_of(*shape, Priority::Critical) > 0;
+        let is_helped = |shape: &ShapeId| self.is_room_on_its_way(*shape);
+        stuck.iter().copied().filter(|shape| waits(shape) && !is_helped(shape)).collect()
+    }
+
+    /// Whether somebody leaves for the first of this line already.
+    fn is_room_on_its_way(&self, shape: ShapeId) -> bool {
+        let line = LineId { priority: Priority::Critical, shape };
+        let first = self.dispatch.fleet.holds().into_iter().find(|(held, _)| *held == line);
+        first.is_some_and(|(_, task)| self.dispatch.evicting.leaving.values().any(|by| *by == task))
+    }
+
+    /// Has others make room for the urgent task that was first in turn and found none.
+    pub(super) fn make_room(&mut self) {
+        let Some(Skipped { shape, task }) = self.dispatch.evicting.first.take() else { return };
+        if self.urgent(&[shape]).is_empty() || !self.lacks_room_alone(task) {
+            return;
+        }
+        let Some(demand) = self.shapes.demand(shape).cloned() else { return };
+        let line = LineId { priority: Priority::Critical, shape };
+        let requests: Vec<_> = demand.requests().collect();
+        let chosen = preempt::choose(line.priority, &requests, self.sites((line, task), &demand));
+        let Some(Eviction { place, request, victims }) = chosen else { return };
+        if self.dispatch.evicting.leaving.len() + victims.len() > LEAVING_LIMIT {
+            return;
+        }
+        self.dispatch.hold_at(place, (line, task), (&demand, request));
+        for victim in victims {
+            self.dispatch.evicting.leaving.insert(victim, task);
+            self.tell_evict(victim, task);
+        }
+    }
+
+    /// Whether nothing but room keeps a task from starting: by the gates that explain what it waits for.
+    fn lacks_room_alone(&self, task: TaskId) -> bool {
+        let Some(entry) = self.graphs.entry(task).filter(|entry| entry.state == TaskState::Ready) else {
+            return false;
+        };
+        let Some(demand) = self.shapes.demand(entry.shape) else { return false };
+        self.held_back(&entry).is_none()
+            && self.claim_in_the_way(entry.shape, demand).is_none()
+            && self.dispatch.no_node(demand, self.asker(&entry)).is_some()
+    }
+
+    /// The nodes where room might be made, with what runs there.
+    fn sites<'a>(&'a self, (line, task): (LineId, TaskId), demand: &'a Demand) -> Vec<Site<'a>> {
+        let mut nodes: Vec<_> = self.dispatch.fleet.yielding(line, demand).collect();
+        let must_leave = demand.constraints.avoid_failed == AvoidFailed::Require;
+        if let Some(failed_on) = self.failed_on.get(&task).filter(|_| must_leave && nodes.len() > 1) {
+            nodes.retain(|(_, id, _)| *id != failed_on);
+        }
+        let mut running: FxHashMap<&NodeId, Vec<Running<'_>>> = FxHashMap::default();
+        for (task, placed) in &self.placed {
+            if let Some(one) = self.running(*task, placed) {
+                running.entry(&placed.node).or_default().push(one);
+            }
+        }
+        let site = |(place, id, capacity)| {
+            let running = running.remove(id).unwrap_or_default();
+            Site { place, capacity, running }
+        };
+        nodes.into_iter().map(site).collect()
+    }
+
+    fn running<'a>(&'a self, task: TaskId, placed: &Placed) -> Option<Running<'a>> {
+        let demand = self.shapes.demand(placed.taken.shape)?;
+        let Evicting { leaving, suffered, .. } = &self.dispatch.evicting;
+        Some(Running {
+            task,
+            need: demand.request(placed.request),
+            priority: placed.priority,
+            is_preemptible: demand.is_preemptible,
+            ran: self.now().since(placed.since),
+            evictions: suffered.get(&task).map_or(0, |evicted| evicted.times),
+            is_leaving: leaving.contains_key(&task),
+        })
+    }
+
+    fn tell_evict(&self, task: TaskId, by: TaskId) {
+        let node = self.placed.get(&task).and_then(|placed| self.side.nodes.get(&placed.node));
+        if let Some(node) = node {
+            node.tell(NodeMessage::Evict { task, by });
+        }
+    }
+
+    /// Asks those once more who are to make room and have not gone.
+    pub(in crate::scheduler) fn remind_leaving(&mut self) {
+        let now = self.now();
+        let is_due = |last: Moment| now.since(last) >= REMINDED_EVERY;
+        if self.dispatch.evicting.leaving.is_empty() || !self.dispatch.evicting.reminded.is_none_or(is_due) {
+            return;
+        }
+        self.dispatch.evicting.reminded = Some(now);
+        for (task, by) in &self.dispatch.evicting.leaving {
+            self.tell_evict(*task, *by);
+        }
+    }
+
+    /// An attempt has made room and is over. Where its task `waits` for another it stands in its old place, as if it had
+    /// not been started.
+    pub(in crate::scheduler) fn evicted(&mut self, task: TaskId, by: TaskId, waits: bool) {
+        let suffered = &mut self.dispatch.evicting.suffered;
+        let times = suffered.get(&task).map_or(0, |evicted| evicted.times) + 1;
+        suffered.insert(task, Evicted { times, by });
+        let mut due = no_effects();
+        if waits {
+            self.graphs.due(task, &mut due);
+        }
+        let placed = self.drop_hold(task);
+        // One that was granted before a restart has no old place: everybody got a new one.
+        match placed {
+            Some(Placed { priority, taken, .. })
+                if !due.ready.is_empty() && !self.is_held(task) && taken.arrival != Arrival::default() =>
+            {
+                let taken = Taken { since: self.next_arrival, ..taken };
+                self.dispatch.queued(taken.shape, priority, 1);
+                self.survey.came(taken.shape);
+                self.note_arrival(taken.shape, taken.arrival, task);
+                self.side.queue(priority).tell(QueueMessage::PutBack(taken));
+            }
+            placed => {
+                if let Some(placed) = placed {
+                    self.dispatch.ordering.over(placed.priority, placed.taken.shape);
+                }
+                self.carry_out(due);
+            }
+        }
+    }
+}
+
+/// What is told of it.
+impl SchedulerActor {
+    /// Who makes room for a task, and where.
+    pub(in crate::scheduler) fn evicting_for(&self, task: TaskId) -> Option<client::Evicting> {
+        let leaving = self.dispatch.evicting.leaving.iter().filter(|(_, by)| **by == task);
+        let tasks: Vec<_> = leaving.map(|(victim, _)| *victim).collect();
+        let node = self.placed.get(tasks.first()?)?.node.clone();
+        Some(client::Evicting { node, tasks })
+    }
+
+    /// For whom a task makes room now.
+    pub(in crate::scheduler) fn makes_room_for(&self, task: TaskId) -> Option<TaskId> {
+        self.dispatch.evicting.leaving.get(&task).copied()
+    }
+
+    /// For whom a task has made room last, and how often it has.
+    pub(in crate::scheduler) fn was_evicted(&self, task: TaskId) -> Option<Evicted> {
+        self.dispatch.evicting.suffered.get(&task).copied()
+    }
+}

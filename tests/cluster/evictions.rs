@@ -1,0 +1,122 @@
+//! Room that is made for a critical task, with the real programs.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::place::{Daemon, Place};
+use crate::support::waiting::{SOON, until, until_true};
+
+/// A daemon with one core, where tasks make room for critical ones.
+fn yielding(place: &Place) -> Daemon {
+    let config =
+        place.file("yielding.toml", "[scheduler]\npreemption = \"critical\"\n").display().to_string();
+    let daemon = place.daemon(&["--cpus", "1", "--name", "one", "--config", &config]);
+    place.wait_nodes(1);
+    daemon
+}
+
+fn explain(place: &Place, task: &str) -> Value {
+    place.run(&["explain", "--json", task]).expect(0).json().remove(0)
+}
+
+fn events(place: &Place, task: &str) -> Vec<String> {
+    let told = place.show(task);
+    let events = told["events"].as_array().expect("a list").iter();
+    events.map(|event| event["event"].as_str().expect("a name").to_owned()).collect()
+}
+
+/// A task that ends when the file `go` is there, and is deaf to polite signals where it says so.
+fn sleeper(place: &Place, priority: &str, trap: &str, more: &[&str]) -> String {
+    let script = format!("{trap} while ! [ -e go ]; do sleep 0.05; done");
+    let mut words = vec!["--priority", priority];
+    words.extend(more);
+    words.extend(["--", "sh", "-c", &script]);
+    let task = place.submit(&words);
+    place.wait_state(&task, "running");
+    task
+}
+
+#[test]
+fn a_preemptible_task_is_stopped_for_a_critical_one_and_runs_again_with_its_attempts_unspent() {
+    let place = Place::new();
+    let daemon = yielding(&place);
+    let low = sleeper(&place, "low", "", &["--preemptible", "--grace", "30s"]);
+    let next = place.submit(&["--priority", "low", "--preemptible", "--", "true"]);
+    let began = Instant::now();
+    let urgent =
+        place.submit(&["--priority", "critical", "--", "sh", "-c", "while ! [ -e go ]; do sleep 0.05; done"]);
+    place.wait_state(&urgent, "running");
+    assert!(began.elapsed() < Duration::from_secs(5), "a polite signal was enough: {:?}", began.elapsed());
+    let told = explain(&place, &low);
+    assert_eq!(
+        (&told["evicted"]["by"], &told["evicted"]["times"]),
+        (&urgent.as_str().into(), &1.into()),
+        "{told}"
+    );
+    assert_eq!(told["task"]["state"], "ready", "it stands in its queue: {told}");
+    let text = place.run(&["explain", &low]).expect(0).text();
+    assert!(text.contains(&format!("was evicted for {urgent}, once")), "{text}");
+    place.file("go", "");
+    for task in [&urgent, &low, &next] {
+        place.wait_state(task, "succeeded");
+    }
+    let shown = place.show(&low);
+    let attempts = shown["attempt_list"].as_array().expect("a list");
+    assert_eq!(attempts.len(), 2, "{shown}");
+    assert_eq!(
+        (&attempts[0]["outcome"]["kind"], &attempts[0]["outcome"]["reason"]),
+        (&"lost".into(), &"preempted".into())
+    );
+    assert_eq!(shown["spec"]["max_attempts"], 1, "and that one is not used up");
+    let order: Vec<_> = events(&place, &low);
+    let is_asked = |event: &String| event == "task.evict-asked";
+    assert_eq!(order.iter().filter(|event| is_asked(event)).count(), 1, "{order:?}");
+    let started = |task: &str| {
+        place.show(task)["attempt_list"].as_array().expect("a list").last().expect("one")["granted"].clone()
+    };
+    assert!(started(&low).as_str() < started(&next).as_str(), "it had its old place");
+    assert!(place.run(&["metrics"]).expect(0).text().contains("attempts_evicted_total 1"));
+    assert!(daemon.stop().success());
+    place.wait_gone();
+}
+
+#[test]
+fn one_that_is_deaf_is_killed_after_its_grace_and_what_does_not_let_others_is_left_alone() {
+    let place = Place::new();
+    let daemon = yielding(&place);
+    let firm = sleeper(&place, "low", "", &[]);
+    let urgent = place.submit(&["--priority", "critical", "--", "true"]);
+    until_true("it is held", SOON, || {
+        !explain(&place, &urgent)["hindrances"].as_array().expect("a list").is_empty()
+    });
+    assert_eq!(explain(&place, &urgent)["evicting"], Value::Null);
+    assert_eq!(place.show(&firm)["state"], "running");
+    place.file("go", "");
+    place.wait_state(&urgent, "succeeded");
+    place.wait_state(&firm, "succeeded");
+    std::fs::remove_file(place.root().join("go")).expect("it is there");
+
+    let deaf = sleeper(&place, "normal", "trap '' TERM;", &["--preemptible", "--grace", "2s"]);
+    let began = Instant::now();
+    let urgent = place.submit(&["--priority", "critical", "--", "true"]);
+    let told = until("room is made", SOON, || {
+        let told = explain(&place, &urgent);
+        (!told["evicting"].is_null()).then_some(told)
+    });
+    assert_eq!(
+        (&told["evicting"]["node"], &told["evicting"]["tasks"][0]),
+        (&"one".into(), &deaf.as_str().into()),
+        "{told}"
+    );
+    place.wait_state(&urgent, "succeeded");
+    let took = began.elapsed();
+    assert!(
+        took >= Duration::from_millis(1900) && took < Duration::from_secs(4),
+        "its grace and little more: {took:?}"
+    );
+    place.file("go", "");
+    place.wait_state(&deaf, "succeeded");
+    assert!(daemon.stop().success());
+    place.wait_gone();
+}
