@@ -192,6 +192,7 @@ impl SchedulerActor {
             Some(Placed { priority, taken, .. })
                 if !due.ready.is_empty() && !self.is_held(task) && taken.arrival != Arrival::default() =>
             {
+                self.note_waits(&due);
                 let taken = Taken { since: self.next_arrival, ..taken };
                 self.dispatch.queued(taken.shape, priority, 1);
                 self.survey.came(taken.shape);
