@@ -78,6 +78,12 @@ fn facts(detail: &TaskDetail, now: Timestamp) -> Vec<(&'static str, String)> {
     let limits = spec.limits.as_deref().copied().unwrap_or_default();
     facts.extend(limits.memory_bytes.map(|bytes| ("memory limit", text::size(bytes))));
     facts.extend(limits.processes.map(|processes| ("processes", format!("at most {processes}"))));
+    if spec.is_preemptible {
+        facts.push((
+            "preemptible",
+            "makes room for critical tasks where the site lets them have it".to_owned(),
+        ));
+    }
     if spec.retry.max_attempts > 1 {
         facts.push(("attempts", format!("at most {}", spec.retry.max_attempts)));
     }

@@ -8,7 +8,7 @@ use actors::wire::client::{EventFilter, Target};
 use policy::id::{GraphId, TaskId};
 use policy::task::TaskOutcome;
 use policy::time::Timestamp;
-use policy::timeline::{Kind, Phase, Timeline};
+use policy::timeline::{Attempt, Kind, Phase, Timeline};
 use strum::VariantArray;
 
 use crate::cli::args::Show;
@@ -137,11 +137,9 @@ fn story(screen: &mut Screen, task: TaskId, timeline: &Timeline, now: Timestamp)
                 let attempt = attempts.iter().find(|attempt| Some(attempt.number) == number);
                 let node = attempt.map(|attempt| attempt.node.to_string()).unwrap_or_default();
                 let number = number.map(|number| number.to_string()).unwrap_or_default();
-                let outcome =
-                    attempt.and_then(|attempt| attempt.ended.as_ref()).filter(|(at, _)| *at == phase.to);
-                let outcome = outcome.map(|(_, outcome)| format!(": {outcome}")).unwrap_or_default();
+                let end = attempt.filter(|attempt| ends_with(attempt, phase)).map(end).unwrap_or_default();
                 let does = if kind == Kind::Run { "runs" } else { "is started" };
-                format!("attempt {number} {does} on {node}{outcome}")
+                format!("attempt {number} {does} on {node}{end}")
             }
         };
         let (at, took) = (text::clock_time(phase.from), text::length(length(phase)));
@@ -153,6 +151,17 @@ fn story(screen: &mut Screen, task: TaskId, timeline: &Timeline, now: Timestamp)
         screen.line(format_args!("{at}            {outcome}"))?;
     }
     Ok(screen.line("")?)
+}
+
+fn ends_with(attempt: &Attempt, phase: &Phase) -> bool {
+    attempt.ended.as_ref().is_some_and(|(at, _)| *at == phase.to)
+}
+
+/// `: exit code 1`, or `: lost: preempted, for t5`.
+fn end(attempt: &Attempt) -> String {
+    let outcome = attempt.ended.as_ref().map(|(_, outcome)| format!(": {outcome}")).unwrap_or_default();
+    let by = attempt.made_room_for().map(|by| format!(", for {by}")).unwrap_or_default();
+    format!("{outcome}{by}")
 }
 
 fn columns() -> usize {

@@ -2,18 +2,24 @@
 
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::support::place::{Daemon, Place};
 use crate::support::waiting::{SOON, until, until_true};
 
-/// A daemon with one core, where tasks make room for critical ones.
-fn yielding(place: &Place) -> Daemon {
-    let config =
-        place.file("yielding.toml", "[scheduler]\npreemption = \"critical\"\n").display().to_string();
-    let daemon = place.daemon(&["--cpus", "1", "--name", "one", "--config", &config]);
+/// A daemon with so many cores, where tasks make room for critical ones.
+fn yielding(place: &Place, cpus: &str) -> Daemon {
+    let config = configured(place, "critical");
+    let daemon = place.daemon(&["--cpus", cpus, "--name", "one", "--config", &config]);
     place.wait_nodes(1);
     daemon
+}
+
+/// The path of its configuration.
+fn configured(place: &Place, preemption: &str) -> String {
+    let config = format!("[scheduler]\npreemption = \"{preemption}\"\n");
+    place.file("yielding.toml", config).display().to_string()
 }
 
 fn explain(place: &Place, task: &str) -> Value {
@@ -40,7 +46,7 @@ fn sleeper(place: &Place, priority: &str, trap: &str, more: &[&str]) -> String {
 #[test]
 fn a_preemptible_task_is_stopped_for_a_critical_one_and_runs_again_with_its_attempts_unspent() {
     let place = Place::new();
-    let daemon = yielding(&place);
+    let daemon = yielding(&place, "1");
     let low = sleeper(&place, "low", "", &["--preemptible", "--grace", "30s"]);
     let next = place.submit(&["--priority", "low", "--preemptible", "--", "true"]);
     let began = Instant::now();
@@ -57,6 +63,10 @@ fn a_preemptible_task_is_stopped_for_a_critical_one_and_runs_again_with_its_atte
     assert_eq!(told["task"]["state"], "ready", "it stands in its queue: {told}");
     let text = place.run(&["explain", &low]).expect(0).text();
     assert!(text.contains(&format!("was evicted for {urgent}, once")), "{text}");
+    let text = place.run(&["timeline", &low]).expect(0).text();
+    assert!(text.contains(&format!("lost (preempted), for {urgent}")), "{text}");
+    let text = place.run(&["show", &low]).expect(0).text();
+    assert!(text.contains(&format!("is stopped to make room for {urgent}")), "{text}");
     place.file("go", "");
     for task in [&urgent, &low, &next] {
         place.wait_state(task, "succeeded");
@@ -84,7 +94,7 @@ fn a_preemptible_task_is_stopped_for_a_critical_one_and_runs_again_with_its_atte
 #[test]
 fn one_that_is_deaf_is_killed_after_its_grace_and_what_does_not_let_others_is_left_alone() {
     let place = Place::new();
-    let daemon = yielding(&place);
+    let daemon = yielding(&place, "1");
     let firm = sleeper(&place, "low", "", &[]);
     let urgent = place.submit(&["--priority", "critical", "--", "true"]);
     until_true("it is held", SOON, || {
@@ -117,6 +127,94 @@ fn one_that_is_deaf_is_killed_after_its_grace_and_what_does_not_let_others_is_le
     );
     place.file("go", "");
     place.wait_state(&deaf, "succeeded");
+    assert!(daemon.stop().success());
+    place.wait_gone();
+}
+
+#[test]
+fn nobody_makes_room_where_that_is_off_until_it_is_switched_on() {
+    let place = Place::new();
+    let config = configured(&place, "off");
+    let daemon = place.daemon(&["--cpus", "1", "--name", "one", "--config", &config]);
+    place.wait_nodes(1);
+    let low = sleeper(&place, "low", "", &["--preemptible"]);
+    let urgent = place.submit(&["--priority", "critical", "--", "true"]);
+    until_true("it is held", SOON, || {
+        !explain(&place, &urgent)["hindrances"].as_array().expect("a list").is_empty()
+    });
+    assert_eq!(explain(&place, &urgent)["evicting"], Value::Null);
+    assert_eq!(place.show(&low)["state"], "running");
+
+    configured(&place, "critical");
+    daemon.signal(Signal::SIGHUP);
+    place.wait_state(&urgent, "succeeded");
+    place.file("go", "");
+    assert_eq!(place.wait_state(&low, "succeeded")["attempts"], 2);
+    assert!(daemon.stop().success());
+    place.wait_gone();
+}
+
+#[test]
+fn an_eviction_goes_on_where_the_daemon_is_killed_in_the_middle_of_it() {
+    let place = Place::new();
+    let first = yielding(&place, "1");
+    let deaf = sleeper(&place, "low", "trap '' TERM;", &["--preemptible", "--grace", "3s"]);
+    let urgent = place.submit(&["--priority", "critical", "--", "true"]);
+    until_true("room is made", SOON, || !explain(&place, &urgent)["evicting"].is_null());
+    until_true("that is on disk", SOON, || events(&place, &deaf).contains(&"task.evict-asked".to_owned()));
+    first.kill();
+    let second = yielding(&place, "1");
+    place.wait_state(&urgent, "succeeded");
+    place.file("go", "");
+    assert_eq!(place.wait_state(&deaf, "succeeded")["attempts"], 2);
+    let shown = place.show(&deaf);
+    assert_eq!(shown["attempt_list"][0]["outcome"]["reason"], "preempted", "{shown}");
+    let asked = events(&place, &deaf).into_iter().filter(|event| event == "task.evict-asked");
+    assert_eq!(asked.count(), 1, "it was asked once, however often it was told");
+    assert!(second.stop().success());
+    place.wait_gone();
+}
+
+#[test]
+fn several_critical_tasks_at_once_evict_no_more_than_they_need_and_each_gets_its_room() {
+    let place = Place::new();
+    let daemon = yielding(&place, "4");
+    let lows: Vec<String> =
+        (0..4).map(|_| sleeper(&place, "low", "", &["--preemptible", "--grace", "30s"])).collect();
+    let holds = "while ! [ -e stop ]; do sleep 0.05; done";
+    let criticals: Vec<String> = ["1", "2"]
+        .iter()
+        .map(|cpus| place.submit(&["--priority", "critical", "--cpus", cpus, "--", "sh", "-c", holds]))
+        .collect();
+    for urgent in &criticals {
+        place.wait_state(urgent, "running");
+    }
+    let states: Vec<_> = lows.iter().map(|task| place.show(task)["state"].clone()).collect();
+    assert_eq!(states.iter().filter(|state| *state == "running").count(), 1, "{states:?}");
+    place.file("stop", "");
+    place.file("go", "");
+    for task in criticals.iter().chain(&lows) {
+        place.wait_state(task, "succeeded");
+    }
+    let asked =
+        |task: &String| events(&place, task).iter().filter(|event| *event == "task.evict-asked").count();
+    assert_eq!(lows.iter().map(asked).sum::<usize>(), 3);
+    assert!(daemon.stop().success());
+    place.wait_gone();
+}
+
+#[test]
+fn a_critical_task_does_not_wait_behind_what_may_make_room_where_tasks_were_short() {
+    let place = Place::new();
+    let daemon = yielding(&place, "1");
+    for _ in 0..20 {
+        place.submit(&["--", "true"]);
+    }
+    let low = sleeper(&place, "low", "", &["--preemptible", "--grace", "30s"]);
+    let urgent = place.submit(&["--priority", "critical", "--", "true"]);
+    place.wait_state(&urgent, "succeeded");
+    place.file("go", "");
+    assert_eq!(place.wait_state(&low, "succeeded")["attempts"], 2);
     assert!(daemon.stop().success());
     place.wait_gone();
 }

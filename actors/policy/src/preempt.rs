@@ -28,6 +28,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
+use crate::demand::Demand;
 use crate::id::TaskId;
 use crate::planted;
 use crate::resources::Resources;
@@ -134,6 +135,12 @@ struct Alike<'a> {
     /// What each gives of what is missing, by dimension.
     gives: Vec<u64>,
     members: Vec<&'a Running<'a>>,
+}
+
+/// Whether tasks of this demand and priority may have to make room for any other.
+#[must_use]
+pub fn may_ever_yield(demand: &Demand, priority: Priority) -> bool {
+    demand.is_preemptible && priority <= Priority::Normal
 }
 
 impl Running<'_> {

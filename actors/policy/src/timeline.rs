@@ -72,8 +72,19 @@ pub struct Attempt {
     pub started: Option<Timestamp>,
     /// When it was over, and how.
     pub ended: Option<(Timestamp, AttemptOutcome)>,
+    /// For which more urgent task it was to make room.
+    pub evicted_for: Option<TaskId>,
     /// When the wait after it is over, where another follows.
     again: Option<Timestamp>,
+}
+
+impl Attempt {
+    /// For which more urgent task it made room, if that is how it ended.
+    #[must_use]
+    pub fn made_room_for(&self) -> Option<TaskId> {
+        let is_preempted = self.ended.as_ref().is_some_and(|(_, outcome)| outcome.is_preempted());
+        self.evicted_for.filter(|_| is_preempted)
+    }
 }
 
 /// One task.
@@ -141,6 +152,7 @@ impl Timeline {
                 granted: at,
                 started: None,
                 ended: None,
+                evicted_for: None,
                 again: None,
             }),
             TaskEvent::Started { .. } => {
@@ -169,7 +181,12 @@ impl Timeline {
                     }
                 }
             }
-            TaskEvent::CancelAsked | TaskEvent::EvictAsked { .. } | TaskEvent::ReportIgnored { .. } => {}
+            TaskEvent::EvictAsked { by, .. } => {
+                if let Some(last) = life.attempts.last_mut() {
+                    last.evicted_for = Some(*by);
+                }
+            }
+            TaskEvent::CancelAsked | TaskEvent::ReportIgnored { .. } => {}
         }
     }
 

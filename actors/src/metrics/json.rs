@@ -54,6 +54,8 @@ struct Scheduling {
     runnable_latency_ms: f64,
     starvation_mitigations: u64,
     circuit_breaker_trips: u64,
+    /// Attempts that made room for more urgent tasks.
+    evictions: u64,
 }
 
 /// Since the daemon was started.
@@ -84,6 +86,7 @@ impl From<&Sample> for Metrics {
                 runnable_latency_ms: meters.usual_wait.as_secs_f64() * 1000.0,
                 starvation_mitigations: meters.aged,
                 circuit_breaker_trips: meters.trips,
+                evictions: meters.evicted,
             },
             task_outcomes: Outcomes {
                 completed: ends.succeeded,

@@ -106,7 +106,7 @@ fn the_json_is_what_was_promised() {
             r#""queue":{"total":4,"critical":0,"high":0,"normal":3,"low":1},"#,
             r#""workers":{"healthy":1,"stale":1,"lost":1,"recovered":1},"#,
             r#""resources":{"cpu_percent":37.5,"memory_percent":25.0,"metal_percent":0.0},"#,
-            r#""scheduling":{"runnable_latency_ms":112563.0,"starvation_mitigations":2,"circuit_breaker_trips":1},"#,
+            r#""scheduling":{"runnable_latency_ms":112563.0,"starvation_mitigations":2,"circuit_breaker_trips":1,"evictions":3},"#,
             r#""task_outcomes":{"completed":1,"failed":1,"abandoned":2,"cancelled":1,"skipped":0,"retried":1}}"#
         )
     );

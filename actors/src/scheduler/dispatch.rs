@@ -255,9 +255,10 @@ impl SchedulerActor {
             let is_set_aside = self.set_aside(&tenant);
             self.take_hold(
                 taken.task,
-                Placed { node, tenant, since, priority, taken, request, is_set_aside },
+                Placed { node: node.clone(), tenant, since, priority, taken, request, is_set_aside },
             );
             self.dispatch.take(place, Reservation { seat, need, terms: Terms { request, indices }, kind });
+            self.mind_staging(&node);
             self.dispatch.is_stale = true;
         }
         true

@@ -11,6 +11,7 @@ use policy::event::{Event, SchedulerEvent};
 use policy::graph::EntryView;
 use policy::hindrance::Hindrance;
 use policy::id::{GraphId, TaskId};
+use policy::preempt;
 use policy::pressure::{Drain, Mode, Pressure};
 use policy::submission::Submission;
 use policy::task::Priority;
@@ -166,15 +167,22 @@ impl SchedulerActor {
         if let Some(company) = demand.and_then(|demand| demand.constraints.company.as_ref()) {
             self.dispatch.enter(task, &placed.node, company);
         }
+        if demand.is_some_and(|demand| preempt::may_ever_yield(demand, placed.priority)) {
+            self.dispatch.evicting.came(task, &placed.node);
+        }
         if let Some(before) = self.placed.insert(task, placed) {
             self.guard.running.end(&before.tenant);
+            let is_elsewhere = self.placed.get(&task).is_some_and(|placed| placed.node != before.node);
+            if is_elsewhere {
+                self.dispatch.evicting.gone(task, &before.node);
+            }
         }
     }
 
     /// A task is not on a node any more.
     pub(super) fn note_gone(&mut self, task: TaskId) -> Option<Placed> {
         let placed = self.placed.remove(&task)?;
-        self.dispatch.evicting.gone(task);
+        self.dispatch.evicting.gone(task, &placed.node);
         self.guard.running.end(&placed.tenant);
         self.dispatch.leave(task);
         if placed.is_set_aside {

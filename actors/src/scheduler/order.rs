@@ -204,6 +204,7 @@ impl SchedulerActor {
 
     pub(super) fn beat(&mut self) {
         self.resume_tenants();
+        self.look_at_preemption();
         self.remind_leaving();
         // A place that nobody takes: so lines that are served now wait since before the next beat, also where nobody comes.
         self.next_arrival = self.next_arrival.after(1);

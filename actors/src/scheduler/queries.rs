@@ -201,6 +201,7 @@ impl SchedulerActor {
     ) {
         self.node(node);
         self.dispatch.node_changed(node, room, reservations);
+        self.mind_staging(node);
         self.dispatch.described(node, said);
     }
 

@@ -34,22 +34,28 @@ struct Phase {
     seconds: f64,
     attempt: Option<u32>,
     node: Option<String>,
+    /// The more urgent task for which the attempt made room at the end of this.
+    made_room_for: Option<String>,
 }
 
 impl Timeline {
     pub(crate) fn of(graph: GraphId, task: TaskId, timeline: &timeline::Timeline, now: Timestamp) -> Self {
         let life = timeline.life(task);
         let attempts = life.map(|life| life.attempts.as_slice()).unwrap_or_default();
-        let phase = |phase: &timeline::Phase| Phase {
-            phase: phase.kind.into(),
-            from: rfc3339(phase.from),
-            to: rfc3339(phase.to),
-            seconds: phase.to.since(phase.from).as_secs_f64(),
-            attempt: phase.attempt.map(|attempt| attempt.0),
-            node: attempts
-                .iter()
-                .find(|attempt| Some(attempt.number) == phase.attempt)
-                .map(|attempt| attempt.node.to_string()),
+        let phase = |phase: &timeline::Phase| {
+            let attempt = attempts.iter().find(|attempt| Some(attempt.number) == phase.attempt);
+            let is_last =
+                |attempt: &&timeline::Attempt| attempt.ended.as_ref().is_some_and(|(at, _)| *at == phase.to);
+            let made_room_for = attempt.filter(is_last).and_then(timeline::Attempt::made_room_for);
+            Phase {
+                phase: phase.kind.into(),
+                from: rfc3339(phase.from),
+                to: rfc3339(phase.to),
+                seconds: phase.to.since(phase.from).as_secs_f64(),
+                attempt: phase.attempt.map(|attempt| attempt.0),
+                node: attempt.map(|attempt| attempt.node.to_string()),
+                made_room_for: made_room_for.map(|by| by.to_string()),
+            }
         };
         let finished = life.and_then(|life| life.finished.as_ref());
         Self {

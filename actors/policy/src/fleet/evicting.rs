@@ -24,6 +24,16 @@ impl Fleet {
         able.filter_map(|(place, node)| Some((place, &node.id, &node.room.as_ref()?.capacity)))
     }
 
+    /// Nobody is to wait at this node behind what runs there, until the node says anew what may.
+    pub fn unstage(&mut self, id: &NodeId) {
+        if let Some(place) = self.place_of(id)
+            && let Some(room) = &mut self.nodes[place].room
+        {
+            room.staged_limit = 0;
+            self.kept.touch(place);
+        }
+    }
+
     /// Holds this node for the first of a line, which is to have this request, in place of one that was held for it before.
     pub fn hold_at(
         &mut self,

@@ -10,7 +10,7 @@ use crate::claims::Indices;
 use crate::dependency::{Dependency, Need};
 use crate::event::{ArraySpec, GraphHead, SubmissionKey};
 use crate::id::{GraphId, NodeSession, Token};
-use crate::task::{RequestNumber, TaskSpec, Usage};
+use crate::task::{LossReason, RequestNumber, TaskSpec, Usage};
 
 fn record(seconds: u64, event: Event) -> Record {
     Record { number: 1, at: Timestamp(seconds * 1_000_000), cause: 0, correlation: 0, event }
@@ -103,6 +103,34 @@ fn a_life_falls_into_its_phases_through_a_retry_and_another_try() {
     assert_eq!(timeline.waited_for(TaskId(3)), Some((Timestamp(9_000_000), TaskId(2))));
     assert_eq!(timeline.name(TaskId(2)).as_deref(), Some("build[2]"));
     assert_eq!(timeline.tasks().count(), 3);
+}
+
+#[test]
+fn for_whom_an_attempt_made_room_is_told_where_that_is_how_it_ended() {
+    let evicted = TaskEvent::EvictAsked { token: Token(1), by: TaskId(9) };
+    let over = |outcome| TaskEvent::AttemptEnded {
+        token: Token(1),
+        outcome,
+        usage: Usage::default(),
+        order: 0,
+        next: Next::RetryAfter(Duration::ZERO),
+        report: None,
+    };
+    for (outcome, by) in [
+        (AttemptOutcome::Lost(LossReason::Preempted), Some(TaskId(9))),
+        (AttemptOutcome::Lost(LossReason::HostDied), None),
+    ] {
+        let timeline = fold(&[
+            (0, head()),
+            (0, item("build", &[], None)),
+            (1, task(1, granted(1))),
+            (1, task(1, STARTED)),
+            (3, task(1, evicted.clone())),
+            (4, task(1, over(outcome))),
+        ]);
+        assert_eq!(told(&timeline, 1, 6), "queue 1, run 3, queue 2");
+        assert_eq!(timeline.life(TaskId(1)).expect("it ran").attempts[0].made_room_for(), by);
+    }
 }
 
 #[test]

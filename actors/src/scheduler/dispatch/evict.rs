@@ -2,6 +2,9 @@
 //!
 //! A node is held for the beneficiary (`policy::fleet`) from the moment in which its victims are asked to go, so nobody
 //! else takes their room. Who leaves counts as gone at the next look, so one line has one set of victims at a time.
+//!
+//! Nothing is staged on a node where somebody holds something who may have to make room: an urgent task that waits there
+//! is bound to that node, and what nobody knows to lack room has no room made for it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +19,7 @@ use policy::queue::{Arrival, Skipped, Taken};
 use policy::reserve::LineId;
 use policy::task::Priority;
 use policy::time::Moment;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::node::NodeMessage;
 use crate::queue::QueueMessage;
@@ -36,6 +39,10 @@ pub(in crate::scheduler) struct Evicting {
     /// Of the round that is under way: the urgent one that is first in turn and does not fit.
     first: Option<Skipped>,
     reminded: Option<Moment>,
+    /// Attempts that may have to make room, by node.
+    yielding: FxHashMap<NodeId, FxHashSet<TaskId>>,
+    /// What was configured when that was last looked at.
+    configured: Preemption,
 }
 
 impl Evicting {
@@ -56,10 +63,21 @@ impl Evicting {
         self.leaving.len()
     }
 
-    /// A task holds nothing any more.
-    pub(in crate::scheduler) fn gone(&mut self, task: TaskId) {
+    /// A task that may have to make room holds something on a node.
+    pub(in crate::scheduler) fn came(&mut self, task: TaskId, node: &NodeId) {
+        self.yielding.entry(node.clone()).or_default().insert(task);
+    }
+
+    /// A task holds nothing on its node any more.
+    pub(in crate::scheduler) fn gone(&mut self, task: TaskId, node: &NodeId) {
         if !self.leaving.is_empty() {
             self.leaving.remove(&task);
+        }
+        if let Some(there) = self.yielding.get_mut(node) {
+            there.remove(&task);
+            if there.is_empty() {
+                self.yielding.remove(node);
+            }
         }
     }
 
@@ -72,10 +90,21 @@ impl Evicting {
 }
 
 impl SchedulerActor {
+    /// Lets nobody wait on a node behind what may have to make room.
+    pub(in crate::scheduler) fn mind_staging(&mut self, node: &NodeId) {
+        if self.dispatch.evicting.yielding.contains_key(node) && self.preempts() {
+            self.dispatch.fleet.unstage(node);
+        }
+    }
+
+    fn preempts(&self) -> bool {
+        self.side.limits().scheduling.preemption == Preemption::Critical
+    }
+
     /// Of needs that fit nowhere now, those of urgent tasks for which others may have to make room.
     pub(super) fn urgent(&self, stuck: &[ShapeId]) -> Vec<ShapeId> {
-        let is_on = self.side.limits().scheduling.preemption == Preemption::Critical;
-        if !is_on || self.dispatch.queued_of[Priority::Critical as usize] == 0 || self.startable(1) == 0 {
+        let is_any = self.dispatch.queued_of[Priority::Critical as usize] > 0;
+        if !is_any || !self.preempts() || self.startable(1) == 0 {
             return Vec::new();
         }
         let waits = |shape: &ShapeId| self.dispatch.queued_of(*shape, Priority::Critical) > 0;
@@ -160,6 +189,14 @@ impl SchedulerActor {
         let node = self.placed.get(&task).and_then(|placed| self.side.nodes.get(&placed.node));
         if let Some(node) = node {
             node.tell(NodeMessage::Evict { task, by });
+        }
+    }
+
+    /// Somebody may have to make room since that is configured now.
+    pub(in crate::scheduler) fn look_at_preemption(&mut self) {
+        let configured = self.side.limits().scheduling.preemption;
+        if configured != std::mem::replace(&mut self.dispatch.evicting.configured, configured) {
+            self.dispatch.wake();
         }
     }
 
