@@ -2,6 +2,7 @@
 
 use policy::event::NodeEvent;
 use policy::planted;
+use policy::task::AttemptOutcome;
 
 use crate::node::NodeActor;
 use crate::wire::fleet::{Held, Phase, Report};
@@ -26,8 +27,10 @@ impl NodeActor {
 
     /// One report on one attempt, which ran as `ran` where nobody was told of that.
     fn report(&mut self, Report { token, task, phase }: Report, ran: Option<u32>) {
-        if let Phase::Ended { usage, .. } = &phase
+        // What was stopped says nothing of how long attempts take.
+        if let Phase::Ended { usage, outcome, .. } = &phase
             && self.attempts.is_running(token)
+            && !matches!(outcome, AttemptOutcome::Cancelled | AttemptOutcome::Lost(_))
         {
             self.pace.observe(usage.wall);
         }
