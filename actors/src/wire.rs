@@ -8,6 +8,8 @@ pub mod chunk;
 pub mod client;
 pub mod codec;
 pub mod fleet;
+#[cfg(test)]
+mod hostile;
 pub mod inspect;
 
 /// The version of everything in this module. Peers agree on one before the first frame.
