@@ -1,8 +1,9 @@
-//! How things are said to people: amounts, ages and foreign text; [`event`] and [`explain`] say what has
-//! happened and what a task waits for. Programs print it; nothing here does.
+//! How things are said to people: amounts, ages and foreign text; [`event`], [`explain`] and [`output`] say what
+//! has happened, what a task waits for and what it wrote. Programs print it; nothing here does.
 
 pub mod event;
 pub mod explain;
+pub mod output;
 
 use std::time::Duration;
 
@@ -101,6 +102,21 @@ pub fn harmless(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
+/// One line that a task wrote, without its colours and without anything else that a terminal obeys.
+#[must_use]
+pub fn plain(line: &str) -> String {
+    let mut rest = line;
+    let mut plain = String::with_capacity(line.len());
+    while let Some(at) = rest.find("\x1b[") {
+        plain.push_str(&rest[..at]);
+        let sequence = &rest[at + 2..];
+        let end = sequence.find(|c: char| !(c.is_ascii_digit() || c == ';' || c == ':'));
+        rest = end.and_then(|end| sequence.get(end + 1..)).unwrap_or_default();
+    }
+    plain.push_str(rest);
+    harmless(plain.trim_end_matches('\r'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,5 +132,12 @@ mod tests {
         assert_eq!(cores(1500), "1.5");
         assert_eq!(cores(2000), "2");
         assert_eq!(rfc3339(Timestamp(1_767_225_600_000_000)), "2026-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn a_line_loses_its_colours() {
+        assert_eq!(plain("\x1b[1;32m   Compiling\x1b[0m x\x1b"), "   Compiling x\u{fffd}");
+        assert_eq!(plain("a\x1b[3"), "a");
+        assert_eq!(plain("a\x1b[Kb\x1b[é"), "ab");
     }
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 use actors::client::{Client, ClientError, Follow, Seen};
 use actors::console::fault::{Fault, Sort};
 use actors::console::syntax::{self, Line, Word};
-use actors::say;
+use actors::say::{self, output::Digesting};
 use actors::taskfile::quantity;
 use actors::wire::client::{EventFilter, Target};
 use actors::wire::fleet::{OutputPiece, OutputRefusal};
 use policy::id::TaskId;
+use policy::output::digest::USUAL_LIMIT_BYTES;
 
 use super::screen::Screen;
 use super::session::Session;
@@ -114,9 +115,21 @@ async fn logs(session: &Session, screen: &mut Screen, line: &Line) -> Result<(),
         return Err(Fault::of(Sort::NotFound, format!("{task} has not started yet")));
     };
     let mut follow = client.output(task, attempt.number);
+    if line.has("-d") {
+        return digest(&mut follow, screen).await;
+    }
     while let Some(piece) = next(&mut follow, line.has("-f")).await? {
         screen.text(&shown(&piece));
     }
+    Ok(())
+}
+
+async fn digest(follow: &mut Follow, screen: &mut Screen) -> Result<(), Fault> {
+    let mut digesting = Digesting::new(USUAL_LIMIT_BYTES);
+    while let Some(piece) = next(follow, false).await? {
+        piece.parts.iter().for_each(|part| digesting.push(part));
+    }
+    screen.text(&say::output::digest(&digesting.finish()));
     Ok(())
 }
 

@@ -95,8 +95,8 @@ pub(crate) enum Command {
     #[command(visible_alias = "why")]
     Explain(Later<Show>),
     /// What a task wrote
-    #[command(after_help = LOGS_EXAMPLES)]
-    Logs(Later<Logs>),
+    #[command(after_help = seeing::LOGS_EXAMPLES)]
+    Logs(Later<seeing::Logs>),
     /// What has happened
     Events(Later<seeing::Events>),
     /// When a task or the tasks of a graph did what, drawn on a line for each
@@ -177,12 +177,6 @@ Examples:
   crab submit --after t5:end -- ./report        (joins the graph of t5)
 
 What is added to a graph starts as soon as what it depends on lets it; a graph that had ended goes on.";
-
-const LOGS_EXAMPLES: &str = "\
-Examples:
-  crab logs t12          all that its last attempt wrote
-  crab logs -f build     go on until it ends, through its attempts
-  crab logs t12 --tail 4096 --stderr";
 
 /// What to run: a file, or a command with its options.
 #[derive(Debug, Args)]
@@ -359,31 +353,6 @@ pub(crate) struct Show {
     /// A task (t12), or its name
     #[arg(value_name = "TASK")]
     pub(crate) task: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Logs {
-    /// A task (t12), or its name
-    #[arg(value_name = "TASK")]
-    pub(crate) task: String,
-    /// Go on until the task has ended
-    #[arg(long, short)]
-    pub(crate) follow: bool,
-    /// Of this attempt, counted from 1; of the last where none is named
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) attempt: Option<u32>,
-    /// Only about the last so many bytes
-    #[arg(long, value_name = "BYTES")]
-    pub(crate) tail: Option<u32>,
-    /// Only standard output
-    #[arg(long, conflicts_with = "stderr")]
-    pub(crate) stdout: bool,
-    /// Only standard error
-    #[arg(long)]
-    pub(crate) stderr: bool,
-    /// Byte for byte, also to a terminal: what it wrote may then control the terminal
-    #[arg(long)]
-    pub(crate) raw: bool,
 }
 
 fn array(text: &str) -> Result<ArraySpec, &'static str> {

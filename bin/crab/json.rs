@@ -11,6 +11,7 @@ mod doctor;
 mod event;
 mod explain;
 mod node;
+mod output;
 mod report;
 mod session;
 mod setting;
@@ -34,6 +35,7 @@ pub(crate) use doctor::{Finding, Service};
 pub(crate) use event::Event;
 pub(crate) use explain::Explanation;
 pub(crate) use node::Node;
+pub(crate) use output::{Digest, Output};
 pub(crate) use session::Session;
 pub(crate) use setting::{Checked, Setting};
 pub(crate) use task::{Outcome, Task, TaskDetail};
@@ -348,20 +350,6 @@ impl From<&Seen> for Overview {
             oldest: seen.oldest.iter().map(oldest).collect(),
         }
     }
-}
-
-/// Of `logs`: consecutive output of one stream.
-#[derive(Debug, Serialize)]
-pub(crate) struct Output<'o> {
-    pub(crate) v: u32,
-    pub(crate) task: String,
-    pub(crate) attempt: u32,
-    pub(crate) at: String,
-    pub(crate) stream: &'static str,
-    /// What is not UTF-8 is replaced.
-    pub(crate) text: std::borrow::Cow<'o, str>,
-    /// Bytes left out before this, because a limit was reached.
-    pub(crate) omitted_bytes: u64,
 }
 
 #[cfg(test)]

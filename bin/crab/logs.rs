@@ -1,28 +1,35 @@
 //! `crab logs`.
 
+mod lines;
+
 use std::time::Duration;
 
 use actors::client::{Client, ClientError, Follow};
+use actors::clock::Clock;
+use actors::say::{self, output::Digesting};
 use actors::wire::client::{EventFilter, TaskDetail};
-use actors::wire::fleet::{OutputFrom, OutputPart, OutputPiece, OutputRefusal, Stream};
+use actors::wire::fleet::{OutputFrom, OutputPart, OutputPiece, OutputRefusal};
 use policy::id::{AttemptNumber, TaskId};
+use policy::output::Stream;
+use policy::time::Timestamp;
 
-use crate::cli::args::Logs;
+use self::lines::LinePrinter;
+use crate::cli::args::seeing::Logs;
 use crate::cli::exit::Exit;
 use crate::cli::screen::Screen;
-use crate::cli::text::{Tamer, rfc3339};
+use crate::cli::text::Tamer;
 use crate::cli::{json, target};
 
 pub(crate) async fn run(client: &Client, screen: &mut Screen, args: Logs) -> anyhow::Result<Exit> {
     let task = target::find_task(client, &args.task).await?;
-    let mut printer = Printer::new(task, &args, screen);
+    let mut reader = Reader::new(task, &args, screen);
     let mut attempt = args.attempt.map(AttemptNumber);
     let mut printed = None;
     loop {
         let detail = client.task(task).await?;
         let wanted = attempt.or_else(|| next_attempt(&detail, printed));
         if let Some(number) = wanted {
-            print(client, screen, &mut printer, (number, &args)).await?;
+            print(client, screen, &mut reader, (number, &args)).await?;
             printed = Some(number);
         }
         let over = detail.row.state.has_ended() && next_attempt(&detail, printed).is_none();
@@ -48,23 +55,44 @@ fn next_attempt(detail: &TaskDetail, printed: Option<AttemptNumber>) -> Option<A
 async fn print(
     client: &Client,
     screen: &mut Screen,
-    printer: &mut Printer,
+    reader: &mut Reader,
     (number, args): (AttemptNumber, &Logs),
 ) -> anyhow::Result<()> {
-    let mut follow = client.output(printer.task, number);
+    let mut follow = client.output(reader.task, number);
     if let Some(tail) = args.tail {
         follow = follow.from(OutputFrom::Tail(tail));
     }
-    loop {
-        let piece = match next(&mut follow, args.follow).await {
-            // Granted and not started, or never started: there is nothing to show.
-            Err(ClientError::NoOutput(OutputRefusal::Gone)) if args.follow => return Ok(()),
-            piece => piece?,
-        };
-        match piece {
-            None => return Ok(()),
-            Some(piece) => printer.piece(screen, number, &piece)?,
-        }
+    if args.follow && args.lines.is_some() {
+        pass(screen, reader, &mut follow, (number, false)).await.or_else(nothing_yet)?;
+        reader.caught_up(screen, number)?;
+    }
+    let passed = pass(screen, reader, &mut follow, (number, args.follow)).await;
+    // Granted and not started, or never started: there is nothing to show.
+    if args.follow {
+        passed.or_else(nothing_yet)?
+    } else {
+        passed?
+    }
+    reader.finish(screen, number)
+}
+
+/// Hands on what comes; waits for the end of the attempt, or takes what is there.
+async fn pass(
+    screen: &mut Screen,
+    reader: &mut Reader,
+    follow: &mut Follow,
+    (number, wait): (AttemptNumber, bool),
+) -> anyhow::Result<()> {
+    while let Some(piece) = next(follow, wait).await? {
+        reader.piece(screen, number, piece)?;
+    }
+    Ok(())
+}
+
+fn nothing_yet(error: anyhow::Error) -> anyhow::Result<()> {
+    match error.downcast_ref() {
+        Some(ClientError::NoOutput(OutputRefusal::Gone)) => Ok(()),
+        _ => Err(error),
     }
 }
 
@@ -79,30 +107,98 @@ async fn changed(client: &Client, task: TaskId, detail: &TaskDetail) -> anyhow::
     Ok(())
 }
 
-/// Writes pieces of output as the user wants them.
-#[derive(Debug)]
-pub(crate) struct Printer {
+/// Picks of what was written what the user wants, and shows it as they want it.
+struct Reader {
     task: TaskId,
     only: Option<Stream>,
-    tamers: Option<[Tamer; 2]>,
-    /// Whether both streams go to standard output, in their order.
-    together: bool,
+    since: Option<Timestamp>,
+    shape: Shape,
 }
 
-impl Printer {
+/// How output is shown.
+enum Shape {
+    Whole(Printer),
+    Lines(LinePrinter),
+    Digest { limit: usize, digesting: Box<Digesting> },
+}
+
+impl Reader {
     fn new(task: TaskId, args: &Logs, screen: &Screen) -> Self {
         let only = match (args.stdout, args.stderr) {
             (true, _) => Some(Stream::Stdout),
             (_, true) => Some(Stream::Stderr),
             _ => None,
         };
-        let tamers = (screen.terminal && !args.raw && !screen.json).then(Default::default);
-        Self { task, only, tamers, together: true }
+        let tame = screen.terminal && !args.raw && !screen.json;
+        let shape = match args.digest {
+            Some(limit) => Shape::Digest { limit, digesting: Box::new(Digesting::new(limit)) },
+            None if args.grep.is_some() || args.lines.is_some() => {
+                Shape::Lines(LinePrinter::new(task, args, tame))
+            }
+            None => Shape::Whole(Printer::together(task, tame)),
+        };
+        Self { task, only, since: args.since.map(|since| Clock::system().wall() - since), shape }
+    }
+
+    fn piece(
+        &mut self,
+        screen: &mut Screen,
+        attempt: AttemptNumber,
+        mut piece: OutputPiece,
+    ) -> anyhow::Result<()> {
+        let wanted = |part: &OutputPart| {
+            self.only.is_none_or(|only| only == part.stream)
+                && self.since.is_none_or(|since| part.at >= since)
+        };
+        piece.parts.retain(wanted);
+        match &mut self.shape {
+            Shape::Whole(printer) => printer.piece(screen, attempt, &piece),
+            Shape::Lines(printer) => printer.piece(screen, attempt, &piece),
+            Shape::Digest { digesting, .. } => {
+                piece.parts.iter().for_each(|part| digesting.push(part));
+                Ok(())
+            }
+        }
+    }
+
+    /// What has been written is read; from now on it is shown as it comes.
+    fn caught_up(&mut self, screen: &mut Screen, attempt: AttemptNumber) -> anyhow::Result<()> {
+        if let Shape::Lines(printer) = &mut self.shape { printer.caught_up(screen, attempt) } else { Ok(()) }
+    }
+
+    /// All of an attempt's is read.
+    fn finish(&mut self, screen: &mut Screen, attempt: AttemptNumber) -> anyhow::Result<()> {
+        match &mut self.shape {
+            Shape::Whole(_) => Ok(()),
+            Shape::Lines(printer) => printer.finish(screen, attempt),
+            Shape::Digest { limit, digesting } => {
+                let digested = std::mem::replace(&mut **digesting, Digesting::new(*limit)).finish();
+                if screen.json {
+                    return screen.object(&json::Digest::of(self.task, attempt, digested));
+                }
+                Ok(screen.text(&say::output::digest(&digested))?)
+            }
+        }
+    }
+}
+
+/// Writes pieces of output as they are.
+#[derive(Debug)]
+pub(crate) struct Printer {
+    task: TaskId,
+    tamers: Option<[Tamer; 2]>,
+    /// Whether both streams go to standard output, in their order.
+    together: bool,
+}
+
+impl Printer {
+    fn together(task: TaskId, tame: bool) -> Self {
+        Self { task, tamers: tame.then(Default::default), together: true }
     }
 
     /// For the output of a command that is run: each stream goes where it belongs.
     pub(crate) fn passing(task: TaskId) -> Self {
-        Self { task, only: None, tamers: None, together: false }
+        Self { task, tamers: None, together: false }
     }
 
     pub(crate) fn piece(
@@ -111,10 +207,9 @@ impl Printer {
         attempt: AttemptNumber,
         piece: &OutputPiece,
     ) -> anyhow::Result<()> {
-        let only = self.only;
-        for part in piece.parts.iter().filter(|part| only.is_none_or(|only| only == part.stream)) {
+        for part in &piece.parts {
             if screen.json {
-                screen.object(&view(self.task, attempt, part))?;
+                screen.object(&json::Output::of(self.task, attempt, part))?;
             } else {
                 self.part(screen, part)?;
             }
@@ -123,10 +218,7 @@ impl Printer {
     }
 
     fn part(&mut self, screen: &mut Screen, part: &OutputPart) -> anyhow::Result<()> {
-        if part.omitted > 0 {
-            let mark = format!("\n[crab: {} bytes left out here, the limit was reached]\n", part.omitted);
-            screen.bytes(mark.as_bytes())?;
-        }
+        omitted(screen, part.omitted)?;
         let tamed = match (&mut self.tamers, part.stream) {
             (None, _) => None,
             (Some([out, _]), Stream::Stdout) => Some(out.tame(&part.bytes)),
@@ -141,19 +233,12 @@ impl Printer {
     }
 }
 
-fn view(task: TaskId, attempt: AttemptNumber, part: &OutputPart) -> json::Output<'_> {
-    json::Output {
-        v: json::VERSION,
-        task: task.to_string(),
-        attempt: attempt.0,
-        at: rfc3339(part.at),
-        stream: match part.stream {
-            Stream::Stdout => "stdout",
-            Stream::Stderr => "stderr",
-        },
-        text: String::from_utf8_lossy(&part.bytes),
-        omitted_bytes: part.omitted,
+/// Says that output is missing here.
+fn omitted(screen: &mut Screen, bytes: u64) -> anyhow::Result<()> {
+    if bytes > 0 {
+        screen.text(&format!("\n[crab: {bytes} bytes left out here, the limit was reached]\n"))?;
     }
+    Ok(())
 }
 
 /// The last lines of what a task wrote, for a summary; empty where there is nothing to be had.

@@ -10,12 +10,13 @@ use actors::clock::Clock;
 use actors::wire::client::{
     EventsPage, Found, GraphRow, Ran, Request, Response, Submitted, Target, TaskCounts,
 };
-use actors::wire::fleet::{OutputPart, OutputPiece, Stream};
+use actors::wire::fleet::{OutputPart, OutputPiece};
 use clap::{CommandFactory, Parser};
 use policy::bounds::{Overrun, TimeLimit};
 use policy::claims::Indices;
 use policy::event::{ArraySpec, Event, Next, Record, TaskEvent};
 use policy::id::{AttemptNumber, GraphId, NodeSession, TaskId, Token};
+use policy::output::Stream;
 use policy::task::{AttemptOutcome, Priority, RequestNumber, SpawnFailure, TaskOutcome, Usage};
 use policy::time::Timestamp;
 

@@ -1,6 +1,8 @@
 //! Amounts, ages and foreign text as people should see them.
 
-pub(crate) use actors::say::{age, clock_time, cores, count, harmless, length, resources, rfc3339, size};
+pub(crate) use actors::say::{
+    age, clock_time, cores, count, harmless, length, plain, resources, rfc3339, size,
+};
 use comfy_table::{Table, presets};
 
 /// A table without borders, its heads in capitals.
@@ -15,20 +17,6 @@ pub(crate) fn table(heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>)
         column.set_padding((0, 2));
     }
     table.trim_fmt()
-}
-
-/// One line that a task wrote, without its colours and without anything else that a terminal obeys.
-pub(crate) fn plain(line: &str) -> String {
-    let mut rest = line;
-    let mut plain = String::with_capacity(line.len());
-    while let Some(at) = rest.find("\x1b[") {
-        plain.push_str(&rest[..at]);
-        let sequence = &rest[at + 2..];
-        let end = sequence.find(|c: char| !(c.is_ascii_digit() || c == ';' || c == ':'));
-        rest = end.and_then(|end| sequence.get(end + 1..)).unwrap_or_default();
-    }
-    plain.push_str(rest);
-    harmless(plain.trim_end_matches('\r'))
 }
 
 /// Makes what tasks write harmless on a terminal: colours stay, every other sequence that the terminal would
@@ -112,13 +100,6 @@ mod tests {
         assert_eq!(tame(b"\x1b]0;title\x07"), "\\x1b]0;title\\x07");
         assert_eq!(tame("für \u{9b}2J".as_bytes()), "für \\xc2\\x9b2J");
         assert_eq!(tame("\u{a0}".as_bytes()), "\u{a0}");
-    }
-
-    #[test]
-    fn a_line_loses_its_colours() {
-        assert_eq!(plain("\x1b[1;32m   Compiling\x1b[0m x\x1b"), "   Compiling x\u{fffd}");
-        assert_eq!(plain("a\x1b[3"), "a");
-        assert_eq!(plain("a\x1b[Kb\x1b[é"), "ab");
     }
 
     #[test]

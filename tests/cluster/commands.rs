@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::support::place::Place;
 use crate::support::program::Running;
+use crate::support::waiting::{SOON, until_true};
 
 /// Panics unless the object has exactly these fields.
 fn fields(object: &Value, wanted: &[&str]) {
@@ -80,6 +81,10 @@ fn every_command_writes_the_json_that_is_documented() {
     fields(&shown, &[TASK, &detail].concat());
     assert_eq!(shown["spec"]["argv"], serde_json::json!(["echo", "hi"]));
     fields(&json(&["logs", "t1"], 0)[0], &["v", "task", "attempt", "at", "stream", "text", "omitted_bytes"]);
+    let digest = json(&["logs", "t1", "--digest"], 0);
+    let of_digest = ["v", "task", "attempt", "lines", "bytes", "trouble_lines", "omitted_bytes", "parts"];
+    fields(&digest[0], &of_digest);
+    assert_eq!((&digest[0]["parts"][0]["line"], &digest[0]["parts"][0]["text"]), (&1.into(), &"hi".into()));
     let events = json(&["events", "--after", "0"], 0);
     assert!(events.iter().enumerate().all(|(place, event)| event["number"] == place as u64 + 1));
     let asked = ["v", "target", "tasks"];
@@ -171,6 +176,41 @@ fn logs_follow_a_task_through_its_attempts() {
     assert_eq!(follow.end().expect(0).text(), "attempt 1\nattempt 2\n");
     assert_eq!(place.run(&["logs", "--attempt", "1", &task]).expect(0).text(), "attempt 1\n");
     assert_eq!(place.run(&["logs", &task]).expect(0).text(), "attempt 2\n");
+}
+
+#[test]
+fn of_a_lot_of_output_the_wanted_lines_are_shown() {
+    let place = Place::new();
+    let _daemon = place.single("2");
+    let script = "seq 1 50000; echo 'error: it broke' >&2; echo 'at x.rs:3' >&2; seq 1 50000; printf done";
+    place.run(&["submit", "--wait", "--name", "much", "--", "/bin/sh", "-c", script]).expect(0);
+    let logs = |args: &[&str]| place.run(&[&["logs", "much"], args].concat()).expect(0).text();
+    assert_eq!(logs(&["-n", "3"]), "49999\n50000\ndone\n");
+    assert_eq!(logs(&["--grep", "^4999[89]$", "--since", "1h"]), "49998\n49999\n49998\n49999\n");
+    assert_eq!(logs(&["--grep", "(?i)ERROR|x.rs", "-n", "1"]), "at x.rs:3\n");
+    assert_eq!(logs(&["--grep", "o", "--stdout"]), "done\n");
+    let digest = logs(&["--digest"]);
+    assert!(digest.len() < 400 && digest.ends_with("\ndone\n"), "{digest}");
+    assert!(
+        digest.contains("[crab: 49999 more lines like this]\nerror: it broke\nat x.rs:3\n1\n"),
+        "{digest}"
+    );
+    place.run(&["logs", "much", "--digest=1 MiB"]).expect(2).says(&["from 1 KiB to 256 KiB"]);
+    let shown = place.run(&["logs", "much", "-n", "1", "--json"]).expect(0).json();
+    assert_eq!(shown[0]["text"], "done\n");
+}
+
+#[test]
+fn the_last_lines_are_followed_by_what_comes() {
+    let place = Place::new();
+    let _daemon = place.single("2");
+    let script = "seq 1 100; while [ ! -e go ]; do sleep 0.02; done; echo more";
+    let task = place.submit(&["--", "/bin/sh", "-c", script]);
+    until_true("it wrote", SOON, || place.run(&["logs", &task]).text().ends_with("100\n"));
+    let follow = Running::start(&mut place.crab(&["logs", "-f", "-n", "2", &task]));
+    place.file("go", "");
+    let shown = follow.end().expect(0).text();
+    assert!(shown.ends_with("100\nmore\n") && shown.lines().count() <= 3, "{shown}");
 }
 
 #[test]

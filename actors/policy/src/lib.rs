@@ -44,5 +44,6 @@ pub mod preempt;
 pub mod fleet;
 pub mod slots;
 pub mod retry;
+pub mod output;
 pub mod session;
 pub mod trust;

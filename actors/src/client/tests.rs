@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 use std::sync::Mutex as Lock;
 
 use policy::event::{Event, GraphEvent, Item, Record, SubmissionKey};
+use policy::output::Stream;
 use policy::task::TaskSpec;
 use policy::time::Timestamp;
 
 use super::transport::{BoxFuture, TransportError};
 use super::*;
 use crate::wire::client::{StateName, TaskCounts};
-use crate::wire::fleet::{OutputFrom, OutputPart, Stream};
+use crate::wire::fleet::{OutputFrom, OutputPart};
 
 type Answering = dyn Fn(Request) -> Response + Send + Sync;
 

@@ -98,7 +98,7 @@ pub const VERBS: &[Verb] = verbs! {
     Look "events" ["e"] [Target, Pairs(&["last"]), Word(&["-f"])], 0, "[TASK|GRAPH] [last=50] [-f]",
         "what has happened, -f as it happens";
     Look "tail" [] [Target], 0, "[TASK|GRAPH]", "events as they happen";
-    Look "logs" ["l"] [Target, Word(&["-f"])], 1, "TASK [-f]", "what a task wrote, -f as it writes";
+    Look "logs" ["l"] [Target, Word(&["-f", "-d"])], 1, "TASK [-f|-d]", "what a task wrote, -f as it writes, -d what matters of it";
     Look "export" [] [Word(&["chrome", "dot"]), Target], 2, "chrome|dot GRAPH",
         "a graph's execution as a trace for Perfetto, or its shape for Graphviz";
     Look "watch" ["w"] [Line], 1, "LINE [1s]", "asks again and again";

@@ -8,10 +8,11 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use policy::output::Stream;
 use policy::time::Timestamp;
 
 use crate::output::spool::{FRAME_HEAD_BYTES, FRAME_TAIL_BYTES, FrameKind, HEADER, PAYLOAD_LIMIT_BYTES};
-use crate::wire::fleet::{OUTPUT_PIECE_LIMIT_BYTES, OutputFrom, OutputPart, OutputPiece, Stream};
+use crate::wire::fleet::{OUTPUT_PIECE_LIMIT_BYTES, OutputFrom, OutputPart, OutputPiece};
 
 /// Bits of a cursor that name the place within a frame.
 const SKIP_BITS: u32 = 16;

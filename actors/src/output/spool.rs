@@ -11,10 +11,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use policy::output::Stream;
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
-
-use crate::wire::fleet::Stream;
 
 /// What every spool file begins with: name and version of the format.
 pub(crate) const HEADER: [u8; 8] = *b"CRABOUT\x01";

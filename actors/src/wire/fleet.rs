@@ -10,6 +10,7 @@ use policy::bounds::{AttemptBounds, DeadlineHere};
 use policy::claims::Indices;
 use policy::id::{AttemptNumber, Epoch, GraphId, Incarnation, NodeId, NodeSession, TaskId, Token};
 use policy::lease::LeaseTerms;
+use policy::output::Stream;
 use policy::resources::Resources;
 use policy::task::{AttemptOutcome, RequestNumber, TaskReport, TaskSpec, Usage};
 use policy::time::{Moment, Timestamp};
@@ -324,15 +325,6 @@ pub struct OutputPart {
     pub bytes: Vec<u8>,
     /// Bytes left out here because a limit was reached; 0 otherwise.
     pub omitted: u64,
-}
-
-/// A stream of a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
 }
 
 /// Why there is no output to read.

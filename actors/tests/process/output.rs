@@ -2,7 +2,7 @@
 
 use actors::output::spool::OutputLimits;
 use actors::process::protocol::StopReason;
-use actors::wire::fleet::Stream;
+use policy::output::Stream;
 use policy::task::AttemptOutcome;
 
 use crate::bed::Bed;

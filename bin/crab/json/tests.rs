@@ -6,11 +6,13 @@ use actors::wire::client::{
     AttemptRow, Directed, NodeHealth, NodeRow, PressureRow, ServerInfo, StateName, Status,
     TaskDetail as Detail, TaskRow,
 };
+use actors::wire::fleet::OutputPart;
 use policy::bounds::{Overrun, TimeLimit};
 use policy::breaker::Seen;
 use policy::dependency::Need;
 use policy::event::{Event as Happened, Next, Record, TaskEvent};
 use policy::id::{AttemptNumber, GraphId, TaskId, Token};
+use policy::output::Stream;
 use policy::pressure::Mode;
 use policy::task::{
     AttemptOutcome, Priority, RequestNumber, RetryPolicy, SpawnFailure, TaskOutcome, TaskSpec, Usage,
@@ -265,17 +267,9 @@ fn everything() {
 fn trouble_and_output() {
     assert_eq!(json(&Trouble::of(6, "x".into())), r#"{"v":1,"exit_code":6,"error":"x"}"#);
     assert_eq!(json(&Asked::of("g1".into(), 2)), r#"{"v":1,"target":"g1","tasks":2}"#);
-    let output = Output {
-        v: VERSION,
-        task: "t1".into(),
-        attempt: 1,
-        at: rfc3339(at(0)),
-        stream: "stdout",
-        text: "hi\n".into(),
-        omitted_bytes: 0,
-    };
+    let part = OutputPart { at: at(0), stream: Stream::Stdout, bytes: b"hi\n".to_vec(), omitted: 0 };
     assert_eq!(
-        json(&output),
+        json(&Output::of(TaskId(1), AttemptNumber(1), &part)),
         r#"{"v":1,"task":"t1","attempt":1,"at":"2026-01-01T00:00:00Z","stream":"stdout","text":"hi\n","omitted_bytes":0}"#
     );
 }

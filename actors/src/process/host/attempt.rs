@@ -17,6 +17,7 @@ use nix::unistd::Pid;
 use policy::bounds::AttemptBounds;
 use policy::excess::UseLimits;
 use policy::id::Token;
+use policy::output::Stream;
 use policy::task::{AttemptOutcome, LossReason, Usage};
 use policy::time::{Moment, Timestamp};
 
@@ -29,7 +30,6 @@ use crate::output::spool::SpoolWriter;
 use crate::process::os::Launched;
 use crate::process::os::signals::{self, Reaped};
 use crate::process::protocol::StopReason;
-use crate::wire::fleet::Stream;
 
 /// Reads of one stream in one turn of the loop: a noisy task must not keep the host from the others.
 const READS_PER_TURN: u32 = 4;

@@ -17,6 +17,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use policy::id::Token;
+use policy::output::Stream;
 use policy::time::Moment;
 use rustc_hash::FxHashMap;
 
@@ -30,7 +31,6 @@ use crate::clock::Clock;
 use crate::process::os::signals;
 use crate::process::os::{self as system, Orphans};
 use crate::process::protocol::{Command, HostDirectory, HostId, HostReport, StopReason};
-use crate::wire::fleet::Stream;
 use burial::ended_report;
 
 /// The longest wait while there are attempts: the lease clock runs while the machine sleeps, poll's does not.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use std::{io, thread};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use policy::output::Stream;
 use policy::task::{AttemptOutcome, SpawnFailure, Usage};
 
 use super::attempt::Attempt;
@@ -19,7 +20,6 @@ use super::spawn::spawn;
 use crate::clock::Clock;
 use crate::process::os::{self, Orphans, signals};
 use crate::process::protocol::HostId;
-use crate::wire::fleet::Stream;
 
 /// Runners: one waits for an exec while another prepares the next.
 const RUNNERS: std::ops::RangeInclusive<u64> = 2..=8;
