@@ -30,6 +30,7 @@ mod chain;
 mod decisions;
 mod dispatch;
 mod explaining;
+mod failures;
 mod growth;
 mod layers;
 mod processes;
@@ -46,7 +47,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Question = (&'static str, fn());
 
 /// In the order of the letters in `benches/README.md`.
-const QUESTIONS: [Question; 12] = [
+const QUESTIONS: [Question; 13] = [
     ("processes", processes::ask),
     ("chain", chain::ask),
     ("single", single::ask),
@@ -59,6 +60,7 @@ const QUESTIONS: [Question; 12] = [
     ("shapes", shapes::ask),
     ("seeing", seeing::ask),
     ("explaining", explaining::ask),
+    ("failures", failures::ask),
 ];
 
 fn main() {

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use actors::client::{Client, Endpoint};
+use actors::client::{COOKIE_NAME, Client, Endpoint};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use policy::submission::Submission;
 use tempfile::TempDir;
 
@@ -19,7 +21,7 @@ const START_PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Daemon {
     child: Child,
     directory: TempDir,
-    arguments: Vec<&'static str>,
+    arguments: Vec<String>,
 }
 
 impl Daemon {
@@ -31,6 +33,20 @@ impl Daemon {
     /// With a worker of two slots, and others may join: it takes in what no machine has yet.
     pub(crate) fn that_others_can_join() -> Self {
         Self::warm(vec!["--cpus", "2", "--memory", "1 GiB", "--listen", "127.0.0.1:0"])
+    }
+
+    /// The head of a fleet, at this address of the machine.
+    pub(crate) fn head(address: &str) -> Self {
+        Self::start(vec!["--no-worker", "--listen", address])
+    }
+
+    /// A machine with two slots in the fleet of a head at this address.
+    pub(crate) fn member(head: &Self, address: &str, name: &str) -> Self {
+        let directory = directory();
+        // Copying keeps the permissions, which must be the owner's alone.
+        std::fs::copy(head.directory().join(COOKIE_NAME), directory.path().join(COOKIE_NAME))
+            .expect("a cookie");
+        Self::start_in(directory, vec!["--name", name, "--cpus", "2", "--memory", "1 GiB", "--join", address])
     }
 
     fn warm(arguments: Vec<&'static str>) -> Self {
@@ -51,14 +67,22 @@ impl Daemon {
         Self::start(vec!["--no-worker"])
     }
 
-    fn start(arguments: Vec<&'static str>) -> Self {
-        let private = std::fs::Permissions::from_mode(0o700);
-        let directory = tempfile::Builder::new().prefix("crab-bench-").permissions(private).tempdir();
-        let directory = directory.expect("a directory");
-        let child = spawn(directory.path(), &arguments);
-        let daemon = Self { child, directory, arguments };
+    fn start(arguments: Vec<&str>) -> Self {
+        let daemon = Self::start_in(directory(), [vec!["--name", "bench"], arguments].concat());
         daemon.until_it_answers();
         daemon
+    }
+
+    fn start_in(directory: TempDir, arguments: Vec<&str>) -> Self {
+        let arguments: Vec<_> = arguments.into_iter().map(ToOwned::to_owned).collect();
+        let child = spawn(directory.path(), &arguments);
+        Self { child, directory, arguments }
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).expect("a process id");
+        kill(Pid::from_raw(pid), signal).expect("it is there");
     }
 
     /// Kills it as `kill -9` does.
@@ -117,7 +141,8 @@ impl Daemon {
         command
     }
 
-    fn until_it_answers(&self) {
+    /// Waits until it can be asked.
+    pub(crate) fn until_it_answers(&self) {
         let start = Instant::now();
         block_on(async {
             while self.client().hello().await.is_err() {
@@ -136,9 +161,14 @@ impl Drop for Daemon {
     }
 }
 
-fn spawn(directory: &Path, arguments: &[&str]) -> Child {
+fn directory() -> TempDir {
+    let private = std::fs::Permissions::from_mode(0o700);
+    tempfile::Builder::new().prefix("crab-bench-").permissions(private).tempdir().expect("a directory")
+}
+
+fn spawn(directory: &Path, arguments: &[String]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_crabd"))
-        .args(["--name", "bench", "--data-dir"])
+        .arg("--data-dir")
         .arg(directory)
         .args(arguments)
         .env("CRAB_LOG", "warn")
