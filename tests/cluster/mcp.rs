@@ -97,6 +97,8 @@ fn an_agent_runs_commands_and_graphs_and_reads_what_they_wrote() {
     assert!(all.contains("out of an agent") && all.contains("complaint"), "{all}");
     let errors = agent.does("logs", &json!({"task": "t1", "only_stderr": true}));
     assert!(!errors.contains("out of"), "{errors}");
+    let found = agent.does("logs", &json!({"task": "t1", "grep": "^out", "whole": true}));
+    assert_eq!(found, "out of an agent\n");
 
     let tasks = json!({"task": {
         "first": {"command": ["true"]}, "then": {"command": ["false"], "after": ["first"]}

@@ -78,7 +78,11 @@ pub(super) static TOOLS: [Tool; 12] = [
         "Why a task does not run yet: what it waits for, what is in the way and who has it, and when it should start",
         Touch::Reads,
     ),
-    tool::<watch::Logs>("logs", "What a task has written, as text", Touch::Reads),
+    tool::<watch::Logs>(
+        "logs",
+        "What a task has written: what matters of it in 8 KiB, or as asked",
+        Touch::Reads,
+    ),
     tool::<watch::Events>("events", "What has happened to a graph or a task, or to the fleet", Touch::Reads),
     tool::<watch::Nodes>("nodes", "The machines: what they have, what is used, how they are", Touch::Reads),
     tool::<work::Cancel>(

@@ -101,17 +101,31 @@ pub(super) struct Logs {
     task: String,
     /// Of this attempt, counted from 1; of the last where none is named
     attempt: Option<u32>,
-    /// Only about the last so many bytes; the beginning and the end of all where nothing is said
-    tail_bytes: Option<u32>,
+    /// Only what was written within the last so long, such as 10m
+    since: Option<String>,
+    /// Only lines that match this pattern
+    grep: Option<String>,
     /// Only standard error
     #[serde(default)]
     only_stderr: bool,
+    /// Only the last so many lines, all of each
+    lines: Option<u32>,
+    /// All of it, instead of what matters: first and last lines, and those that tell of trouble
+    #[serde(default)]
+    whole: bool,
 }
 
 impl Arguments for Logs {
     fn call(self) -> Call {
-        let line = Line::new("logs").option("attempt", self.attempt).option("tail", self.tail_bytes);
-        let line = line.flag("stderr", self.only_stderr).values([self.task]);
+        let is_digest = !self.whole && self.lines.is_none();
+        let line = Line::new("logs")
+            .option("attempt", self.attempt)
+            .option("since", self.since)
+            .option("grep", self.grep)
+            .option("lines", self.lines)
+            .flag("stderr", self.only_stderr)
+            .flag("digest", is_digest)
+            .values([self.task]);
         Call { json: false, ..Call::of(line) }
     }
 }
