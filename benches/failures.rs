@@ -5,10 +5,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use actors::client::Client;
-use actors::clock::Clock;
-use actors::wire::client::{NodeHealth, StateName};
+use actors::wire::client::{EventFilter, StateName};
 use nix::sys::signal::Signal;
-use policy::event::Item;
+use policy::event::{Event, Item, NodeEvent};
 use policy::id::TaskId;
 use policy::task::TaskSpec;
 
@@ -28,9 +27,9 @@ pub(crate) fn ask() {
     of("worker silent: its task runs elsewhere", |fleet| {
         fleet.worker_gone(|worker| worker.signal(Signal::SIGSTOP))
     });
-    of("worker killed, back at once: it is up", Fleet::worker_back);
-    of("head killed: back, until a new task has ended", Fleet::head_back);
-    of("head killed: back, until its machines are up", Fleet::redial);
+    of("worker killed, back: until it has joined", Fleet::worker_back);
+    of("head killed, back: until a new task has ended", Fleet::head_back);
+    of("head killed, back: until its machines joined", Fleet::redial);
 }
 
 fn of(what: &str, once: impl Fn(&mut Fleet) -> Duration) {
@@ -53,7 +52,7 @@ impl Fleet {
         let head = Daemon::head(&address);
         let members = NAMES.map(|name| Daemon::member(&head, &address, name)).into();
         let fleet = Self { head, members };
-        fleet.until_up();
+        fleet.joined(0, &NAMES);
         fleet
     }
 
@@ -70,17 +69,14 @@ impl Fleet {
         start.elapsed()
     }
 
-    /// From its start until it is up, with its task.
+    /// From its start until it has joined.
     fn worker_back(&mut self) -> Duration {
         let (_, place) = self.running();
+        let known = self.known();
         self.members[place].kill();
-        let (start, at) = (Instant::now(), Clock::system().wall());
+        let start = Instant::now();
         self.members[place].start_again();
-        self.until("it is heard again", &async |client| {
-            let rows = client.nodes().await.ok()?;
-            let row = rows.into_iter().find(|row| row.node.to_string() == NAMES[place])?;
-            (row.health == NodeHealth::Up && row.heard > at).then_some(())
-        });
+        self.joined(known, &[NAMES[place]]);
         start.elapsed()
     }
 
@@ -91,10 +87,11 @@ impl Fleet {
         start.elapsed()
     }
 
-    /// From its start until both machines have found it again.
+    /// From its start until both machines have joined it again.
     fn redial(&mut self) -> Duration {
+        let known = self.known();
         let start = self.restart_head();
-        self.until_up();
+        self.joined(known, &NAMES);
         start.elapsed()
     }
 
@@ -121,10 +118,18 @@ impl Fleet {
         })
     }
 
-    fn until_up(&self) {
-        self.until("both are up", &async |client| {
-            let rows = client.nodes().await.ok()?;
-            (rows.iter().filter(|row| row.health == NodeHealth::Up).count() == 2).then_some(())
+    /// The number of the last event.
+    fn known(&self) -> u64 {
+        block_on(async { self.head.client().hello().await.expect("it answers").durable })
+    }
+
+    /// Until machines of these names have joined after that event.
+    fn joined(&self, known: u64, names: &[&str]) {
+        self.until("they have joined", &async |client| {
+            let page = client.events_page(known, EventFilter::All, Duration::ZERO).await.ok()?;
+            let joined = |event: &Event, name: &str| matches!(event, Event::Node(node, NodeEvent::Joined { .. }) if node.to_string() == name);
+            let all = names.iter().all(|name| page.records.iter().any(|record| joined(&record.event, name)));
+            all.then_some(())
         });
     }
 

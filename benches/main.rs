@@ -26,6 +26,7 @@ mod support {
     pub(crate) mod work;
 }
 
+mod agent;
 mod chain;
 mod decisions;
 mod dispatch;
@@ -47,7 +48,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Question = (&'static str, fn());
 
 /// In the order of the letters in `benches/README.md`.
-const QUESTIONS: [Question; 13] = [
+const QUESTIONS: [Question; 14] = [
     ("processes", processes::ask),
     ("chain", chain::ask),
     ("single", single::ask),
@@ -61,6 +62,7 @@ const QUESTIONS: [Question; 13] = [
     ("seeing", seeing::ask),
     ("explaining", explaining::ask),
     ("failures", failures::ask),
+    ("agent", agent::ask),
 ];
 
 fn main() {

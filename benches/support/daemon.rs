@@ -171,7 +171,7 @@ fn spawn(directory: &Path, arguments: &[String]) -> Child {
         .arg("--data-dir")
         .arg(directory)
         .args(arguments)
-        .env("CRAB_LOG", "warn")
+        .env("CRAB_LOG", "error")
         .stdin(Stdio::null())
         .spawn()
         .expect("the daemon starts")
