@@ -218,3 +218,45 @@ fn a_critical_task_does_not_wait_behind_what_may_make_room_where_tasks_were_shor
     assert!(daemon.stop().success());
     place.wait_gone();
 }
+
+#[test]
+fn tasks_of_an_array_make_room_one_by_one_and_all_of_them_run_in_the_end() {
+    let place = Place::new();
+    let daemon = yielding(&place, "3");
+    let script = "while ! [ -e go ]; do sleep 0.05; done";
+    let low = ["--priority", "low", "--preemptible", "--grace", "30s", "--array", "1-5%3", "--"];
+    let first = place.submit(&[&low[..], &["sh", "-c", script]].concat());
+    let number: u64 = first.trim_start_matches('t').parse().expect("a number");
+    let members = || (number..number + 5).map(|task| format!("t{task}"));
+    let running = || members().filter(|task| place.show(task)["state"] == "running").count();
+    until_true("three of them run", SOON, || running() == 3);
+    let urgent = place.submit(&["--priority", "critical", "--cpus", "2", "--", "sh", "-c", script]);
+    place.wait_state(&urgent, "running");
+    assert_eq!(running(), 1, "one of the array goes on");
+    place.file("go", "");
+    place.wait_state(&urgent, "succeeded");
+    let shown: Vec<Value> = members().map(|task| place.wait_state(&task, "succeeded")).collect();
+    assert_eq!(shown.iter().filter(|task| task["attempts"] == 2).count(), 2, "{shown:?}");
+    assert!(daemon.stop().success());
+    place.wait_gone();
+}
+
+#[test]
+fn room_that_is_kept_for_a_large_task_is_made_for_a_critical_one_first() {
+    let place = Place::new();
+    let daemon = yielding(&place, "2");
+    let low = sleeper(&place, "low", "", &["--preemptible", "--grace", "30s"]);
+    let large = place.submit(&["--cpus", "2", "--", "true"]);
+    let small: Vec<String> = (0..12).map(|_| place.submit(&["--", "sleep", "0.15"])).collect();
+    let is_kept = |task: &String| explain(&place, task).to_string().contains(&format!("is kept for {large}"));
+    until_true("it has a machine held", SOON, || small.iter().any(is_kept));
+    let urgent = place.submit(&["--priority", "critical", "--cpus", "2", "--", "true"]);
+    place.wait_state(&urgent, "succeeded");
+    assert_eq!(place.show(&low)["attempt_list"][0]["outcome"]["reason"], "preempted");
+    place.file("go", "");
+    for task in small.iter().chain([&large, &low]) {
+        place.wait_state(task, "succeeded");
+    }
+    assert!(daemon.stop().success());
+    place.wait_gone();
+}

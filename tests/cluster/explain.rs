@@ -16,7 +16,7 @@ fn every_reason_to_wait_is_told_with_what_it_waits_for() {
         "[task.hold]\ncommand = [\"sleep\", \"1000\"]\ncpus = 2\n\
          [task.next]\ncommand = [\"true\"]\n\
          [task.last]\ncommand = [\"true\"]\n\
-         [task.child]\ncommand = [\"true\"]\nafter = [\"hold\"]\n\
+         [task.child]\ncommand = [\"true\"]\npriority = \"high\"\nafter = [\"hold\"]\n\
          [task.giant]\ncommand = [\"true\"]\ncpus = 64\n",
     );
     let _daemon = place.patient("2");
@@ -36,6 +36,9 @@ fn every_reason_to_wait_is_told_with_what_it_waits_for() {
         (&child["blocked_by"][0]["task"], &child["blocked_by"][0]["name"]),
         (&"t1".into(), &"hold".into())
     );
+    assert_eq!(child["blocked_by"][0]["priority"], "normal");
+    let text = place.run(&["explain", "child"]).expect(0).text();
+    assert!(text.contains("t1 hold, less urgent"), "an inversion is told: {text}");
     assert_eq!(explain(&place, "giant")["verdict"], "never-fits");
     let text = place.run(&["explain", "giant"]).expect(0).text();
     assert!(text.contains("can never run") && text.contains("join a larger machine"), "{text}");

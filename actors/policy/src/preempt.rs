@@ -13,11 +13,12 @@
 //!
 //! Of all sets that make enough room, on any node and for any of the requests, the one is taken with, in this order:
 //!
-//! 1. the fewest of Normal priority;
-//! 2. the fewest in all;
-//! 3. the least work lost: how long its attempts have run, added up;
-//! 4. the request that the task likes best, and the first node by name;
-//! 5. the oldest tasks.
+//! 1. a node that is not held for somebody less urgent (`reserve`); one that is is not taken for what is free there;
+//! 2. the fewest of Normal priority;
+//! 3. the fewest in all;
+//! 4. the least work lost: how long its attempts have run, added up;
+//! 5. the request that the task likes best, and the first node by name;
+//! 6. the oldest tasks.
 //!
 //! The search is exact as long as it ends within [`STEPS_LIMIT`]; beyond that the best found by then is taken, of which
 //! none can be spared either.
@@ -106,6 +107,8 @@ pub struct Site<'a> {
     pub place: usize,
     /// All it has.
     pub capacity: &'a Resources,
+    /// Whether it is held for somebody less urgent, who then waits longer.
+    pub is_kept: bool,
     /// Everything that holds something there.
     pub running: Vec<Running<'a>>,
 }
@@ -124,6 +127,7 @@ pub struct Eviction {
 /// What a set of victims costs: less is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 struct Cost {
+    is_kept: bool,
     normal: u32,
     victims: u32,
     lost: Duration,
@@ -164,9 +168,14 @@ pub fn choose<'a>(
     sites: impl IntoIterator<Item = Site<'a>>,
 ) -> Option<Eviction> {
     let mut best: Option<(Cost, RequestNumber, usize, Vec<TaskId>)> = None;
-    for Site { place, capacity, running } in sites {
+    for Site { place, capacity, is_kept, running } in sites {
         for (request, need) in requests.iter().filter(|(_, need)| capacity.covers(need)) {
             let Some((cost, victims)) = cheapest(priority, need, capacity, &running) else { continue };
+            // What is free and kept is not room that anybody made.
+            if is_kept && victims.is_empty() {
+                continue;
+            }
+            let cost = Cost { is_kept, ..cost };
             let found = (cost, *request, place, victims);
             best = Some(best.map_or_else(|| found.clone(), |best| best.min(found.clone())));
         }
@@ -219,6 +228,7 @@ fn alike<'a>(missing: &[(&str, u64)], candidates: &[&'a Running<'a>]) -> Vec<Ali
 impl Cost {
     fn with(self, one: &Running<'_>) -> Self {
         Self {
+            is_kept: self.is_kept,
             normal: self.normal + u32::from(one.priority == Priority::Normal),
             victims: self.victims + 1,
             lost: self.lost + one.ran,

@@ -37,8 +37,9 @@ pub(super) fn detail(side: &Side, raw: &RawRow) -> Result<TaskDetail, StoryError
 pub(super) fn explained(side: &Side, raw: RawExplanation) -> Result<Explanation, StoryError> {
     let mut blocked_by = Vec::with_capacity(raw.blocked_by.len());
     for (tasks, item) in &raw.blocked_by {
-        let name = story::read_item(&side.archive, *item)?.item.spec.name.as_ref().into();
-        blocked_by.push(Blocker { task: tasks.first, tasks: tasks.count, name });
+        let spec = &story::read_item(&side.archive, *item)?.item.spec;
+        let (name, priority) = (spec.name.as_ref().into(), spec.priority);
+        blocked_by.push(Blocker { task: tasks.first, tasks: tasks.count, name, priority });
     }
     Ok(Explanation {
         row: row(&read(side, &raw.row)?, &raw.row),

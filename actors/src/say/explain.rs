@@ -33,7 +33,8 @@ pub fn headline(told: &Explanation, now: Timestamp) -> String {
 /// Why: what each line is about, and the line.
 #[must_use]
 pub fn reasons(told: &Explanation) -> Vec<(&'static str, String)> {
-    let mut reasons: Vec<_> = told.blocked_by.iter().map(|one| ("depends on", blocker(one))).collect();
+    let mut reasons: Vec<_> =
+        told.blocked_by.iter().map(|one| ("depends on", blocker(one, told.row.priority))).collect();
     reasons.extend(told.hindrances.iter().map(|hindrance| ("because", hindrance.to_string())));
     reasons.extend(told.evicting.iter().map(|one| ("room", evicting(one))));
     reasons
@@ -96,10 +97,11 @@ fn evicted(Evicted { times, by }: Evicted) -> String {
     format!("was evicted for {by}, {times}")
 }
 
-fn blocker(blocker: &Blocker) -> String {
+fn blocker(blocker: &Blocker, row_priority: Priority) -> String {
+    let inverted = if blocker.priority < row_priority { ", less urgent" } else { "" };
     match blocker.tasks {
-        1 => format!("{} {}", blocker.task, blocker.name),
-        tasks => format!("{tasks} tasks of {} from {} on", blocker.name, blocker.task),
+        1 => format!("{} {}{inverted}", blocker.task, blocker.name),
+        tasks => format!("{tasks} tasks of {} from {} on{inverted}", blocker.name, blocker.task),
     }
 }
 

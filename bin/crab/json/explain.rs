@@ -48,6 +48,7 @@ struct Blocker {
     task: String,
     tasks: u32,
     name: String,
+    priority: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -126,7 +127,12 @@ impl From<&client::Explanation> for Explanation {
 
 impl From<&client::Blocker> for Blocker {
     fn from(blocker: &client::Blocker) -> Self {
-        Self { task: blocker.task.to_string(), tasks: blocker.tasks, name: blocker.name.to_string() }
+        Self {
+            task: blocker.task.to_string(),
+            tasks: blocker.tasks,
+            name: blocker.name.to_string(),
+            priority: blocker.priority.into(),
+        }
     }
 }
 

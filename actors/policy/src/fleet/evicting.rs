@@ -9,19 +9,24 @@ use crate::resources::Resources;
 use crate::task::RequestNumber;
 
 impl Fleet {
-    /// The nodes where room might be made for the first of a line: up, open to it, what it requires, held for nobody else,
-    /// and with nobody there whom it may not come beside. Each with its place and all it has.
+    /// The nodes where room might be made for the first of a line: up, open to it, what it requires, held for nobody as
+    /// urgent, and with nobody there whom it may not come beside. Each with its place, all it has, and whether it is held for
+    /// somebody less urgent.
     pub fn yielding<'a>(
         &'a self,
         line: LineId,
         demand: &'a Demand,
-    ) -> impl Iterator<Item = (usize, &'a NodeId, &'a Resources)> {
+    ) -> impl Iterator<Item = (usize, &'a NodeId, &'a Resources, bool)> {
+        let other = move |node: &Site| Some(node.hold.as_ref()?.line).filter(|held| *held != line);
         let may = move |node: &Site| {
-            let is_free = node.hold.as_ref().is_none_or(|hold| hold.line == line);
-            is_free && node.may_take(demand) && self.beside(demand, node, Some(line)).against.is_none()
+            other(node).is_none_or(|held| held.priority < line.priority)
+                && node.may_take(demand)
+                && self.beside(demand, node, Some(line)).against.is_none()
         };
         let able = self.nodes.iter().enumerate().filter(move |(_, node)| may(node));
-        able.filter_map(|(place, node)| Some((place, &node.id, &node.room.as_ref()?.capacity)))
+        able.filter_map(move |(place, node)| {
+            Some((place, &node.id, &node.room.as_ref()?.capacity, other(node).is_some()))
+        })
     }
 
     /// Nobody is to wait at this node behind what runs there, until the node says anew what may.
@@ -34,18 +39,18 @@ impl Fleet {
         }
     }
 
-    /// Holds this node for the first of a line, which is to have this request, in place of one that was held for it before.
+    /// Holds this node for the first of a line, which is to have this request, in place of one that was held for it before;
+    /// gives back the line for which it was held.
     pub fn hold_at(
         &mut self,
         place: usize,
         (line, task): (LineId, TaskId),
         (demand, request): (&Demand, RequestNumber),
-    ) {
+    ) -> Option<LineId> {
         self.release(line);
-        if let Some(node) = self.nodes.get_mut(place) {
-            let (need, company) = (demand.request(request).clone(), demand.constraints.company.clone());
-            node.hold = Some(Hold { line, task, need, company });
-            self.kept.touch(place);
-        }
+        let node = self.nodes.get_mut(place)?;
+        let (need, company) = (demand.request(request).clone(), demand.constraints.company.clone());
+        self.kept.touch(place);
+        node.hold.replace(Hold { line, task, need, company }).map(|before| before.line)
     }
 }

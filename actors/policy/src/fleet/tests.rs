@@ -7,7 +7,7 @@ use crate::constraint::Constraints;
 use crate::id::TaskId;
 use crate::queue::{Arrival, Pick, Queue};
 use crate::reserve::Reserve;
-use crate::task::Priority;
+use crate::task::{Priority, RequestNumber};
 
 /// The shape that tests ask for where it does not matter.
 const ANY: ShapeId = ShapeId(0);
@@ -226,6 +226,27 @@ proptest! {
     }
 }
 
+#[test]
+fn a_node_that_is_held_makes_room_only_for_the_more_urgent_and_then_is_held_for_them() {
+    let mut fleet = fleet(&["a", "b"], 2);
+    let demand = Demand::resources(Resources::cpus(2000));
+    let line = |priority, shape| LineId { priority, shape: ShapeId(shape) };
+    let (normal, critical) = (line(Priority::Normal, 1), line(Priority::Critical, 2));
+    let held = |fleet: &Fleet, line| {
+        fleet.yielding(line, &demand).map(|(place, .., kept)| (place, kept)).collect::<Vec<_>>()
+    };
+    assert!(fleet.hold(normal, TaskId(1), &demand));
+    assert_eq!(held(&fleet, critical), [(0, true), (1, false)]);
+    assert_eq!(held(&fleet, line(Priority::Normal, 3)), [(1, false)]);
+    assert_eq!(held(&fleet, normal), [(0, false), (1, false)], "it is its own");
+    let wanted = (&demand, RequestNumber::default());
+    assert_eq!(fleet.hold_at(0, (critical, TaskId(2)), wanted), Some(normal));
+    assert_eq!(fleet.holds(), [(critical, TaskId(2))]);
+    assert_eq!(fleet.hold_at(1, (critical, TaskId(2)), wanted), None);
+    assert_eq!(fleet.holds(), [(critical, TaskId(2))], "and nowhere else");
+    assert_eq!(held(&fleet, line(Priority::Critical, 3)), [(0, false)], "nobody displaces their like");
+}
+
 /// What may happen to a fleet between two looks.
 #[derive(Debug, Clone)]
 enum Change {
@@ -237,6 +258,9 @@ enum Change {
     /// A task of this need is looked for a node, and sent there.
     Place(usize, Option<usize>),
     Hold(usize),
+    /// A node is held for a need, since others make room there.
+    HoldAt(usize, usize),
+    Unstage(usize),
     Release(usize),
     Joins(usize),
     Leaves(usize),
@@ -252,6 +276,8 @@ fn change() -> impl Strategy<Value = Change> {
         1 => (node.clone(), any::<bool>()).prop_map(|(node, is)| Change::Closed(node, is)),
         4 => (need.clone(), prop::option::of(node.clone())).prop_map(|(need, node)| Change::Place(need, node)),
         1 => need.clone().prop_map(Change::Hold),
+        1 => (node.clone(), need.clone()).prop_map(|(node, need)| Change::HoldAt(node, need)),
+        1 => node.clone().prop_map(Change::Unstage),
         1 => need.clone().prop_map(Change::Release),
         1 => node.clone().prop_map(Change::Joins),
         1 => node.prop_map(Change::Leaves),
@@ -300,6 +326,11 @@ fn apply(fleet: &mut Fleet, change: &Change, needs: &[Arc<Demand>]) {
             }
         }
         Change::Hold(need) => drop(fleet.hold(line(need), TaskId(1), &needs[need])),
+        Change::HoldAt(node, need) => {
+            let wanted = (&*needs[need], RequestNumber::default());
+            let _ = fleet.hold_at(node, (line(need), TaskId(1)), wanted);
+        }
+        Change::Unstage(node) => fleet.unstage(&name(node)),
         Change::Release(need) => fleet.release(line(need)),
         Change::Joins(node) if !fleet.knows(&name(node)) => drop(fleet.add(&name(node))),
         Change::Joins(_) => {}

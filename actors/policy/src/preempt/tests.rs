@@ -19,7 +19,7 @@ fn running(task: u64, need: &Resources, priority: Priority, ran: u64) -> Running
 }
 
 fn for_critical(need: &Resources, capacity: &Resources, running: Vec<Running<'_>>) -> Option<Vec<u64>> {
-    let site = Site { place: 0, capacity, running };
+    let site = Site { place: 0, capacity, is_kept: false, running };
     let chosen = choose(Priority::Critical, &[(REQUEST, need)], [site])?;
     Some(chosen.victims.into_iter().map(|task| task.0).collect())
 }
@@ -58,7 +58,7 @@ fn only_what_says_so_is_less_urgent_and_was_not_put_off_too_often_makes_room() {
     ] {
         assert_eq!(for_critical(&need, &all, vec![spared]), None);
     }
-    let site = Site { place: 0, capacity: &all, running: vec![victim] };
+    let site = Site { place: 0, capacity: &all, is_kept: false, running: vec![victim] };
     assert_eq!(choose(Priority::Low, &[(REQUEST, &need)], [site]), None);
 }
 
@@ -81,6 +81,7 @@ fn the_node_where_it_costs_least_makes_room() {
         [many, long, short].into_iter().enumerate().map(|(place, running)| Site {
             place,
             capacity: &all,
+            is_kept: false,
             running,
         })
     };
@@ -92,6 +93,21 @@ fn the_node_where_it_costs_least_makes_room() {
         chosen.map(|chosen| (chosen.request, chosen.victims)),
         Some((RequestNumber(1), vec![TaskId(1)]))
     );
+}
+
+#[test]
+fn a_node_that_is_held_is_taken_last_and_never_for_what_is_free_there() {
+    let (one, two, all) = (Resources::cpus(1000), Resources::cpus(2000), Resources::cpus(3000));
+    let chosen = |need: &Resources, held: bool| {
+        let low = vec![running(1, &one, Priority::Low, 1)];
+        let normal = vec![running(2, &two, Priority::Normal, 9)];
+        let site = |place, is_kept, running| Site { place, capacity: &all, is_kept, running };
+        let sites = [site(0, true, low), site(1, held, normal)];
+        choose(Priority::Critical, &[(REQUEST, need)], sites).map(|chosen| chosen.place)
+    };
+    assert_eq!(chosen(&all, false), Some(1), "dearer and held for nobody");
+    assert_eq!(chosen(&all, true), Some(0));
+    assert_eq!(chosen(&one, true), None, "there is room, and it is kept");
 }
 
 #[test]
@@ -178,7 +194,7 @@ proptest! {
     ) {
         let capacity = Resources { memory_bytes, gpu_slots: 2, ..Resources::cpus(cpus * 500) };
         let nodes = [made(&one, 1), made(&other, 100)];
-        let sites = nodes.iter().enumerate().map(|(place, running)| Site { place, capacity: &capacity, running: running.clone() });
+        let sites = nodes.iter().enumerate().map(|(place, running)| Site { place, capacity: &capacity, is_kept: false, running: running.clone() });
         let chosen = choose(Priority::Critical, &[(REQUEST, &need)], sites);
         let forced = nodes.iter().enumerate().filter(|_| capacity.covers(&need)).filter_map(|(place, tasks)| {
             let (cost, victims) = by_force(&need, &capacity, tasks)?;

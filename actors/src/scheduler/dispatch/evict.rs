@@ -156,7 +156,7 @@ impl SchedulerActor {
         let mut nodes: Vec<_> = self.dispatch.fleet.yielding(line, demand).collect();
         let must_leave = demand.constraints.avoid_failed == AvoidFailed::Require;
         if let Some(failed_on) = self.failed_on.get(&task).filter(|_| must_leave && nodes.len() > 1) {
-            nodes.retain(|(_, id, _)| *id != failed_on);
+            nodes.retain(|(_, id, ..)| *id != failed_on);
         }
         let mut running: FxHashMap<&NodeId, Vec<Running<'_>>> = FxHashMap::default();
         for (task, placed) in &self.placed {
@@ -164,9 +164,9 @@ impl SchedulerActor {
                 running.entry(&placed.node).or_default().push(one);
             }
         }
-        let site = |(place, id, capacity)| {
+        let site = |(place, id, capacity, is_kept)| {
             let running = running.remove(id).unwrap_or_default();
-            Site { place, capacity, running }
+            Site { place, capacity, is_kept, running }
         };
         nodes.into_iter().map(site).collect()
     }

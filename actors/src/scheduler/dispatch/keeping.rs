@@ -126,7 +126,9 @@ impl Dispatch {
         (line, task): (LineId, TaskId),
         wanted: (&Demand, RequestNumber),
     ) {
-        self.fleet.hold_at(place, (line, task), wanted);
+        if let Some(before) = self.fleet.hold_at(place, (line, task), wanted) {
+            self.keeping.reserve.lost(before);
+        }
         self.keeping.first.insert(line, task);
     }
 

@@ -6,6 +6,7 @@ use policy::explain::{Ahead, Estimate, Holding, Verdict};
 use policy::hindrance::Hindrance;
 use policy::id::{NodeId, TaskId};
 use policy::preempt::Evicted;
+use policy::task::Priority;
 use serde::{Deserialize, Serialize};
 
 use crate::wire::client::TaskRow;
@@ -60,4 +61,6 @@ pub struct Blocker {
     pub tasks: u32,
     /// Its name, without an index.
     pub name: Box<str>,
+    /// How urgent it is: less than who waits for it, and the wait is as long as that of the less urgent.
+    pub priority: Priority,
 }
