@@ -9,6 +9,8 @@
 //! its room, and that was not evicted [`EVICTIONS_LIMIT`] times before. So nobody that was evicted can evict in turn,
 //! and nobody is evicted for ever.
 //!
+//! Nor is anybody evicted for a class that has its slice of what runs ([`is_short_of_its_slice`]).
+//!
 //! # The cost
 //!
 //! Of all sets that make enough room, on any node and for any of the requests, the one is taken with, in this order:
@@ -34,6 +36,7 @@ use crate::id::TaskId;
 use crate::planted;
 use crate::resources::Resources;
 use crate::task::{Priority, RequestNumber};
+use crate::time_slice::Shares;
 
 /// How often one task makes room for others: what was put off thrice is let through.
 pub const EVICTIONS_LIMIT: u32 = 3;
@@ -139,6 +142,18 @@ struct Alike<'a> {
     /// What each gives of what is missing, by dimension.
     gives: Vec<u64>,
     members: Vec<&'a Running<'a>>,
+}
+
+/// Whether a class has less than its slice of what runs, so that others may have to make room for it. In a flood of its
+/// tasks they do no longer: what they start in their turns would be stopped as soon as it has begun. `runs` and `waits` count
+/// attempts and tasks by priority; slices are shared among those that run or wait.
+#[must_use]
+pub fn is_short_of_its_slice(priority: Priority, shares: Shares, runs: [u64; 4], waits: [u64; 4]) -> bool {
+    let shares = [shares.low, shares.normal, shares.high, shares.critical].map(u64::from);
+    let is_there = |one: &usize| runs[*one] > 0 || waits[*one] > 0;
+    let (own, all): (_, u64) = (priority as usize, runs.iter().sum());
+    let among: u64 = (0..runs.len()).filter(is_there).map(|one| shares[one]).sum();
+    runs[own] * among < shares[own] * all
 }
 
 /// Whether tasks of this demand and priority may have to make room for any other.

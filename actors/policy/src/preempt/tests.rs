@@ -111,6 +111,17 @@ fn a_node_that_is_held_is_taken_last_and_never_for_what_is_free_there() {
 }
 
 #[test]
+fn a_class_that_has_its_slice_of_what_runs_has_nobody_evicted() {
+    let short = |runs, waits| is_short_of_its_slice(Priority::Critical, Shares::default(), runs, waits);
+    assert!(short([4, 0, 0, 0], [0, 0, 0, 9]));
+    assert!(short([1, 0, 0, 3], [3, 0, 0, 1]), "beside low tasks it may have ten of eleven");
+    assert!(!short([1, 0, 0, 10], [9, 0, 0, 9]));
+    assert!(short([2, 1, 1, 3], [1, 1, 1, 9]));
+    assert!(!short([2, 1, 1, 4], [1, 1, 1, 9]), "half of it where all others wait");
+    assert!(!short([0, 0, 0, 0], [1, 1, 1, 1]), "nobody runs");
+}
+
+#[test]
 fn a_full_machine_of_many_kinds_is_answered_within_the_steps() {
     let needs: Vec<_> = (1..=200)
         .map(|n| Resources { memory_bytes: 777 * n, gpu_slots: n % 3, ..Resources::cpus(1000 + n * 7) })

@@ -122,7 +122,8 @@ impl SchedulerActor {
     /// Has others make room for the urgent task that was first in turn and found none.
     pub(super) fn make_room(&mut self) {
         let Some(Skipped { shape, task }) = self.dispatch.evicting.first.take() else { return };
-        if self.urgent(&[shape]).is_empty() || !self.lacks_room_alone(task) {
+        let is_due = || self.has_less_than_its_slice(Priority::Critical) && self.lacks_room_alone(task);
+        if self.urgent(&[shape]).is_empty() || !is_due() {
             return;
         }
         let Some(demand) = self.shapes.demand(shape).cloned() else { return };
@@ -138,6 +139,13 @@ impl SchedulerActor {
             self.dispatch.evicting.leaving.insert(victim, task);
             self.tell_evict(victim, task);
         }
+    }
+
+    fn has_less_than_its_slice(&self, priority: Priority) -> bool {
+        let mut runs = [0; 4];
+        self.placed.values().for_each(|placed| runs[placed.priority as usize] += 1);
+        let shares = self.side.limits().scheduling.shares;
+        preempt::is_short_of_its_slice(priority, shares, runs, self.dispatch.queued_of)
     }
 
     /// Whether nothing but room keeps a task from starting: by the gates that explain what it waits for.
