@@ -18,6 +18,7 @@ mod following;
 pub mod permit;
 mod rows;
 mod run;
+mod samples;
 mod way;
 
 use std::sync::Arc;

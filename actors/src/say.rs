@@ -8,6 +8,7 @@ pub mod output;
 use std::time::Duration;
 
 use policy::resources::Resources;
+use policy::sample::Sample;
 use policy::time::Timestamp;
 
 /// `1h02m`, `3m20s`, `4.1s`, `12ms`.
@@ -71,6 +72,17 @@ pub fn resources(resources: &Resources) -> String {
     parts.join(", ")
 }
 
+/// `12.4s of processor time, 1.2 GiB (at most 1.5 GiB), 12 processes, 3.4 MiB written; 2.0s ago`.
+#[must_use]
+pub fn sample(sample: &Sample, now: Timestamp) -> String {
+    let (memory, peak) = (size(sample.memory_bytes), size(sample.peak_memory_bytes));
+    let processes =
+        if sample.processes == 1 { "1 process" } else { &format!("{} processes", sample.processes) };
+    let (cpu, written) = (length(sample.cpu), size(sample.output_bytes));
+    let age = age(now, sample.at);
+    format!("{cpu} of processor time, {memory} (at most {peak}), {processes}, {written} written; {age}")
+}
+
 /// RFC 3339, in UTC.
 #[must_use]
 pub fn rfc3339(time: Timestamp) -> String {
@@ -129,6 +141,10 @@ mod tests {
         assert_eq!(length(Duration::from_secs(3_725)), "1h02m");
         assert_eq!(size(0), "0 B");
         assert_eq!(size(3 << 29), "1.5 GiB");
+        let of =
+            Sample { cpu: Duration::from_secs(12), memory_bytes: 3 << 29, processes: 2, ..Sample::default() };
+        let told = "12s of processor time, 1.5 GiB (at most 0 B), 2 processes, 0 B written; 1.0s ago";
+        assert_eq!(sample(&of, Timestamp(1_000_000)), told);
         assert_eq!(cores(1500), "1.5");
         assert_eq!(cores(2000), "2");
         assert_eq!(rfc3339(Timestamp(1_767_225_600_000_000)), "2026-01-01T00:00:00Z");

@@ -16,6 +16,7 @@
 pub mod attempt;
 pub mod capacity;
 pub mod environment;
+mod heartbeat;
 mod held;
 mod hosting;
 pub mod labels;
@@ -43,9 +44,7 @@ use crate::output::retention::{self, Retention};
 use crate::output::spool::OutputLimits;
 use crate::process::port::{HostEvent, HostPort};
 use crate::process::protocol::{Command, HostDirectory, Hosted, StopReason};
-use crate::wire::fleet::{
-    FromWorker, HaltState, Held, OutputPiece, OutputRefusal, Phase, Registration, Report, ToWorker,
-};
+use crate::wire::fleet::{FromWorker, OutputPiece, OutputRefusal, Phase, Registration, Report, ToWorker};
 use attempt::{AttemptActor, AttemptMessage};
 use environment::BaseEnvironment;
 use held::HeldAttempt;
@@ -319,24 +318,6 @@ impl Worker {
 
     fn tokens(&self, wanted: impl Fn(&HeldAttempt) -> bool) -> Vec<Token> {
         self.held.iter().filter(|(_, held)| wanted(held)).map(|(token, _)| *token).collect()
-    }
-
-    fn heartbeat(&mut self) {
-        let Some(session) = self.session else { return };
-        self.sequence += 1;
-        let (sequence, sent, inventory) = (self.sequence, self.args.clock.now(), self.held());
-        let halt =
-            HaltState { told: self.is_halted == Some(true), here: self.args.directory.halt().exists() };
-        self.tell(FromWorker::Heartbeat { session, sequence, sent, inventory, halt });
-    }
-
-    fn held(&self) -> Vec<Held> {
-        let told = |(token, held): (&Token, &HeldAttempt)| Held {
-            token: *token,
-            task: held.task,
-            phase: held.phase.clone(),
-        };
-        self.held.iter().map(told).collect()
     }
 
     fn drain(&mut self, within: Option<Duration>, done: Reply<()>, me: &Me<WorkerMessage>) {

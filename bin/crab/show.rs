@@ -2,6 +2,7 @@
 
 use actors::client::Client;
 use actors::clock::Clock;
+use actors::say;
 use actors::wire::client::{AttemptRow, TaskDetail};
 use policy::dependency::Need;
 use policy::time::Timestamp;
@@ -46,6 +47,9 @@ fn facts(detail: &TaskDetail, now: Timestamp) -> Vec<(&'static str, String)> {
     ];
     if let Some(outcome) = &row.outcome {
         facts.insert(2, ("outcome", outcome.to_string()));
+    }
+    if let Some(sample) = &row.in_use {
+        facts.insert(2, ("uses", say::sample(sample, now)));
     }
     if let Some(directory) = &spec.directory {
         facts.push(("directory", directory.to_string()));

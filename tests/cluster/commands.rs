@@ -179,16 +179,36 @@ fn logs_follow_a_task_through_its_attempts() {
 }
 
 #[test]
+fn what_a_running_task_uses_is_shown() {
+    let place = Place::new();
+    let _daemon = place.single("2");
+    let task = place.submit(&["--", "/bin/sh", "-c", "echo hi; sleep 600 & sleep 600"]);
+    place.wait_state(&task, "running");
+    until_true("it was looked at", SOON, || place.show(&task)["in_use"]["processes"] == 3);
+    let used = &place.show(&task)["in_use"];
+    assert_eq!(used["output_bytes"], 3);
+    assert!(used["memory_bytes"].as_u64() > Some(1 << 16), "{used}");
+    let text = place.run(&["show", &task]).expect(0).text();
+    assert!(text.contains("3 processes, 3 B written"), "{text}");
+    let listed = place.run(&["status", "g1", "--json"]).expect(0).json();
+    assert_eq!(listed[1]["in_use"]["processes"], 3);
+    place.run(&["cancel", &task]).expect(0);
+    place.wait_state(&task, "cancelled");
+    assert!(place.show(&task)["in_use"].is_null());
+}
+
+#[test]
 fn of_a_lot_of_output_the_wanted_lines_are_shown() {
     let place = Place::new();
     let _daemon = place.single("2");
-    let script = "seq 1 50000; echo 'error: it broke' >&2; echo 'at x.rs:3' >&2; seq 1 50000; printf done";
+    let script = "seq 1 50000; echo 'error: it broke'; echo 'at x.rs:3'; seq 1 50000; printf done";
     place.run(&["submit", "--wait", "--name", "much", "--", "/bin/sh", "-c", script]).expect(0);
     let logs = |args: &[&str]| place.run(&[&["logs", "much"], args].concat()).expect(0).text();
     assert_eq!(logs(&["-n", "3"]), "49999\n50000\ndone\n");
     assert_eq!(logs(&["--grep", "^4999[89]$", "--since", "1h"]), "49998\n49999\n49998\n49999\n");
     assert_eq!(logs(&["--grep", "(?i)ERROR|x.rs", "-n", "1"]), "at x.rs:3\n");
-    assert_eq!(logs(&["--grep", "o", "--stdout"]), "done\n");
+    assert_eq!(logs(&["--grep", "done", "--stdout"]), "done\n");
+    assert_eq!(logs(&["--grep", "done", "--stderr"]), "");
     let digest = logs(&["--digest"]);
     assert!(digest.len() < 400 && digest.ends_with("\ndone\n"), "{digest}");
     assert!(

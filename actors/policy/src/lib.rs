@@ -11,6 +11,7 @@ pub mod resources;
 pub mod constraint;
 pub mod bounds;
 pub mod excess;
+pub mod sample;
 pub mod task;
 pub mod dependency;
 pub mod event;

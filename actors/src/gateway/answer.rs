@@ -175,7 +175,10 @@ impl Answerer {
         let side = Arc::clone(&self.side);
         match raw {
             Ok(raw) => match off_loop(move || rows::all(&side, &raw)).await {
-                Some(Ok(rows)) => Response::Tasks(rows),
+                Some(Ok(mut rows)) => {
+                    self.add_samples(&mut rows).await;
+                    Response::Tasks(rows)
+                }
                 Some(Err(why)) => Response::Refused(why.to_string().into()),
                 None => not_now("the request was dropped"),
             },
@@ -187,7 +190,10 @@ impl Answerer {
         let side = Arc::clone(&self.side);
         match self.ask(|reply| SchedulerMessage::Row { task, reply }).await {
             Ok(Some(raw)) => match off_loop(move || rows::detail(&side, &raw)).await {
-                Some(Ok(detail)) => Response::Task(Box::new(detail)),
+                Some(Ok(mut detail)) => {
+                    self.add_samples(std::slice::from_mut(&mut detail.row)).await;
+                    Response::Task(Box::new(detail))
+                }
                 Some(Err(why)) => Response::Refused(why.to_string().into()),
                 None => not_now("the request was dropped"),
             },

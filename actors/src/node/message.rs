@@ -6,6 +6,7 @@ use policy::breaker::{Key, Recorded};
 use policy::claims::Indices;
 use policy::id::{TaskId, Token};
 use policy::resources::Resources;
+use policy::sample::Sample;
 use policy::task::RequestNumber;
 use strum::IntoStaticStr;
 use supervision::{Address, Message, Reply};
@@ -95,6 +96,8 @@ pub enum NodeMessage {
         /// Where it goes.
         reply: Reply<Result<OutputPiece, OutputRefusal>>,
     },
+    /// What do attempts use that run there?
+    Samples(Reply<Vec<(TaskId, Sample)>>),
     /// How is it?
     Describe(Reply<Option<NodeRow>>),
     /// An operator has said something.

@@ -13,13 +13,13 @@ mod macos;
 
 #[cfg(target_os = "linux")]
 pub use linux::{
-    Orphans, START_SLACK, boot_id, chip, cores, footprint_bytes, launch, mark, memory_bytes, processes,
-    resident_bytes, watch, watches_trees,
+    Orphans, START_SLACK, boot_id, chip, cores, cpu_time, footprint_bytes, launch, mark, memory_bytes,
+    processes, resident_bytes, watch, watches_trees,
 };
 #[cfg(target_os = "macos")]
 pub use macos::{
-    Orphans, START_SLACK, boot_id, chip, cores, footprint_bytes, launch, mark, memory_bytes, processes,
-    resident_bytes, watch, watches_trees,
+    Orphans, START_SLACK, boot_id, chip, cores, cpu_time, footprint_bytes, launch, mark, memory_bytes,
+    processes, resident_bytes, watch, watches_trees,
 };
 
 use std::os::fd::OwnedFd;
@@ -110,6 +110,10 @@ mod tests {
         let (resident, footprint) = (resident_bytes(me), footprint_bytes(me));
         assert!(resident > 1 << 20 && footprint > 1 << 18, "{resident} {footprint}");
         assert_eq!((resident_bytes(-5), footprint_bytes(-5)), (0, 0));
+        let used = || cpu_time(me) > std::time::Duration::ZERO;
+        // A tick of the kernel's clock is a hundredth of a second.
+        assert!((0_u64..1_000_000_000).any(|turn| turn % 100_000 == 0 && used()));
+        assert_eq!(cpu_time(-5), std::time::Duration::ZERO);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use policy::bounds::{AttemptBounds, Overrun};
 use policy::excess::{Excess, UseLimits};
 use policy::id::{AttemptNumber, TaskId, Token};
 use policy::resources::Resources;
+use policy::sample::Sample;
 use policy::task::{AttemptOutcome, LossReason, Usage};
 use policy::text::OsText;
 use policy::time::Moment;
@@ -20,7 +21,7 @@ use crate::output::spool::OutputLimits;
 
 /// The version of everything in this module. A host outlives the daemon that started it, so a daemon may
 /// meet a host of an older version.
-pub const HOST_PROTOCOL: u16 = 3;
+pub const HOST_PROTOCOL: u16 = 4;
 
 /// Bytes of the largest command: more than an operating system takes as arguments and environment.
 pub const HOST_FRAME_LIMIT_BYTES: usize = 4 * 1024 * 1024;
@@ -182,7 +183,12 @@ pub enum HostReport {
     },
     /// Something an operator should know of.
     Trouble(Box<str>),
+    /// What attempts that run use, at most [`SAMPLES_PART`] of them.
+    Sampled(Vec<(Token, Sample)>),
 }
+
+/// Samples in one report: far below a frame.
+pub const SAMPLES_PART: usize = 1000;
 
 /// Attempts in one part of an inventory: far below a frame.
 pub const INVENTORY_PART: usize = 1000;

@@ -86,6 +86,7 @@ impl Told {
             node: self.attempts.last().map(|attempt| attempt.node.clone()),
             since: self.since,
             outcome: self.outcome.clone(),
+            in_use: None,
         }
     }
 

@@ -12,6 +12,7 @@ use policy::id::{AttemptNumber, Epoch, GraphId, Incarnation, NodeId, NodeSession
 use policy::lease::LeaseTerms;
 use policy::output::Stream;
 use policy::resources::Resources;
+use policy::sample::Sample;
 use policy::task::{AttemptOutcome, RequestNumber, TaskReport, TaskSpec, Usage};
 use policy::time::{Moment, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -118,6 +119,8 @@ pub enum FromWorker {
         inventory: Vec<Held>,
         /// Whether it starts anything.
         halt: HaltState,
+        /// What attempts that last use, at most [`SAMPLES_LIMIT`] of them.
+        samples: Vec<(TaskId, Sample)>,
     },
     /// What happened to attempts, in the order in which it happened.
     Reports {
@@ -146,6 +149,9 @@ pub enum FromWorker {
         session: NodeSession,
     },
 }
+
+/// Samples in one heartbeat: some 200 KB, and more than any machine runs at a time.
+pub const SAMPLES_LIMIT: usize = 4096;
 
 /// Grants in one `Run` message: with specifications of usual size far below a frame.
 pub const GRANTS_PER_MESSAGE: usize = 100;

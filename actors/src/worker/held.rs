@@ -1,6 +1,7 @@
 //! What the worker knows of one attempt.
 
 use policy::id::TaskId;
+use policy::sample::Sample;
 use policy::time::Moment;
 use supervision::Address;
 
@@ -22,6 +23,8 @@ pub(super) struct HeldAttempt {
     pub(super) stop: Option<StopReason>,
     /// While it runs.
     pub(super) attempt: Option<Address<AttemptMessage>>,
+    /// What it used when the host looked last.
+    pub(super) sample: Option<Box<Sample>>,
 }
 
 impl HeldAttempt {
@@ -34,6 +37,7 @@ impl HeldAttempt {
             given: Moment::default(),
             stop: None,
             attempt: None,
+            sample: None,
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
 use policy::id::{AttemptNumber, GraphId, TaskId};
+use policy::sample::Sample;
 use policy::task::{RequestNumber, TaskSpec};
 use policy::time::Moment;
 use supervision::dynamic::Options;
@@ -13,7 +14,7 @@ use supervision::{Running, SupervisorArgs};
 
 use super::*;
 use crate::process::protocol::{HostReport, HostedPhase};
-use crate::wire::fleet::{Grant, OutputFrom, OutputRead, StopCause};
+use crate::wire::fleet::{Grant, Held, OutputFrom, OutputRead, StopCause};
 
 pub(crate) fn grant(token: u64, cpu_millis: u64) -> Grant {
     Grant {
@@ -285,6 +286,24 @@ async fn an_end_is_told_with_every_heartbeat_until_it_is_forgotten() {
     machine.commands().await;
     machine.scheduler(ToWorker::Forget { session: SESSION, tokens: vec![Token(1), Token(2)] });
     assert_eq!(machine.commands().await, [Command::Forget(vec![Token(1)])]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_is_told_of_with_what_it_uses() {
+    let machine = Machine::ready(Vec::new()).await;
+    machine.run(vec![grant(1, 1000), grant(2, 1000)]);
+    machine.settle().await;
+    machine.host(HostReport::Started { token: Token(1), pid: 7 });
+    let sample = Sample { processes: 3, ..Sample::default() };
+    // The second ends before its sample comes, of the third nobody knows.
+    machine.host(HostReport::Started { token: Token(2), pid: 8 });
+    machine.end(2);
+    machine.host(HostReport::Sampled((1..4).map(|token| (Token(token), sample)).collect()));
+    machine.told().await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let told = machine.told().await;
+    let FromWorker::Heartbeat { samples, .. } = &told[0] else { panic!("{told:?}") };
+    assert_eq!(*samples, [(grant(1, 1000).task, sample)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use actors::process::protocol::{HostedPhase, StopReason};
+use actors::process::protocol::{HostReport, HostedPhase, StopReason};
 use policy::bounds::{AttemptBounds, Overrun, TimeLimit};
 use policy::excess::{UseLimit, UseLimits};
 use policy::task::{AttemptOutcome, SpawnFailure};
@@ -31,6 +31,7 @@ crate::tests![
     starting_twice_starts_once,
     what_is_forgotten_is_not_in_the_inventory,
     usage_is_told,
+    what_a_tree_uses_is_told_while_it_runs,
 ];
 
 fn exit_codes_and_signals_are_told() {
@@ -345,4 +346,28 @@ fn usage_is_told() {
     assert!(usage.cpu > Duration::ZERO && usage.cpu < Duration::from_secs(10), "{usage:?}");
     assert!(usage.peak_memory_bytes > 100_000, "{usage:?}");
     assert_eq!((usage.stdout_bytes, usage.stderr_bytes), (4, 6));
+}
+
+fn what_a_tree_uses_is_told_while_it_runs() {
+    let mut bed = Bed::new();
+    // One of them in a session of its own: it belongs to the tree as well.
+    bed.sh(
+        1,
+        "echo hello; setsid sleep 600 & i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); done; sleep 600",
+    );
+    bed.sh(2, "true");
+    let sample = bed.wait("a sample", |report| match report {
+        HostReport::Sampled(samples) => {
+            assert_eq!(samples.len(), 1, "what is over is not looked at");
+            let (token, sample) = samples[0];
+            (token.0 == 1 && sample.cpu > Duration::ZERO).then_some(sample)
+        }
+        _ => None,
+    });
+    assert!((2..=3).contains(&sample.processes), "{sample:?}");
+    assert!(sample.memory_bytes > 1 << 19 && sample.peak_memory_bytes >= sample.memory_bytes, "{sample:?}");
+    assert_eq!(sample.output_bytes, 6);
+    bed.stop(1, StopReason::LeaseLost);
+    let (_, usage) = bed.ended_with(1);
+    assert!(usage.peak_memory_bytes >= sample.peak_memory_bytes && usage.cpu >= sample.cpu, "{usage:?}");
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use actors::wire::client::{AttemptRow, TaskDetail as Detail, TaskRow};
+use policy::sample::Sample;
 use policy::task::{AttemptOutcome, TaskOutcome, TaskSpec, Usage};
 use policy::time::Timestamp;
 use serde::Serialize;
@@ -24,6 +25,32 @@ pub(crate) struct Task {
     node: Option<String>,
     since: String,
     outcome: Option<Outcome>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_use: Option<InUse>,
+}
+
+/// What all processes of a task use that has run for some seconds.
+#[derive(Debug, Serialize)]
+struct InUse {
+    at: String,
+    cpu_s: f64,
+    memory_bytes: u64,
+    peak_memory_bytes: u64,
+    processes: u64,
+    output_bytes: u64,
+}
+
+impl From<&Sample> for InUse {
+    fn from(sample: &Sample) -> Self {
+        Self {
+            at: rfc3339(sample.at),
+            cpu_s: sample.cpu.as_secs_f64(),
+            memory_bytes: sample.memory_bytes,
+            peak_memory_bytes: sample.peak_memory_bytes,
+            processes: sample.processes,
+            output_bytes: sample.output_bytes,
+        }
+    }
 }
 
 impl From<&TaskRow> for Task {
@@ -40,6 +67,7 @@ impl From<&TaskRow> for Task {
             node: row.node.as_ref().map(ToString::to_string),
             since: rfc3339(row.since),
             outcome: row.outcome.as_ref().map(Outcome::from),
+            in_use: row.in_use.as_deref().map(InUse::from),
         }
     }
 }

@@ -48,6 +48,7 @@ fn task_row() -> TaskRow {
         node: Some("mac1".into()),
         since: at(3),
         outcome: Some(TaskOutcome::Failed(AttemptOutcome::Exited(7))),
+        in_use: None,
     }
 }
 

@@ -57,6 +57,10 @@ pub(super) const TASK: &[(&str, Kind, u8)] = &[
     ("graph", Kind::Id, 2),
     ("tenant", Kind::Text, 5),
     ("outcome", Kind::Text, 2),
+    ("cpu", Kind::Length, 6),
+    ("memory", Kind::Bytes, 6),
+    ("procs", Kind::Number, 7),
+    ("wrote", Kind::Bytes, 7),
 ];
 
 pub(super) fn table(rows: &[TaskRow], now: Timestamp) -> Reply {
@@ -73,6 +77,10 @@ pub(super) fn table(rows: &[TaskRow], now: Timestamp) -> Reply {
             Cell::text(row.graph),
             Cell::text(&row.tenant),
             Cell::maybe(row.outcome.as_ref()),
+            row.in_use.as_ref().map_or(Cell::Nothing, |sample| Cell::length(sample.cpu)),
+            row.in_use.as_ref().map_or(Cell::Nothing, |sample| Cell::Number(sample.memory_bytes)),
+            row.in_use.as_ref().map_or(Cell::Nothing, |sample| Cell::Number(sample.processes)),
+            row.in_use.as_ref().map_or(Cell::Nothing, |sample| Cell::Number(sample.output_bytes)),
         ]
     };
     reply.rows = rows.iter().map(cells).collect();

@@ -45,6 +45,8 @@ pub(super) struct Attempt {
     limits: UseLimits,
     /// The most memory that all its processes were seen to use.
     peak_bytes: u64,
+    /// The most processor time that they were seen to have used.
+    cpu: Duration,
     heard: Heard,
     phase: Phase,
     stop: Option<Stopping>,
@@ -99,6 +101,7 @@ impl Attempt {
             bounds,
             limits,
             peak_bytes: 0,
+            cpu: Duration::ZERO,
             heard: Heard::default(),
             phase: Phase::Starting,
             stop: None,
@@ -120,6 +123,7 @@ impl Attempt {
             bounds: AttemptBounds::default(),
             limits: UseLimits::default(),
             peak_bytes: 0,
+            cpu: Duration::ZERO,
             heard: Heard::default(),
             phase: Phase::Burying { outcome, usage, burial: Burial::new(now) },
             stop: None,
@@ -195,7 +199,7 @@ impl Attempt {
         };
         let usage = Usage {
             wall: now.since(self.record.at),
-            cpu: reaped.cpu,
+            cpu: reaped.cpu.max(self.cpu),
             peak_memory_bytes: reaped.peak_memory_bytes.max(self.peak_bytes),
             ..Usage::default()
         };

@@ -5,7 +5,7 @@
 //! nothing is begun either is the [gate](super::gate)'s.
 
 mod burial;
-
+mod looking;
 mod staging;
 
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use policy::id::Token;
 use policy::output::Stream;
+use policy::sample::Pace;
 use policy::time::Moment;
 use rustc_hash::FxHashMap;
 
@@ -62,6 +63,7 @@ pub(super) struct Machine {
     /// Orphans known to belong to an attempt that has not ended.
     claimed: FxHashMap<i32, Token>,
     observed: Moment,
+    pace: Pace,
     retiring: bool,
     lonely_since: Moment,
     buffer: Box<[u8]>,
@@ -111,6 +113,7 @@ impl Machine {
             deadline: None,
             claimed: FxHashMap::default(),
             observed: now,
+            pace: Pace::new(now),
             retiring: false,
             lonely_since: now,
             buffer: vec![0; READ_BYTES].into(),
@@ -276,20 +279,6 @@ impl Machine {
         if now.since(self.observed) >= OBSERVE_EVERY {
             self.observed = now;
             self.observe(now);
-        }
-    }
-
-    /// Looks at the trees of those that need it: all of them, or those that are limited.
-    fn observe(&mut self, now: Moment) {
-        let needs = |attempt: &Attempt| system::watches_trees() || attempt.is_limited();
-        if !self.attempts.values().any(needs) {
-            return;
-        }
-        let roots = self.roots();
-        let sight = self.sight(&roots, self.orphans.list().unwrap_or_default());
-        for attempt in self.attempts.values_mut().filter(|attempt| needs(attempt)) {
-            attempt.observe(&sight, &roots);
-            attempt.weigh(now);
         }
     }
 

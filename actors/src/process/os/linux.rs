@@ -78,12 +78,17 @@ pub fn watch(pid: i32) -> io::Result<OwnedFd> {
 /// Every process of this machine.
 #[must_use]
 pub fn processes() -> Vec<Process> {
-    let ticks =
-        sysconf(SysconfVar::CLK_TCK).ok().flatten().and_then(|n| u64::try_from(n).ok()).unwrap_or(100);
+    let ticks = ticks();
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     // One that ends meanwhile is not there any more.
     pids.filter_map(|pid| parse_stat(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?, ticks)).collect()
+}
+
+/// Of the kernel's clock, in a second.
+fn ticks() -> u64 {
+    let ticks = sysconf(SysconfVar::CLK_TCK).ok().flatten().and_then(|ticks| u64::try_from(ticks).ok());
+    ticks.filter(|ticks| (1..=1_000_000).contains(ticks)).unwrap_or(100)
 }
 
 /// Bytes of memory that `pid` has, with all that it shares; 0 where there is no such process.
@@ -93,6 +98,13 @@ pub fn resident_bytes(pid: i32) -> u64 {
     let pages: u64 = text.split_ascii_whitespace().nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
     let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|n| u64::try_from(n).ok());
     pages * page.unwrap_or(4096)
+}
+
+/// Processor time of `pid` and of the children it has waited for; none where there is no such process.
+#[must_use]
+pub fn cpu_time(pid: i32) -> Duration {
+    let used = fs::read(format!("/proc/{pid}/stat")).ok().and_then(|stat| parse_cpu(&stat));
+    Duration::from_micros(used.unwrap_or(0) * (1_000_000 / ticks()))
 }
 
 /// Bytes of memory that `pid` has, with its part of what it shares and what was swapped out.
@@ -158,6 +170,14 @@ fn parse_stat(pid: i32, stat: &[u8], ticks: u64) -> Option<Process> {
     Some(Process { pid, parent, group, started: Moment(started * 1_000_000 / ticks), zombie })
 }
 
+/// Ticks that a process and the children it has waited for have used, of `/proc/PID/stat`.
+fn parse_cpu(stat: &[u8]) -> Option<u64> {
+    let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
+    let text = std::str::from_utf8(&stat[after_name..]).ok()?;
+    let ticks = text.split_ascii_whitespace().skip(11).take(4);
+    ticks.map(|ticks| ticks.parse::<u64>().ok()).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,5 +188,7 @@ mod tests {
         let expected = Process { pid: 7, parent: 3, group: 5, started: Moment(2_500_000), zombie: false };
         assert_eq!(parse_stat(7, stat, 100), Some(expected));
         assert_eq!(parse_stat(7, b"7 (x", 100), None);
+        let stat = b"7 (a) b (c)) S 3 5 5 0 -1 4194304 1 0 0 0 11 22 33 44 20 0 1 0 250 9 9";
+        assert_eq!((parse_cpu(stat), parse_cpu(b"7 (x")), (Some(110), None));
     }
 }

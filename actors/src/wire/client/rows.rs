@@ -11,6 +11,7 @@ use policy::graph::{Counts, TaskState};
 use policy::id::{AttemptNumber, GraphId, NodeId, TaskId, Token};
 use policy::pressure::Mode;
 use policy::resources::Resources;
+use policy::sample::Sample;
 use policy::task::{AttemptOutcome, Priority, RequestNumber, TaskOutcome, TaskSpec, Usage};
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -195,6 +196,8 @@ pub struct TaskRow {
     pub since: Timestamp,
     /// How it ended, or how its last attempt did.
     pub outcome: Option<TaskOutcome>,
+    /// What it uses, where it has run for some seconds.
+    pub in_use: Option<Box<Sample>>,
 }
 
 /// Everything about a task.

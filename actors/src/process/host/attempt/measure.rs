@@ -1,8 +1,11 @@
 //! What is measured of an attempt that runs: when it last wrote something, and what its processes use.
 
+use std::time::Duration;
+
 use policy::bounds::Running;
 use policy::excess::InUse;
-use policy::time::Moment;
+use policy::sample::{SAMPLE_EVERY, Sample};
+use policy::time::{Moment, Timestamp};
 
 use super::{Attempt, Phase};
 use crate::process::os;
@@ -31,6 +34,28 @@ impl Attempt {
     /// Whether something of it is limited that must be measured.
     pub(in crate::process::host) fn is_limited(&self) -> bool {
         matches!(self.phase, Phase::Running { .. }) && self.stop.is_none() && !self.limits.is_empty()
+    }
+
+    /// Whether it has run long enough to be looked at with all others.
+    pub(in crate::process::host) fn is_lasting(&self, now: Moment) -> bool {
+        matches!(self.phase, Phase::Running { .. }) && now.since(self.record.at) >= SAMPLE_EVERY
+    }
+
+    /// What its known processes use.
+    pub(in crate::process::host) fn sample(&mut self, at: Timestamp) -> Sample {
+        let memory_bytes = self.known.iter().map(|known| os::resident_bytes(known.pid)).sum();
+        self.peak_bytes = self.peak_bytes.max(memory_bytes);
+        // One that ends takes along what it has used, where nobody waits for it.
+        self.cpu = self.known.iter().map(|known| os::cpu_time(known.pid)).sum::<Duration>().max(self.cpu);
+        let (out, err) = self.spool.as_ref().map_or((0, 0), |spool| spool.seen());
+        Sample {
+            at,
+            cpu: self.cpu,
+            memory_bytes,
+            peak_memory_bytes: self.peak_bytes,
+            processes: self.known.len() as u64,
+            output_bytes: out + err,
+        }
     }
 
     /// Measures what its known processes use, and stops it where that is more than it may.
