@@ -25,7 +25,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::process::frame::{self, Inbox};
 use crate::process::host;
-use crate::process::protocol::{Command, HOST_ARGUMENT, HOST_PROTOCOL, HostDirectory, HostReport};
+use crate::process::protocol::{
+    Command, HOST_ARGUMENT, HOST_PROTOCOL, HOST_PROTOCOL_OLDEST, HostDirectory, HostReport,
+};
 use crate::wire::codec::CodecError;
 
 /// How a worker commands its host; a simulated machine has its own.
@@ -122,6 +124,7 @@ struct Connection {
     reader: OwnedReadHalf,
     writer: OwnedWriteHalf,
     inbox: Inbox,
+    version: u16,
     pid: u32,
 }
 
@@ -139,14 +142,15 @@ struct Link {
 impl Link {
     async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Command>) {
         loop {
-            let Connection { mut reader, mut writer, inbox, pid } = self.connect().await;
+            let Connection { mut reader, mut writer, inbox, version, pid } = self.connect().await;
             while queue.try_recv().is_ok() {}
             (self.listener)(HostEvent::Connected { pid });
             let mut retired = false;
+            let to = Recipient { listener: &self.listener, version };
             tokio::select! {
                 biased;
                 _ = read(&mut reader, inbox, &self.listener) => {}
-                _ = write(&mut writer, &mut queue, &self.listener, &mut retired) => {}
+                _ = write(&mut writer, &mut queue, to, &mut retired) => {}
             }
             (self.listener)(HostEvent::Disconnected);
             if retired {
@@ -187,8 +191,8 @@ impl Link {
         loop {
             let greeting = inbox.take::<HostReport>().map_err(io::Error::other)?;
             match greeting {
-                Some(HostReport::Hello { version: HOST_PROTOCOL, pid }) => {
-                    return Ok(Connection { reader, writer, inbox, pid });
+                Some(HostReport::Hello { version: version @ HOST_PROTOCOL_OLDEST..=HOST_PROTOCOL, pid }) => {
+                    return Ok(Connection { reader, writer, inbox, version, pid });
                 }
                 Some(_) => {
                     // It has what it was given under its lease, and makes room when that is over.
@@ -262,11 +266,18 @@ async fn read(reader: &mut OwnedReadHalf, mut inbox: Inbox, listener: &HostListe
     }
 }
 
+/// Whom commands go to, and who is told of those that cannot.
+#[derive(Clone, Copy)]
+struct Recipient<'l> {
+    listener: &'l HostListener,
+    version: u16,
+}
+
 /// Takes commands until the connection breaks; whatever waits goes into one write.
 async fn write(
     writer: &mut OwnedWriteHalf,
     queue: &mut mpsc::UnboundedReceiver<Command>,
-    listener: &HostListener,
+    to: Recipient<'_>,
     retired: &mut bool,
 ) -> io::Result<()> {
     let mut out = Vec::new();
@@ -275,8 +286,9 @@ async fn write(
         let mut next = Some(command);
         while let Some(command) = next {
             *retired |= command == Command::Retire;
+            let command = command.spoken_in(to.version);
             if let Err(error) = frame::append(&mut out, &command) {
-                refuse(&command, &error, listener);
+                refuse(&command, &error, to.listener);
             }
             next = if out.len() < WRITE_BYTES { queue.try_recv().ok() } else { None };
         }

@@ -22,6 +22,10 @@ use crate::output::spool::OutputLimits;
 /// The version of everything in this module. A host outlives the daemon that started it, so a daemon may
 /// meet a host of an older version.
 pub const HOST_PROTOCOL: u16 = 4;
+/// The oldest version of a host that is spoken with as it is: what it runs survives an upgrade of the daemon. An older one is
+/// told to retire, and what it runs ends with its lease. Version 3 knows no [`StopReason::Preempt`] and tells no
+/// [`HostReport::Sampled`].
+pub const HOST_PROTOCOL_OLDEST: u16 = 3;
 
 /// Bytes of the largest command: more than an operating system takes as arguments and environment.
 pub const HOST_FRAME_LIMIT_BYTES: usize = 4 * 1024 * 1024;
@@ -73,6 +77,19 @@ pub enum Command {
     /// Whether nothing is to be started, for as long as this host lives. The file of
     /// [`HostDirectory::halt`] says the same whatever is told here.
     Halt(bool),
+}
+
+impl Command {
+    /// As a host of this version understands it.
+    #[must_use]
+    pub fn spoken_in(self, version: u16) -> Self {
+        match self {
+            Self::Stop { token, why: StopReason::Preempt } if version < 4 => {
+                Self::Stop { token, why: StopReason::Evict }
+            }
+            other => other,
+        }
+    }
 }
 
 /// Names the directory of a host, for good.

@@ -1,18 +1,24 @@
 //! What survives whose death.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use actors::clock::Clock;
 use actors::process::frame;
-use actors::process::protocol::{Command, HostId, HostedPhase};
+use actors::process::port::{HostEvent, HostListener, HostPort, HostProgram, LocalHost};
+use actors::process::protocol::{
+    Command, HOST_PROTOCOL_OLDEST, HostDirectory, HostId, HostReport, HostedPhase, StopReason,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use policy::id::Token;
 use policy::task::{AttemptOutcome, LossReason};
 
-use crate::bed::{Bed, is_alive, until};
+use crate::bed::{Bed, PATIENCE, RUNTIME, is_alive, until};
 
 crate::tests![
     a_task_survives_the_daemon_with_output_and_status,
@@ -26,6 +32,8 @@ crate::tests![
     a_second_daemon_displaces_the_first,
     the_socket_is_private,
     polite_signals_do_not_end_the_host,
+    a_host_of_the_version_before_is_spoken_with_as_it_is,
+    a_host_that_is_too_old_is_told_to_retire,
 ];
 
 fn a_task_survives_the_daemon_with_output_and_status() {
@@ -34,7 +42,7 @@ fn a_task_survives_the_daemon_with_output_and_status() {
     bed.started(1);
     bed.disconnect();
     std::fs::write(bed.home().join("go"), "").unwrap();
-    let spool = bed.directory().spool(policy::id::Token(1));
+    let spool = bed.directory().spool(Token(1));
     until("the end", || std::fs::read(&spool).ok()?.windows(3).any(|bytes| bytes == b"two").then_some(()));
     bed.connect();
     until("the status", || {
@@ -51,7 +59,7 @@ fn an_end_is_told_again_until_it_is_forgotten() {
     bed.disconnect();
     bed.connect();
     assert_eq!(bed.inventory().len(), 1);
-    bed.command(Command::Forget(vec![policy::id::Token(1)]));
+    bed.command(Command::Forget(vec![Token(1)]));
     assert!(bed.inventory().is_empty());
 }
 
@@ -67,7 +75,7 @@ fn a_dead_hosts_attempts_are_killed_and_told() {
     bed.sh(1, "(setsid sleep 1000 & echo $! > other); echo said; echo ready > ready; sleep 1000");
     bed.file("ready");
     let (pid, other) = (bed.started(1), bed.pid_in("other"));
-    until("the output", || bed.directory().spool(policy::id::Token(1)).exists().then_some(()));
+    until("the output", || bed.directory().spool(Token(1)).exists().then_some(()));
     kill_host(&mut bed);
     assert_eq!(bed.ended(1), AttemptOutcome::Lost(LossReason::HostDied));
     until("their end", || (!is_alive(pid) && !is_alive(other)).then_some(()));
@@ -151,7 +159,7 @@ fn a_second_daemon_displaces_the_first() {
     first.wait_connected();
     assert_eq!(first.inventory().len(), 1);
     let mut rest = Vec::new();
-    std::io::Read::read_to_end(&mut second, &mut rest).unwrap();
+    second.read_to_end(&mut rest).unwrap();
     assert!(!rest.is_empty(), "it was greeted before it was displaced");
 }
 
@@ -169,4 +177,61 @@ fn polite_signals_do_not_end_the_host() {
     }
     bed.sh(1, "exit 1");
     assert_eq!(bed.ended(1), AttemptOutcome::Exited(1));
+}
+
+fn a_host_of_the_version_before_is_spoken_with_as_it_is() {
+    let (port, events, mut host) = meet(HOST_PROTOCOL_OLDEST);
+    assert!(matches!(events.recv_timeout(PATIENCE), Ok(HostEvent::Connected { pid: 9 })));
+    port.command(Command::Stop { token: Token(1), why: StopReason::Preempt });
+    port.command(Command::Stop { token: Token(2), why: StopReason::Drain });
+    let stop = |token, why| Command::Stop { token: Token(token), why };
+    assert_eq!(host.hear(), stop(1, StopReason::Evict), "it does not know the other word");
+    assert_eq!(host.hear(), stop(2, StopReason::Drain));
+}
+
+fn a_host_that_is_too_old_is_told_to_retire() {
+    let (_port, _events, mut host) = meet(HOST_PROTOCOL_OLDEST - 1);
+    assert_eq!(host.hear(), Command::Retire);
+}
+
+/// A host of another version, as far as a daemon can tell.
+struct Elder {
+    stream: UnixStream,
+    inbox: frame::Inbox,
+    _home: tempfile::TempDir,
+}
+
+impl Elder {
+    fn hear(&mut self) -> Command {
+        loop {
+            if let Some(command) = self.inbox.take().unwrap() {
+                return command;
+            }
+            let mut buffer = [0; 1024];
+            let read = self.stream.read(&mut buffer).unwrap();
+            assert!(read > 0, "the daemon has left");
+            self.inbox.push(&buffer[..read]);
+        }
+    }
+}
+
+/// A daemon that meets a host of this version.
+fn meet(version: u16) -> (LocalHost, Receiver<HostEvent>, Elder) {
+    let home = tempfile::Builder::new().prefix("crab").tempdir().unwrap();
+    let directory = HostDirectory::new(home.path());
+    std::fs::write(directory.id(), "7").unwrap();
+    let listener = UnixListener::bind(directory.socket().unwrap()).unwrap();
+    let (told, events) = channel();
+    let tell: HostListener = Arc::new(move |event| drop(told.send(event)));
+    let _runtime = RUNTIME.enter();
+    let port = LocalHost::open(directory, HostProgram::new("/bin/false".into()), tell);
+    let stream = listener.accept().unwrap().0;
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut elder = Elder { stream, inbox: frame::Inbox::default(), _home: home };
+    assert!(matches!(elder.hear(), Command::Hello { host: HostId(7), .. }));
+    assert_eq!(elder.hear(), Command::Inventory);
+    let mut hello = Vec::new();
+    frame::append(&mut hello, &HostReport::Hello { version, pid: 9 }).unwrap();
+    elder.stream.write_all(&hello).unwrap();
+    (port, events, elder)
 }
