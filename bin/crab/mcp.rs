@@ -20,6 +20,7 @@ use rmcp::model::{
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler, ServiceExt};
+use serde::Deserialize;
 
 use crate::cli::args::later::Later;
 use crate::cli::args::{Cli, Command};
@@ -32,7 +33,7 @@ use crate::cli::session::Session;
 const INSTRUCTIONS: &str = "\
 Runs commands on a fleet of machines: durable, queued by priority and resources, tried again as asked.
 Submit one command with submit_command or a graph of tasks with submit_tasks (its format: resource crab://task-file). \
-With wait_seconds the answer comes when it has ended or the time is over; wait goes on waiting. \
+With wait_seconds the answer comes when it has ended or the time is over, for a single task with what it wrote; wait goes on waiting. \
 Where something failed, logs shows what it wrote; where something does not start, explain says why. \
 t12 is a task, g12 a graph; names work where they are unique. Times are RFC 3339, lengths of time are in seconds.";
 
@@ -126,26 +127,48 @@ fn refused(text: String) -> CallToolResult {
     CallToolResult::error(vec![ContentBlock::text(text)])
 }
 
-/// Does what is asked, and for a submission also waits, where that is asked.
+/// Does what is asked; for a submission also waits where that is asked, and of a single task that has ended tells what
+/// it wrote.
 async fn answer(session: &Session, call: Call) -> CallToolResult {
     let wait = call.wait_seconds;
-    let (first, graph) = match perform(session, call).await {
-        Ok(told) => (told.clone(), submitted(&told)),
+    let mut told = match perform(session, call).await {
+        Ok(told) => vec![told],
         Err(text) => return refused(text),
     };
-    let Some((graph, seconds)) = graph.zip(wait) else {
-        return CallToolResult::success(vec![ContentBlock::text(first)]);
-    };
-    match perform(session, watch::wait_for(graph, seconds)).await {
-        Ok(told) => CallToolResult::success([first, told].map(ContentBlock::text).into()),
-        Err(text) => refused(format!("{first}\nsubmitted, but waiting for it failed: {text}")),
+    let Some((submitted, seconds)) = Submitted::read(&told[0]).zip(wait) else { return answered(told) };
+    let target = submitted.single().unwrap_or(submitted.graph);
+    match perform(session, watch::wait_for(target.clone(), seconds)).await {
+        Ok(end) => told.push(end),
+        Err(text) => return refused(format!("{}submitted, but waiting for it failed: {text}", told[0])),
     }
+    if submitted.tasks == 1 {
+        // One that has not started yet has written nothing.
+        told.extend(perform(session, watch::logs_of(target)).await.ok().filter(|text| !text.is_empty()));
+    }
+    answered(told)
 }
 
-/// The graph that a submission has made.
-fn submitted(told: &str) -> Option<String> {
-    let told: serde_json::Value = serde_json::from_str(told.lines().next()?).ok()?;
-    Some(told.get("graph")?.as_str()?.to_owned())
+fn answered(told: Vec<String>) -> CallToolResult {
+    CallToolResult::success(told.into_iter().map(ContentBlock::text).collect())
+}
+
+/// What a submission has made, as the command tells it.
+#[derive(Debug, Deserialize)]
+struct Submitted {
+    graph: String,
+    first_task: String,
+    tasks: u64,
+}
+
+impl Submitted {
+    fn read(told: &str) -> Option<Self> {
+        serde_json::from_str(told.lines().next()?).ok()
+    }
+
+    /// The one task, where it is one: more is told of it than of a graph.
+    fn single(&self) -> Option<String> {
+        (self.tasks == 1).then(|| self.first_task.clone())
+    }
 }
 
 /// Runs a command of this program; what it wrote, or what went wrong.

@@ -90,9 +90,15 @@ fn an_agent_runs_commands_and_graphs_and_reads_what_they_wrote() {
         "submit_command",
         &json!({"command": ["sh", "-c", script], "env": {"WHO": "an agent"}, "wait_seconds": 30}),
     );
-    let mut lines = told.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON lines"));
-    let (submitted, ended) = (lines.next().expect("a submission"), lines.next().expect("a graph"));
-    assert_eq!((&submitted["first_task"], &ended["tasks"]["succeeded"]), (&json!("t1"), &json!(1)), "{told}");
+    let mut lines = told.lines();
+    let mut object = || serde_json::from_str::<Value>(lines.next().expect("a line")).expect("JSON");
+    let (submitted, ended) = (object(), object());
+    assert_eq!(
+        (&submitted["first_task"], &ended["outcome"]["exit_code"]),
+        (&json!("t1"), &json!(0)),
+        "{told}"
+    );
+    assert!(told.contains("out of an agent") && told.contains("complaint"), "with what it wrote: {told}");
     let all = agent.does("logs", &json!({"task": "t1"}));
     assert!(all.contains("out of an agent") && all.contains("complaint"), "{all}");
     let errors = agent.does("logs", &json!({"task": "t1", "only_stderr": true}));

@@ -9,9 +9,15 @@ use crate::cli::mcp::tool::{Arguments, Call};
 /// How long the end is waited for where nothing is said: below the patience of the usual clients.
 const WAIT_SECONDS: f64 = 50.0;
 
-/// The command that waits for a graph.
+/// The command that waits for a graph or a task.
 pub(super) fn wait_for(target: String, seconds: f64) -> Call {
     Wait { targets: vec![target], timeout_seconds: Some(seconds) }.call()
+}
+
+/// The command that tells what matters of a task's output.
+pub(super) fn logs_of(task: String) -> Call {
+    Logs { task, attempt: None, since: None, grep: None, only_stderr: false, lines: None, whole: false }
+        .call()
 }
 
 /// What is waited for.
