@@ -142,6 +142,7 @@ pub fn cpu_time(pid: i32) -> Duration {
 }
 
 /// These times are told in ticks of the machine's clock: 41.7 ns each on Apple's chips, 1 ns on Intel's.
+#[expect(deprecated, reason = "two numbers are no reason for the mach2 crate")]
 fn ticks_to_time(ticks: u64) -> Duration {
     let mut base = libc::mach_timebase_info { numer: 0, denom: 0 };
     // SAFETY: it fills the structure, which consists of integers.
