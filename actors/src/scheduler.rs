@@ -35,9 +35,9 @@ use std::time::Duration;
 
 use policy::budget::Raise;
 use policy::directive::Directive;
-use policy::event::SubmissionKey;
+use policy::event::{LogPosition, SubmissionKey};
 use policy::fleet::Said;
-use policy::graph::{Closed, Effects, Graphs, Mark};
+use policy::graph::{Closed, Graphs, Mark};
 use policy::history::History;
 use policy::id::{GraphId, NodeId, TaskId, TaskRange};
 use policy::node::Room;
@@ -60,6 +60,7 @@ use crate::scheduler::guard::Guard;
 use crate::scheduler::late::Lateness;
 use crate::scheduler::placed::Placed;
 pub use crate::scheduler::rows::{NamedAt, RawRow};
+use crate::scheduler::steps::no_effects;
 use crate::scheduler::survey::Survey;
 use crate::side::Side;
 use crate::task::{Acknowledge, Step};
@@ -302,7 +303,8 @@ pub struct SchedulerActor {
     failed_on: BTreeMap<TaskId, NodeId>,
     /// How long tasks may wait, and who has waited too long.
     lateness: Lateness,
-    backing_off: BinaryHeap<Reverse<(Moment, TaskId)>>,
+    /// When whose wait is over, and the record that says so: one that waits anew has another.
+    backing_off: BinaryHeap<Reverse<(Moment, TaskId, LogPosition)>>,
     backoff_armed: Option<Moment>,
     /// Ends by consequence whose records are still to be written.
     closing: VecDeque<Closed>,
@@ -388,11 +390,6 @@ impl SchedulerActor {
             me.address().tell(SchedulerMessage::Continue);
         }
     }
-}
-
-/// A table with nothing in it changes by nothing: effects of what cannot have any.
-fn no_effects() -> Effects {
-    Effects::default()
 }
 
 /// The least wait before a timer is armed again.

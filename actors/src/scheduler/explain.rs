@@ -136,7 +136,8 @@ impl SchedulerActor {
             TaskState::Waiting => Verdict::WaitsForOthers,
             TaskState::Ready => Verdict::NotNow,
             TaskState::BackingOff => {
-                let due = self.backing_off.iter().find(|waiting| waiting.0.1 == entry.task);
+                let is_its = |task, since| (task, since) == (entry.task, entry.position);
+                let due = self.backing_off.iter().find(|waiting| is_its(waiting.0.1, waiting.0.2));
                 let wait = due.map_or_else(Duration::default, |due| due.0.0.since(self.now()));
                 Verdict::ParkedUntil(self.side.clock.wall() + wait)
             }

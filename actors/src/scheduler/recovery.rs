@@ -86,7 +86,8 @@ impl SchedulerActor {
         let out_of_retries = scheduler.settle_retries();
         let (now, wall) = (scheduler.now(), scheduler.side.clock.wall());
         for waiting in backing_off {
-            scheduler.backing_off.push(Reverse((now + waiting.due.since(wall), waiting.task)));
+            let wait = (now + waiting.due.since(wall), waiting.task, waiting.since);
+            scheduler.backing_off.push(Reverse(wait));
         }
         scheduler.carry_out(Effects { ready, closed, ..Effects::default() });
         scheduler.restore_breakers(breakers);

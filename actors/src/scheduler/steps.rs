@@ -13,7 +13,7 @@ use supervision::Me;
 
 use crate::node::NodeMessage;
 use crate::queue::QueueMessage;
-use crate::scheduler::{SchedulerActor, SchedulerMessage, TIMER_RESOLUTION, no_effects};
+use crate::scheduler::{SchedulerActor, SchedulerMessage, TIMER_RESOLUTION};
 use crate::task::{Acknowledge, Purpose, Step};
 
 /// Tasks of a long work that are handled in one go: about a millisecond, which others may have to wait.
@@ -72,7 +72,7 @@ impl SchedulerActor {
                 }
                 if waits && (!is_retry || self.budget_retry(task)) {
                     let wait = if planted!(NoBackoff) { Duration::ZERO } else { wait };
-                    self.backing_off.push(Reverse((self.now() + wait, task)));
+                    self.backing_off.push(Reverse((self.now() + wait, task, mark.position)));
                 }
             }
         }
@@ -260,25 +260,30 @@ impl SchedulerActor {
     pub(super) fn backoff_due(&mut self) {
         self.backoff_armed = None;
         let now = self.now();
-        while let Some(Reverse((due, task))) = self.backing_off.peek().copied()
+        while let Some(Reverse((due, task, since))) = self.backing_off.peek().copied()
             && due <= now
         {
             self.backing_off.pop();
             let mut effects = no_effects();
-            self.graphs.due(task, &mut effects);
+            self.graphs.due(task, since, &mut effects);
             self.carry_out(effects);
         }
     }
 
     /// Arms the timer for the first wait that ends, unless it is armed for that or earlier.
     pub(super) fn arm_backoff(&mut self, me: &Me<SchedulerMessage>) {
-        let Some(Reverse((due, _))) = self.backing_off.peek().copied() else { return };
+        let Some(Reverse((due, ..))) = self.backing_off.peek().copied() else { return };
         if self.backoff_armed.is_none_or(|armed: Moment| armed > due) {
             self.backoff_armed = Some(due);
             let wait: Duration = due.since(self.now());
             me.after(wait.max(TIMER_RESOLUTION), SchedulerMessage::BackoffDue);
         }
     }
+}
+
+/// A table with nothing in it changes by nothing: effects of what cannot have any.
+pub(super) fn no_effects() -> Effects {
+    Effects::default()
 }
 
 /// Takes at most `most` tasks from the front of a range.

@@ -381,7 +381,10 @@ impl World {
 
     fn due(&mut self, which: usize) {
         let Some(offset) = self.pick(&[BackingOff], which) else { return };
-        assert!(self.graphs.due(self.ids[offset as usize], &mut self.effects));
+        let task = self.ids[offset as usize];
+        let since = self.graphs.entry(task).expect("a task").position;
+        assert!(!self.graphs.due(task, since + 1, &mut self.effects), "the end of another wait");
+        assert!(self.graphs.due(task, since, &mut self.effects));
         self.model.states[offset as usize] = TaskState::Ready;
     }
 

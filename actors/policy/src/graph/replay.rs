@@ -36,7 +36,7 @@ pub struct Replay {
     shapes: Shapes,
     building: BTreeMap<GraphId, Building>,
     live: FxHashMap<TaskId, LiveGrant>,
-    backing_off: FxHashMap<TaskId, Timestamp>,
+    backing_off: FxHashMap<TaskId, BackingOff>,
     failed_on: BTreeMap<TaskId, NodeId>,
     /// For whom attempts that have not ended are to make room.
     leaving: FxHashMap<TaskId, TaskId>,
@@ -149,8 +149,7 @@ impl Replay {
                 grant.cancel_asked = entry.cancel_asked;
             }
         }
-        let mut backing_off: Vec<_> =
-            self.backing_off.into_iter().map(|(task, due)| BackingOff { task, due }).collect();
+        let mut backing_off: Vec<_> = self.backing_off.into_values().collect();
         backing_off.retain(|one| {
             self.graphs.entry(one.task).is_some_and(|entry| entry.state == TaskState::BackingOff)
         });
@@ -279,7 +278,8 @@ impl Replay {
                     Next::Finish(outcome) => graphs.ended(task, outcome.into(), mark, effects),
                     Next::RetryAfter(wait) => {
                         graphs.backs_off(task, mark, effects);
-                        self.backing_off.insert(task, mark.at + *wait);
+                        let (due, since) = (mark.at + *wait, mark.position);
+                        self.backing_off.insert(task, BackingOff { task, due, since });
                         let failed = grant.filter(|_| !outcome.is_preempted());
                         self.failed_on.extend(failed.map(|grant| (task, grant.node)));
                     }

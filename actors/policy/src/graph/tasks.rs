@@ -3,6 +3,7 @@
 //! A task or graph that is not known, or not in a state in which this can happen to it, is left as it is.
 
 use crate::bounds::Overrun;
+use crate::event::LogPosition;
 use crate::graph::Graphs;
 use crate::graph::effects::{Effects, Mark};
 use crate::graph::state::TaskState;
@@ -90,11 +91,13 @@ impl Graphs {
         .unwrap_or(false)
     }
 
-    /// The wait before the next attempt is over. False where the task does not back off.
-    pub fn due(&mut self, task: TaskId, effects: &mut Effects) -> bool {
+    /// The wait before the next attempt is over, of which the record at `since` says. False where the task does not back off,
+    /// or has been cancelled and tried again meanwhile and waits anew.
+    pub fn due(&mut self, task: TaskId, since: LogPosition, effects: &mut Effects) -> bool {
         self.change(task, (Timestamp::default(), effects), |graph, offset, out| {
             let number = graph.item_of(offset);
-            let due = graph.state_of(number, offset) == TaskState::BackingOff;
+            let is_its = graph.pages.get(offset).position == since;
+            let due = is_its && graph.state_of(number, offset) == TaskState::BackingOff;
             if due {
                 graph.set(offset, TaskState::Ready, false, out);
                 graph.push_ready(number, offset, 1, out);

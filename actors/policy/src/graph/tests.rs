@@ -228,6 +228,25 @@ fn a_cancelled_graph_starts_nothing_more_and_ends_with_its_last_active_task() {
 }
 
 #[test]
+fn the_end_of_a_wait_means_nothing_to_who_was_tried_again_meanwhile_and_waits_anew() {
+    let mut bench = Bench::new(&[one(&[])]);
+    let task = TaskId(1);
+    let at = |position| Mark { position, ..MARK };
+    for (attempt, position) in [(1, 9), (2, 20)] {
+        bench.graphs.granted(task, AttemptNumber(attempt), at(position), &mut bench.effects);
+        assert!(bench.graphs.backs_off(task, at(position + 1), &mut bench.effects));
+        if attempt == 1 {
+            bench.graphs.cancel_task(task, AT, &mut bench.effects);
+            bench.graphs.ended(task, TaskState::Cancelled, at(12), &mut bench.effects);
+            bench.graphs.retry(task, at(13), &mut bench.effects);
+        }
+    }
+    assert!(!bench.graphs.due(task, 10, &mut bench.effects));
+    assert_eq!(bench.state(1), TaskState::BackingOff);
+    assert!(bench.graphs.due(task, 21, &mut bench.effects));
+}
+
+#[test]
 fn a_task_cancelled_while_it_is_being_granted_ends_when_it_is_given_back() {
     let mut bench = Bench::new(&[one(&[]), one(&[0])]);
     bench.graphs.activate(TaskId(1), &mut bench.effects);

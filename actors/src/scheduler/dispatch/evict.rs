@@ -228,8 +228,8 @@ impl SchedulerActor {
         let times = suffered.get(&task).map_or(0, |evicted| evicted.times) + 1;
         suffered.insert(task, Evicted { times, by });
         let mut due = no_effects();
-        if waits {
-            self.graphs.due(task, &mut due);
+        if let Some(entry) = self.graphs.entry(task).filter(|_| waits) {
+            self.graphs.due(task, entry.position, &mut due);
         }
         let placed = self.drop_hold(task);
         // One that was granted before a restart has no old place: everybody got a new one.

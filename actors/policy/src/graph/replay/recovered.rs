@@ -47,6 +47,8 @@ pub struct BackingOff {
     pub task: TaskId,
     /// When, by the wall clock of the scheduler that wrote it.
     pub due: Timestamp,
+    /// Where the record is that says so.
+    pub since: LogPosition,
 }
 
 /// What the log says.
