@@ -19,13 +19,8 @@ const SEEDS: u64 = 2000;
 const QUICK_SEEDS: u64 = 40;
 
 /// What a quick hunt leaves out: they take longer than there is time for in every run.
-const HIDING: &[Mutant] = &[
-    Mutant::NoHostDeadline,
-    Mutant::NoSchedulerGrace,
-    Mutant::LeaseFromAnswer,
-    Mutant::CancelForgotten,
-    Mutant::StrayRunsOn,
-];
+const HIDING: &[Mutant] =
+    &[Mutant::NoHostDeadline, Mutant::NoSchedulerGrace, Mutant::LeaseFromAnswer, Mutant::CancelForgotten];
 
 /// The promises of which one is broken first where the fault shows as what it is.
 fn breaks(mutant: Mutant) -> &'static [&'static str] {
@@ -38,8 +33,7 @@ fn breaks(mutant: Mutant) -> &'static [&'static str] {
         | Mutant::LeaseEndsEarly
         | Mutant::NoHostDeadline
         | Mutant::LeaseFromAnswer
-        | Mutant::RequeueUnreported
-        | Mutant::StrayRunsOn => &["I5", "I9"],
+        | Mutant::RequeueUnreported => &["I5", "I9"],
         Mutant::OverCommit
         | Mutant::ParallelLimitIgnored
         | Mutant::LockForgotten

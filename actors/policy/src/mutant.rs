@@ -107,8 +107,6 @@ mod switch {
         StrictPriority,
         /// The youngest of equals is first.
         LastInFirstOut,
-        /// What runs without a grant is not told to stop.
-        StrayRunsOn,
         /// The numbers of a task's events stand still.
         SequenceStands,
         /// However many wait, more are let in.
