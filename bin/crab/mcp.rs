@@ -9,7 +9,6 @@ mod watch;
 mod work;
 
 use std::future::ready;
-use std::time::Duration;
 
 use clap::Parser;
 use rmcp::model::{
@@ -40,14 +39,10 @@ t12 is a task, g12 a graph; names work where they are unique. Times are RFC 3339
 /// Where the format of task files is.
 const TASK_FILE: &str = "crab://task-file";
 
-/// How long after its end a call still has to be answered, so that nobody hears nothing.
-const LEAVE: Duration = Duration::from_millis(200);
-
 /// Serves one agent until it closes standard input.
 pub(crate) async fn serve(session: Session) -> anyhow::Result<Exit> {
     let service = Server { session }.serve(rmcp::transport::io::stdio()).await?;
     service.waiting().await?;
-    tokio::time::sleep(LEAVE).await;
     Ok(Exit::SUCCESS)
 }
 
@@ -179,13 +174,10 @@ async fn perform(session: &Session, call: Call) -> Result<String, String> {
     }
     let (mut screen, [out, notes]) = Screen::remembering(call.json);
     let done = crate::dispatch(session, cli.command, &mut screen).await;
-    let text = |memory: &crate::cli::screen::Memory| {
-        memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner).text()
-    };
     match done {
         // That something has failed, or has not ended in time, is what was asked for.
-        Ok(Exit::SUCCESS | Exit::FAILURE | Exit::CONDITION) => Ok(text(&out) + &text(&notes)),
-        Ok(exit) => Err(format!("{}{}exit code {}", text(&out), text(&notes), exit.0)),
+        Ok(Exit::SUCCESS | Exit::FAILURE | Exit::CONDITION) => Ok(out.text() + &notes.text()),
+        Ok(exit) => Err(format!("{}{}exit code {}", out.text(), notes.text(), exit.0)),
         Err(error) => Err(format!("{error:#}")),
     }
 }

@@ -4,7 +4,6 @@ mod remembered;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
-use std::sync::PoisonError;
 
 use serde::Serialize;
 
@@ -45,7 +44,7 @@ impl Sink {
             }
             Self::Stderr => io::stderr().write_all(bytes),
             Self::Memory(memory) => {
-                memory.lock().unwrap_or_else(PoisonError::into_inner).write(bytes);
+                memory.write(bytes);
                 Ok(())
             }
         }

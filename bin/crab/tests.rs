@@ -24,7 +24,7 @@ use crate::cli::args::later::Later;
 use crate::cli::args::{Cli, Command};
 use crate::cli::exit::Exit;
 use crate::cli::run::run_scripted;
-use crate::cli::screen::{Memory, Screen};
+use crate::cli::screen::Screen;
 use crate::cli::session::Opened;
 use crate::cli::{target, wait, work};
 
@@ -260,8 +260,7 @@ async fn run(opened: &Opened, line: &[&str]) -> (Exit, String, String) {
     let Ok(Command::Run(Later(args))) = parse(line) else { panic!("{line:?}") };
     let (mut screen, [out, err]) = Screen::remembering(false);
     let exit = run_scripted(opened, &mut screen, args).await.unwrap();
-    let text = |memory: &Memory| memory.lock().unwrap().text();
-    (exit, text(&out), text(&err))
+    (exit, out.text(), err.text())
 }
 
 #[tokio::test]

@@ -43,6 +43,25 @@ fn sleeper(place: &Place, priority: &str, trap: &str, more: &[&str]) -> String {
     task
 }
 
+/// A critical task that is short.
+fn critical(place: &Place) -> String {
+    place.submit(&["--priority", "critical", "--", "true"])
+}
+
+/// Waits until a task is held up, and looks that nobody is to go for it.
+fn nobody_makes_room(place: &Place, urgent: &str) {
+    until_true("it is held", SOON, || {
+        !explain(place, urgent)["hindrances"].as_array().expect("a list").is_empty()
+    });
+    assert_eq!(explain(place, urgent)["evicting"], Value::Null);
+}
+
+/// Stops the daemon; nothing of it is left.
+fn all_gone(daemon: Daemon, place: &Place) {
+    assert!(daemon.stop().success());
+    place.wait_gone();
+}
+
 #[test]
 fn a_preemptible_task_is_stopped_for_a_critical_one_and_runs_again_with_its_attempts_unspent() {
     let place = Place::new();
@@ -87,8 +106,7 @@ fn a_preemptible_task_is_stopped_for_a_critical_one_and_runs_again_with_its_atte
     };
     assert!(started(&low).as_str() < started(&next).as_str(), "it had its old place");
     assert!(place.run(&["metrics"]).expect(0).text().contains("attempts_evicted_total 1"));
-    assert!(daemon.stop().success());
-    place.wait_gone();
+    all_gone(daemon, &place);
 }
 
 #[test]
@@ -96,11 +114,8 @@ fn one_that_is_deaf_is_killed_after_its_grace_and_what_does_not_let_others_is_le
     let place = Place::new();
     let daemon = yielding(&place, "1");
     let firm = sleeper(&place, "low", "", &[]);
-    let urgent = place.submit(&["--priority", "critical", "--", "true"]);
-    until_true("it is held", SOON, || {
-        !explain(&place, &urgent)["hindrances"].as_array().expect("a list").is_empty()
-    });
-    assert_eq!(explain(&place, &urgent)["evicting"], Value::Null);
+    let urgent = critical(&place);
+    nobody_makes_room(&place, &urgent);
     assert_eq!(place.show(&firm)["state"], "running");
     place.file("go", "");
     place.wait_state(&urgent, "succeeded");
@@ -109,7 +124,7 @@ fn one_that_is_deaf_is_killed_after_its_grace_and_what_does_not_let_others_is_le
 
     let deaf = sleeper(&place, "normal", "trap '' TERM;", &["--preemptible", "--grace", "2s"]);
     let began = Instant::now();
-    let urgent = place.submit(&["--priority", "critical", "--", "true"]);
+    let urgent = critical(&place);
     let told = until("room is made", SOON, || {
         let told = explain(&place, &urgent);
         (!told["evicting"].is_null()).then_some(told)
@@ -127,8 +142,7 @@ fn one_that_is_deaf_is_killed_after_its_grace_and_what_does_not_let_others_is_le
     );
     place.file("go", "");
     place.wait_state(&deaf, "succeeded");
-    assert!(daemon.stop().success());
-    place.wait_gone();
+    all_gone(daemon, &place);
 }
 
 #[test]
@@ -138,11 +152,8 @@ fn nobody_makes_room_where_that_is_off_until_it_is_switched_on() {
     let daemon = place.daemon(&["--cpus", "1", "--name", "one", "--config", &config]);
     place.wait_nodes(1);
     let low = sleeper(&place, "low", "", &["--preemptible"]);
-    let urgent = place.submit(&["--priority", "critical", "--", "true"]);
-    until_true("it is held", SOON, || {
-        !explain(&place, &urgent)["hindrances"].as_array().expect("a list").is_empty()
-    });
-    assert_eq!(explain(&place, &urgent)["evicting"], Value::Null);
+    let urgent = critical(&place);
+    nobody_makes_room(&place, &urgent);
     assert_eq!(place.show(&low)["state"], "running");
 
     configured(&place, "critical");
@@ -150,8 +161,7 @@ fn nobody_makes_room_where_that_is_off_until_it_is_switched_on() {
     place.wait_state(&urgent, "succeeded");
     place.file("go", "");
     assert_eq!(place.wait_state(&low, "succeeded")["attempts"], 2);
-    assert!(daemon.stop().success());
-    place.wait_gone();
+    all_gone(daemon, &place);
 }
 
 #[test]
@@ -159,7 +169,7 @@ fn an_eviction_goes_on_where_the_daemon_is_killed_in_the_middle_of_it() {
     let place = Place::new();
     let first = yielding(&place, "1");
     let deaf = sleeper(&place, "low", "trap '' TERM;", &["--preemptible", "--grace", "3s"]);
-    let urgent = place.submit(&["--priority", "critical", "--", "true"]);
+    let urgent = critical(&place);
     until_true("room is made", SOON, || !explain(&place, &urgent)["evicting"].is_null());
     until_true("that is on disk", SOON, || events(&place, &deaf).contains(&"task.evict-asked".to_owned()));
     first.kill();
@@ -171,8 +181,7 @@ fn an_eviction_goes_on_where_the_daemon_is_killed_in_the_middle_of_it() {
     assert_eq!(shown["attempt_list"][0]["outcome"]["reason"], "preempted", "{shown}");
     let asked = events(&place, &deaf).into_iter().filter(|event| event == "task.evict-asked");
     assert_eq!(asked.count(), 1, "it was asked once, however often it was told");
-    assert!(second.stop().success());
-    place.wait_gone();
+    all_gone(second, &place);
 }
 
 #[test]
@@ -199,8 +208,7 @@ fn several_critical_tasks_at_once_evict_no_more_than_they_need_and_each_gets_its
     let asked =
         |task: &String| events(&place, task).iter().filter(|event| *event == "task.evict-asked").count();
     assert_eq!(lows.iter().map(asked).sum::<usize>(), 3);
-    assert!(daemon.stop().success());
-    place.wait_gone();
+    all_gone(daemon, &place);
 }
 
 #[test]
@@ -211,12 +219,11 @@ fn a_critical_task_does_not_wait_behind_what_may_make_room_where_tasks_were_shor
         place.submit(&["--", "true"]);
     }
     let low = sleeper(&place, "low", "", &["--preemptible", "--grace", "30s"]);
-    let urgent = place.submit(&["--priority", "critical", "--", "true"]);
+    let urgent = critical(&place);
     place.wait_state(&urgent, "succeeded");
     place.file("go", "");
     assert_eq!(place.wait_state(&low, "succeeded")["attempts"], 2);
-    assert!(daemon.stop().success());
-    place.wait_gone();
+    all_gone(daemon, &place);
 }
 
 #[test]
@@ -237,8 +244,7 @@ fn tasks_of_an_array_make_room_one_by_one_and_all_of_them_run_in_the_end() {
     place.wait_state(&urgent, "succeeded");
     let shown: Vec<Value> = members().map(|task| place.wait_state(&task, "succeeded")).collect();
     assert_eq!(shown.iter().filter(|task| task["attempts"] == 2).count(), 2, "{shown:?}");
-    assert!(daemon.stop().success());
-    place.wait_gone();
+    all_gone(daemon, &place);
 }
 
 #[test]
@@ -257,6 +263,5 @@ fn room_that_is_kept_for_a_large_task_is_made_for_a_critical_one_first() {
     for task in small.iter().chain([&large, &low]) {
         place.wait_state(task, "succeeded");
     }
-    assert!(daemon.stop().success());
-    place.wait_gone();
+    all_gone(daemon, &place);
 }

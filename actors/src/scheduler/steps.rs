@@ -21,11 +21,9 @@ const SLICE: usize = 128;
 
 impl SchedulerActor {
     pub(super) fn stepped(&mut self, task: TaskId, step: Step, mark: Mark) {
-        if step == Step::Resumed {
-            return self.resumed(task);
-        }
         // A task that starts again says once more what it has written last.
-        if self.graphs.entry(task).is_some_and(|entry| entry.position >= mark.position) {
+        let is_known = self.graphs.entry(task).is_some_and(|entry| entry.position >= mark.position);
+        if is_known && step != Step::Resumed {
             return;
         }
         let mut effects = no_effects();
@@ -37,7 +35,7 @@ impl SchedulerActor {
                 self.graphs.granted(task, attempt, mark, &mut effects);
             }
             Step::Noted => self.graphs.noted(task, mark),
-            Step::Resumed => {}
+            Step::Resumed => self.resumed(task),
             Step::RetryAsked => self.graphs.retry(task, mark, &mut effects),
             Step::Over { next: Next::Finish(outcome), charge, report, .. } => {
                 self.tenant_charge(task, &charge, mark.at);

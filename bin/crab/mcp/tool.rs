@@ -26,9 +26,9 @@ impl Call {
     }
 }
 
-/// What a tool takes, and the command that makes of it.
+/// What a tool takes, and what that makes of the command of its name.
 pub(super) trait Arguments: DeserializeOwned + JsonSchema {
-    fn call(self) -> Call;
+    fn call(self, command: &str) -> Call;
 }
 
 /// What a tool does to the fleet.
@@ -46,7 +46,7 @@ pub(super) struct Tool {
     about: &'static str,
     touch: Touch,
     schema: fn() -> JsonObject,
-    read: fn(JsonObject) -> Result<Call, serde_json::Error>,
+    read: fn(JsonObject, &str) -> Result<Call, serde_json::Error>,
 }
 
 /// All of them.
@@ -73,7 +73,7 @@ pub(super) static TOOLS: [Tool; 12] = [
     ),
     tool::<watch::Graphs>("graphs", "The graphs, newest first", Touch::Reads),
     tool::<watch::OneTask>("show", "Everything about a task: specification, attempts, events", Touch::Reads),
-    tool::<watch::Explain>(
+    tool::<watch::OneTask>(
         "explain",
         "Why a task does not run yet: what it waits for, what is in the way and who has it, and when it should start",
         Touch::Reads,
@@ -85,12 +85,12 @@ pub(super) static TOOLS: [Tool; 12] = [
     ),
     tool::<watch::Events>("events", "What has happened to a graph or a task, or to the fleet", Touch::Reads),
     tool::<watch::Nodes>("nodes", "The machines: what they have, what is used, how they are", Touch::Reads),
-    tool::<work::Cancel>(
+    tool::<work::Targets>(
         "cancel",
         "End graphs or tasks: SIGTERM, and SIGKILL after their grace",
         Touch::Ends,
     ),
-    tool::<work::Retry>("retry", "Try again what has ended without success", Touch::Adds),
+    tool::<work::Targets>("retry", "Try again what has ended without success", Touch::Adds),
 ];
 
 pub(super) fn find(name: &str) -> Option<&'static Tool> {
@@ -115,12 +115,13 @@ impl Tool {
     /// # Errors
     /// Names what is not taken, or missing, or not of its type.
     pub(super) fn read(&self, arguments: JsonObject) -> Result<Call, serde_json::Error> {
-        (self.read)(arguments)
+        (self.read)(arguments, self.name)
     }
 }
 
-fn read<A: Arguments>(arguments: JsonObject) -> Result<Call, serde_json::Error> {
-    serde_json::from_value::<A>(Value::Object(arguments)).map(A::call)
+fn read<A: Arguments>(arguments: JsonObject, command: &str) -> Result<Call, serde_json::Error> {
+    let arguments: A = serde_json::from_value(Value::Object(arguments))?;
+    Ok(arguments.call(command))
 }
 
 fn schema<A: Arguments>() -> JsonObject {

@@ -11,13 +11,13 @@ const WAIT_SECONDS: f64 = 50.0;
 
 /// The command that waits for a graph or a task.
 pub(super) fn wait_for(target: String, seconds: f64) -> Call {
-    Wait { targets: vec![target], timeout_seconds: Some(seconds) }.call()
+    Wait { targets: vec![target], timeout_seconds: Some(seconds) }.call("wait")
 }
 
 /// The command that tells what matters of a task's output.
 pub(super) fn logs_of(task: String) -> Call {
     Logs { task, attempt: None, since: None, grep: None, only_stderr: false, lines: None, whole: false }
-        .call()
+        .call("logs")
 }
 
 /// What is waited for.
@@ -31,9 +31,9 @@ pub(super) struct Wait {
 }
 
 impl Arguments for Wait {
-    fn call(self) -> Call {
+    fn call(self, command: &str) -> Call {
         let seconds = self.timeout_seconds.unwrap_or(WAIT_SECONDS);
-        Call::of(Line::new("wait").option("timeout", Some(format!("{seconds}s"))).values(self.targets))
+        Call::of(Line::new(command).option("timeout", Some(format!("{seconds}s"))).values(self.targets))
     }
 }
 
@@ -51,8 +51,8 @@ pub(super) struct Status {
 }
 
 impl Arguments for Status {
-    fn call(self) -> Call {
-        let line = Line::new("status").each("state", self.states).option("limit", self.limit);
+    fn call(self, command: &str) -> Call {
+        let line = Line::new(command).each("state", self.states).option("limit", self.limit);
         Call::of(line.values(self.target))
     }
 }
@@ -66,8 +66,8 @@ pub(super) struct Graphs {
 }
 
 impl Arguments for Graphs {
-    fn call(self) -> Call {
-        Call::of(Line::new("list").option("limit", self.limit))
+    fn call(self, command: &str) -> Call {
+        Call::of(Line::new(command).option("limit", self.limit))
     }
 }
 
@@ -80,22 +80,8 @@ pub(super) struct OneTask {
 }
 
 impl Arguments for OneTask {
-    fn call(self) -> Call {
-        Call::of(Line::new("show").values([self.task]))
-    }
-}
-
-/// A task that does not run.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Explain {
-    /// A task (t12), or its name
-    task: String,
-}
-
-impl Arguments for Explain {
-    fn call(self) -> Call {
-        Call::of(Line::new("explain").values([self.task]))
+    fn call(self, command: &str) -> Call {
+        Call::of(Line::new(command).values([self.task]))
     }
 }
 
@@ -122,9 +108,9 @@ pub(super) struct Logs {
 }
 
 impl Arguments for Logs {
-    fn call(self) -> Call {
+    fn call(self, command: &str) -> Call {
         let is_digest = !self.whole && self.lines.is_none();
-        let line = Line::new("logs")
+        let line = Line::new(command)
             .option("attempt", self.attempt)
             .option("since", self.since)
             .option("grep", self.grep)
@@ -150,8 +136,8 @@ pub(super) struct Events {
 }
 
 impl Arguments for Events {
-    fn call(self) -> Call {
-        let line = Line::new("events").option("since", self.since).each("type", self.types);
+    fn call(self, command: &str) -> Call {
+        let line = Line::new(command).option("since", self.since).each("type", self.types);
         Call::of(line.values(self.target))
     }
 }
@@ -162,7 +148,7 @@ impl Arguments for Events {
 pub(super) struct Nodes {}
 
 impl Arguments for Nodes {
-    fn call(self) -> Call {
-        Call::of(Line::new("nodes"))
+    fn call(self, command: &str) -> Call {
+        Call::of(Line::new(command))
     }
 }

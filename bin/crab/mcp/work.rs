@@ -10,6 +10,9 @@ use serde_json::Value;
 use crate::cli::mcp::line::Line;
 use crate::cli::mcp::tool::{Arguments, Call};
 
+/// The command behind both ways to submit.
+const SUBMIT: &str = "submit";
+
 /// One command.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -61,9 +64,9 @@ pub(super) struct Command {
 }
 
 impl Arguments for Command {
-    fn call(self) -> Call {
+    fn call(self, _: &str) -> Call {
         let env = self.env.unwrap_or_default().into_iter().map(|(name, value)| format!("{name}={value}"));
-        let line = Line::new("submit")
+        let line = Line::new(SUBMIT)
             .option("directory", self.directory)
             .each("env", env)
             .option("name", self.name)
@@ -121,38 +124,24 @@ impl File {
 }
 
 impl Arguments for Tasks {
-    fn call(self) -> Call {
-        let line = Line::new("submit").option("into", self.into).option("key", self.key);
+    fn call(self, _: &str) -> Call {
+        let line = Line::new(SUBMIT).option("into", self.into).option("key", self.key);
         // Where a file would be named, and how faults call it; its text is given by hand.
         let line = line.file("tasks");
         Call { tasks: Some(self.tasks.text()), wait_seconds: self.wait_seconds, ..Call::of(line) }
     }
 }
 
-/// What is to be ended.
+/// What is to be ended, or tried again.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Cancel {
+pub(super) struct Targets {
     /// Graphs (g12), tasks (t12), or names
     targets: Vec<String>,
 }
 
-impl Arguments for Cancel {
-    fn call(self) -> Call {
-        Call::of(Line::new("cancel").values(self.targets))
-    }
-}
-
-/// What is to be tried again.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Retry {
-    /// Graphs (g12), tasks (t12), or names
-    targets: Vec<String>,
-}
-
-impl Arguments for Retry {
-    fn call(self) -> Call {
-        Call::of(Line::new("retry").values(self.targets))
+impl Arguments for Targets {
+    fn call(self, command: &str) -> Call {
+        Call::of(Line::new(command).values(self.targets))
     }
 }

@@ -70,9 +70,7 @@ impl Evicting {
 
     /// A task holds nothing on its node any more.
     pub(in crate::scheduler) fn gone(&mut self, task: TaskId, node: &NodeId) {
-        if !self.leaving.is_empty() {
-            self.leaving.remove(&task);
-        }
+        self.leaving.remove(&task);
         if let Some(there) = self.yielding.get_mut(node) {
             there.remove(&task);
             if there.is_empty() {
@@ -83,9 +81,7 @@ impl Evicting {
 
     /// A task has ended.
     pub(in crate::scheduler) fn ended(&mut self, task: TaskId) {
-        if !self.suffered.is_empty() {
-            self.suffered.remove(&task);
-        }
+        self.suffered.remove(&task);
     }
 }
 
