@@ -84,6 +84,14 @@ pub struct Evicted {
     pub by: TaskId,
 }
 
+impl Evicted {
+    /// Once more, for `by`.
+    #[must_use]
+    pub fn again(before: Option<&Self>, by: TaskId) -> Self {
+        Self { times: before.map_or(0, |before| before.times) + 1, by }
+    }
+}
+
 /// An attempt that holds something on a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Running<'a> {

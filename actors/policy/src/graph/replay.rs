@@ -271,8 +271,7 @@ impl Replay {
                 let grant = self.live.remove(&task);
                 let leaving = self.leaving.remove(&task).filter(|_| outcome.is_preempted());
                 if let Some(by) = leaving {
-                    let times = self.evicted.get(&task).map_or(0, |evicted| evicted.times) + 1;
-                    self.evicted.insert(task, Evicted { times, by });
+                    self.evicted.insert(task, Evicted::again(self.evicted.get(&task), by));
                 }
                 match next {
                     Next::Finish(outcome) => graphs.ended(task, outcome.into(), mark, effects),

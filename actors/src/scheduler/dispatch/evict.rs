@@ -221,8 +221,7 @@ impl SchedulerActor {
     /// not been started.
     pub(in crate::scheduler) fn evicted(&mut self, task: TaskId, by: TaskId, waits: bool) {
         let suffered = &mut self.dispatch.evicting.suffered;
-        let times = suffered.get(&task).map_or(0, |evicted| evicted.times) + 1;
-        suffered.insert(task, Evicted { times, by });
+        suffered.insert(task, Evicted::again(suffered.get(&task), by));
         let mut due = no_effects();
         if let Some(entry) = self.graphs.entry(task).filter(|_| waits) {
             self.graphs.due(task, entry.position, &mut due);
