@@ -4,19 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use policy::id::NodeId;
 
-use super::answer::{ACTOR_DEADLINE, Answerer};
+use super::answer::Answerer;
 use crate::node::NodeMessage;
 use crate::wire::client::{StateName, TaskRow};
+use crate::wire::inspect::STATE_DEADLINE;
 
 impl Answerer {
-    /// Completes rows of tasks that run. A machine that does not answer leaves its rows as they are.
+    /// Completes rows of tasks that run. A machine that does not answer at once leaves its rows as they are: nobody who
+    /// asks for a task waits for what comes on top.
     pub(super) async fn add_samples(&self, rows: &mut [TaskRow]) {
         let running = |row: &&mut TaskRow| row.state == StateName::Running;
         let nodes: BTreeSet<NodeId> =
             rows.iter_mut().filter(running).filter_map(|row| row.node.clone()).collect();
         for name in nodes {
             let Some(node) = self.side.nodes.get(&name) else { continue };
-            let Ok(samples) = node.ask(ACTOR_DEADLINE, NodeMessage::Samples).await else { continue };
+            let Ok(samples) = node.ask(STATE_DEADLINE, NodeMessage::Samples).await else { continue };
             let samples: BTreeMap<_, _> = samples.into_iter().collect();
             for row in rows.iter_mut().filter(running).filter(|row| row.node.as_ref() == Some(&name)) {
                 row.in_use = samples.get(&row.task).copied().map(Box::new);
