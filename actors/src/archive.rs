@@ -26,7 +26,7 @@ use crate::store::{
     Change, CheckpointError, Checkpointed, Folder, Key, Kind, MemoryStore, Open, RecoverError, Restorer,
     SledStore, Snapshot, SnapshotStore, StoreError, checkpoint, covered, recover, retire,
 };
-use crate::wire::codec;
+use crate::wire::codec::{self, CodecError};
 
 /// A record that is kept, or the last part of a long one.
 const RECORD: Kind = Kind(1);
@@ -45,6 +45,8 @@ const BREAKER: Kind = Kind(5);
 const PART_BYTES: usize = 64 * 1024;
 /// Parts of one record at the most: admission allows a specification a twentieth of that.
 const PARTS_LIMIT: usize = 64;
+/// Bytes of a whole record at the most.
+const RECORD_BYTES: usize = PART_BYTES * PARTS_LIMIT;
 
 /// Where snapshots are kept.
 #[derive(Debug, Clone)]
@@ -111,25 +113,27 @@ impl Archive {
             let (&is_last, rest) = snapshot.bytes.split_first()?;
             bytes.extend_from_slice(rest);
             if is_last == 1 {
-                return codec::decode(&bytes, PART_BYTES * PARTS_LIMIT).ok();
+                return codec::decode_kept(snapshot.layout, &bytes, RECORD_BYTES).ok();
             }
         }
         None
     }
 
-    /// Hands every record of use to `take`, in the order of the log.
+    /// The state that `take` makes of one from `begin` with every record of use, in the order of the log. Where
+    /// the store turns out to be damaged on the way, it is made again and another state is begun.
     ///
     /// # Errors
     /// When the log cannot be read, or the store can neither be read nor made again.
-    pub fn replay(
+    pub fn replay<S>(
         &self,
-        take: &mut (dyn FnMut(LogPosition, Record) + Send),
-    ) -> Result<Replayed, RecoverError> {
-        let take = Mutex::new(take);
-        let begin = || Restoring { take: &take, kept: 0, parts: Vec::new() };
+        begin: impl Fn() -> S,
+        take: impl Fn(&mut S, LogPosition, Record),
+    ) -> Result<(S, Replayed), RecoverError> {
+        let begin = || Restoring { state: begin(), take: &take, kept: 0, parts: Vec::new() };
         let recovered = recover(&self.log, |how| self.open(how), begin)?;
         *self.lock() = Some(recovered.store);
-        Ok(Replayed { kept: recovered.restored.kept, rebuilt: recovered.rebuilt })
+        let Restoring { state, kept, .. } = recovered.restored;
+        Ok((state, Replayed { kept, rebuilt: recovered.rebuilt }))
     }
 
     /// The store that is open already, or one opened now.
@@ -223,7 +227,7 @@ impl<'a> Folding<'a> {
             }
             // The parts of a record follow its first one, and share its fate.
             if key.id.last() == Some(&0) {
-                is_wanted = match owner(&snapshot.bytes) {
+                is_wanted = match owner(&snapshot) {
                     Owner::Task(task) => known.has(task),
                     Owner::Tenant(tenant) => {
                         folding.supersede(tenant, key.clone());
@@ -291,9 +295,10 @@ enum Owner {
 }
 
 /// Whose record the first part of one is.
-fn owner(first_part: &[u8]) -> Owner {
-    let Some((_, bytes)) = first_part.split_first() else { return Owner::Nobody };
-    let Ok((record, _)) = codec::decode_front::<Record>(bytes, PART_BYTES) else { return Owner::Nobody };
+fn owner(first_part: &Snapshot) -> Owner {
+    let Some((_, bytes)) = first_part.bytes.split_first() else { return Owner::Nobody };
+    let record = first_part.layout.read(|| codec::decode_front::<Record>(bytes, PART_BYTES));
+    let Ok((record, _)) = record else { return Owner::Nobody };
     match record.event {
         Event::Graph(graph, _) => Owner::Task(graph.0),
         Event::Task { task, .. } => Owner::Task(task.0),
@@ -315,42 +320,38 @@ fn part_key(position: LogPosition, part: usize) -> Key {
 }
 
 /// Puts records together from their parts and hands them on.
-struct Restoring<'a, 'b> {
-    take: &'a Mutex<&'b mut (dyn FnMut(LogPosition, Record) + Send)>,
+struct Restoring<'a, S, T> {
+    state: S,
+    take: &'a T,
     kept: u64,
     parts: Vec<u8>,
 }
 
-impl Restoring<'_, '_> {
-    fn hand(&self, position: LogPosition, record: Record) {
-        (self.take.lock().unwrap_or_else(PoisonError::into_inner))(position, record);
-    }
-}
-
-impl Restorer for Restoring<'_, '_> {
-    fn load(&mut self, key: Key, snapshot: Snapshot) {
+impl<S, T: Fn(&mut S, LogPosition, Record)> Restorer for Restoring<'_, S, T> {
+    fn load(&mut self, key: Key, snapshot: Snapshot) -> Result<(), CodecError> {
         if [STARTED, DIRECTED, RATES, BREAKER].contains(&key.kind) {
-            if let Ok((position, record)) = codec::decode(&snapshot.bytes, PART_BYTES * PARTS_LIMIT) {
-                self.hand(position, record);
-            }
-            return;
+            let (position, record) = codec::decode_kept(snapshot.layout, &snapshot.bytes, RECORD_BYTES)?;
+            self.apply(position, record);
+            return Ok(());
         }
         let (Some((&is_last, piece)), Some(position)) = (snapshot.bytes.split_first(), key.id.first_chunk())
         else {
-            return;
+            return Err(CodecError::Malformed("a part of a record has neither bytes nor a place".to_owned()));
         };
         self.parts.extend_from_slice(piece);
         if is_last == 1 {
             let bytes = std::mem::take(&mut self.parts);
-            if let Ok(record) = codec::decode(&bytes, PART_BYTES * PARTS_LIMIT) {
-                self.hand(u64::from_be_bytes(*position), record);
-                self.kept += 1;
-            }
+            self.apply(
+                u64::from_be_bytes(*position),
+                codec::decode_kept(snapshot.layout, &bytes, RECORD_BYTES)?,
+            );
+            self.kept += 1;
         }
+        Ok(())
     }
 
     fn apply(&mut self, position: LogPosition, record: Record) {
-        self.hand(position, record);
+        (self.take)(&mut self.state, position, record);
     }
 }
 

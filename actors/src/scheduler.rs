@@ -21,6 +21,7 @@ mod late;
 mod order;
 mod placed;
 mod queries;
+mod reading;
 mod recovery;
 mod rows;
 mod show;

@@ -28,6 +28,7 @@ use std::io;
 use std::path::PathBuf;
 
 use policy::event::LogPosition;
+use policy::layout::{Layout, since};
 use serde::{Deserialize, Serialize};
 
 use crate::wire::codec::{self, CodecError};
@@ -37,8 +38,6 @@ pub use checkpoint::{CheckpointError, Checkpointed, Folder, checkpoint, retire};
 pub use memory::MemoryStore;
 pub use recovery::{Open, RecoverError, Recovered, Restorer, recover};
 
-/// The version in front of every stored value.
-const VERSION: u8 = 1;
 /// Bytes of the largest snapshot: sled keeps larger values in files of their own, which it syncs badly.
 pub const SNAPSHOT_LIMIT_BYTES: usize = 100 * 1024;
 
@@ -91,6 +90,17 @@ pub struct Snapshot {
     pub number: u64,
     /// The state, as its reducer encodes it.
     pub bytes: Vec<u8>,
+    /// The layout of the state.
+    #[serde(deserialize_with = "since::<2, _, _>")]
+    pub layout: Layout,
+}
+
+impl Snapshot {
+    /// A state as this program encodes it, from the records up to `number`.
+    #[must_use]
+    pub fn new(number: u64, bytes: Vec<u8>) -> Self {
+        Self { number, bytes, layout: Layout::CURRENT }
+    }
 }
 
 /// What a batch does to one key.
@@ -186,27 +196,27 @@ pub fn covered(store: &dyn SnapshotStore) -> Result<Covered, StoreError> {
     let Some(mark) = store.get(&Key::covered())? else {
         return Ok(Covered::default());
     };
-    codec::decode(&mark.bytes, SNAPSHOT_LIMIT_BYTES).map_err(damaged)
+    codec::decode_kept(mark.layout, &mark.bytes, SNAPSHOT_LIMIT_BYTES).map_err(damaged)
 }
 
 /// What records the mark `covered` in the batch that reaches so far.
 fn mark(covered: Covered) -> Change {
-    Change::Put(Key::covered(), Snapshot { number: covered.number, bytes: codec::encode(&covered) })
+    Change::Put(Key::covered(), Snapshot::new(covered.number, codec::encode(&covered)))
 }
 
-/// A snapshot as it is stored: version, number, state.
+/// A snapshot as it is stored: layout, number, state.
 fn encode(snapshot: &Snapshot) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(snapshot.bytes.len() + 10);
-    codec::encode_version(VERSION, &mut bytes);
+    codec::encode_version(snapshot.layout.number(), &mut bytes);
     codec::encode_into(&snapshot.number, &mut bytes);
     bytes.extend_from_slice(&snapshot.bytes);
     bytes
 }
 
 fn decode(bytes: &[u8]) -> Result<Snapshot, StoreError> {
-    let (_, rest) = codec::split_version(bytes, VERSION).map_err(damaged)?;
+    let (layout, rest) = codec::split_layout(bytes).map_err(damaged)?;
     let (number, read) = codec::decode_front(rest, rest.len()).map_err(damaged)?;
-    Ok(Snapshot { number, bytes: rest[read..].to_vec() })
+    Ok(Snapshot { number, bytes: rest[read..].to_vec(), layout })
 }
 
 fn check_size(changes: &[Change]) -> Result<(), StoreError> {

@@ -50,6 +50,7 @@ pub struct Claims {
 
 /// How a lock is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename = "LockMode")]
 pub enum Mode {
     /// Beside others that hold it so.
     Shared,

@@ -1,4 +1,6 @@
 //! What has happened: the facts that the log keeps and from which every state is made.
+//!
+//! These types, and all that they are made of, are kept: how they may change is said in `layout`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -222,19 +224,19 @@ pub enum TaskEvent {
     Finished(TaskOutcome),
     /// Somebody asked for another try of an ended task.
     RetryAsked,
-    /// Its attempt is to make room for a more urgent task.
-    EvictAsked {
-        /// The grant it runs under.
-        token: Token,
-        /// For whom.
-        by: TaskId,
-    },
     /// Parts of what an attempt reported could not be understood and count for nothing.
     ReportIgnored {
         /// The grant it ran under.
         token: Token,
         /// Which, as a person should read it.
         faults: Vec<Box<str>>,
+    },
+    /// Its attempt is to make room for a more urgent task.
+    EvictAsked {
+        /// The grant it runs under.
+        token: Token,
+        /// For whom.
+        by: TaskId,
     },
 }
 

@@ -4,6 +4,7 @@
 //! what a machine wants done it returns. The modules stand in the order in which a task meets them.
 
 pub mod mutant;
+pub mod layout;
 pub mod id;
 pub mod time;
 pub mod text;

@@ -42,9 +42,8 @@ fn fold_all(archive: &Archive, known: &Known) {
 }
 
 fn replayed(archive: &Archive) -> Vec<(LogPosition, Record)> {
-    let mut all = Vec::new();
-    archive.replay(&mut |position, record| all.push((position, record))).expect("replays");
-    all
+    let take = |all: &mut Vec<_>, position, record| all.push((position, record));
+    archive.replay(Vec::new, take).expect("replays").0
 }
 
 #[test]
@@ -105,6 +104,25 @@ fn a_record_too_long_for_one_value_is_kept_in_parts() {
     assert!(log.first_position() > positions[2], "its segment is gone");
     assert_eq!(archive.read(positions[1]).expect("in the store"), before);
     assert!(replayed(&archive).contains(&(positions[1], before)));
+}
+
+#[test]
+fn a_snapshot_that_is_none_has_the_store_made_again_and_no_record_is_told_twice() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = Log::open_directory(directory.path().join("log"), SMALL, Clock::system()).expect("opens");
+    let archive = Archive::new(log.clone(), Place::Directory(directory.path().join("snapshots")));
+    replayed(&archive);
+    (1..=100).for_each(|graph| drop(write(&log, graph, 30)));
+    fold_all(&archive, &Known::new((1..=100).map(|graph| TaskRange::from(TaskId(graph)))));
+    let before = replayed(&archive);
+    let junk = Snapshot::new(1, vec![1, 255, 255, 255]);
+    let junk = Change::Put(part_key(before[150].0, 0), junk);
+    archive.shared().expect("it is open").put_batch(&[junk]).expect("it takes it");
+
+    let take = |all: &mut Vec<_>, position, record| all.push((position, record));
+    let (after, how) = archive.replay(Vec::new, take).expect("replays");
+    assert!(how.rebuilt.is_some_and(|reason| reason.contains("damaged")));
+    assert_eq!(after, before);
 }
 
 #[test]

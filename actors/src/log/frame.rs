@@ -4,7 +4,7 @@
 //! header  64 bytes: magic 8 · format u32 · log id u64 · first number u64 · first position u64 · zeros · crc32
 //! frame   word u32 (kind in the upper 2 bits, length in the lower 30) · crc32 · payload
 //! group   a frame whose payload is: magic 8 · its own position u64 · number of the next record u64
-//! record  a frame whose payload is: record version u8 · bincode of the record
+//! record  a frame whose payload is: layout u8 · bincode of the record in that layout
 //! ```
 //!
 //! Integers are little-endian. The checksum of a frame covers its word and its payload, and starts from the
@@ -19,8 +19,6 @@ use policy::event::LogPosition;
 
 /// The format of segments that this program writes, and the latest it reads.
 pub(super) const FORMAT: u32 = 1;
-/// The version in front of each record's bincode.
-pub(super) const RECORD_VERSION: u8 = 1;
 
 const SEGMENT_MAGIC: [u8; 8] = *b"crablog\n";
 const GROUP_MAGIC: [u8; 8] = *b"crabgrp\n";

@@ -7,7 +7,7 @@ use std::io;
 use policy::event::{LogPosition, Record};
 
 use crate::log::disk::DiskFile;
-use crate::log::frame::{self, FRAME_BYTES, FrameHead, Kind};
+use crate::log::frame::{FRAME_BYTES, FrameHead, Kind};
 use crate::wire::codec::{self, CodecError};
 
 /// Bytes read at once by whoever reads everything: enough that the calls don't count.
@@ -136,7 +136,7 @@ impl Frame<'_> {
 
     /// The number of the record.
     pub(super) fn number(&self) -> Result<u64, CodecError> {
-        let (_, record) = codec::split_version(self.payload, frame::RECORD_VERSION)?;
+        let (_, record) = codec::split_layout(self.payload)?;
         Ok(codec::decode_front(record, record.len())?.0)
     }
 
@@ -148,6 +148,6 @@ impl Frame<'_> {
 
 /// The record of a frame's payload.
 pub(super) fn decode_record(payload: &[u8]) -> Result<Record, CodecError> {
-    let (_, record) = codec::split_version(payload, frame::RECORD_VERSION)?;
-    codec::decode(record, record.len())
+    let (layout, record) = codec::split_layout(payload)?;
+    codec::decode_kept(layout, record, record.len())
 }

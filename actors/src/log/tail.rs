@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use policy::event::{LogPosition, Record};
+use policy::layout::Layout;
 use policy::time::Timestamp;
 
 use crate::log::batch::{Batch, Entry};
@@ -125,7 +126,7 @@ impl Tail {
         let position = self.open.start + start as u64;
         let number = self.next_number;
         bytes.extend_from_slice(&[0; FRAME_BYTES]);
-        codec::encode_version(frame::RECORD_VERSION, bytes);
+        codec::encode_version(Layout::CURRENT.number(), bytes);
         codec::encode_into(&(number, at, entry.cause, entry.correlation), bytes);
         bytes.extend_from_slice(event);
         frame::seal(bytes, start, kind, self.log_id, position);

@@ -3,6 +3,8 @@
 mod crash;
 mod damage;
 mod faults;
+mod kept;
+mod layout;
 mod machine;
 mod reading;
 

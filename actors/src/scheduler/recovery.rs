@@ -6,18 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::breaker::{Change, Key, Recorded};
-use policy::budget::{Ledger, TenantLedger};
-use policy::claims::RateHistory;
-use policy::directive::Directives;
-use policy::event::{Event, NodeEvent, Record, SchedulerEvent};
-use policy::graph::{Effects, LiveGrant, Recovered, Replay};
+use policy::event::{Event, SchedulerEvent};
+use policy::graph::{Effects, LiveGrant, Recovered};
 use policy::history::History;
 use policy::id::{Epoch, NodeId, TaskId, Token};
-use policy::placement::Shapes;
 use policy::planted;
 use policy::queue::Arrival;
 use policy::time::Timestamp;
-use policy::waits::WaitsReplay;
 use rustc_hash::FxHashMap;
 use supervision::{ActorError, Me};
 
@@ -26,6 +21,7 @@ use crate::scheduler::claims::Claiming;
 use crate::scheduler::dispatch::Dispatch;
 use crate::scheduler::guard::Guard;
 use crate::scheduler::late::Lateness;
+use crate::scheduler::reading::Reading;
 use crate::scheduler::survey::Survey;
 use crate::scheduler::{SchedulerActor, SchedulerMessage};
 use crate::side::Side;
@@ -34,8 +30,8 @@ use crate::task::Purpose;
 impl SchedulerActor {
     /// Reads the log, begins a new epoch, fills the queues, and wakes what may still run.
     pub(super) fn recover(side: Arc<Side>, me: &Me<SchedulerMessage>) -> Result<Self, ActorError> {
-        let Replayed { recovered, last_epoch, breakers, ledger, tenants, directives, rates, waits } =
-            replay(&side)?;
+        let Reading { graphs, last_epoch, breakers, ledger, tenants, directives, rates, waits, .. } =
+            Reading::of(&side)?;
         side.set_directives(directives);
         let epoch = Epoch(last_epoch + 1);
         side.set_epoch(if planted!(TokensBeginAgain) { Epoch(1) } else { epoch });
@@ -53,7 +49,7 @@ impl SchedulerActor {
             closed,
             stranded,
             unknown,
-        } = recovered;
+        } = graphs.finish();
         tracing::info!(
             epoch = epoch.0,
             graphs = graphs.len(),
@@ -159,60 +155,6 @@ impl SchedulerActor {
             if let Some(address) = self.node(&node) {
                 address.tell(NodeMessage::RestoreBreaker { key, recorded: Recorded { change, at, left } });
             }
-        }
-    }
-}
-
-/// What the log says.
-struct Replayed {
-    recovered: Recovered,
-    last_epoch: u32,
-    /// The last change of each breaker.
-    breakers: BTreeMap<(NodeId, Key), (Change, Token, Timestamp)>,
-    /// What graphs may use up, and have.
-    ledger: Ledger,
-    /// What tenants may use up, and have.
-    tenants: TenantLedger,
-    /// What operators have said.
-    directives: Directives,
-    /// What was taken of rates.
-    rates: RateHistory,
-    /// How long tasks may wait.
-    waits: WaitsReplay,
-}
-
-fn replay(side: &Side) -> Result<Replayed, ActorError> {
-    let (mut replay, mut last_epoch, mut failed) = (Replay::new(Shapes::new(side.limits().shapes)), 0, None);
-    let (mut breakers, mut ledger, mut directives) =
-        (BTreeMap::new(), Ledger::default(), Directives::default());
-    let mut tenants = TenantLedger::new(Arc::clone(&side.limits().budgets));
-    let (mut rates, mut waits) = (RateHistory::default(), WaitsReplay::default());
-    side.log.settle()?;
-    let replayed = side.archive.replay(&mut |position, record: Record| {
-        if let Event::Scheduler(SchedulerEvent::Started { epoch, .. }) = &record.event {
-            last_epoch = *epoch;
-        }
-        if let Event::Scheduler(SchedulerEvent::Directed { directive, .. }) = &record.event {
-            directives.apply(directive);
-        }
-        if let Event::Node(node, NodeEvent::Breaker { kind, change }) = &record.event {
-            let at = Token::numbered(Epoch(last_epoch), record.number);
-            breakers.insert((node.clone(), kind.clone()), (*change, at, record.at));
-        }
-        if let Err(malformed) = replay.apply(position, &record) {
-            failed.get_or_insert(malformed);
-        }
-        ledger.replay(&record.event, |task| replay.graph_of(task));
-        tenants.replay(&record.event, record.at, |task| replay.tenant_of(task));
-        rates.hear(position, &record, |task| replay.claims_of(task));
-        waits.hear(&record);
-    })?;
-    tracing::debug!(kept = replayed.kept, rebuilt = replayed.rebuilt, "read snapshots and log");
-    match failed {
-        Some(malformed) => Err(Box::new(malformed)),
-        None => {
-            let recovered = replay.finish();
-            Ok(Replayed { recovered, last_epoch, breakers, ledger, tenants, directives, rates, waits })
         }
     }
 }

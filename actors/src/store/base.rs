@@ -2,7 +2,7 @@
 //! from when the log no longer goes back to its beginning.
 //!
 //! ```text
-//! magic 8 · version u8 · then bincode, each after its length as u32:
+//! magic 8 · layout u8 · then bincode in that layout, each after its length as u32:
 //!   Covered · count of snapshots u64 · (Key, Snapshot) for each · crc32 of everything before
 //! ```
 //! It gets its name when it is complete and durable. Must not know what snapshots mean.
@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use policy::event::LogPosition;
+use policy::layout::Layout;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -21,7 +22,6 @@ use crate::store::{Change, CheckpointError, Covered, Key, Kind, Snapshot, Snapsh
 use crate::wire::codec;
 
 const MAGIC: [u8; 8] = *b"crabbase";
-const VERSION: u8 = 1;
 const SUFFIX: &str = ".base";
 /// The name while it is not complete.
 const UNFINISHED: &str = "unfinished.base-part";
@@ -133,7 +133,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Contents, String> {
         return Err("its checksum is another".to_owned());
     }
     let rest = body.strip_prefix(&MAGIC).ok_or("it is no base")?;
-    let (_, mut rest) = codec::split_version(rest, VERSION).map_err(|error| error.to_string())?;
+    let (layout, rest) = codec::split_layout(rest).map_err(|error| error.to_string())?;
+    layout.read(|| contents(rest))
+}
+
+fn contents(mut rest: &[u8]) -> Result<Contents, String> {
     let covered = take(&mut rest)?;
     let count: u64 = take(&mut rest)?;
     let snapshots = (0..count).map(|_| take(&mut rest)).collect::<Result<_, _>>()?;
@@ -158,7 +162,7 @@ struct BaseWriter {
 impl BaseWriter {
     fn new(file: Arc<dyn DiskFile>) -> Self {
         let mut chunk = MAGIC.to_vec();
-        codec::encode_version(VERSION, &mut chunk);
+        codec::encode_version(Layout::CURRENT.number(), &mut chunk);
         Self { file, checksum: crc32fast::Hasher::new(), written: 0, chunk }
     }
 

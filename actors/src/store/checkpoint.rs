@@ -79,7 +79,7 @@ pub fn checkpoint(
 
 fn change((key, state): (Key, Option<Vec<u8>>), number: u64) -> Change {
     match state {
-        Some(bytes) => Change::Put(key, Snapshot { number, bytes }),
+        Some(bytes) => Change::Put(key, Snapshot::new(number, bytes)),
         None => Change::Remove(key),
     }
 }

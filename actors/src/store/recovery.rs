@@ -4,7 +4,8 @@ use policy::event::{LogPosition, Record};
 
 use crate::log::{Log, ReadError};
 use crate::store::base::{self, BaseError};
-use crate::store::{Covered, Key, Kind, Snapshot, SnapshotStore, StoreError, covered};
+use crate::store::{Covered, Key, Kind, Snapshot, SnapshotStore, StoreError, covered, damaged};
+use crate::wire::codec::CodecError;
 
 /// How to open a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +19,10 @@ pub enum Open {
 /// Takes a state back in.
 pub trait Restorer {
     /// The state of one thing. All of them come before the first record, sorted by key.
-    fn load(&mut self, key: Key, snapshot: Snapshot);
+    ///
+    /// # Errors
+    /// Where it is none that was saved: then this state is let go, and the store is made again.
+    fn load(&mut self, key: Key, snapshot: Snapshot) -> Result<(), CodecError>;
 
     /// A record that no snapshot contains.
     fn apply(&mut self, position: LogPosition, record: Record);
@@ -104,17 +108,23 @@ fn restore<S: SnapshotStore, R: Restorer>(
     if covered.number > log.durable() {
         return Err(RecoverError::Ahead { snapshots: covered.number, log: log.durable() });
     }
-    let mut loaded = 0;
-    store.scan(&mut |key, snapshot| {
-        if key.kind != Kind::STORE {
-            restored.load(key, snapshot);
-            loaded += 1;
-        }
-    })?;
+    let loaded = load_all(&store, &mut restored)?;
     if loaded > 0 && covered == Covered::default() {
         return Err(StoreError::Damaged("the making of it was interrupted".to_owned()).into());
     }
     let last = log.replay(covered.position, |position, record| restored.apply(position, record))?;
     let last_number = last.max(covered.number);
     Ok(Recovered { store, restored, covered, last_number, rebuilt: None })
+}
+
+/// Takes in every snapshot; how many there are.
+fn load_all(store: &impl SnapshotStore, restored: &mut impl Restorer) -> Result<u64, StoreError> {
+    let (mut loaded, mut fault) = (0, None);
+    store.scan(&mut |key, snapshot| {
+        if key.kind != Kind::STORE && fault.is_none() {
+            fault = restored.load(key, snapshot).err();
+            loaded += 1;
+        }
+    })?;
+    fault.map_or(Ok(loaded), |fault| Err(damaged(fault)))
 }

@@ -7,6 +7,7 @@
 //! bincode is unmaintained but finished; everything else asks this module, so that it can be replaced.
 
 use bincode::config::{self, Config};
+use policy::layout::Layout;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -74,6 +75,24 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) {
 pub fn encode_to<T: Serialize + ?Sized>(value: &T, taker: &mut impl std::io::Write) {
     bincode::serde::encode_into_std_write(value, taker, config::standard())
         .expect("values of ours can be written down");
+}
+
+/// The value that all of `bytes` are, which an earlier program may have kept in this layout.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_kept<T: DeserializeOwned>(layout: Layout, bytes: &[u8], limit: usize) -> Result<T, CodecError> {
+    layout.read(|| decode(bytes, limit))
+}
+
+/// Takes the layout off the front of what is kept; what follows is its to decode.
+///
+/// # Errors
+/// Nothing there, or no layout that this program reads.
+pub fn split_layout(bytes: &[u8]) -> Result<(Layout, &[u8]), CodecError> {
+    let (number, rest) = split_version(bytes, Layout::CURRENT.number())?;
+    let layout = Layout::known(number).ok_or_else(|| CodecError::Malformed(format!("layout {number}")))?;
+    Ok((layout, rest))
 }
 
 /// Appends a format version, for what is persisted.

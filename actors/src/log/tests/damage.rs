@@ -43,7 +43,7 @@ fn segments(disk: &SimulatedDisk) -> Vec<String> {
     with_directory(disk, |directory| directory.list().unwrap())
 }
 
-fn with_directory<R>(disk: &SimulatedDisk, act: impl FnOnce(&dyn Disk) -> R) -> R {
+pub(super) fn with_directory<R>(disk: &SimulatedDisk, act: impl FnOnce(&dyn Disk) -> R) -> R {
     let directory = disk.hold().unwrap();
     let result = act(directory.as_ref());
     directory.release();

@@ -1,0 +1,217 @@
+//! Records of many kinds as they were kept in each layout: what must be read for ever.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::bounds::{Deadline, Overrun, TimeBounds, TimeLimit};
+use policy::budget::{Budget, Exceeded, Meter, OnReached, Reached};
+use policy::claims::{Claims, Mode, RateUsage, WindowUsage};
+use policy::constraint::{AvoidFailed, Company, Condition, Constraints, Distance, Preference, Spread, Test};
+use policy::dependency::{Dependency, Need};
+use policy::directive::{Directive, Scope};
+use policy::event::{
+    ArraySpec, Event, GraphEvent, GraphHead, Item, Next, NodeEvent, SchedulerEvent, SubmissionKey, TaskEvent,
+};
+use policy::excess::{Excess, UseLimit, UseLimits};
+use policy::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, Token};
+use policy::layout::Layout;
+use policy::resources::Resources;
+use policy::task::{
+    AttemptOutcome, Death, LossReason, Parked, Priority, RateUse, RequestNumber, RetryPolicy, Signals,
+    SpawnFailure, TaskOutcome, TaskReport, TaskSpec, Usage,
+};
+use policy::time::Timestamp;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What is kept in the sample of a layout.
+pub(super) fn events(layout: Layout) -> Vec<Event> {
+    let mut all = vec![
+        Event::Scheduler(SchedulerEvent::Started { epoch: 3, version: "0.1.0".into() }),
+        Event::Node("mac-1".into(), joined()),
+        Event::Graph(GraphId(7), GraphEvent::Admitted(head())),
+        Event::Graph(GraphId(7), GraphEvent::ItemAdmitted(item(layout))),
+    ];
+    all.extend(task_events(layout).into_iter().zip(1..).map(|(event, sequence)| Event::Task {
+        task: TaskId(7),
+        sequence,
+        previous: 1 << 33,
+        event,
+    }));
+    all.extend(others());
+    all
+}
+
+fn joined() -> NodeEvent {
+    let mut capacity = Resources::cpus(12_000);
+    capacity.memory_bytes = 36 << 30;
+    capacity.gpu_slots = 1;
+    capacity.named = BTreeMap::from([("fast-disk".into(), 200)]);
+    NodeEvent::Joined { session: NodeSession(9), incarnation: Incarnation(1 << 50), capacity }
+}
+
+fn head() -> GraphHead {
+    GraphHead {
+        name: "nightly".into(),
+        key: SubmissionKey(u128::MAX - 1),
+        items: 1,
+        tasks: 1000,
+        digest: [5; 16],
+        budget: Budget { cost: 90, retries: 4, on_reached: OnReached::Cancel, ..Budget::default() },
+    }
+}
+
+fn item(layout: Layout) -> Item {
+    Item {
+        spec: Arc::new(spec(layout)),
+        dependencies: vec![Dependency::item(0, Need::Always), Dependency::item(300, Need::Success)],
+        array: Some(ArraySpec { first: 1, count: 1000, parallel_limit: Some(8) }),
+    }
+}
+
+fn spec(layout: Layout) -> TaskSpec {
+    let mut spec = TaskSpec::new("build", vec!["cargo".into(), "build é".into()]);
+    spec.directory = Some("/src".into());
+    spec.environment = vec![("PATH".into(), "/bin".into())];
+    spec.alternatives = vec![Resources { disk_bytes: 1 << 40, ..Resources::cpus(500) }];
+    spec.constraints = constraints();
+    spec.priority = Priority::High;
+    spec.tenant = "agent-7".into();
+    spec.retry = RetryPolicy {
+        max_attempts: 3,
+        retryable_exit_codes: vec![-1, 75],
+        signals: Signals::These(vec![9, 11]),
+        spawn_failures: true,
+        ..RetryPolicy::default()
+    };
+    spec.timeout = Some(300 * SECOND);
+    spec.bounds = Some(Box::new(TimeBounds {
+        soft_timeout: Some(200 * SECOND),
+        deadline: Some(Deadline::At(Timestamp(1 << 50))),
+        ..TimeBounds::default()
+    }));
+    spec.limits = Some(Box::new(UseLimits { memory_bytes: Some(8 << 30), processes: None }));
+    spec.grace = 10 * SECOND;
+    spec.kind = Some("build".into());
+    spec.claims = Some(Arc::new(Claims {
+        locks: BTreeMap::from([("repo".into(), Mode::Exclusive)]),
+        rates: BTreeMap::from([("llm".into(), BTreeMap::from([("tokens".into(), 4000)]))]),
+        pools: BTreeMap::from([("ports".into(), 2)]),
+        amounts: BTreeMap::from([("licences".into(), 1)]),
+    }));
+    spec.is_preemptible = layout >= Layout::known(2).expect("it is known");
+    spec
+}
+
+fn constraints() -> Constraints {
+    let on = Condition { label: "xcode".into(), test: Test::AtLeast("16".into()) };
+    Constraints {
+        require: vec![Condition { label: "os".into(), test: Test::In(vec!["macos".into()]) }],
+        prefer: vec![Preference { on, weight: 50 }],
+        avoid_failed: AvoidFailed::Require,
+        company: Some(Arc::new(Company {
+            group: Some("web".into()),
+            spread: vec![Spread { per: "node".into(), max: 2 }],
+            apart: vec!["db".into()],
+            prefer_apart: vec![Distance { group: "noisy".into(), weight: 3 }],
+        })),
+    }
+}
+
+fn ended(outcome: AttemptOutcome, next: Next) -> TaskEvent {
+    let usage = Usage { wall: 90 * SECOND, cpu: 80 * SECOND, peak_memory_bytes: 1 << 33, ..Usage::default() };
+    let report = TaskReport {
+        used: vec![RateUse { rate: "llm".into(), unit: "tokens".into(), amount: 3999 }],
+        parked: vec![Parked { rate: "llm".into(), wait: 30 * SECOND }],
+        cost: 12,
+        faults: vec!["line 3: no number".into()],
+    };
+    TaskEvent::AttemptEnded {
+        token: Token(77),
+        outcome,
+        usage,
+        order: 5,
+        next,
+        report: Some(Box::new(report)),
+    }
+}
+
+fn task_events(layout: Layout) -> Vec<TaskEvent> {
+    let granted = TaskEvent::Granted {
+        token: Token(77),
+        attempt: AttemptNumber(2),
+        node: "mac-1".into(),
+        session: NodeSession(9),
+        request: RequestNumber(1),
+        indices: BTreeMap::from([("ports".into(), vec!["9000".into(), "9001".into()])]),
+    };
+    let overrun =
+        Overrun { limit: TimeLimit::IdleTimeout, allowed: 60 * SECOND, used: Duration::from_millis(60_250) };
+    let excess = Excess { limit: UseLimit::ProcessLimit, allowed: 100, used: 101 };
+    let death = Death { attempt: AttemptNumber(1), node: "mac-2".into(), reason: LossReason::HostDied };
+    let over = AttemptOutcome::OverLimit(Box::new(excess));
+    let mut all = vec![
+        granted,
+        TaskEvent::Started { token: Token(77), pid: 4711, order: 4 },
+        TaskEvent::CancelAsked,
+        ended(AttemptOutcome::TimedOut(Box::new(overrun)), Next::RetryAfter(SECOND)),
+        ended(AttemptOutcome::Exited(-3), Next::RetryAfter(SECOND)),
+        ended(AttemptOutcome::Lost(LossReason::Drained), Next::RetryAfter(Duration::ZERO)),
+        ended(over.clone(), Next::Finish(TaskOutcome::Failed(over))),
+        TaskEvent::Finished(TaskOutcome::Skipped(TaskId(6))),
+        TaskEvent::RetryAsked,
+        TaskEvent::Finished(TaskOutcome::Poisoned([death].into())),
+        TaskEvent::Finished(TaskOutcome::OutOfRetries {
+            last: AttemptOutcome::SpawnFailed(SpawnFailure::of_node("no memory")),
+            budget: 4,
+        }),
+        TaskEvent::ReportIgnored { token: Token(77), faults: vec!["no such rate".into()] },
+    ];
+    if layout >= Layout::known(2).expect("it is known") {
+        all.push(TaskEvent::EvictAsked { token: Token(78), by: TaskId(8) });
+        all.push(ended(AttemptOutcome::Lost(LossReason::Preempted), Next::RetryAfter(Duration::ZERO)));
+    }
+    all
+}
+
+fn others() -> Vec<Event> {
+    let reached = Reached { meter: Meter::Cost, used: 91, limit: 90 };
+    let exceeded = Exceeded {
+        tenant: "agent-7".into(),
+        reached,
+        follows: OnReached::Pause,
+        until: Some(Timestamp(1 << 50)),
+    };
+    let window = WindowUsage { unit: "tokens".into(), length: 60 * SECOND, used: vec![(Timestamp(1), 9)] };
+    let usage = RateUsage { rate: "llm".into(), parked: None, windows: vec![window] };
+    let directed = |directive| SchedulerEvent::Directed { directive, by: "ann".into() };
+    let node: NodeId = "mac-1".into();
+    let opened = policy::breaker::Change::Opened { failures: 5, wait: 60 * SECOND };
+    let schedulers = [
+        SchedulerEvent::TenantBudgetReached(exceeded),
+        SchedulerEvent::RatesUsed(vec![usage]),
+        directed(Directive::Drain { node: node.clone(), deadline: Some(Timestamp(7)) }),
+        directed(Directive::Pause(Scope::Tenant("agent-7".into()))),
+        SchedulerEvent::AgedBoost {
+            task: TaskId(7),
+            priority: Priority::Low,
+            served_as: Priority::Critical,
+            waited: 600 * SECOND,
+            is_late: true,
+        },
+        SchedulerEvent::Audited { who: "ann".into(), what: "cancel".into(), refused: None, untold: 2 },
+    ];
+    let nodes = [
+        NodeEvent::Breaker { kind: Some("build".into()), change: opened },
+        NodeEvent::StaleReport { task: TaskId(7), token: Token(70) },
+        NodeEvent::Lost { session: NodeSession(9) },
+    ];
+    let graphs = [
+        GraphEvent::BudgetReached { reached, follows: OnReached::Pause },
+        GraphEvent::Resumed { budget: Budget::default() },
+    ];
+    let nodes = nodes.into_iter().map(move |event| Event::Node(node.clone(), event));
+    let graphs = graphs.into_iter().map(|event| Event::Graph(GraphId(7), event));
+    schedulers.into_iter().map(Event::Scheduler).chain(nodes).chain(graphs).collect()
+}
