@@ -113,7 +113,7 @@ impl Archive {
             let (&is_last, rest) = snapshot.bytes.split_first()?;
             bytes.extend_from_slice(rest);
             if is_last == 1 {
-                return codec::decode_kept(snapshot.layout, &bytes, RECORD_BYTES).ok();
+                return codec::decode_as(snapshot.layout, &bytes, RECORD_BYTES).ok();
             }
         }
         None
@@ -297,7 +297,7 @@ enum Owner {
 /// Whose record the first part of one is.
 fn owner(first_part: &Snapshot) -> Owner {
     let Some((_, bytes)) = first_part.bytes.split_first() else { return Owner::Nobody };
-    let record = first_part.layout.read(|| codec::decode_front::<Record>(bytes, PART_BYTES));
+    let record = first_part.layout.apply(|| codec::decode_front::<Record>(bytes, PART_BYTES));
     let Ok((record, _)) = record else { return Owner::Nobody };
     match record.event {
         Event::Graph(graph, _) => Owner::Task(graph.0),
@@ -330,7 +330,7 @@ struct Restoring<'a, S, T> {
 impl<S, T: Fn(&mut S, LogPosition, Record)> Restorer for Restoring<'_, S, T> {
     fn load(&mut self, key: Key, snapshot: Snapshot) -> Result<(), CodecError> {
         if [STARTED, DIRECTED, RATES, BREAKER].contains(&key.kind) {
-            let (position, record) = codec::decode_kept(snapshot.layout, &snapshot.bytes, RECORD_BYTES)?;
+            let (position, record) = codec::decode_as(snapshot.layout, &snapshot.bytes, RECORD_BYTES)?;
             self.apply(position, record);
             return Ok(());
         }
@@ -343,7 +343,7 @@ impl<S, T: Fn(&mut S, LogPosition, Record)> Restorer for Restoring<'_, S, T> {
             let bytes = std::mem::take(&mut self.parts);
             self.apply(
                 u64::from_be_bytes(*position),
-                codec::decode_kept(snapshot.layout, &bytes, RECORD_BYTES)?,
+                codec::decode_as(snapshot.layout, &bytes, RECORD_BYTES)?,
             );
             self.kept += 1;
         }

@@ -10,7 +10,7 @@ use policy::id::NodeId;
 use policy::trust::Member;
 use supervision::{Address, Reply};
 
-use crate::client::service::FrameService;
+use crate::client::service::{Asker, FrameService};
 use crate::gateway::GatewayMessage;
 use crate::head::{FrontDoor, hear_worker, lose_worker};
 use crate::link::{self, Door, Peer, PeerId, Role, Via};
@@ -54,7 +54,9 @@ impl Door for SchedulerDoor {
     fn connected(&self, peer: &Peer, outlet: link::Outlet) {
         tracing::debug!(?peer, "connected");
         if peer.role == Role::Worker {
-            let to_worker = Outlet::new(move |message| outlet.send(codec::encode(&message)).is_ok());
+            let layout = peer.layout();
+            let to_worker =
+                Outlet::new(move |message| outlet.send(codec::encode_as(layout, &message)).is_ok());
             self.workers().insert(peer.id, (NodeId::from(&*peer.name), to_worker));
         }
     }
@@ -64,7 +66,7 @@ impl Door for SchedulerDoor {
             let why = "only a worker says something unasked";
             return self.refused(&peer.name, "a report", why);
         };
-        match codec::decode(&frame, link::MAX_FRAME_BYTES) {
+        match codec::decode_as(peer.layout(), &frame, link::MAX_FRAME_BYTES) {
             Ok(message) => hear_worker(&self.side, &node, message, &outlet),
             Err(error) => tracing::warn!(?peer, %error, "a worker sent what cannot be read"),
         }
@@ -75,8 +77,12 @@ impl Door for SchedulerDoor {
             let why = "a worker asks nothing that a client may";
             return self.refused(&format!("worker {}", peer.name), "a question", why);
         }
-        let (frames, caller, peer) = (Arc::clone(&self.frames), peer.caller.clone(), peer.id.0);
-        tokio::spawn(async move { reply.send(frames.answer((peer, &caller), &frame).await) });
+        let (frames, caller, layout) = (Arc::clone(&self.frames), peer.caller.clone(), peer.layout());
+        let peer = peer.id.0;
+        tokio::spawn(async move {
+            let asker = Asker { peer, caller: &caller, layout };
+            reply.send(frames.answer(&asker, &frame).await);
+        });
     }
 
     fn gone(&self, peer: &Peer) {

@@ -213,7 +213,9 @@ fn through(uplink: &Arc<Uplink>) -> Outlet<FromWorker> {
     let uplink = Arc::clone(uplink);
     Outlet::new(move |message| {
         let connection = uplink.load();
-        connection.as_ref().is_some_and(|connection| connection.cast(codec::encode(&message)).is_ok())
+        connection.as_ref().is_some_and(|connection| {
+            connection.cast(codec::encode_as(connection.layout(), &message)).is_ok()
+        })
     })
 }
 
@@ -225,16 +227,17 @@ fn dialler(
     inspector: &Address<InspectorMessage>,
 ) -> Child {
     let (hears, inspector, back) = (worker.clone(), inspector.clone(), through(uplink));
-    dial.inbound = Arc::new(move |frame| match codec::decode(&frame, link::MAX_FRAME_BYTES) {
-        Ok(ToWorker::Inspect { request, look }) => {
-            let back = back.clone();
-            hand_in(&inspector, (request, look), move |answer| {
-                back.send(answer);
-            });
-        }
-        Ok(message) => hears.tell(WorkerMessage::Scheduler(message)),
-        Err(error) => tracing::warn!(%error, "the scheduler sent what cannot be read"),
-    });
+    dial.inbound =
+        Arc::new(move |layout, frame| match codec::decode_as(layout, &frame, link::MAX_FRAME_BYTES) {
+            Ok(ToWorker::Inspect { request, look }) => {
+                let back = back.clone();
+                hand_in(&inspector, (request, look), move |answer| {
+                    back.send(answer);
+                });
+            }
+            Ok(message) => hears.tell(WorkerMessage::Scheduler(message)),
+            Err(error) => tracing::warn!(%error, "the scheduler sent what cannot be read"),
+        });
     let (uplink, worker) = (Arc::clone(uplink), worker.clone());
     let args = move || {
         let (uplink, worker) = (Arc::clone(&uplink), worker.clone());

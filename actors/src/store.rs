@@ -28,7 +28,7 @@ use std::io;
 use std::path::PathBuf;
 
 use policy::event::LogPosition;
-use policy::layout::{Layout, since};
+use policy::layout::{Layout, before, since};
 use serde::{Deserialize, Serialize};
 
 use crate::wire::codec::{self, CodecError};
@@ -91,7 +91,7 @@ pub struct Snapshot {
     /// The state, as its reducer encodes it.
     pub bytes: Vec<u8>,
     /// The layout of the state.
-    #[serde(deserialize_with = "since::<2, _, _>")]
+    #[serde(deserialize_with = "since::<2, _, _>", skip_serializing_if = "before::<2, _>")]
     pub layout: Layout,
 }
 
@@ -196,7 +196,7 @@ pub fn covered(store: &dyn SnapshotStore) -> Result<Covered, StoreError> {
     let Some(mark) = store.get(&Key::covered())? else {
         return Ok(Covered::default());
     };
-    codec::decode_kept(mark.layout, &mark.bytes, SNAPSHOT_LIMIT_BYTES).map_err(damaged)
+    codec::decode_as(mark.layout, &mark.bytes, SNAPSHOT_LIMIT_BYTES).map_err(damaged)
 }
 
 /// What records the mark `covered` in the batch that reaches so far.

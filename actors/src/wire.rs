@@ -1,8 +1,8 @@
 //! The only types that cross processes, and their encoding.
 //!
 //! [`fleet`] is spoken between the scheduler side and workers, [`inspect`] with inspectors, [`client`] between the scheduler side and
-//! whoever submits and watches. Both travel as frames made by [`codec`]. A change of any type here is a
-//! change of [`PROTOCOL`].
+//! whoever submits and watches. Both travel as frames made by [`codec`]. How
+//! a type here may change, and be understood by peers of the version before, is said in `policy::layout`.
 
 pub mod chunk;
 pub mod client;
@@ -10,10 +10,9 @@ pub mod codec;
 pub mod fleet;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+pub(crate) mod spoken;
 pub mod inspect;
-
-/// The version of everything in this module. Peers agree on one before the first frame.
-pub const PROTOCOL: u16 = 1;
 
 /// Bytes of the largest frame either side sends: one frame must not hold up the ones behind it for long,
 /// and `ractor_cluster` ends a session over 16 MiB.

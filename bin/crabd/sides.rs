@@ -183,7 +183,7 @@ fn dial(
         cookie,
         own,
         cluster: Some(Cluster::new(&settings.name, incarnation)),
-        inbound: Arc::new(|_| {}),
+        inbound: Arc::new(|_, _| {}),
         limits: link::Limits::default(),
     })
 }

@@ -1,26 +1,31 @@
-//! The layout of what is kept on disk, and how a later program reads what an earlier one has kept.
+//! The layout of what leaves the process, kept on disk or said to a peer, and how programs of other versions
+//! read it and are understood.
 //!
-//! What is kept is written without the names of its fields, so a kept type must not change, but for this:
-//! - A struct gains a field that says since when, `#[serde(deserialize_with = "since::<3, _, _>")]`: what was
-//!   kept before has its default there.
-//! - An enum gains a variant behind all that it has.
+//! It is written without the names of its fields, so such a type must not change, but for this:
+//! - A struct gains a field that says since when,
+//!   `#[serde(deserialize_with = "since::<3, _, _>", skip_serializing_if = "before::<3, _>")]`: in what an
+//!   earlier program has written it has its default, and what is written for one is without it.
+//! - An enum gains a variant behind all that it has. Earlier programs cannot read it.
 //!
-//! Then [`Layout::CURRENT`] is one more, and a sample of the layout is stored beside those before it; a test
-//! compares every kind of record with the sample of the current layout, byte by byte.
+//! Then [`Layout::CURRENT`] is one more, and samples of the layout are stored beside those before it; tests
+//! compare all types with what is stored of the current layout.
 //!
-//! Must not know how values become bytes, and where they are kept.
+//! Must not know how values become bytes, and where they go.
 
 use std::cell::Cell;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Which fields and variants what is kept has.
+/// Which fields and variants there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Layout(u8);
 
 impl Layout {
     /// The first that is still read.
     pub const FIRST: Self = Self(1);
+    /// The first that peers may speak: this one and the one before, so that a fleet can be brought up to date
+    /// machine by machine. Before 2, what peers say was not numbered.
+    pub const SPOKEN: Self = if Self::CURRENT.0 > 3 { Self(Self::CURRENT.0 - 1) } else { Self(2) };
     /// What this program writes, and the latest that it reads.
     pub const CURRENT: Self = Self(2);
 
@@ -30,16 +35,21 @@ impl Layout {
         (Self::FIRST..=Self::CURRENT).contains(&Self(number)).then_some(Self(number))
     }
 
+    /// That of a protocol which was agreed upon with a peer.
+    #[must_use]
+    pub fn of_protocol(protocol: u16) -> Self {
+        u8::try_from(protocol).ok().and_then(Self::known).unwrap_or(Self::CURRENT)
+    }
+
     /// Its number, from 1.
     #[must_use]
     pub const fn number(self) -> u8 {
         self.0
     }
 
-    /// What `read` makes of bytes of this layout: [`since`] heeds it until `read` is over.
-    pub fn read<R>(self, read: impl FnOnce() -> R) -> R {
-        let _before = Before(READING.replace(self));
-        read()
+    /// What `coding` reads or writes has this layout: [`since`] and [`before`] heed it until that is over.
+    pub fn apply<R>(self, coding: impl FnOnce() -> R) -> R {
+        Form::Of(self).apply(coding)
     }
 }
 
@@ -50,22 +60,41 @@ impl Default for Layout {
     }
 }
 
-thread_local! {
-    /// What deserialisation on this thread reads: it is called by the reader of the format, which has no room
-    /// for an argument of ours.
-    static READING: Cell<Layout> = const { Cell::new(Layout::CURRENT) };
+/// What `coding` writes is without the fields that were added and have their default: equal values are
+/// written alike by programs of all versions. For digests; it cannot be read.
+pub fn tersely<R>(coding: impl FnOnce() -> R) -> R {
+    Form::Terse.apply(coding)
 }
 
-/// Puts back what was read before, after a panic as well.
-struct Before(Layout);
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Of(Layout),
+    Terse,
+}
 
-impl Drop for Before {
-    fn drop(&mut self) {
-        READING.set(self.0);
+thread_local! {
+    /// What is read and written on this thread: whoever knows the format calls us, and has no room for an
+    /// argument of ours.
+    static FORM: Cell<Form> = const { Cell::new(Form::Of(Layout::CURRENT)) };
+}
+
+impl Form {
+    fn apply<R>(self, coding: impl FnOnce() -> R) -> R {
+        let _before = Before(FORM.replace(self));
+        coding()
     }
 }
 
-/// Reads a field that there is since the layout with this number; its default from what was kept before.
+/// Puts back what held before, after a panic as well.
+struct Before(Form);
+
+impl Drop for Before {
+    fn drop(&mut self) {
+        FORM.set(self.0);
+    }
+}
+
+/// Reads a field that there is since the layout with this number; its default where there is none yet.
 ///
 /// # Errors
 /// Those of reading the field.
@@ -74,7 +103,18 @@ where
     T: Default + Deserialize<'de>,
     D: Deserializer<'de>,
 {
-    if READING.get() < Layout(LAYOUT) { Ok(T::default()) } else { T::deserialize(deserializer) }
+    match FORM.get() {
+        Form::Of(layout) if layout < Layout(LAYOUT) => Ok(T::default()),
+        Form::Of(_) | Form::Terse => T::deserialize(deserializer),
+    }
+}
+
+/// Whether a field that there is since the layout with this number is not written.
+pub fn before<const LAYOUT: u8, T: Default + PartialEq>(value: &T) -> bool {
+    match FORM.get() {
+        Form::Of(layout) => layout < Layout(LAYOUT),
+        Form::Terse => *value == T::default(),
+    }
 }
 
 #[cfg(test)]
@@ -90,16 +130,24 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_a_layout_does_not_have_has_its_default() {
-        assert_eq!(Layout::FIRST.read(new_field), Ok(false));
-        assert_eq!(Layout::CURRENT.read(new_field), Ok(true));
+    fn a_field_that_a_layout_does_not_have_is_neither_read_nor_written() {
+        assert_eq!(Layout::FIRST.apply(new_field), Ok(false));
+        assert_eq!(Layout::CURRENT.apply(new_field), Ok(true));
+        assert!(Layout::FIRST.apply(|| before::<2, _>(&true)));
+        assert!(!Layout::CURRENT.apply(|| before::<2, _>(&false)));
     }
 
     #[test]
-    fn what_is_read_is_current_again_behind_an_older_one_also_after_a_panic() {
-        let _ = std::panic::catch_unwind(|| Layout::FIRST.read(|| panic!("on purpose")));
+    fn a_digest_is_without_what_was_added_and_not_used() {
+        assert!(tersely(|| before::<2, _>(&false)));
+        assert!(!tersely(|| before::<2, _>(&true)));
+    }
+
+    #[test]
+    fn what_holds_is_put_back_also_after_a_panic() {
+        let _ = std::panic::catch_unwind(|| Layout::FIRST.apply(|| panic!("on purpose")));
         assert_eq!(new_field(), Ok(true));
-        let nested = Layout::FIRST.read(|| (Layout::CURRENT.read(new_field), new_field()));
+        let nested = Layout::FIRST.apply(|| (Layout::CURRENT.apply(new_field), new_field()));
         assert_eq!(nested, (Ok(true), Ok(false)));
     }
 
@@ -107,5 +155,6 @@ mod tests {
     fn only_known_layouts_have_a_number() {
         let known: Vec<u8> = (0..=u8::MAX).filter(|number| Layout::known(*number).is_some()).collect();
         assert_eq!(known, (1..=Layout::CURRENT.number()).collect::<Vec<_>>());
+        assert_eq!(Layout::of_protocol(u16::MAX), Layout::CURRENT);
     }
 }

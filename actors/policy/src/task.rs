@@ -15,7 +15,7 @@ use crate::claims::Claims;
 use crate::constraint::Constraints;
 use crate::excess::{Excess, UseLimits};
 use crate::id::{AttemptNumber, NodeId, TaskId};
-use crate::layout::since;
+use crate::layout::{before, since};
 use crate::planted;
 use crate::resources::Resources;
 use crate::text::OsText;
@@ -68,7 +68,7 @@ pub struct TaskSpec {
     /// What it claims of the fleet while it runs; `None` where that is nothing.
     pub claims: Option<Arc<Claims>>,
     /// Whether it may be stopped to make room for a more urgent task, and run again later.
-    #[serde(deserialize_with = "since::<2, _, _>")]
+    #[serde(deserialize_with = "since::<2, _, _>", skip_serializing_if = "before::<2, _>")]
     pub is_preemptible: bool,
 }
 

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use policy::layout::Layout;
+
 use super::transport::{Transport, TransportError};
 use super::{CALL_DEADLINE, Client, ClientError};
 use crate::wire::chunk::{self, Answer};
@@ -27,14 +29,14 @@ impl Client {
         request: &Request,
         wait: Duration,
     ) -> Result<Response, ClientError> {
-        let bytes = codec::encode(request);
-        if bytes.len() > MESSAGE_LIMIT_BYTES {
-            return Err(ClientError::TooLarge { size: bytes.len(), limit: MESSAGE_LIMIT_BYTES });
-        }
         let deadline = CALL_DEADLINE + wait;
         let mut replaced = false;
         loop {
             let (transport, fresh) = self.connection().await.map_err(|why| self.unreachable(why))?;
+            let bytes = codec::encode_as(transport.layout(), request);
+            if bytes.len() > MESSAGE_LIMIT_BYTES {
+                return Err(ClientError::TooLarge { size: bytes.len(), limit: MESSAGE_LIMIT_BYTES });
+            }
             match self.exchange(&*transport, &bytes, deadline).await {
                 Ok(response) => {
                     self.0.answered.store(true, Ordering::Relaxed);
@@ -90,7 +92,7 @@ impl Client {
                 .unwrap_or(Err(TransportError::TimedOut { after: deadline }))?;
             match Answer::read(&answer) {
                 Ok(Answer::PartTaken) => {}
-                Ok(Answer::Whole(response)) => return Ok(decode(response)),
+                Ok(Answer::Whole(response)) => return Ok(decode(transport.layout(), response)),
                 Ok(Answer::Refused(chunk::ChunkRefusal::Full { limit })) => {
                     let reason = format!("large requests of others fill {limit} bytes").into();
                     return Ok(Err(ClientError::Busy { reason, retry_after: Duration::from_secs(1) }));
@@ -108,6 +110,7 @@ impl Client {
     }
 }
 
-fn decode(response: &[u8]) -> Result<Response, ClientError> {
-    codec::decode(response, FRAME_LIMIT_BYTES).map_err(|error| ClientError::Protocol(error.to_string()))
+fn decode(layout: Layout, response: &[u8]) -> Result<Response, ClientError> {
+    codec::decode_as(layout, response, FRAME_LIMIT_BYTES)
+        .map_err(|error| ClientError::Protocol(error.to_string()))
 }

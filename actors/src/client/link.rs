@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use policy::id::Incarnation;
+use policy::layout::Layout;
 
 use super::endpoint::{COOKIE_NAME, Endpoint};
 use super::transport::{BoxFuture, Dial, Transport, TransportError};
@@ -58,7 +59,7 @@ impl LinkDial {
                 )
             }
         };
-        Ok(link::Dial { endpoint, hello, cookie, own, cluster: None, inbound: Arc::new(|_| {}), limits })
+        Ok(link::Dial { endpoint, hello, cookie, own, cluster: None, inbound: Arc::new(|_, _| {}), limits })
     }
 
     /// The certificate for an address, and the address: an invitation in its place is used.
@@ -113,6 +114,10 @@ impl Dial for LinkDial {
 struct LinkTransport(Connection);
 
 impl Transport for LinkTransport {
+    fn layout(&self) -> Layout {
+        self.0.layout()
+    }
+
     fn call(&self, frame: Vec<u8>, deadline: Duration) -> BoxFuture<'_, Result<Vec<u8>, TransportError>> {
         Box::pin(async move { self.0.call(frame, deadline).await.map_err(not_answered) })
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use policy::layout::Layout;
 use policy::trust::Caller;
 
 use super::transport::{BoxFuture, Dial, Transport, TransportError};
@@ -18,6 +19,17 @@ use crate::wire::{FRAME_LIMIT_BYTES, MESSAGE_LIMIT_BYTES, codec};
 pub trait Service: Send + Sync {
     /// Answers one of this caller's. Dropping the future gives up on the answer, not on what was asked for.
     fn handle(&self, caller: &Caller, request: Request) -> BoxFuture<'static, Response>;
+}
+
+/// From whom a frame comes.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// The connection, by any number that is not used twice.
+    pub peer: u64,
+    /// Who vouches for it.
+    pub caller: &'a Caller,
+    /// The layout of what is said.
+    pub layout: Layout,
 }
 
 /// The scheduler side's end of the clients' connections: frames in, frames out.
@@ -40,22 +52,23 @@ impl FrameService {
         Self { service, assembler: Mutex::default(), clock }
     }
 
-    /// Answers a frame of this caller's. `peer` is the connection it came on, by any number that is not used twice.
-    pub async fn answer(&self, (peer, caller): (u64, &Caller), frame: &[u8]) -> Vec<u8> {
-        let request = match self.request(peer, frame) {
-            Ok(Taken::Large(bytes)) => decode_aside(bytes).await.map(Some),
+    /// Answers a frame.
+    pub async fn answer(&self, asker: &Asker<'_>, frame: &[u8]) -> Vec<u8> {
+        let Asker { caller, layout, .. } = *asker;
+        let request = match self.request(asker, frame) {
+            Ok(Taken::Large(bytes)) => decode_aside(layout, bytes).await.map(Some),
             Ok(Taken::Whole(request)) => Ok(Some(*request)),
             Ok(Taken::Part) => Ok(None),
             Err(refusal) => Err(refusal),
         };
         match request {
             Ok(Some(request)) => {
-                let response = codec::encode(&self.service.handle(caller, request).await);
+                let response = codec::encode_as(layout, &self.service.handle(caller, request).await);
                 if response.len() < FRAME_LIMIT_BYTES {
                     return Answer::Whole(&response).frame();
                 }
                 let advice = "the answer does not fit into a frame; ask for fewer rows at once";
-                Answer::Whole(&codec::encode(&Response::Refused(advice.into()))).frame()
+                Answer::Whole(&codec::encode_as(layout, &Response::Refused(advice.into()))).frame()
             }
             Ok(None) => Answer::PartTaken.frame(),
             Err(refusal) => Answer::Refused(refusal).frame(),
@@ -67,14 +80,14 @@ impl FrameService {
         self.assembler().forget(peer);
     }
 
-    fn request(&self, peer: u64, frame: &[u8]) -> Result<Taken, ChunkRefusal> {
+    fn request(&self, asker: &Asker<'_>, frame: &[u8]) -> Result<Taken, ChunkRefusal> {
         match Frame::read(frame)? {
-            Frame::Whole(bytes) => match codec::decode(bytes, FRAME_LIMIT_BYTES) {
+            Frame::Whole(bytes) => match codec::decode_as(asker.layout, bytes, FRAME_LIMIT_BYTES) {
                 Ok(request) => Ok(Taken::Whole(Box::new(request))),
                 Err(_) => Err(ChunkRefusal::Malformed),
             },
             Frame::Part(part) => {
-                let whole = self.assembler().take(peer, part, self.clock.now())?;
+                let whole = self.assembler().take(asker.peer, part, self.clock.now())?;
                 Ok(whole.map_or(Taken::Part, Taken::Large))
             }
         }
@@ -97,10 +110,10 @@ enum Taken {
 
 /// Decodes what came in parts on a thread of its own, which takes its place in the allocator with it when it
 /// ends: so the pages of a large request are free for the system as soon as the request is gone.
-async fn decode_aside(bytes: Vec<u8>) -> Result<Request, ChunkRefusal> {
+async fn decode_aside(layout: Layout, bytes: Vec<u8>) -> Result<Request, ChunkRefusal> {
     let (done, is_done) = tokio::sync::oneshot::channel();
     let decode = move || {
-        let decoded = codec::decode(&bytes, MESSAGE_LIMIT_BYTES);
+        let decoded = codec::decode_as(layout, &bytes, MESSAGE_LIMIT_BYTES);
         drop(bytes);
         let _ = done.send(decoded.map_err(|_| ChunkRefusal::Malformed));
     };
@@ -139,9 +152,14 @@ impl Dial for InProcess {
 const PEER: u64 = 0;
 
 impl Transport for InProcess {
+    fn layout(&self) -> Layout {
+        Layout::CURRENT
+    }
+
     fn call(&self, frame: Vec<u8>, deadline: Duration) -> BoxFuture<'_, Result<Vec<u8>, TransportError>> {
         Box::pin(async move {
-            tokio::time::timeout(deadline, self.0.answer((PEER, &Caller::Local), &frame))
+            let asker = Asker { peer: PEER, caller: &Caller::Local, layout: Layout::CURRENT };
+            tokio::time::timeout(deadline, self.0.answer(&asker, &frame))
                 .await
                 .map_err(|_| TransportError::TimedOut { after: deadline })
         })

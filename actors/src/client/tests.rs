@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex as Lock;
 
 use policy::event::{Event, GraphEvent, Item, Record, SubmissionKey};
+use policy::layout::Layout;
 use policy::output::Stream;
 use policy::task::TaskSpec;
 use policy::time::Timestamp;
@@ -79,6 +80,10 @@ impl Dial for FlakyDial {
 }
 
 impl Transport for FlakyConnection {
+    fn layout(&self) -> Layout {
+        Layout::CURRENT
+    }
+
     fn call(&self, frame: Vec<u8>, deadline: Duration) -> BoxFuture<'_, Result<Vec<u8>, TransportError>> {
         let closed = || TransportError::Closed { why: "reset".into() };
         Box::pin(async move {

@@ -8,11 +8,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy::layout::Layout;
+
 /// A future behind a pointer, so that traits with one can be objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A connection. Calls may overlap; each is answered on its own.
 pub trait Transport: Send + Sync + fmt::Debug {
+    /// The layout of what is said.
+    fn layout(&self) -> Layout;
+
     /// Sends a frame and waits for the answer to it, up to `deadline`.
     fn call(&self, frame: Vec<u8>, deadline: Duration) -> BoxFuture<'_, Result<Vec<u8>, TransportError>>;
 }

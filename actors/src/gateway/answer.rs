@@ -7,6 +7,7 @@ use policy::admission;
 use policy::budget::Raise;
 use policy::event::{Event, TaskEvent};
 use policy::id::{AttemptNumber, GraphId, NodeId, TaskId, Token};
+use policy::layout;
 use policy::submission::Submission;
 use policy::trust::Caller;
 use supervision::Reply;
@@ -294,7 +295,10 @@ struct Written {
 
 fn digest(submission: &Submission) -> [u8; 16] {
     let (mut digest, mut hasher) = ([0; 16], blake3::Hasher::new());
-    codec::encode_to(&(&submission.name, &submission.items, &submission.into), &mut hasher);
+    // As a program of another version would take it, to which the same submission may have been made before.
+    layout::tersely(|| {
+        codec::encode_to(&(&submission.name, &submission.items, &submission.into), &mut hasher)
+    });
     digest.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
     digest
 }

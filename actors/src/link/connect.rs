@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use policy::layout::Layout;
 use supervision::Reply;
 use tokio::net::{TcpStream, UnixStream};
 
@@ -22,7 +23,7 @@ use super::stream::{Stream, guard};
 use crate::trust::{Own, explained};
 
 /// Hears what the server says of its own accord. Called from the task that reads the stream: it only hands on.
-pub type Inbound = Arc<dyn Fn(Vec<u8>) + Send + Sync>;
+pub type Inbound = Arc<dyn Fn(Layout, Vec<u8>) + Send + Sync>;
 
 /// Everything a connection needs.
 #[derive(Clone)]
@@ -210,7 +211,10 @@ impl Dial {
         let life = Life::default();
         let (wire, queue) = LeanWire::new();
         let session = Session::new(welcome.key, life.clone(), &self.limits, Arc::clone(&wire) as _);
-        session.set_receiver(Box::new(Caller(Arc::clone(&self.inbound))));
+        session.set_receiver(Box::new(Caller(
+            Arc::clone(&self.inbound),
+            Layout::of_protocol(challenge.protocol),
+        )));
         let local = matches!(self.endpoint, Endpoint::Unix(_));
         let streams = guard(stream, life.clone(), (!local).then_some(self.limits.idle_deadline));
         let (running, limits) = (Arc::clone(&session), self.limits.clone());
@@ -235,7 +239,10 @@ impl Dial {
         let life = Life::default();
         let wire = Arc::new(ClusterWire::new(welcome.key));
         let session = Session::new(welcome.key, life.clone(), &self.limits, Arc::clone(&wire) as _);
-        session.set_receiver(Box::new(Caller(Arc::clone(&self.inbound))));
+        session.set_receiver(Box::new(Caller(
+            Arc::clone(&self.inbound),
+            Layout::of_protocol(challenge.protocol),
+        )));
         let connection = Connection::new(
             Arc::new(Handle(Arc::clone(&session))),
             challenge.name.into(),
@@ -280,11 +287,11 @@ impl Dial {
 }
 
 /// The dialling side's receiver. A server does not call.
-struct Caller(Inbound);
+struct Caller(Inbound, Layout);
 
 impl Receive for Caller {
     fn cast(&mut self, frame: Vec<u8>) {
-        (self.0)(frame);
+        (self.0)(self.1, frame);
     }
 
     fn call(&mut self, _: Vec<u8>, reply: Reply<Vec<u8>>) {

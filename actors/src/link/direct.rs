@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use policy::id::Incarnation;
+use policy::layout::Layout;
 use policy::trust::Caller;
 use supervision::Reply;
 use tokio::sync::oneshot;
@@ -67,7 +68,7 @@ struct ToClient {
 impl Carrier for ToClient {
     fn cast(&self, frame: Vec<u8>) -> Result<(), LinkError> {
         check(&frame, &self.life)?;
-        (self.inbound)(frame);
+        (self.inbound)(Layout::CURRENT, frame);
         Ok(())
     }
 

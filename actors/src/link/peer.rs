@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::id::Incarnation;
+use policy::layout::Layout;
 use policy::trust::{Caller, Member};
 use supervision::Reply;
 use tokio::sync::oneshot;
@@ -39,6 +40,14 @@ pub struct Peer {
     pub via: Via,
     /// Who vouches for it.
     pub caller: Caller,
+}
+
+impl Peer {
+    /// The layout of what is said.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        Layout::of_protocol(self.protocol)
+    }
 }
 
 /// Which way a peer came.
@@ -248,6 +257,12 @@ impl Connection {
     #[must_use]
     pub fn protocol(&self) -> u16 {
         self.0.protocol
+    }
+
+    /// The layout of what is said.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        Layout::of_protocol(self.0.protocol)
     }
 
     /// Asks and waits for the answer. Cancel safe: the answer to a dropped call is dropped too, the call

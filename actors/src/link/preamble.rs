@@ -8,6 +8,7 @@
 mod bytes;
 
 use policy::id::Incarnation;
+use policy::layout::Layout;
 
 use super::secret::SECRET_BYTES;
 
@@ -17,8 +18,9 @@ pub(crate) use bytes::{decode_proof, encode_proof};
 pub const MAGIC: [u8; 4] = *b"CRAB";
 /// The version of the preamble itself.
 pub const PREAMBLE_VERSION: u8 = 1;
-/// The protocols that this build speaks.
-pub const PROTOCOLS: Protocols = Protocols { min: 1, max: 1 };
+/// The protocols that this build speaks: the layouts of what is said.
+pub const PROTOCOLS: Protocols =
+    Protocols { min: Layout::SPOKEN.number() as u16, max: Layout::CURRENT.number() as u16 };
 /// The longest name, in bytes: a DNS label.
 pub const MAX_NAME_BYTES: usize = 63;
 /// Magic, version, length.

@@ -149,5 +149,5 @@ impl Frame<'_> {
 /// The record of a frame's payload.
 pub(super) fn decode_record(payload: &[u8]) -> Result<Record, CodecError> {
     let (layout, record) = codec::split_layout(payload)?;
-    codec::decode_kept(layout, record, record.len())
+    codec::decode_as(layout, record, record.len())
 }

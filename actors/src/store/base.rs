@@ -134,7 +134,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Contents, String> {
     }
     let rest = body.strip_prefix(&MAGIC).ok_or("it is no base")?;
     let (layout, rest) = codec::split_layout(rest).map_err(|error| error.to_string())?;
-    layout.read(|| contents(rest))
+    layout.apply(|| contents(rest))
 }
 
 fn contents(mut rest: &[u8]) -> Result<Contents, String> {

@@ -59,6 +59,15 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     bytes
 }
 
+/// The bytes of `value` in this layout.
+///
+/// # Panics
+/// As [`encode`].
+#[must_use]
+pub fn encode_as<T: Serialize + ?Sized>(layout: Layout, value: &T) -> Vec<u8> {
+    layout.apply(|| encode(value))
+}
+
 /// Appends the bytes of `value`.
 ///
 /// # Panics
@@ -77,12 +86,12 @@ pub fn encode_to<T: Serialize + ?Sized>(value: &T, taker: &mut impl std::io::Wri
         .expect("values of ours can be written down");
 }
 
-/// The value that all of `bytes` are, which an earlier program may have kept in this layout.
+/// The value that all of `bytes` are, in this layout.
 ///
 /// # Errors
 /// As [`decode`].
-pub fn decode_kept<T: DeserializeOwned>(layout: Layout, bytes: &[u8], limit: usize) -> Result<T, CodecError> {
-    layout.read(|| decode(bytes, limit))
+pub fn decode_as<T: DeserializeOwned>(layout: Layout, bytes: &[u8], limit: usize) -> Result<T, CodecError> {
+    layout.apply(|| decode(bytes, limit))
 }
 
 /// Takes the layout off the front of what is kept; what follows is its to decode.

@@ -91,7 +91,7 @@ async fn client() {
         // Over a Unix socket it must go without.
         cookie: (!endpoint.contains('/')).then(|| Cookie::read(cookie.as_ref()).unwrap()),
         own: None,
-        inbound: Arc::new(move |frame| drop(told.send(frame))),
+        inbound: Arc::new(move |_, frame| drop(told.send(frame))),
         limits: Limits::default(),
     };
     let (sender, mut events) = mpsc::unbounded_channel();

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::support::{PATIENCE, Server, hello};
 use crate::link::listener::ListenerMessage;
-use crate::link::preamble::{Proof, Protocols, Refusal, Said, encode_proof, packet};
+use crate::link::preamble::{PROTOCOLS, Proof, Protocols, Refusal, Said, encode_proof, packet};
 use crate::link::stream::Stream;
 use crate::link::{ConnectError, Cookie, Limits, Purpose, connect_once};
 
@@ -58,11 +58,13 @@ async fn a_wrong_proof_and_a_missing_one_are_refused() {
 async fn a_client_of_another_protocol_is_told_both() {
     let server = Server::start(Limits::default()).await;
     let (mut dial, _heard) = server.dial();
-    dial.hello.protocols = Protocols { min: 3, max: 4 };
+    dial.hello.protocols = Protocols { min: 300, max: 400 };
     let refused = connect_once(&dial).await.unwrap_err().to_string();
-    assert_eq!(refused, format!("{} speaks protocol 1, we speak 3–4", server.tcp));
-    dial.hello.protocols = Protocols { min: 1, max: 4 };
-    assert_eq!(connect_once(&dial).await.unwrap().protocol(), 1);
+    assert_eq!(refused, format!("{} speaks protocol {PROTOCOLS}, we speak 300–400", server.tcp));
+    dial.hello.protocols = Protocols { min: 1, max: 400 };
+    assert_eq!(connect_once(&dial).await.unwrap().protocol(), PROTOCOLS.max);
+    dial.hello.protocols = Protocols { min: 1, max: PROTOCOLS.min };
+    assert_eq!(connect_once(&dial).await.unwrap().protocol(), PROTOCOLS.min);
 }
 
 #[tokio::test(flavor = "multi_thread")]

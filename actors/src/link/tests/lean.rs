@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::support::{PATIENCE, Seen, Server, hello};
 use crate::link::dialler::{Dialler, DiallerArgs, DiallerEvent};
 use crate::link::handshake::introduce;
+use crate::link::preamble::PROTOCOLS;
 use crate::link::{
     Connection, EndReason, Endpoint, Limits, LinkError, MAX_FRAME_BYTES, Purpose, Role, Via, connect_once,
     direct,
@@ -24,7 +25,7 @@ async fn frames_go_both_ways_over_both_sockets() {
         dial.cookie = dial.cookie.filter(|_| !local);
         dial.endpoint = endpoint;
         let connection = connect_once(&dial).await.unwrap();
-        assert_eq!((connection.server(), connection.protocol()), ("head", 1));
+        assert_eq!((connection.server(), connection.protocol()), ("head", PROTOCOLS.max));
         let (peer, outlet) = server.next_connected().await;
         assert_eq!((&*peer.name, peer.role, peer.incarnation), ("tester", Role::Cli, Incarnation(1)));
         assert_eq!(matches!(peer.via, Via::Unix { .. }), local);
@@ -194,7 +195,7 @@ async fn a_direct_connection_behaves_like_one_over_a_socket() {
     let mut server = Server::start(Limits::default()).await;
     let (sender, mut seen) = mpsc::unbounded_channel();
     let (inbound, mut heard) = mpsc::unbounded_channel();
-    let inbound = std::sync::Arc::new(move |frame| drop(inbound.send(frame)));
+    let inbound = std::sync::Arc::new(move |_, frame| drop(inbound.send(frame)));
     let door = std::sync::Arc::new(super::support::TestDoor { seen: sender });
     let connection = direct::connect(door, Role::Worker, ("embedded", Incarnation(3)), inbound);
     let Some(Seen::Connected(peer, outlet)) = seen.recv().await else { panic!("connected comes first") };

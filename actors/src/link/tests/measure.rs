@@ -42,7 +42,7 @@ async fn client() {
         cookie: Some(crate::link::Cookie::read(cookie.as_ref()).unwrap()),
         cluster: Some(Cluster::new("tester", Incarnation(1))),
         own: None,
-        inbound: Arc::new(drop),
+        inbound: Arc::new(|_, frame| drop(frame)),
         limits: Limits::default(),
     };
     let mut firsts = Vec::new();

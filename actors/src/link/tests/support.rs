@@ -151,7 +151,7 @@ impl Server {
             cookie: Some(self.cookie.clone()),
             own: None,
             cluster: None,
-            inbound: Arc::new(move |frame| drop(sender.send(frame))),
+            inbound: Arc::new(move |_, frame| drop(sender.send(frame))),
             limits: self.limits.clone(),
         };
         (dial, heard)

@@ -9,6 +9,7 @@ use crate::wire::client::{ServerInfo, Status};
 
 /// How everything is at one moment, and what has been counted up to then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "MetricSample")]
 pub struct Sample {
     /// When.
     pub at: Timestamp,
@@ -114,6 +115,7 @@ impl WaitsRow {
 
 /// An actor that everything goes through.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "ActorMetrics")]
 pub struct ActorRow {
     /// Such as `scheduler`, `queue-low`.
     pub name: Box<str>,

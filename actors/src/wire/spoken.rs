@@ -1,0 +1,88 @@
+//! What is said between machines has the layout that was stored with its number.
+
+use policy::layout::Layout;
+use policy::task::TaskSpec;
+use policy::{
+    bounds, breaker, budget, claims, constraint, dependency, directive, event, excess, explain, hindrance,
+    output, placement, pressure, task, tenant, trust,
+};
+use serde::de::DeserializeOwned;
+use serde_reflection::{Tracer, TracerConfig};
+use supervision::{ChildState, First};
+
+use super::{client, codec, fleet, inspect};
+
+/// Traces types; of those that are enums every variant, however deep they stand.
+macro_rules! traced {
+    ($tracer:ident: $($kind:ty),+ $(,)?) => { $( trace::<$kind>(&mut $tracer)?; )+ };
+}
+
+fn trace<T: DeserializeOwned>(tracer: &mut Tracer) -> Result<(), serde_reflection::Error> {
+    tracer.trace_simple_type::<T>().map(drop)
+}
+
+fn traced() -> Result<String, serde_reflection::Error> {
+    let mut tracer = Tracer::new(TracerConfig::default().is_human_readable(false));
+    traced!(tracer: client::Request, client::Response, fleet::ToWorker, fleet::FromWorker, inspect::Look, inspect::Sight);
+    traced!(tracer: client::Enrolled, client::Enrolment, client::EventFilter, client::NodeHealth, client::Origin);
+    traced!(tracer: client::StateName, client::Target, client::WhereTo, fleet::OutputFrom, fleet::Phase, fleet::StopCause);
+    traced!(tracer: inspect::Action, ChildState, First, Result<fleet::OutputPiece, fleet::OutputRefusal>);
+    traced!(tracer: event::Event, event::GraphEvent, event::TaskEvent, event::NodeEvent, event::SchedulerEvent, event::Next);
+    traced!(tracer: task::AttemptOutcome, task::TaskOutcome, task::LossReason, task::Priority, task::Signals);
+    traced!(tracer: bounds::Deadline, bounds::TimeLimit, excess::UseLimit, dependency::Need, dependency::On);
+    traced!(tracer: constraint::AvoidFailed, constraint::Test, claims::Mode, claims::Blocked, breaker::Change);
+    traced!(tracer: budget::Meter, budget::OnReached, directive::Directive, directive::Scope, pressure::Mode);
+    traced!(tracer: explain::Verdict, hindrance::Hindrance, placement::Reason, output::Stream, trust::FleetRole);
+    traced!(tracer: fleet::OutputRefusal, tenant::OverQuota, breaker::Seen, directive::Stopped);
+    lines(tracer)
+}
+
+/// Every type that was traced: its fields and variants, in order.
+pub(crate) fn lines(tracer: Tracer) -> Result<String, serde_reflection::Error> {
+    let lines = tracer.registry()?.into_iter().map(|(name, format)| {
+        let format = serde_json::to_string(&format).expect("a format is text");
+        format!("{name} {format}\n")
+    });
+    Ok(lines.collect())
+}
+
+/// In which types what was traced and what is `known` differ, as it was and is.
+pub(crate) fn changes(traced: &Result<String, serde_reflection::Error>, known: &str) -> Vec<String> {
+    match traced {
+        Ok(traced) if traced == known => Vec::new(),
+        Ok(traced) => {
+            let missing = |here: &str, there: &str, sign| -> Vec<String> {
+                let missing = here.lines().filter(|line| !there.lines().any(|other| other == *line));
+                missing.map(|line| format!("{sign} {line}")).collect()
+            };
+            [missing(known, traced, '-'), missing(traced, known, '+')].concat()
+        }
+        Err(error) => vec![format!("{error}: {} Trace it as well.", error.explanation())],
+    }
+}
+
+#[test]
+fn what_is_said_has_the_layout_of_its_number() {
+    let changes = changes(&traced(), include_str!("samples/layout-2.types"));
+    assert!(changes.is_empty(), "what is said changed; how it may is said in policy::layout: {changes:#?}");
+}
+
+/// For a new layout: `cargo test -p knittingcrab-actors --lib -- --ignored writes_the_current_layout`.
+#[test]
+#[ignore = "writes what the test above reads"]
+fn writes_the_current_layout_of_what_is_said() {
+    let number = Layout::CURRENT.number();
+    let path = format!("{}/src/wire/samples/layout-{number}.types", env!("CARGO_MANIFEST_DIR"));
+    std::fs::write(path, traced().unwrap()).unwrap();
+}
+
+/// A peer of the version before neither gets nor sends what was added.
+#[test]
+fn a_peer_that_speaks_an_older_layout_is_understood_and_understands() {
+    let mut task = TaskSpec::new("t", vec!["true".into()]);
+    task.is_preemptible = true;
+    let said = codec::encode_as(Layout::FIRST, &task);
+    assert_eq!(said.len() + 1, codec::encode(&task).len());
+    task.is_preemptible = false;
+    assert_eq!(codec::decode_as(Layout::FIRST, &said, 1000), Ok(task));
+}
