@@ -28,7 +28,6 @@ use policy::id::{NodeId, NodeSession, TaskId, Token};
 use policy::lease::{NodeLease, Standing};
 use policy::node::{Pace, Room};
 use policy::planted;
-use policy::sample::Sample;
 use policy::task::LossReason;
 use supervision::{Actor, ActorError, Address, Fact, Me, Reply};
 
@@ -37,7 +36,7 @@ use crate::meters::NodeNews;
 use crate::node::attempts::{Attempts, Closed, Restoring};
 pub use crate::node::breaker::Closing;
 use crate::node::directives::Heeding;
-pub use crate::node::message::{NodeMessage, Reservation, Restored, Terms};
+pub use crate::node::message::{Live, NodeMessage, Reservation, Restored, Terms};
 use crate::node::output::Readers;
 use crate::node::registration::Machine;
 use crate::outlet::Outlet;
@@ -75,8 +74,8 @@ pub struct NodeActor {
     readers: Readers,
     breakers: Board,
     heeding: Heeding,
-    /// What attempts here use, as the last heartbeat told it.
-    samples: Vec<(TaskId, Sample)>,
+    /// How what runs here does, as the last heartbeat told it.
+    live: Live,
     flush_asked: bool,
     room_changed: bool,
     /// Reservations handled so far: the scheduler counts what it sent.
@@ -102,7 +101,7 @@ impl Actor for NodeActor {
             readers: Readers::default(),
             breakers: Board::default(),
             heeding: Heeding::default(),
-            samples: Vec::new(),
+            live: Live::default(),
             flush_asked: false,
             room_changed: false,
             reservations: 0,
@@ -127,7 +126,7 @@ impl Actor for NodeActor {
             NodeMessage::Cancel { task, acknowledge } => self.cancel(task, acknowledge),
             NodeMessage::Evict { task, by } => self.evict(task, by),
             NodeMessage::ReadOutput { token, read, reply } => self.read_output(token, read, reply),
-            NodeMessage::Samples(reply) => reply.send(self.samples.clone()),
+            NodeMessage::Live(reply) => reply.send(self.live.clone()),
             NodeMessage::Describe(reply) => reply.send(self.describe()),
             NodeMessage::Heed => self.heed(),
             NodeMessage::Retire => self.retire(me),
@@ -147,13 +146,13 @@ impl NodeActor {
     fn heard(&mut self, message: FromWorker, outlet: Outlet<ToWorker>) {
         match message {
             FromWorker::Register(registration) => self.register(registration, outlet),
-            FromWorker::Heartbeat { session, sequence, sent, inventory, halt, samples } => {
+            FromWorker::Heartbeat { session, sequence, sent, inventory, halt, samples, progress } => {
                 // One that was overtaken by a later one tells of what is past.
                 if self.is_current(session, &outlet) && self.is_later(sequence) {
                     self.renew();
                     outlet.send(ToWorker::HeartbeatHeard { session, sent, sequence });
                     self.halt_heard(halt);
-                    self.samples = samples;
+                    self.live = Live { samples, progress };
                     self.reconcile(inventory);
                 }
             }

@@ -35,7 +35,7 @@ use std::time::Duration;
 use policy::id::{Epoch, Incarnation, NodeId, NodeSession, Token};
 use policy::lease::{LeaseTerms, WorkerLease};
 use policy::resources::Resources;
-use policy::task::{AttemptOutcome, LossReason, Usage};
+use policy::task::{AttemptOutcome, LossReason, Progress, Usage};
 use supervision::{Actor, ActorError, Address, Dynamic, Fact, Me, Message, Reply};
 
 use crate::clock::Clock;
@@ -93,6 +93,8 @@ pub enum WorkerMessage {
     },
     /// Timer: somebody still waits for output.
     LookAtOutput(Reading),
+    /// What attempts said of how far they are was read.
+    ProgressRead(Vec<(Token, Progress)>),
     /// Timer: old output may have to go.
     RetentionDue,
     /// Old output has gone.
@@ -161,6 +163,8 @@ pub struct Worker {
     inventory: Vec<Hosted>,
     reports: Vec<Report>,
     readers: u32,
+    /// Whether what attempts say of how far they are is being read.
+    is_reading_progress: bool,
     stillness: report::Stillness,
     drain: Option<Vec<Reply<()>>>,
     /// Whether nothing is to be started; `None` until the scheduler side has said.
@@ -198,6 +202,7 @@ impl Actor for Worker {
             inventory: Vec::new(),
             reports: Vec::new(),
             readers: 0,
+            is_reading_progress: false,
             stillness: report::Stillness::default(),
             drain: None,
             is_halted: None,
@@ -217,6 +222,7 @@ impl Actor for Worker {
             WorkerMessage::ReportsDue => self.reports_due(),
             WorkerMessage::OutputLooked { reading, piece } => self.output_looked(reading, piece, me),
             WorkerMessage::LookAtOutput(reading) => self.look_at_output(reading, me),
+            WorkerMessage::ProgressRead(progress) => self.progress_read(progress),
             WorkerMessage::RetentionDue => self.retention_due(me),
             WorkerMessage::Retained(outcome) => self.retained(outcome, me),
         }

@@ -51,6 +51,11 @@ fn facts(detail: &TaskDetail, now: Timestamp) -> Vec<(&'static str, String)> {
     if let Some(sample) = &row.in_use {
         facts.insert(2, ("uses", say::sample(sample, now)));
     }
+    if let Some(progress) = &row.progress {
+        facts.insert(2, ("progress", progress.to_string()));
+    }
+    let results = detail.results().iter();
+    facts.extend(results.map(|one| ("result", format!("{} {}", quoted(&one.name), one.json))));
     if let Some(directory) = &spec.directory {
         facts.push(("directory", directory.to_string()));
     }

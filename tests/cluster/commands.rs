@@ -179,6 +179,25 @@ fn logs_follow_a_task_through_its_attempts() {
 }
 
 #[test]
+fn how_far_a_task_is_and_what_came_of_it_is_shown() {
+    let place = Place::new();
+    let _daemon = place.single("2");
+    let script = r#"say() { echo "$1" >> "$CRAB_REPORT"; }
+        say '{"progress": 0.4, "doing": "linking"}'; say '{"result": {"answer": 41}}'
+        while [ ! -e go ]; do sleep 0.02; done; say '{"progress": 1, "result": {"answer": 42, "of": ["all"]}}'"#;
+    let task = place.submit(&["--", "/bin/sh", "-c", script]);
+    until_true("it has said how far it is", SOON, || place.show(&task)["progress"] == 0.4);
+    assert_eq!(place.show(&task)["doing"], "linking");
+    assert!(place.run(&["show", &task]).expect(0).text().contains("progress     40% linking"));
+    place.file("go", "");
+    place.wait_state(&task, "succeeded");
+    let shown = place.show(&task);
+    assert_eq!(shown["result"], serde_json::json!({"answer": 42, "of": ["all"]}));
+    assert!(shown["progress"].is_null(), "it is over");
+    assert!(place.run(&["show", &task]).expect(0).text().contains("result       answer 42"));
+}
+
+#[test]
 fn what_a_running_task_uses_is_shown() {
     let place = Place::new();
     let _daemon = place.single("2");

@@ -21,7 +21,9 @@ use crate::resources::Resources;
 use crate::text::OsText;
 
 pub use crate::task::priority::Priority;
-pub use crate::task::report::{PARKED_LIMIT, Parked, RateUse, TaskReport};
+pub use crate::task::report::{
+    DOING_LIMIT_CHARS, PARKED_LIMIT, Parked, Progress, RESULTS_LIMIT, RateUse, ResultField, TaskReport,
+};
 pub(crate) use crate::task::request::request_of;
 pub use crate::task::request::{REQUESTS_LIMIT, RequestNumber};
 

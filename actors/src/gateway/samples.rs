@@ -1,4 +1,4 @@
-//! What tasks that run use: their machines are asked, once each.
+//! What tasks that run use, and how far they are: their machines are asked, once each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,10 +18,12 @@ impl Answerer {
             rows.iter_mut().filter(running).filter_map(|row| row.node.clone()).collect();
         for name in nodes {
             let Some(node) = self.side.nodes.get(&name) else { continue };
-            let Ok(samples) = node.ask(STATE_DEADLINE, NodeMessage::Samples).await else { continue };
-            let samples: BTreeMap<_, _> = samples.into_iter().collect();
+            let Ok(live) = node.ask(STATE_DEADLINE, NodeMessage::Live).await else { continue };
+            let samples: BTreeMap<_, _> = live.samples.into_iter().collect();
+            let mut progress: BTreeMap<_, _> = live.progress.into_iter().collect();
             for row in rows.iter_mut().filter(running).filter(|row| row.node.as_ref() == Some(&name)) {
                 row.in_use = samples.get(&row.task).copied().map(Box::new);
+                row.progress = progress.remove(&row.task).map(Box::new);
             }
         }
     }

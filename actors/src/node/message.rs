@@ -7,7 +7,7 @@ use policy::claims::Indices;
 use policy::id::{TaskId, Token};
 use policy::resources::Resources;
 use policy::sample::Sample;
-use policy::task::RequestNumber;
+use policy::task::{Progress, RequestNumber};
 use strum::IntoStaticStr;
 use supervision::{Address, Message, Reply};
 
@@ -16,6 +16,15 @@ use crate::outlet::Outlet;
 use crate::task::{Acknowledge, Seat, TaskMessage};
 use crate::wire::client::NodeRow;
 use crate::wire::fleet::{FromWorker, Grant, OutputPiece, OutputRead, OutputRefusal, StopCause, ToWorker};
+
+/// How what runs on a node does.
+#[derive(Debug, Clone, Default)]
+pub struct Live {
+    /// What it uses.
+    pub samples: Vec<(TaskId, Sample)>,
+    /// How far those are that say so.
+    pub progress: Vec<(TaskId, Progress)>,
+}
 
 /// What a node can be told.
 #[derive(Debug, IntoStaticStr)]
@@ -96,8 +105,8 @@ pub enum NodeMessage {
         /// Where it goes.
         reply: Reply<Result<OutputPiece, OutputRefusal>>,
     },
-    /// What do attempts use that run there?
-    Samples(Reply<Vec<(TaskId, Sample)>>),
+    /// What do attempts use that run there, and how far are they?
+    Live(Reply<Live>),
     /// How is it?
     Describe(Reply<Option<NodeRow>>),
     /// An operator has said something.

@@ -320,8 +320,11 @@ fn the_stored_samples_of_every_layout_still_load() {
     let known = Layout::CURRENT.number();
     let newer = decode(&[known + 1, 7]).unwrap_err();
     assert!(matches!(newer, StoreError::Newer { found, known: k } if found == known + 1 && k == known));
-    let samples: [&[u8]; Layout::CURRENT.number() as usize] =
-        [include_bytes!("samples/layout-1.base"), include_bytes!("samples/layout-2.base")];
+    let samples: [&[u8]; Layout::CURRENT.number() as usize] = [
+        include_bytes!("samples/layout-1.base"),
+        include_bytes!("samples/layout-2.base"),
+        include_bytes!("samples/layout-3.base"),
+    ];
     for (sample, layout) in samples.into_iter().zip(1..) {
         let (covered, snapshots) = base::parse(sample).unwrap();
         assert_eq!(covered, Covered { position: 5000, number: 42 });
@@ -330,10 +333,10 @@ fn the_stored_samples_of_every_layout_still_load() {
     }
 }
 
-/// Writes the sample of the current layout: `cargo test -p knittingcrab-actors --lib -- --ignored writes_a_base`.
+/// Writes the sample of the current layout: `cargo test -p knittingcrab-actors --lib -- --ignored writes_the_current_layout`.
 #[test]
 #[ignore = "makes the sample that the test above reads"]
-fn writes_a_base_sample() {
+fn writes_the_current_layout_of_snapshots() {
     let (disk, store) = (SimulatedDisk::new(), MemoryStore::new());
     let snapshot = Snapshot::new(42, vec![1, 2, 3]);
     store.put_batch(&[Change::Put(Key::of_number(NODE, 9), snapshot)]).unwrap();

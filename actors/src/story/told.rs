@@ -87,6 +87,7 @@ impl Told {
             since: self.since,
             outcome: self.outcome.clone(),
             in_use: None,
+            progress: None,
         }
     }
 

@@ -9,11 +9,12 @@ use std::time::Duration;
 use policy::bounds::{AttemptBounds, DeadlineHere};
 use policy::claims::Indices;
 use policy::id::{AttemptNumber, Epoch, GraphId, Incarnation, NodeId, NodeSession, TaskId, Token};
+use policy::layout::{before, since};
 use policy::lease::LeaseTerms;
 use policy::output::Stream;
 use policy::resources::Resources;
 use policy::sample::Sample;
-use policy::task::{AttemptOutcome, RequestNumber, TaskReport, TaskSpec, Usage};
+use policy::task::{AttemptOutcome, Progress, RequestNumber, TaskReport, TaskSpec, Usage};
 use policy::time::{Moment, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -121,6 +122,9 @@ pub enum FromWorker {
         halt: HaltState,
         /// What attempts that last use, at most [`SAMPLES_LIMIT`] of them.
         samples: Vec<(TaskId, Sample)>,
+        /// How far those of them are that say so.
+        #[serde(deserialize_with = "since::<3, _, _>", skip_serializing_if = "before::<3, _>")]
+        progress: Vec<(TaskId, Progress)>,
     },
     /// What happened to attempts, in the order in which it happened.
     Reports {

@@ -2,6 +2,7 @@
 
 use policy::id::TaskId;
 use policy::sample::Sample;
+use policy::task::Progress;
 use policy::time::Moment;
 use supervision::Address;
 
@@ -25,6 +26,8 @@ pub(super) struct HeldAttempt {
     pub(super) attempt: Option<Address<AttemptMessage>>,
     /// What it used when the host looked last.
     pub(super) sample: Option<Box<Sample>>,
+    /// How far it is, as it said last.
+    pub(super) progress: Option<Box<Progress>>,
 }
 
 impl HeldAttempt {
@@ -38,6 +41,7 @@ impl HeldAttempt {
             stop: None,
             attempt: None,
             sample: None,
+            progress: None,
         }
     }
 

@@ -62,7 +62,7 @@ impl Worker {
             HostReport::Unkillable { token, pids } => {
                 tracing::error!(%token, ?pids, "processes survive being killed; the attempt keeps its resources");
             }
-            HostReport::Sampled(samples) => self.sampled(samples),
+            HostReport::Sampled(samples) => self.sampled(samples, me),
             HostReport::Trouble(text) => tracing::warn!(%text, "the process host has trouble"),
         }
     }

@@ -1,8 +1,9 @@
 //! What an attempt says of itself: a file of JSON lines, named by the variable `CRAB_REPORT`.
 //!
 //! A line is one of `{"used": {"llm:org-1": {"tokens": 4200}}}` (added up; counts in place of what was taken
-//! at the start), `{"limited": {"rate": "llm:org-1", "for": "30s"}}` and `{"cost": 12}` (added up). A line
-//! that is anything else fails nobody: it is told as a fault.
+//! at the start), `{"limited": {"rate": "llm:org-1", "for": "30s"}}`, `{"cost": 12}` (added up),
+//! `{"result": {"branch": "fix-7"}}` (by name, the last counts) and `{"progress": 0.4, "doing": "linking"}` (the last
+//! counts, and is looked for while it runs). A line that is anything else fails nobody: it is told as a fault.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,11 +13,12 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use policy::id::Token;
-use policy::task::TaskReport;
+use policy::task::{Progress, RESULTS_LIMIT, TaskReport};
 use policy::time::Moment;
 use serde::{Deserialize, Deserializer};
 
 use super::Worker;
+use crate::process::protocol::HostDirectory;
 use crate::taskfile::quantity;
 
 /// The variable that names the file.
@@ -40,6 +42,9 @@ struct Line {
     used: BTreeMap<String, BTreeMap<String, u64>>,
     limited: Option<Limited>,
     cost: u64,
+    result: BTreeMap<String, Box<serde_json::value::RawValue>>,
+    progress: Option<f64>,
+    doing: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -108,6 +113,12 @@ impl Worker {
     }
 }
 
+/// How far the attempts are that say so.
+pub(super) fn progress(directory: &HostDirectory, attempts: Vec<Token>) -> Vec<(Token, Progress)> {
+    let of = |token: Token| Some((token, parse(&read(&directory.report(token)).ok()?).progress?));
+    attempts.into_iter().filter_map(of).collect()
+}
+
 /// The beginning of a plain file. What the attempt put there instead of one must not keep anybody waiting.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
@@ -141,8 +152,9 @@ fn parse(bytes: &[u8]) -> TaskReport {
 }
 
 fn take(line: &str, report: &mut TaskReport) -> Result<(), String> {
-    let Line { used, limited, cost } = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    let names = used.iter().flat_map(|(rate, units)| units.keys().chain([rate]));
+    let line = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let Line { used, limited, cost, result, progress, doing } = line;
+    let names = used.iter().flat_map(|(rate, units)| units.keys().chain([rate])).chain(result.keys());
     if let Some(long) = names.chain(limited.iter().map(|limited| &limited.rate)).find(|name| is_long(name)) {
         return Err(format!("a name has {} bytes, the limit is {NAME_LIMIT_BYTES}", long.len()));
     }
@@ -155,7 +167,17 @@ fn take(line: &str, report: &mut TaskReport) -> Result<(), String> {
         all_fit &= report.park(&rate, wait);
     }
     report.cost = report.cost.saturating_add(cost);
-    if all_fit { Ok(()) } else { Err("more rates than a report may name".to_owned()) }
+    if !all_fit {
+        return Err("more rates than a report may name".to_owned());
+    }
+    if !result.iter().all(|(name, value)| report.add_result(name, value.get())) {
+        return Err(format!("more than {RESULTS_LIMIT} results"));
+    }
+    if report.advance(progress, doing.as_deref()) {
+        Ok(())
+    } else {
+        Err("progress is from 0 to 1".to_owned())
+    }
 }
 
 fn is_long(name: &str) -> bool {
@@ -184,6 +206,21 @@ mod tests {
         let tokens = report.used.iter().find(|used| &*used.unit == "tokens").map(|used| used.amount);
         assert_eq!((tokens, report.cost, report.faults.len()), (Some(5000), 7, 0));
         assert_eq!(report.parked_for(), Some(Duration::from_secs(90)));
+    }
+
+    #[test]
+    fn results_and_progress_are_what_was_said_last() {
+        let report = parse(
+            br#"{"progress": 0.1, "doing": "reading"}
+{"result": {"branch": "fix-7", "files": [1, 2]}, "cost": 1}
+{"progress": 1, "result": {"branch": {"name":"fix-8"}}}
+{"progress": 40}"#,
+        );
+        let results: Vec<_> = report.results.iter().map(|one| (&*one.name, &*one.json)).collect();
+        assert_eq!(results, [("branch", r#"{"name":"fix-8"}"#), ("files", "[1, 2]")]);
+        assert_eq!(report.progress.unwrap().to_string(), "100% reading");
+        assert_eq!((report.cost, report.faults.len()), (1, 1));
+        assert!(report.faults[0].contains("from 0 to 1"), "{:?}", report.faults);
     }
 
     #[test]

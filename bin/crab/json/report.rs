@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use policy::task::TaskReport;
+use policy::task::{Progress, ResultField, TaskReport};
 use serde::Serialize;
+use serde_json::Value;
 
 /// Within the end of an attempt.
 #[derive(Debug, Serialize)]
@@ -13,6 +14,24 @@ pub(super) struct Reported {
     /// Seconds, by rate.
     limited_s: BTreeMap<String, f64>,
     cost: u64,
+    result: Results,
+    /// From 0 to 1.
+    progress: Option<f64>,
+    doing: Option<String>,
+}
+
+/// What came of an attempt, as it said.
+pub(super) type Results = BTreeMap<String, Value>;
+
+/// What is no JSON any more is shown as the text it is.
+pub(super) fn results(fields: &[ResultField]) -> Results {
+    let value = |json: &str| serde_json::from_str(json).unwrap_or_else(|_| Value::from(json));
+    fields.iter().map(|field| (field.name.to_string(), value(&field.json))).collect()
+}
+
+/// How far an attempt is.
+pub(super) fn part(progress: &Progress) -> Option<f64> {
+    progress.permille.map(|permille| f64::from(permille) / 1000.0)
 }
 
 impl From<&TaskReport> for Reported {
@@ -23,6 +42,14 @@ impl From<&TaskReport> for Reported {
         }
         let parked = report.parked.iter();
         let limited_s = parked.map(|parked| (parked.rate.to_string(), parked.wait.as_secs_f64())).collect();
-        Self { used, limited_s, cost: report.cost }
+        let progress = report.progress.as_ref();
+        Self {
+            used,
+            limited_s,
+            cost: report.cost,
+            result: results(&report.results),
+            progress: progress.and_then(part),
+            doing: progress.map(|progress| progress.doing.to_string()),
+        }
     }
 }

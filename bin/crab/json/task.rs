@@ -8,7 +8,7 @@ use policy::task::{AttemptOutcome, TaskOutcome, TaskSpec, Usage};
 use policy::time::Timestamp;
 use serde::Serialize;
 
-use super::{Amounts, Event, VERSION};
+use super::{Amounts, Event, VERSION, report};
 use crate::cli::text::rfc3339;
 
 /// Of `status GRAPH`, `wait TASK`, and within `show`.
@@ -27,6 +27,11 @@ pub(crate) struct Task {
     outcome: Option<Outcome>,
     #[serde(skip_serializing_if = "Option::is_none")]
     in_use: Option<InUse>,
+    /// From 0 to 1, where it says so while it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    doing: Option<String>,
 }
 
 /// What all processes of a task use that has run for some seconds.
@@ -68,6 +73,8 @@ impl From<&TaskRow> for Task {
             since: rfc3339(row.since),
             outcome: row.outcome.as_ref().map(Outcome::from),
             in_use: row.in_use.as_deref().map(InUse::from),
+            progress: row.progress.as_deref().and_then(report::part),
+            doing: row.progress.as_ref().map(|progress| progress.doing.to_string()),
         }
     }
 }
@@ -158,6 +165,8 @@ pub(crate) struct TaskDetail {
     dependencies: Vec<OnWhat>,
     waits_for: Option<String>,
     spec: Spec,
+    /// What came of it, as its last attempt that said so did.
+    result: report::Results,
     attempt_list: Vec<Attempt>,
     events: Vec<Event>,
 }
@@ -175,6 +184,7 @@ impl From<&Detail> for TaskDetail {
                 .collect(),
             waits_for: detail.waits_for.as_deref().map(ToOwned::to_owned),
             spec: Spec::of(&detail.spec, detail.submitted),
+            result: report::results(detail.results()),
             attempt_list: detail.attempts.iter().map(Attempt::from).collect(),
             events: detail.events.iter().map(|(_, record)| Event::from(record)).collect(),
         }

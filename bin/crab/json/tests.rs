@@ -49,6 +49,7 @@ fn task_row() -> TaskRow {
         since: at(3),
         outcome: Some(TaskOutcome::Failed(AttemptOutcome::Exited(7))),
         in_use: None,
+        progress: None,
     }
 }
 
@@ -146,7 +147,7 @@ fn a_task_in_detail() {
                 r#""argv":["cargo","test"],"directory":"/work","env":{{"A":"1"}},"resources":{{"cpu_millis":1500,"#,
                 r#""memory_bytes":1024,"gpu":0,"disk_bytes":0,"named":{{"license":1}}}},"alternatives":[],"require":[],"prefer":[],"avoid_failed":"prefer","group":null,"spread":[],"apart":[],"prefer_apart":[],"preemptible":false,"timeout_s":60.0,"soft_timeout_s":null,"#,
                 r#""idle_timeout_s":null,"queue_timeout_s":null,"deadline":null,"memory_limit_bytes":null,"process_limit":null,"grace_s":5.0,"#,
-                r#""max_attempts":3}},"attempt_list":[{{"number":1,"alternative":1,"token":"{}","node":"mac1","#,
+                r#""max_attempts":3}},"result":{{}},"attempt_list":[{{"number":1,"alternative":1,"token":"{}","node":"mac1","#,
                 r#""granted":"2026-01-01T00:00:01Z","started":"2026-01-01T00:00:02Z","ended":null,"pid":4711,"#,
                 r#""outcome":null,"usage":{{"wall_s":0.0,"cpu_s":0.0,"peak_memory_bytes":0,"stdout_bytes":0,"#,
                 r#""stderr_bytes":0}}}}],"events":[]}}"#

@@ -61,6 +61,7 @@ pub(super) const TASK: &[(&str, Kind, u8)] = &[
     ("memory", Kind::Bytes, 6),
     ("procs", Kind::Number, 7),
     ("wrote", Kind::Bytes, 7),
+    ("progress", Kind::Text, 6),
 ];
 
 pub(super) fn table(rows: &[TaskRow], now: Timestamp) -> Reply {
@@ -81,6 +82,7 @@ pub(super) fn table(rows: &[TaskRow], now: Timestamp) -> Reply {
             row.in_use.as_ref().map_or(Cell::Nothing, |sample| Cell::Number(sample.memory_bytes)),
             row.in_use.as_ref().map_or(Cell::Nothing, |sample| Cell::Number(sample.processes)),
             row.in_use.as_ref().map_or(Cell::Nothing, |sample| Cell::Number(sample.output_bytes)),
+            Cell::maybe(row.progress.as_ref()),
         ]
     };
     reply.rows = rows.iter().map(cells).collect();

@@ -119,14 +119,19 @@ fn constraints() -> Constraints {
     }
 }
 
-fn ended(outcome: AttemptOutcome, next: Next) -> TaskEvent {
+fn ended(layout: Layout, outcome: AttemptOutcome, next: Next) -> TaskEvent {
     let usage = Usage { wall: 90 * SECOND, cpu: 80 * SECOND, peak_memory_bytes: 1 << 33, ..Usage::default() };
-    let report = TaskReport {
+    let mut report = TaskReport {
         used: vec![RateUse { rate: "llm".into(), unit: "tokens".into(), amount: 3999 }],
         parked: vec![Parked { rate: "llm".into(), wait: 30 * SECOND }],
         cost: 12,
         faults: vec!["line 3: no number".into()],
+        ..TaskReport::default()
     };
+    if layout >= Layout::known(3).expect("it is known") {
+        report.add_result("branch", "\"fix-7\"");
+        report.advance(Some(0.5), Some("linking"));
+    }
     TaskEvent::AttemptEnded {
         token: Token(77),
         outcome,
@@ -155,10 +160,10 @@ fn task_events(layout: Layout) -> Vec<TaskEvent> {
         granted,
         TaskEvent::Started { token: Token(77), pid: 4711, order: 4 },
         TaskEvent::CancelAsked,
-        ended(AttemptOutcome::TimedOut(Box::new(overrun)), Next::RetryAfter(SECOND)),
-        ended(AttemptOutcome::Exited(-3), Next::RetryAfter(SECOND)),
-        ended(AttemptOutcome::Lost(LossReason::Drained), Next::RetryAfter(Duration::ZERO)),
-        ended(over.clone(), Next::Finish(TaskOutcome::Failed(over))),
+        ended(layout, AttemptOutcome::TimedOut(Box::new(overrun)), Next::RetryAfter(SECOND)),
+        ended(layout, AttemptOutcome::Exited(-3), Next::RetryAfter(SECOND)),
+        ended(layout, AttemptOutcome::Lost(LossReason::Drained), Next::RetryAfter(Duration::ZERO)),
+        ended(layout, over.clone(), Next::Finish(TaskOutcome::Failed(over))),
         TaskEvent::Finished(TaskOutcome::Skipped(TaskId(6))),
         TaskEvent::RetryAsked,
         TaskEvent::Finished(TaskOutcome::Poisoned([death].into())),
@@ -170,7 +175,11 @@ fn task_events(layout: Layout) -> Vec<TaskEvent> {
     ];
     if layout >= Layout::known(2).expect("it is known") {
         all.push(TaskEvent::EvictAsked { token: Token(78), by: TaskId(8) });
-        all.push(ended(AttemptOutcome::Lost(LossReason::Preempted), Next::RetryAfter(Duration::ZERO)));
+        all.push(ended(
+            layout,
+            AttemptOutcome::Lost(LossReason::Preempted),
+            Next::RetryAfter(Duration::ZERO),
+        ));
     }
     all
 }

@@ -55,14 +55,17 @@ fn traced() -> Result<String, serde_reflection::Error> {
 
 #[test]
 fn what_is_kept_has_the_layout_of_its_number() {
-    let changes = spoken::changes(&traced(), include_str!("../samples/layout-2.types"));
+    let changes = spoken::changes(&traced(), include_str!("../samples/layout-3.types"));
     assert!(changes.is_empty(), "kept types changed; how they may is said in policy::layout: {changes:#?}");
 }
 
 #[test]
 fn logs_of_every_layout_are_read() {
-    let samples: [&[u8]; Layout::CURRENT.number() as usize] =
-        [include_bytes!("../samples/layout-1.segment"), include_bytes!("../samples/layout-2.segment")];
+    let samples: [&[u8]; Layout::CURRENT.number() as usize] = [
+        include_bytes!("../samples/layout-1.segment"),
+        include_bytes!("../samples/layout-2.segment"),
+        include_bytes!("../samples/layout-3.segment"),
+    ];
     for (sample, number) in samples.into_iter().zip(1..) {
         let disk = SimulatedDisk::new();
         let name = Segment::name(0);

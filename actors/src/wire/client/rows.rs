@@ -6,13 +6,16 @@ use policy::breaker::{Key, Seen};
 use policy::budget::{Budget, Exceeded, Reached, Spent};
 use policy::dependency::Need;
 use policy::directive::Scope;
-use policy::event::{LogPosition, Record};
+use policy::event::{Event, LogPosition, Record, TaskEvent};
 use policy::graph::{Counts, TaskState};
 use policy::id::{AttemptNumber, GraphId, NodeId, TaskId, Token};
+use policy::layout::{before, since};
 use policy::pressure::Mode;
 use policy::resources::Resources;
 use policy::sample::Sample;
-use policy::task::{AttemptOutcome, Priority, RequestNumber, TaskOutcome, TaskSpec, Usage};
+use policy::task::{
+    AttemptOutcome, Priority, Progress, RequestNumber, ResultField, TaskOutcome, TaskSpec, Usage,
+};
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -198,6 +201,9 @@ pub struct TaskRow {
     pub outcome: Option<TaskOutcome>,
     /// What it uses, where it has run for some seconds.
     pub in_use: Option<Box<Sample>>,
+    /// How far it is, where it says so while it runs.
+    #[serde(deserialize_with = "since::<3, _, _>", skip_serializing_if = "before::<3, _>")]
+    pub progress: Option<Box<Progress>>,
 }
 
 /// Everything about a task.
@@ -219,6 +225,19 @@ pub struct TaskDetail {
     pub attempts: Vec<AttemptRow>,
     /// All its events, in order, with the records' positions in the log.
     pub events: Vec<(LogPosition, Record)>,
+}
+
+impl TaskDetail {
+    /// What came of it, as the last attempt that said so did.
+    #[must_use]
+    pub fn results(&self) -> &[ResultField] {
+        let reports = self.events.iter().rev().filter_map(|(_, record)| match &record.event {
+            Event::Task { event: TaskEvent::AttemptEnded { report: Some(report), .. }, .. } => Some(report),
+            _ => None,
+        });
+        let mut results = reports.map(|report| report.results.as_slice());
+        results.find(|results| !results.is_empty()).unwrap_or_default()
+    }
 }
 
 /// One attempt.
