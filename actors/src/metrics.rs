@@ -19,7 +19,7 @@ use supervision::{Address, Message};
 use crate::log::LogHealth;
 use crate::node::NodeMessage;
 use crate::scheduler::SchedulerMessage;
-use crate::side::Side;
+use crate::side::{Nodes, Side};
 use crate::wire::client::{ActorRow, NodeRow, Sample, ServerInfo};
 
 /// How long the scheduler, and all nodes together, may take to answer for a sample: collectors give up after ten
@@ -40,16 +40,8 @@ pub async fn sample(side: &Arc<Side>, server: ServerInfo) -> Sample {
 
 /// The nodes that answer in time.
 async fn nodes(side: &Side) -> Vec<NodeRow> {
-    let mut rows = Vec::new();
-    let gather = async {
-        for (_, node) in side.nodes.all() {
-            if let Ok(Some(row)) = node.ask(ANSWER_DEADLINE, NodeMessage::Describe).await {
-                rows.push(row);
-            }
-        }
-    };
-    let _ = tokio::time::timeout(ANSWER_DEADLINE, gather).await;
-    rows
+    let answers = Nodes::ask(side.nodes.all(), ANSWER_DEADLINE, NodeMessage::Describe).await;
+    answers.into_iter().filter_map(|(_, row)| row).collect()
 }
 
 /// Why nothing can be written to the log, if nothing can.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use policy::directive::Directives;
@@ -13,8 +14,9 @@ use policy::lease::LeaseTerms;
 use policy::pressure::Mode;
 use policy::task::Priority;
 use strum::VariantArray;
-use supervision::Address;
 use supervision::dynamic::{Dynamic, Options};
+use supervision::{Address, Reply};
+use tokio::task::JoinSet;
 
 use crate::archive::{Archive, Place};
 use crate::audit::Audit;
@@ -296,10 +298,71 @@ impl Nodes {
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner).get(node).cloned()
     }
 
+    /// Asks `nodes` all at once; the answers of those that answer within that time, by name.
+    pub async fn ask<R: Send + 'static>(
+        nodes: Vec<(NodeId, Address<NodeMessage>)>,
+        within: Duration,
+        question: fn(Reply<R>) -> NodeMessage,
+    ) -> Vec<(NodeId, R)> {
+        let mut asked = JoinSet::new();
+        for (name, node) in nodes {
+            asked.spawn(async move { Some((name, node.ask(within, question).await.ok()?)) });
+        }
+        let mut answers: Vec<_> = asked.join_all().await.into_iter().flatten().collect();
+        answers.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        answers
+    }
+
     /// All that are known, by name.
     #[must_use]
     pub fn all(&self) -> Vec<(NodeId, Address<NodeMessage>)> {
         let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         addresses.iter().map(|(node, address)| (node.clone(), address.clone())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use supervision::supervisor::start_behind;
+    use supervision::{Actor, ActorError, Child, Intensity, Me, Strategy, SupervisorArgs};
+
+    use super::*;
+
+    /// A node that tells of itself, or takes questions and never answers.
+    struct Told(bool, Vec<NodeMessage>);
+
+    impl Actor for Told {
+        const KIND: &'static str = "node";
+        type Message = NodeMessage;
+        type Args = bool;
+
+        fn start(answers: bool, _: &Me<NodeMessage>) -> Result<Self, ActorError> {
+            Ok(Self(answers, Vec::new()))
+        }
+
+        fn handle(&mut self, message: NodeMessage, _: &Me<NodeMessage>) -> Result<(), ActorError> {
+            match message {
+                NodeMessage::Describe(reply) if self.0 => reply.send(None),
+                other => self.1.push(other),
+            }
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nodes_that_hang_keep_nobody_from_being_heard() {
+        let nodes: Vec<_> = ["a", "b", "c", "d"].map(|name| (name.into(), Address::new("node", name))).into();
+        let child = |(at, (name, address)): (usize, &(NodeId, Address<NodeMessage>))| {
+            Child::worker::<Told>(name.0.as_ref(), address, move || at % 2 == 1)
+        };
+        let children = nodes.iter().enumerate().map(child).collect();
+        let second = Duration::from_secs(1);
+        let fleet = SupervisorArgs::new("fleet", Strategy::OneForOne, Intensity::new(3, second), children);
+        let _tree = start_behind(Address::new("supervisor", "fleet"), fleet).await.expect("it starts");
+
+        let asked = tokio::time::Instant::now();
+        let heard = Nodes::ask(nodes, second, NodeMessage::Describe).await;
+        assert_eq!(heard.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), ["b".into(), "d".into()]);
+        assert!(asked.elapsed() < second * 2, "all are waited for at once");
     }
 }

@@ -18,7 +18,7 @@ use crate::memory;
 use crate::metrics;
 use crate::node::NodeMessage;
 use crate::scheduler::{RawRow, SchedulerMessage};
-use crate::side::Side;
+use crate::side::{Nodes, Side};
 use crate::story;
 use crate::wire::client::{
     NodeRow, PAGE_LIMIT, Request, Response, ServerInfo, Target, TaskFilter, WAIT_LIMIT,
@@ -28,6 +28,8 @@ use crate::wire::fleet::{OUTPUT_PIECE_LIMIT_BYTES, OutputPiece, OutputRead, Outp
 
 /// The longest an actor of this process may take to answer; far above what it takes under full load.
 pub(super) const ACTOR_DEADLINE: Duration = Duration::from_secs(20);
+/// How long all nodes may take to tell of themselves: one that hangs must not keep the others from being shown.
+const NODES_DEADLINE: Duration = Duration::from_secs(5);
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -159,13 +161,8 @@ impl Answerer {
     }
 
     async fn nodes(&self) -> Vec<NodeRow> {
-        let mut rows = Vec::new();
-        for (_, node) in self.side.nodes.all() {
-            if let Ok(Some(row)) = node.ask(ACTOR_DEADLINE, NodeMessage::Describe).await {
-                rows.push(row);
-            }
-        }
-        rows
+        let answers = Nodes::ask(self.side.nodes.all(), NODES_DEADLINE, NodeMessage::Describe).await;
+        answers.into_iter().filter_map(|(_, row)| row).collect()
     }
 }
 

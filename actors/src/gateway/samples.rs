@@ -6,6 +6,7 @@ use policy::id::NodeId;
 
 use super::answer::Answerer;
 use crate::node::NodeMessage;
+use crate::side::Nodes;
 use crate::wire::client::{StateName, TaskRow};
 use crate::wire::inspect::STATE_DEADLINE;
 
@@ -16,9 +17,9 @@ impl Answerer {
         let running = |row: &&mut TaskRow| row.state == StateName::Running;
         let nodes: BTreeSet<NodeId> =
             rows.iter_mut().filter(running).filter_map(|row| row.node.clone()).collect();
-        for name in nodes {
-            let Some(node) = self.side.nodes.get(&name) else { continue };
-            let Ok(live) = node.ask(STATE_DEADLINE, NodeMessage::Live).await else { continue };
+        let known = |name: NodeId| self.side.nodes.get(&name).map(|node| (name, node));
+        let nodes = nodes.into_iter().filter_map(known).collect();
+        for (name, live) in Nodes::ask(nodes, STATE_DEADLINE, NodeMessage::Live).await {
             let samples: BTreeMap<_, _> = live.samples.into_iter().collect();
             let mut progress: BTreeMap<_, _> = live.progress.into_iter().collect();
             for row in rows.iter_mut().filter(running).filter(|row| row.node.as_ref() == Some(&name)) {
