@@ -119,9 +119,7 @@ impl Actor for NodeActor {
             NodeMessage::Declined { task } => self.declined(task),
             NodeMessage::StopAttempt { token, cause } => self.attempts.ask_stop(token, cause),
             NodeMessage::AttemptClosed { token, closing } => self.closed(token, &closing),
-            NodeMessage::RestoreBreaker { key, recorded } => {
-                self.breakers.apply(&key, &recorded, self.args.side.clock.now());
-            }
+            NodeMessage::RestoreBreaker { key, recorded } => self.restore_breaker(&key, &recorded),
             NodeMessage::ResetBreaker { key, reply } => reply.send(self.reset_breaker(&key)),
             NodeMessage::Cancel { task, acknowledge } => self.cancel(task, acknowledge),
             NodeMessage::Evict { task, by } => self.evict(task, by),

@@ -2,7 +2,7 @@
 //!
 //! **Role.** Owns the order in which ready tasks of its priority are taken (P6).
 //! **Decides with** `policy::{queue, share}`. **Parent** the scheduler side's core. **Hears** scheduler: `Push`,
-//! `PutBack`, `PutBehind`, `Remove`, `Holds`, `Pick`, `Age`. **Tells** scheduler: `Picked`, one for each `Pick`; `Aged`, one for
+//! `PutBack`, `PutBehind`, `Remove`, `Holds`, `Served`, `Pick`, `Age`. **Tells** scheduler: `Picked`, one for each `Pick`; `Aged`, one for
 //! each `Age`.
 //! **Its crash** restarts the core, which fills the queues again from the log.
 //! **Invariant.** A task is in at most one queue, at most once.
@@ -72,6 +72,13 @@ pub enum QueueMessage {
         shape: ShapeId,
         /// What that is, and whose.
         demand: Arc<Demand>,
+    },
+    /// A line was served before a restart.
+    Served {
+        /// Which.
+        shape: ShapeId,
+        /// The place in the order of arrival that was the next then.
+        at: Arrival,
     },
     /// Who is next?
     Pick {
@@ -154,6 +161,7 @@ impl Actor for QueueActor {
                 found.tell(self.ready.ahead(task, shape, &fitting, &first));
             }
             QueueMessage::Holds { shape, demand } => self.ready.holds(shape, &demand),
+            QueueMessage::Served { shape, at } => self.ready.was_served(shape, at),
             QueueMessage::Pick { pick, ended, scale } => self.pick(&pick, &ended, &scale),
             QueueMessage::Age(ladder) => self.age(&ladder),
         }

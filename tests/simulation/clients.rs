@@ -19,6 +19,7 @@ use policy::task::{Priority, RetryPolicy, TaskSpec};
 use supervision::Reply;
 
 use super::claims;
+use super::keeper::see_to_its_end;
 use super::program::Program;
 use super::world::World;
 use crate::history::{Answer, Asked, Operation};
@@ -39,7 +40,7 @@ fn spec(rng: &mut Rng, name: String) -> TaskSpec {
     };
     let fails = if rng.u32(..4) == 0 { rng.u32(1..4) } else { 0 };
     let obeys_after = (rng.u32(..5) > 0).then(|| rng.u64(0..800));
-    let program = Program { length, fails, obeys_after, is_missing: rng.u32(..40) == 0 };
+    let program = Program { length, fails, obeys_after, is_missing: rng.u32(..40) == 0, kills: false };
     let retry = RetryPolicy {
         max_attempts: rng.u32(1..5),
         backoff: Duration::from_millis(rng.u64(10..3000)),
@@ -208,7 +209,8 @@ fn addition(rng: &mut Rng, (graph, items): (GraphId, u32), number: u64) -> Addit
 async fn add(world: &World, rng: &mut Rng, (graph, submission): (GraphId, &Submission), number: u64) {
     tokio::time::sleep(Duration::from_millis(rng.u64(..20_000))).await;
     let items = u32::try_from(submission.items.len()).expect("few items");
-    let addition = addition(rng, (graph, items), number);
+    let mut addition = addition(rng, (graph, items), number);
+    world.house().dress(&mut addition.submission, number | 1 << 32);
     world.core().work += longest(&addition.submission);
     let asked = Asked::Submit { key: addition.submission.key, digest: addition.digest };
     loop {
@@ -228,14 +230,25 @@ pub(super) async fn submit(
     digest: [u8; 16],
 ) -> GraphId {
     let asked = Asked::Submit { key: submission.key, digest };
-    world.core().work += longest(submission);
+    let attempts = submission.items.iter().map(|item| item.spec.retry.max_attempts).sum();
+    let work = longest(submission) + world.house().delays(attempts);
+    world.core().work += work;
     loop {
         let submission = Box::new(submission.clone());
         let ask = |reply| SchedulerMessage::Admit { submission, digest, reply };
         match insist(world, asked, ask).await {
             Answer::Submitted { graph, .. } => return graph,
-            _ => tokio::time::sleep(Duration::from_millis(rng.u64(50..3000))).await,
+            answer => tokio::time::sleep(pause(world, rng, answer)).await,
         }
+    }
+}
+
+/// How long a client waits until it asks again: at least as long as it was told.
+fn pause(world: &World, rng: &mut Rng, answer: Answer) -> Duration {
+    let usual = Duration::from_millis(rng.u64(50..3000));
+    match answer {
+        Answer::Busy { retry_after } if world.house().sends_away() => retry_after.max(usual),
+        _ => usual,
     }
 }
 
@@ -244,14 +257,20 @@ pub(super) async fn client(world: World, mut rng: Rng, number: u64, at: u64) {
     tokio::time::sleep(Duration::from_millis(at)).await;
     let mut submission = submission(&mut rng, number);
     let_others(&mut submission, &world);
+    world.house().dress(&mut submission, number);
+    let budget = submission.budget;
     let digest = [u8::try_from(number % 251).expect("below 251"); 16];
     let asked = Asked::Submit { key: submission.key, digest };
     let graph = submit(&world, &mut rng, &submission, digest).await;
     if submission.items.last().is_some_and(|item| item.spec.resources.cpu_millis > CPU_MILLIS) {
         // Another try of all would have it wait again.
-        return give_up_on_the_last(&world, &mut rng, TaskId(graph.0 + submission.tasks() - 1)).await;
+        give_up_on_the_last(&world, &mut rng, TaskId(graph.0 + submission.tasks() - 1)).await;
+    } else {
+        change_of_mind(&world, &mut rng, (graph, submission, asked), (number, digest)).await;
     }
-    change_of_mind(&world, &mut rng, (graph, submission, asked), (number, digest)).await;
+    if !budget.is_unlimited() {
+        see_to_its_end(&world, rng, graph).await;
+    }
 }
 
 /// What its owner still does with a graph that was taken in.
@@ -296,8 +315,14 @@ const FLOOD: (u64, usize) = (25, 3);
 fn crowd(rng: &mut Rng) -> Submission {
     // In turns, so that arrays of one priority are not one stretch of tasks.
     let items = (0..FLOOD.1).flat_map(|_| PRIORITIES).map(|priority| {
-        let argv =
-            Program { length: rng.u64(150..400), fails: 0, obeys_after: Some(0), is_missing: false }.argv();
+        let argv = Program {
+            length: rng.u64(150..400),
+            fails: 0,
+            obeys_after: Some(0),
+            is_missing: false,
+            kills: false,
+        }
+        .argv();
         let array = Some(ArraySpec { first: 0, count: FLOOD.0, parallel_limit: None });
         let spec = TaskSpec {
             argv,
@@ -352,7 +377,10 @@ pub(super) async fn insist<R: Into<Option<Response>> + Send + 'static>(
     let answer = match response {
         _ if core.head_life != life => Answer::Unknown,
         Some(Some(Response::Submitted(submitted))) => Answer::Submitted { graph: submitted.graph, at },
-        Some(Some(Response::CancelAsked { .. } | Response::RetryAsked { .. })) => Answer::Done { at },
+        Some(Some(Response::CancelAsked { .. } | Response::RetryAsked { .. } | Response::Resumed { .. })) => {
+            Answer::Done { at }
+        }
+        Some(Some(Response::Busy { retry_after, .. })) => Answer::Busy { retry_after },
         Some(_) => Answer::Refused,
         None => Answer::Unknown,
     };

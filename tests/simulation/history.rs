@@ -4,6 +4,8 @@
 //! programs that made the history: whoever can fill in a [`History`] can have it checked.
 
 mod bounds;
+mod breaker;
+mod budget;
 mod claims;
 mod clients;
 mod company;
@@ -12,7 +14,11 @@ mod index;
 mod log;
 mod mutants;
 mod order;
+mod patience;
 mod placing;
+mod pressure;
+mod reserve;
+mod share;
 mod table;
 mod truth;
 mod unschedulable;
@@ -21,6 +27,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use actors::config::Limits;
 use actors::scheduler::RawRow;
 use actors::wire::client::Target;
 use policy::claims::ClaimRules;
@@ -55,6 +62,8 @@ pub(crate) struct History {
     pub(crate) bound: u64,
     /// Whether tasks made room for urgent ones.
     pub(crate) preempts: bool,
+    /// What the operator has said.
+    pub(crate) limits: Limits,
     /// When the scheduler side noticed that the connection to a node was over: the log says so only where it stays away.
     pub(crate) disconnected: Vec<(NodeId, Timestamp)>,
     /// How long killing may have taken.
@@ -74,9 +83,14 @@ pub(crate) struct Operation {
 /// What a client asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked {
-    Submit { key: SubmissionKey, digest: [u8; 16] },
+    Submit {
+        key: SubmissionKey,
+        digest: [u8; 16],
+    },
     Cancel(Target),
     Retry(Target),
+    /// That a graph goes on that has used up its budget.
+    Resume(GraphId),
 }
 
 /// What a client was told.
@@ -86,6 +100,8 @@ pub(crate) enum Answer {
     Unknown,
     /// It was refused, for certain.
     Refused,
+    /// It was sent away, to come back after so long.
+    Busy { retry_after: Duration },
     /// The submission is safe.
     Submitted { graph: GraphId, at: Timestamp },
     /// The request is safe.
@@ -144,10 +160,16 @@ impl History {
         claims::check(self, &index, &mut findings);
         clients::check(self, &index, &mut findings);
         order::check(self, &index, &mut findings);
+        share::check(self, &index, &mut findings);
+        patience::check(self, &index, &mut findings);
+        reserve::check(self, &index, &mut findings);
         placing::check(self, &index, &mut findings);
         company::check(self, &index, &mut findings);
         bounds::check(self, &index, &mut findings);
         evictions::check(self, &index, &mut findings);
+        pressure::check(self, &index, &mut findings);
+        budget::check(self, &index, &mut findings);
+        breaker::check(self, &index, &mut findings);
         if self.has_ended {
             table::check(self, &index, &mut findings);
         }

@@ -263,6 +263,11 @@ impl Core {
         };
         match (&attempt.phase, turn) {
             (HostedPhase::Starting, Turn::Spawned) => self.spawned(node, token, run),
+            (HostedPhase::Running { .. }, Turn::Exits) if attempt.program.kills => {
+                let down_for = self.rng.u64(10..2000);
+                self.note(format!("{} takes the host of n{node} down", token));
+                self.crash_host(node, down_for);
+            }
             (HostedPhase::Running { .. }, Turn::Exits | Turn::Dies) => {
                 let by_itself = AttemptOutcome::Exited(attempt.program.exit_code(attempt.attempt));
                 let outcome = attempt.stop.map_or(by_itself, |(why, _)| why.outcome());
@@ -274,7 +279,8 @@ impl Core {
                 self.stop(node, token, StopReason::Timeout(overrun));
             }
             (HostedPhase::Running { .. }, Turn::Kill) => {
-                let takes = self.rng.u64(0..self.nature.kill_takes);
+                let (most, takes) = (self.nature.kill_takes, self.rng.u64(0..self.nature.kill_takes));
+                let takes = if self.nature.house.is_stubborn { most - 1 } else { takes };
                 self.plan(takes, Event::Host { node, token, run, turn: Turn::Dies });
             }
             _ => {}
@@ -283,7 +289,12 @@ impl Core {
 
     fn spawned(&mut self, node: usize, token: Token, run: u64) {
         let attempt = &self.nodes[node].host.attempts[&token];
-        if attempt.program.is_missing {
+        let is_missing = attempt.program.is_missing;
+        if self.is_broken(node) {
+            let failure = SpawnFailure::of_node("no more processes");
+            return self.end(node, token, AttemptOutcome::SpawnFailed(failure));
+        }
+        if is_missing {
             let failure = SpawnFailure::of_task("command not found");
             return self.end(node, token, AttemptOutcome::SpawnFailed(failure));
         }
@@ -297,6 +308,12 @@ impl Core {
         if let Some((why, _)) = stop {
             self.stop(node, token, why);
         }
+    }
+
+    /// Whether a machine can start nothing just now.
+    fn is_broken(&self, node: usize) -> bool {
+        let now = self.now();
+        self.broken.iter().any(|(one, from, until)| *one == node && (*from..*until).contains(&now))
     }
 
     /// A process truly begins.

@@ -17,9 +17,15 @@ mod claims;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod crowds;
+#[cfg(test)]
 mod history;
 #[cfg(test)]
 mod host;
+#[cfg(test)]
+mod house;
+#[cfg(test)]
+mod keeper;
 #[cfg(test)]
 mod machine;
 #[cfg(all(test, feature = "mutants"))]
@@ -66,6 +72,10 @@ type Test = (&'static str, fn());
 const TESTS: &[Test] = &[
     ("the_same_seed_gives_the_same_history", the_same_seed_gives_the_same_history),
     ("every_change_of_a_good_history_is_noticed", planted::every_change_of_a_good_history_is_noticed),
+    (
+        "a_crowd_that_is_not_served_as_it_should_be_is_noticed",
+        planted::a_crowd_that_is_not_served_as_it_should_be_is_noticed,
+    ),
     ("a_disk_that_lies_is_noticed", planted::a_disk_that_lies_is_noticed),
     ("what_waits_in_vain_and_is_not_told_is_noticed", planted::what_waits_in_vain_and_is_not_told_is_noticed),
     (

@@ -50,12 +50,25 @@ fn breaks(mutant: Mutant) -> &'static [&'static str] {
         Mutant::FailureReleases => &["I10"],
         Mutant::SequenceStands => &["I11"],
         Mutant::CancelForgotten => &["I13"],
-        Mutant::FailuresCountTwice | Mutant::LossIsFailure | Mutant::NoBackoff | Mutant::EvictionCounts => {
-            &["I14"]
-        }
+        Mutant::FailuresCountTwice
+        | Mutant::LossIsFailure
+        | Mutant::NoBackoff
+        | Mutant::EvictionCounts
+        | Mutant::PoisonIgnored
+        | Mutant::SuspectsTogether => &["I14"],
         Mutant::EvictsAnybody => &["I19"],
         Mutant::CancelIsRetried => &["I13", "I14"],
-        Mutant::NoBound => &["I18"],
+        Mutant::NoBound
+        | Mutant::BudgetIgnored
+        | Mutant::RetryBudgetIgnored
+        | Mutant::TenantBudgetForgotten
+        | Mutant::QuotaIgnored
+        | Mutant::PressureIgnored
+        | Mutant::PressureDoesNotThrottle => &["I18"],
+        Mutant::OpenBreakerIgnored | Mutant::TrialsUnlimited | Mutant::BreakerForgotten => &["I16"],
+        Mutant::WeightsIgnored | Mutant::AgeingDisabled | Mutant::AgesForgotten | Mutant::NothingHeld => {
+            &["I8"]
+        }
     }
 }
 

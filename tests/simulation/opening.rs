@@ -34,9 +34,10 @@ pub(super) async fn open_head(disk: &SimulatedDisk, clock: Clock, nature: Nature
     // Machines come and go here: what fits none of those that are up waits for one.
     let unschedulable = Unschedulable::Warn;
     let claims = Arc::new(claims::rules());
+    let limits = Limits { admission, unschedulable, claims, ..nature.house.limits() };
     let preemption = if nature.preempts { Preemption::Critical } else { Preemption::Off };
-    let scheduling = Scheduling { preemption, ..Scheduling::default() };
-    let limits = Limits { admission, unschedulable, claims, scheduling, ..Limits::default() };
+    let scheduling = Scheduling { preemption, ..limits.scheduling };
+    let limits = Limits { scheduling, ..limits };
     let head =
         Head::start_on(log, ("simulated".into(), clock), LeaseTerms::default(), limits, |_, _| Vec::new());
     head.await.map_err(|error| error.to_string())

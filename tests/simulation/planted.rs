@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::house::{Crowd, House};
 use super::run::{Plan, run};
 use super::watchdog::until_its_end;
 use super::world::Planted;
@@ -33,9 +34,22 @@ pub(super) fn a_host_that_forgets_what_it_runs_is_noticed() {
 }
 
 pub(super) fn every_change_of_a_good_history_is_noticed() {
-    let rich = run(1, Plan::of(1));
+    let rich = run(1, Plan::plain(1));
     assert_eq!(rich.violations(), []);
     assert_eq!(rich.history.surviving_mutants(), [""; 0]);
+}
+
+pub(super) fn a_crowd_that_is_not_served_as_it_should_be_is_noticed() {
+    for crowd in [Crowd::Fair, Crowd::Patient, Crowd::Stream] {
+        let has = |seed: &u64| House::of(*seed).crowd == Some(crowd);
+        let is_noticed = |seed| {
+            let run = run(seed, Plan::of(seed));
+            assert_eq!(run.violations(), [], "{seed}");
+            let broken = run.history.broken_by(crowd).violations();
+            broken.iter().any(|violation| violation.promise == "I8")
+        };
+        assert!((1..).filter(has).take(8).any(is_noticed), "{crowd:?}");
+    }
 }
 
 pub(super) fn what_waits_in_vain_and_is_not_told_is_noticed() {

@@ -14,6 +14,8 @@ pub(super) struct Program {
     pub(super) obeys_after: Option<u64>,
     /// Whether it cannot be started at all.
     pub(super) is_missing: bool,
+    /// Whether it takes the host down with it where it would end by itself.
+    pub(super) kills: bool,
 }
 
 impl Program {
@@ -21,7 +23,10 @@ impl Program {
     pub(super) fn argv(self) -> Vec<OsText> {
         let obeys = self.obeys_after.map_or_else(|| "never".to_owned(), |after| after.to_string());
         let name = if self.is_missing { "missing" } else { "simulated" };
-        vec![name.into(), self.length.to_string().into(), self.fails.to_string().into(), obeys.into()]
+        let kills = self.kills.then(|| "kills".into());
+        let words =
+            [name.into(), self.length.to_string().into(), self.fails.to_string().into(), obeys.into()];
+        words.into_iter().chain(kills).collect()
     }
 
     /// Read back.
@@ -32,6 +37,7 @@ impl Program {
             fails: words[2].parse().expect("written by us"),
             obeys_after: words[3].parse().ok(),
             is_missing: words[0] == "missing",
+            kills: words.len() > 4,
         }
     }
 

@@ -12,13 +12,15 @@ use policy::id::TaskId;
 use policy::resources::Resources;
 
 use super::clients::{ask, client, flood};
+use super::crowds::gather;
+use super::house::House;
 use super::machine::Node;
-use super::nemesis::{self, traps};
+use super::nemesis::{self, Fault, traps};
 use super::opening::open_log;
 #[cfg(feature = "mutants")]
 use super::scenarios::{Scenario, tell};
 use super::watchdog::until_its_end;
-use super::world::{Event, Nature, Planted, World};
+use super::world::{Core, Event, Nature, Planted, World};
 use crate::history::{History, Violation};
 
 /// Milliseconds during which things go wrong and clients submit.
@@ -55,6 +57,10 @@ pub(super) struct Plan {
 impl Plan {
     /// What the seed says.
     pub(super) fn of(seed: u64) -> Self {
+        Self::under(seed, House::of(seed))
+    }
+
+    fn under(seed: u64, house: House) -> Self {
         let mut rng = Rng::with_seed(seed);
         let bad_links = rng.u32(..3) == 0;
         let (ends, flood) = (rng.u32(..6) > 0, rng.u32(..6) == 0);
@@ -65,7 +71,8 @@ impl Plan {
             ends,
             flood,
             nature: Nature {
-                kill_takes: if rng.u32(..4) == 0 { SLOW_KILL } else { 100 },
+                // Drawn in any case: the house has chance of its own.
+                kill_takes: if (rng.u32(..4) == 0) | house.is_stubborn { SLOW_KILL } else { 100 },
                 drift: rng.i32(-DRIFT..=DRIFT),
                 waiting_tasks: if rng.u32(..4) == 0 && !flood { rng.u64(5..60) } else { 2_000_000 },
                 // Of chance of its own, so that other seeds stay as they are.
@@ -74,6 +81,7 @@ impl Plan {
                 lost: if bad_links { rng.u32(..500) } else { 0 },
                 doubled: if bad_links { rng.u32(..1000) } else { 0 },
                 planted: Planted::Nothing,
+                house,
             },
             #[cfg(feature = "mutants")]
             told: None,
@@ -83,7 +91,7 @@ impl Plan {
     /// One machine on which nothing happens but what is told.
     #[cfg(feature = "mutants")]
     pub(super) fn told(scenario: Scenario) -> Self {
-        let plan = Self::of(1);
+        let plan = Self::plain(1);
         let nature = Nature {
             kill_takes: 100,
             waiting_tasks: 2_000_000,
@@ -94,6 +102,11 @@ impl Plan {
         };
         let told = Some(scenario);
         Self { nodes: 1, graphs: 0, faults: None, ends: true, flood: false, nature, told }
+    }
+
+    /// What the seed says, under the usual rules.
+    pub(super) fn plain(seed: u64) -> Self {
+        Self::under(seed, House::default())
     }
 
     /// The same in a world that lies.
@@ -146,6 +159,7 @@ async fn simulate((seed, plan): (u64, Plan), world: &World, mut rng: Rng) -> Run
             let begins = rng.u64(..2000);
             core.plan(begins, Event::StartDaemon { node: number });
         }
+        break_machines(&mut core, plan);
         core.plan(0, Event::StartHead);
         if let Some(pause) = plan.faults {
             nemesis::plan(&mut core, STORM, pause);
@@ -160,6 +174,7 @@ async fn simulate((seed, plan): (u64, Plan), world: &World, mut rng: Rng) -> Run
     let crowd = plan.flood.then(|| tokio::spawn(flood(world.clone(), rng.fork())));
     #[cfg(feature = "mutants")]
     let clients = clients.into_iter().chain(plan.told.map(|told| tokio::spawn(tell(world.clone(), told))));
+    let gathered = plan.nature.house.crowd.map(|_| tokio::spawn(gather(world.clone())));
     let driver = tokio::spawn(world.clone().drive());
     tokio::time::sleep(Duration::from_millis(STORM)).await;
     if !plan.ends {
@@ -168,7 +183,7 @@ async fn simulate((seed, plan): (u64, Plan), world: &World, mut rng: Rng) -> Run
     }
     world.calm();
     let mut insisting = 0;
-    for client in clients.into_iter().chain(crowd) {
+    for client in clients.into_iter().chain(crowd).chain(gathered) {
         let left = until_late(world);
         match tokio::time::timeout(left, client).await {
             Ok(over) => over.expect("clients do not panic"),
@@ -182,6 +197,24 @@ async fn simulate((seed, plan): (u64, Plan), world: &World, mut rng: Rng) -> Run
     let endless =
         (insisting > 0).then(|| format!("{insisting} clients still insist, long after the last fault"));
     Run { endless, ..conclude(seed, plan, world, rows).await }
+}
+
+/// Draws which machines are cut off for long, and which can start nothing for a while, where the house wants that.
+fn break_machines(core: &mut Core, plan: Plan) {
+    let house = &plan.nature.house;
+    let mut rng = house.chance(u64::MAX);
+    if house.is_stubborn {
+        for _ in 0..2 {
+            let (node, at) = (rng.usize(..plan.nodes), rng.u64(4000..40_000));
+            let length = rng.u64(18_000..30_000);
+            core.plan_at(at, Event::Fault(Fault::Cut { node, cut: (true, true), length }));
+        }
+    }
+    let times = if house.breaker.is_some() { rng.u32(1..4) } else { 0 };
+    for _ in 0..times {
+        let (node, from) = (rng.usize(..plan.nodes), rng.u64(2000..STORM - 15_000));
+        core.broken.push((node, from, from + rng.u64(500..15_000)));
+    }
 }
 
 /// The power goes in the middle of everything, and nothing is healed: safety alone is looked at.
@@ -270,6 +303,7 @@ async fn conclude(seed: u64, plan: Plan, world: &World, rows: Vec<RawRow>) -> Ru
         }
         Err(error) => core.failures.push(error),
     }
+    history.limits = plan.nature.house.limits();
     history.until = clock.wall();
     history.preempts = plan.nature.preempts;
     history.kill_takes = Duration::from_millis(plan.nature.kill_takes);

@@ -40,7 +40,7 @@ pub(super) async fn tell(world: World, scenario: Scenario) {
 
 async fn cancel_unheard(world: &World) {
     let mut rng = fastrand::Rng::with_seed(1);
-    let program = Program { length: 20_000, fails: 1, obeys_after: None, is_missing: false };
+    let program = Program { length: 20_000, fails: 1, obeys_after: None, is_missing: false, kills: false };
     let retry = RetryPolicy { max_attempts: 1, ..RetryPolicy::default() };
     let spec = TaskSpec { retry, resources: Resources::cpus(1000), ..TaskSpec::new("one", program.argv()) };
     let submission = Submission::new(SubmissionKey(1), "one", vec![Item::new(Arc::new(spec))]);

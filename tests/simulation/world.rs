@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::host::{Told, Turn};
+use super::house::House;
 use super::machine::Node;
 use super::nemesis::Fault;
 use super::opening::{DAMAGED, open_head};
@@ -120,6 +121,8 @@ pub(super) struct Nature {
     pub(super) preempts: bool,
     /// A planted fault of the world itself, which the checks must notice.
     pub(super) planted: Planted,
+    /// What the operator has said.
+    pub(super) house: House,
 }
 
 /// A lie of the world that breaks a promise.
@@ -178,6 +181,8 @@ pub(super) struct Core {
     pub(super) next_connection: u64,
     pub(super) processes: Vec<Process>,
     pub(super) operations: Vec<Operation>,
+    /// Machines that can start nothing: which, from when and until when in milliseconds.
+    pub(super) broken: Vec<(usize, u64, u64)>,
     /// How long everything asked for would take at the most, one after the other.
     pub(super) work: Duration,
     /// When the scheduler side lost its connection to whom.
@@ -240,12 +245,18 @@ impl World {
             next_connection: 0,
             processes: Vec::new(),
             operations: Vec::new(),
+            broken: Vec::new(),
             work: Duration::ZERO,
             disconnected: Vec::new(),
             notes: Vec::new(),
             failures: Vec::new(),
         };
         Self(Arc::new(Hub { core: Mutex::new(core), wake: Notify::new() }))
+    }
+
+    /// What the operator has said.
+    pub(super) fn house(&self) -> House {
+        self.core().nature.house
     }
 
     /// Everything there is, locked; dropping it lets the queue be looked at anew.

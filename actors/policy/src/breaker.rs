@@ -16,6 +16,7 @@
 //! place is taken with its reservation and bound to its grant; whatever becomes of it gives the place back.
 
 mod board;
+mod replay;
 
 #[cfg(test)]
 mod tests;
@@ -26,10 +27,12 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, IntoStaticStr};
 
 use crate::id::{TaskId, Token};
+use crate::planted;
 use crate::task::{AttemptOutcome, LossReason};
 use crate::time::Moment;
 
 pub use crate::breaker::board::{Board, KINDS_LIMIT, Key, Seen, Tripped};
+pub use crate::breaker::replay::Replay;
 
 /// When breakers trip and close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,15 +126,17 @@ pub enum Change {
     Closed,
 }
 
-/// A change, as its record says.
+/// How a breaker stood, as records say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recorded {
-    /// What changed.
+    /// What changed last.
     pub change: Change,
-    /// Its place among the grants: those granted later have larger tokens.
+    /// The place of that, or of the last failure since, among the grants: those granted later have larger tokens.
     pub at: Token,
     /// How much of the wait is left, where it opened.
     pub left: Duration,
+    /// Failures in a row, where it is closed.
+    pub failures: u32,
 }
 
 /// One breaker.
@@ -176,9 +181,11 @@ impl Breaker {
     #[must_use]
     pub fn places(&self, most: u32) -> u32 {
         match &self.0 {
-            Phase::Closed { .. } => most,
-            Phase::Open { .. } => 0,
-            Phase::HalfOpen { trial, .. } => u32::from(trial.is_none()).min(most),
+            Phase::Open { .. } if !planted!(OpenBreakerIgnored) => 0,
+            Phase::HalfOpen { trial, .. } if !planted!(TrialsUnlimited) => {
+                u32::from(trial.is_none()).min(most)
+            }
+            Phase::Closed { .. } | Phase::Open { .. } | Phase::HalfOpen { .. } => most,
         }
     }
 
@@ -205,14 +212,11 @@ impl Breaker {
 
     /// Takes a place for an attempt at a task; `false` where there is none.
     pub fn reserve(&mut self, task: TaskId) -> bool {
-        match &mut self.0 {
-            Phase::Closed { .. } => true,
-            Phase::HalfOpen { trial: trial @ None, .. } => {
-                *trial = Some(Trial { task, token: None });
-                true
-            }
-            Phase::Open { .. } | Phase::HalfOpen { .. } => false,
+        let is_free = self.places(1) > 0;
+        if let Phase::HalfOpen { trial: trial @ None, .. } = &mut self.0 {
+            *trial = Some(Trial { task, token: None });
         }
+        is_free
     }
 
     /// What was reserved is granted.
@@ -253,7 +257,8 @@ impl Breaker {
                     (failures >= rules.failures.max(1)).then(|| self.open(failures, now, rules))
                 }
                 Verdict::Worked | Verdict::TaskFailed => {
-                    *failures = 0;
+                    // The row is over, and with it what belonged to its last failure.
+                    (*failures, *since) = (0, Token(0));
                     None
                 }
                 Verdict::Nothing => None,
@@ -299,8 +304,18 @@ impl Breaker {
         self.0 = match recorded.change {
             Change::Opened { .. } => Phase::Open { until: now + recorded.left },
             Change::HalfOpened => Phase::HalfOpen { succeeded: 0, trial: None, since: recorded.at },
-            Change::Closed => Phase::Closed { failures: 0, since: Token(0) },
+            Change::Closed => Phase::Closed { failures: recorded.failures, since: recorded.at },
         };
+    }
+
+    /// Opens one that had as many failures as it takes when its records ended, and was not opened any more.
+    pub fn overdue(&mut self, now: Moment, rules: &BreakerRules) -> Option<Change> {
+        match self.0 {
+            Phase::Closed { failures, .. } if failures >= rules.failures.max(1) => {
+                Some(self.open(failures, now, rules))
+            }
+            _ => None,
+        }
     }
 
     /// What must always hold.

@@ -19,7 +19,7 @@ use crate::demand::Demand;
 use crate::directive::Closed;
 use crate::fleet::company::Companies;
 use crate::fleet::kept::Kept;
-use crate::fleet::site::Site;
+use crate::fleet::site::{Shut, Site};
 use crate::hindrance::Hindrance;
 use crate::id::NodeId;
 use crate::node::Room;
@@ -49,6 +49,8 @@ pub struct Asker<'a> {
     pub line: Option<LineId>,
     /// Where its last attempt did not succeed.
     pub failed_on: Option<&'a NodeId>,
+    /// Where it must not be now: machines died while it ran, and others run there of which that is true.
+    pub apart: &'a [NodeId],
 }
 
 /// What a node says beside its room.
@@ -222,7 +224,11 @@ impl Fleet {
 
     /// Asks `placement` among the nodes that are up, and translates its places into those of all nodes.
     fn search(&self, demand: &Demand, asker: Asker<'_>) -> Result<Choice, NoFit> {
-        let shut = |node: &Site| node.open_to(demand).err().map(|shut| shut.to_string());
+        let open = |node: &Site| match asker.apart.contains(&node.id) {
+            true => Err(Shut::Suspect),
+            false => node.open_to(demand),
+        };
+        let shut = |node: &Site| open(node).err().map(|shut| shut.to_string());
         let up = self.nodes.iter().enumerate().filter(|(_, node)| node.room.is_some());
         let up: Vec<_> = up
             .map(|(place, node)| (place, node, shut(node), self.beside(demand, node, asker.line)))
@@ -266,3 +272,5 @@ impl Fleet {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod told;

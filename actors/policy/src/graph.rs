@@ -5,8 +5,10 @@
 //! the log, at the positions it remembers. What follows from a record is worked out again when the record is
 //! replayed, so a crash between a failure and the records of what is skipped for it loses nothing.
 
+mod ages;
 mod build;
 mod check;
+mod due;
 mod edges;
 mod effects;
 mod flow;
@@ -31,6 +33,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
 
+pub use crate::graph::ages::Ages;
 pub use crate::graph::build::{ItemShape, Malformed, Opening};
 pub use crate::graph::effects::{Closed, ClosedBy, Effects, Mark, Ready};
 pub use crate::graph::replay::{BackingOff, LiveGrant, Recovered, Replay};

@@ -124,6 +124,12 @@ impl Life {
         self.attempts
     }
 
+    /// Whether a machine has died while it ran.
+    #[must_use]
+    pub fn is_suspect(&self) -> bool {
+        !self.deaths.is_empty()
+    }
+
     /// Whether somebody asked to cancel it.
     #[must_use]
     pub fn cancel_asked(&self) -> bool {
@@ -211,7 +217,7 @@ impl Life {
     fn poisoned(&self, outcome: &AttemptOutcome, poison_after: u32) -> Option<Box<[Death]>> {
         let death = self.death(outcome)?;
         let deaths: Vec<_> = self.deaths.iter().cloned().chain([death]).collect();
-        let enough = poison_after > 0 && deaths.len() >= poison_after as usize;
+        let enough = poison_after > 0 && deaths.len() >= poison_after as usize && !planted!(PoisonIgnored);
         enough.then(|| deaths.into())
     }
 

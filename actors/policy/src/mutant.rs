@@ -125,6 +125,36 @@ mod switch {
         EvictsAnybody,
         /// An attempt that made room counts as lost.
         EvictionCounts,
+        /// A breaker that is open lets attempts through.
+        OpenBreakerIgnored,
+        /// A breaker that is half-open lets any number through.
+        TrialsUnlimited,
+        /// A node's failures in a row are not counted on after a restart.
+        BreakerForgotten,
+        /// However many attempts a graph has had, another one is granted.
+        BudgetIgnored,
+        /// There is always another retry.
+        RetryBudgetIgnored,
+        /// What a tenant has used is forgotten at the start.
+        TenantBudgetForgotten,
+        /// However many tasks of a tenant run, another one is started.
+        QuotaIgnored,
+        /// What is not urgent is taken in under any strain.
+        PressureIgnored,
+        /// Under strain as much is started as without.
+        PressureDoesNotThrottle,
+        /// A task that takes machines down is never set aside.
+        PoisonIgnored,
+        /// Tasks that may have taken a machine down run together.
+        SuspectsTogether,
+        /// All tenants have the same weight.
+        WeightsIgnored,
+        /// Waiting does not raise.
+        AgeingDisabled,
+        /// What waits begins to wait anew with every reign.
+        AgesForgotten,
+        /// No node is held for anybody.
+        NothingHeld,
     }
 
     /// Where an actor may be made to panic. Not a mutant: every promise must hold through it.

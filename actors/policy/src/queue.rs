@@ -178,6 +178,13 @@ impl Queue {
         }
     }
 
+    /// A line was served before this queue began, when this place in the order of arrival was the next.
+    pub fn was_served(&mut self, shape: ShapeId, at: Arrival) {
+        if let Some(line) = self.lanes.get_mut(&shape) {
+            line.served = line.served.max(at);
+        }
+    }
+
     /// An attempt was started before this queue began.
     pub fn holds(&mut self, shape: ShapeId, demand: &Demand) {
         self.charges.hold(shape, demand);

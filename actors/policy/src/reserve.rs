@@ -17,6 +17,7 @@
 use rustc_hash::FxHashMap;
 
 use crate::placement::ShapeId;
+use crate::planted;
 use crate::task::Priority;
 
 /// Tasks of one priority that ask alike.
@@ -69,7 +70,7 @@ impl Reserve {
         let line = LineId { priority, shape };
         let missed = self.missed.entry(line).or_default();
         *missed += 1;
-        if *missed >= MISSED_LIMIT && !self.wanting.contains(&line) {
+        if *missed >= MISSED_LIMIT && !self.wanting.contains(&line) && !planted!(NothingHeld) {
             self.wanting.push(line);
         }
     }

@@ -316,6 +316,14 @@ impl AttemptOutcome {
     }
 }
 
+impl AttemptOutcome {
+    /// Whether the machine died while it ran, or before.
+    #[must_use]
+    pub fn is_death(&self) -> bool {
+        matches!(self, Self::Lost(reason) if reason.is_death())
+    }
+}
+
 impl LossReason {
     /// Whether the machine died, or what ran the attempt there: what ran may have brought that about.
     #[must_use]

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
+use crate::planted;
+
 /// How much one tenant may have at once; 0 for no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Quota {
@@ -125,7 +127,7 @@ impl Running {
     pub fn places(&self, tenant: &Arc<str>, quotas: &Quotas) -> Result<u64, OverQuota> {
         let (running, limit) = (self.of(tenant), quotas.of(tenant).max_running);
         match limit.saturating_sub(running) {
-            _ if limit == 0 => Ok(u64::MAX),
+            _ if limit == 0 || planted!(QuotaIgnored) => Ok(u64::MAX),
             0 => Err(OverQuota::Running { tenant: Arc::clone(tenant), running }),
             places => Ok(places),
         }

@@ -28,13 +28,21 @@ impl NodeActor {
         self.log_breakers(changes);
     }
 
+    /// Brings a breaker to where it stood before a restart.
+    pub(super) fn restore_breaker(&mut self, key: &Key, recorded: &Recorded) {
+        let (now, rules) = (self.args.side.clock.now(), self.args.side.limits().breaker);
+        self.breakers.apply(key, recorded, now);
+        let changes = self.breakers.overdue(now, &rules);
+        self.log_breakers(changes);
+    }
+
     /// Closes a breaker because somebody says so; `false` where it is closed.
     pub(super) fn reset_breaker(&mut self, key: &Key) -> bool {
         let now = self.args.side.clock.now();
         if !self.breakers.seen(now).iter().any(|(tripped, _)| tripped == key) {
             return false;
         }
-        let recorded = Recorded { change: Change::Closed, at: Token(0), left: Duration::ZERO };
+        let recorded = Recorded { change: Change::Closed, at: Token(0), left: Duration::ZERO, failures: 0 };
         self.breakers.apply(key, &recorded, now);
         self.log_breakers(vec![(key.clone(), Change::Closed)]);
         true

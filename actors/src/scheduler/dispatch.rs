@@ -236,7 +236,8 @@ impl SchedulerActor {
             return false;
         }
         let line = Some(LineId { priority, shape: taken.shape });
-        let asker = Asker { line, failed_on: self.failed_on.get(&taken.task) };
+        let apart = self.kept_from(taken.task);
+        let asker = Asker { line, failed_on: self.failed_on.get(&taken.task), apart: &apart };
         let Some(Choice { place, request }) = self.dispatch.fleet.choose(&demand, taken.shape, asker) else {
             return false;
         };

@@ -8,7 +8,7 @@ use policy::explain::{self, Ahead, Holding, Pace, Verdict};
 use policy::fleet::Asker;
 use policy::graph::{EntryView, TaskState};
 use policy::hindrance::Hindrance;
-use policy::id::{TaskId, TaskRange};
+use policy::id::{NodeId, TaskId, TaskRange};
 use policy::placement::{Reason, ShapeId};
 use policy::preempt::Evicted;
 use policy::queue::InQueue;
@@ -149,9 +149,9 @@ impl SchedulerActor {
     }
 
     /// The task as one who looks for a node.
-    pub(super) fn asker(&self, entry: &EntryView) -> Asker<'_> {
+    pub(super) fn asker<'a>(&'a self, entry: &EntryView, apart: &'a [NodeId]) -> Asker<'a> {
         let line = LineId { priority: entry.priority, shape: entry.shape };
-        Asker { line: Some(line), failed_on: self.failed_on.get(&entry.task) }
+        Asker { line: Some(line), failed_on: self.failed_on.get(&entry.task), apart }
     }
 
     /// Everything that refuses tasks of a demand now, each as its gate says it.
@@ -160,7 +160,7 @@ impl SchedulerActor {
         let held_back = self.held_back(entry).into_iter();
         held_back
             .chain(self.claim_in_the_way(entry.shape, demand))
-            .chain(self.dispatch.no_node(demand, self.asker(entry)))
+            .chain(self.dispatch.no_node(demand, self.asker(entry, &self.kept_from(entry.task))))
             .collect()
     }
 

@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use policy::ageing::Calendar;
 use policy::arrivals::Arrivals;
 use policy::demand::Demand;
 use policy::event::{Event, SchedulerEvent};
-use policy::graph::LiveGrant;
+use policy::graph::{Ages, LiveGrant, Ready};
 use policy::id::TaskId;
 use policy::order::{Order, TurnId};
 use policy::placement::ShapeId;
@@ -192,8 +193,40 @@ impl SchedulerActor {
     }
 }
 
+/// By how much the clock by which ages are told is ahead of the machine's: what waits may be older than the boot of its
+/// machine. Longer than the longest climb.
+const BEFORE_THE_BOOT: Duration = Duration::from_hours(24 * 30);
+
+fn aged(now: Moment) -> Moment {
+    now + BEFORE_THE_BOOT
+}
+
 /// Ages.
 impl SchedulerActor {
+    /// Fills the queues anew with what was ready before a restart: it goes on waiting since it was.
+    pub(super) fn wait_again(&mut self, ages: &Ages, ready: &[Ready]) {
+        let (now, wall, limits) = (aged(self.now()), self.side.clock.wall(), self.side.limits());
+        let ageing = &limits.scheduling.ageing;
+        let (mut marked, mut parts) = (None, ages.in_order(ready, wall).into_iter().peekable());
+        while let Some((since, ready)) = parts.next() {
+            self.enqueue(ready);
+            // One mark a tick is enough, as for those who come later.
+            let next = parts.peek().map_or(wall, |(next, _)| *next);
+            if marked.is_none_or(|marked| next.since(marked) >= ageing.tick) {
+                let moment = now - wall.since(since);
+                self.dispatch.ordering.calendar.mark(moment, self.next_arrival, ageing);
+                marked = Some(since);
+            }
+        }
+        if planted!(AgesForgotten) {
+            self.dispatch.ordering.calendar = Calendar::default();
+        }
+        for (LineId { priority, shape }, at) in ages.served() {
+            let at = self.dispatch.ordering.calendar.before(now - wall.since(at));
+            self.side.queue(priority).tell(QueueMessage::Served { shape, at });
+        }
+    }
+
     /// Looks at ages as long as anybody waits.
     pub(super) fn arm_beat(&mut self, me: &Me<SchedulerMessage>) {
         if !self.dispatch.ordering.is_beating && self.dispatch.queued_by_priority() != [0; 4] {
@@ -213,10 +246,12 @@ impl SchedulerActor {
         let (ageing, queued) = (&limits.scheduling.ageing, self.dispatch.queued_by_priority());
         let ordering = &mut self.dispatch.ordering;
         ordering.is_beating = false;
-        ordering.calendar.mark(now, next, ageing);
+        ordering.calendar.mark(aged(now), next, ageing);
         for priority in PRIORITIES.into_iter().filter(|priority| queued[*priority as usize] > 0) {
-            let ladder = ordering.calendar.ladder(priority, now, ageing);
-            self.side.queue(priority).tell(QueueMessage::Age(Box::new(ladder)));
+            let ladder = ordering.calendar.ladder(priority, aged(now), ageing);
+            if !planted!(AgeingDisabled) {
+                self.side.queue(priority).tell(QueueMessage::Age(Box::new(ladder)));
+            }
         }
     }
 
@@ -227,7 +262,7 @@ impl SchedulerActor {
         self.side.meters.aged(lines.iter().filter(|line| line.is_news).count() as u64);
         for line in lines.iter().filter(|line| line.is_news) {
             let AgedLine { task, standing, since, .. } = *line;
-            let waited = self.dispatch.ordering.calendar.waited(since, now);
+            let waited = self.dispatch.ordering.calendar.waited(since, aged(now));
             let (served_as, is_late) = (standing.class, standing.is_late);
             let event = SchedulerEvent::AgedBoost { task, priority, served_as, waited, is_late };
             let graph = self.graphs.entry(task).map_or(0, |entry| entry.graph.0);

@@ -121,7 +121,8 @@ impl SchedulerActor {
         dependencies.truncate(DEPENDENCIES_LIMIT);
         let is_ready = entry.state == TaskState::Ready;
         let demand = self.shapes.demand(entry.shape).filter(|_| is_ready);
-        let no_node = || demand.and_then(|demand| self.dispatch.no_node(demand, self.asker(&entry)));
+        let apart = self.kept_from(entry.task);
+        let no_node = || demand.and_then(|demand| self.dispatch.no_node(demand, self.asker(&entry, &apart)));
         let hindrance = self.held_back(&entry).filter(|_| is_ready).or_else(no_node);
         let waits_for = hindrance.map(|hindrance| hindrance.to_string().into());
         let unschedulable = self.survey.told.of(task).filter(|_| is_ready).map(|told| told.position);

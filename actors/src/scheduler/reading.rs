@@ -2,18 +2,17 @@
 //!
 //! Must not know what is done with it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use policy::breaker::{Change, Key};
+use policy::breaker::{BreakerRules, End, Replay as Breakers, Verdict};
 use policy::budget::{Ledger, TenantLedger};
 use policy::claims::RateHistory;
 use policy::directive::Directives;
-use policy::event::{Event, LogPosition, NodeEvent, Record, SchedulerEvent};
+use policy::event::{Event, LogPosition, NodeEvent, Record, SchedulerEvent, TaskEvent};
 use policy::graph::{Malformed, Replay};
-use policy::id::{Epoch, NodeId, Token};
+use policy::id::{Epoch, Token};
 use policy::placement::Shapes;
-use policy::time::Timestamp;
+use policy::planted;
 use policy::waits::WaitsReplay;
 use supervision::ActorError;
 
@@ -27,8 +26,9 @@ pub(super) struct Reading {
     failed: Option<Malformed>,
     /// That of the reign before.
     pub(super) last_epoch: u32,
-    /// The last change of each breaker.
-    pub(super) breakers: BTreeMap<(NodeId, Key), (Change, Token, Timestamp)>,
+    breaker_rules: BreakerRules,
+    /// How each breaker stood.
+    pub(super) breakers: Breakers,
     /// What graphs may use up, and have.
     pub(super) ledger: Ledger,
     /// What tenants may use up, and have.
@@ -60,7 +60,8 @@ impl Reading {
             graphs: Replay::new(Shapes::new(side.limits().shapes)),
             failed: None,
             last_epoch: 0,
-            breakers: BTreeMap::new(),
+            breaker_rules: side.limits().breaker,
+            breakers: Breakers::default(),
             ledger: Ledger::default(),
             tenants: TenantLedger::new(Arc::clone(&side.limits().budgets)),
             directives: Directives::default(),
@@ -76,10 +77,7 @@ impl Reading {
         if let Event::Scheduler(SchedulerEvent::Directed { directive, .. }) = &record.event {
             self.directives.apply(directive);
         }
-        if let Event::Node(node, NodeEvent::Breaker { kind, change }) = &record.event {
-            let at = Token::numbered(Epoch(self.last_epoch), record.number);
-            self.breakers.insert((node.clone(), kind.clone()), (*change, at, record.at));
-        }
+        self.hear_breakers(record);
         if let Err(malformed) = self.graphs.apply(position, record) {
             self.failed.get_or_insert(malformed);
         }
@@ -87,5 +85,25 @@ impl Reading {
         self.tenants.replay(&record.event, record.at, |task| self.graphs.tenant_of(task));
         self.rates.hear(position, record, |task| self.graphs.claims_of(task));
         self.waits.hear(record);
+    }
+
+    /// What a record says of breakers: before it is applied, since it may end what says where an attempt was.
+    fn hear_breakers(&mut self, record: &Record) {
+        let at = Token::numbered(Epoch(self.last_epoch), record.number);
+        match &record.event {
+            Event::Node(node, NodeEvent::Breaker { kind, change }) => {
+                self.breakers.changed(node, kind, *change, (at, record.at));
+            }
+            Event::Task { task, event: TaskEvent::AttemptEnded { token, outcome, .. }, .. } => {
+                let end = End { token: *token, at, verdict: Verdict::from(outcome) };
+                if !planted!(BreakerForgotten)
+                    && self.breakers.is_concerned(end.verdict, &self.breaker_rules)
+                    && let Some((node, kind)) = self.graphs.where_it_runs(*task)
+                {
+                    self.breakers.ended(node, kind, end, &self.breaker_rules);
+                }
+            }
+            _ => {}
+        }
     }
 }

@@ -3,16 +3,14 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
-use policy::breaker::{Change, Key, Recorded};
+use policy::breaker::Replay as Breakers;
 use policy::event::{Event, SchedulerEvent};
 use policy::graph::{Effects, LiveGrant, Recovered};
 use policy::history::History;
 use policy::id::{Epoch, NodeId, TaskId, Token};
 use policy::planted;
 use policy::queue::Arrival;
-use policy::time::Timestamp;
 use rustc_hash::FxHashMap;
 use supervision::{ActorError, Me};
 
@@ -46,6 +44,8 @@ impl SchedulerActor {
             backing_off,
             failed_on,
             evicted,
+            suspects,
+            ages,
             closed,
             stranded,
             unknown,
@@ -71,6 +71,7 @@ impl SchedulerActor {
             placed: FxHashMap::default(),
             failed_on,
             lateness: Lateness::after(waits),
+            suspects,
             backing_off: BinaryHeap::new(),
             backoff_armed: None,
             closing: VecDeque::new(),
@@ -85,7 +86,8 @@ impl SchedulerActor {
             let wait = (now + waiting.due.since(wall), waiting.task, waiting.since);
             scheduler.backing_off.push(Reverse(wait));
         }
-        scheduler.carry_out(Effects { ready, closed, ..Effects::default() });
+        scheduler.carry_out(Effects { closed, ..Effects::default() });
+        scheduler.wait_again(&ages, &ready);
         scheduler.restore_breakers(breakers);
         scheduler.restore_rates(&rates);
         if !planted!(ForgetLeases) {
@@ -144,16 +146,10 @@ impl SchedulerActor {
     }
 
     /// Tells the nodes how their breakers stood; what time has done to them since they see themselves.
-    fn restore_breakers(&mut self, breakers: BTreeMap<(NodeId, Key), (Change, Token, Timestamp)>) {
-        let wall = self.side.clock.wall();
-        for ((node, key), (change, at, written)) in breakers {
-            let left = match change {
-                Change::Opened { wait, .. } => (written + wait).since(wall),
-                Change::HalfOpened => Duration::ZERO,
-                Change::Closed => continue,
-            };
+    fn restore_breakers(&mut self, breakers: Breakers) {
+        for (node, key, recorded) in breakers.finish(self.side.clock.wall()) {
             if let Some(address) = self.node(&node) {
-                address.tell(NodeMessage::RestoreBreaker { key, recorded: Recorded { change, at, left } });
+                address.tell(NodeMessage::RestoreBreaker { key, recorded });
             }
         }
     }

@@ -42,6 +42,7 @@ impl SchedulerActor {
                 self.left_node(task, report.as_deref());
                 self.failed_on.remove(&task);
                 self.dispatch.evicting.ended(task);
+                self.suspects.remove(&task);
                 self.budget_charge(task, &charge);
                 let ended = TaskState::from(&outcome);
                 let ended = if planted!(FailureReleases) { TaskState::Succeeded } else { ended };
@@ -57,8 +58,11 @@ impl SchedulerActor {
                 self.carry_out(std::mem::take(&mut effects));
                 self.evicted(task, by, waits);
             }
-            Step::Over { next: Next::RetryAfter(wait), charge, is_retry, report, .. } => {
+            Step::Over { next: Next::RetryAfter(wait), charge, is_retry, report, is_suspect, .. } => {
                 self.tenant_charge(task, &charge, mark.at);
+                if is_suspect {
+                    self.suspects.insert(task);
+                }
                 if let Some(node) = self.left_node(task, report.as_deref()) {
                     self.failed_on.insert(task, node);
                 }
@@ -150,7 +154,10 @@ impl SchedulerActor {
         }
         let tasks = closed.tasks.first..closed.tasks.end();
         let gone: Vec<TaskId> = self.failed_on.range(tasks).map(|(task, _)| *task).collect();
-        gone.iter().for_each(|task| drop(self.failed_on.remove(task)));
+        for task in gone {
+            self.failed_on.remove(&task);
+            self.suspects.remove(&task);
+        }
         self.closing.push_back(closed);
     }
 

@@ -100,6 +100,8 @@ pub enum Step {
         is_retry: bool,
         /// For whom the attempt made room, if that is how it ended.
         evicted_for: Option<TaskId>,
+        /// Whether a machine has died while it ran, this time or before.
+        is_suspect: bool,
     },
     /// It is to be tried again.
     RetryAsked,
@@ -113,7 +115,8 @@ impl Step {
     /// Over, without a word of its own.
     #[must_use]
     pub fn over(next: Next) -> Self {
-        Self::Over { next, report: None, charge: Charge::default(), is_retry: false, evicted_for: None }
+        let (report, charge) = (None, Charge::default());
+        Self::Over { next, report, charge, is_retry: false, evicted_for: None, is_suspect: false }
     }
 }
 

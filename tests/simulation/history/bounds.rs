@@ -42,7 +42,7 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
 }
 
 /// Tasks that ended without an attempt of theirs ending, or were asked for again after their end.
-fn by_consequence(history: &History) -> BTreeSet<TaskId> {
+pub(super) fn by_consequence(history: &History) -> BTreeSet<TaskId> {
     let of = |event: &Event| match event {
         Event::Task { task, event: TaskEvent::Finished(_) | TaskEvent::RetryAsked, .. } => Some(*task),
         _ => None,

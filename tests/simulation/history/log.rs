@@ -6,15 +6,12 @@ use std::time::Duration;
 use policy::bounds::TimeLimit;
 use policy::dependency::Need;
 use policy::event::{Event, LogPosition, Next, Record, SchedulerEvent, TaskEvent};
-use policy::id::{Epoch, TaskId, Token};
+use policy::id::{Epoch, NodeId, TaskId, Token};
 use policy::task::{AttemptOutcome, LossReason, RetryPolicy, TaskOutcome};
 use policy::time::Timestamp;
 
 use super::index::Index;
 use super::{Findings, History};
-
-/// Machines that die while a task runs before it is set aside.
-const POISON_AFTER: u32 = 3;
 
 /// By one part of so many a clock may be fast.
 const CLOCK_ERROR_DIVISOR: u32 = 1000;
@@ -25,6 +22,8 @@ struct Track {
     sequence: u32,
     position: LogPosition,
     live: Option<Token>,
+    /// Where the present attempt was granted.
+    node: Option<NodeId>,
     outcome: Option<TaskOutcome>,
     is_cancelled: bool,
     /// Whether it ever came to an end, and to one of its own.
@@ -39,13 +38,16 @@ struct Track {
 
 struct Pass<'a> {
     index: &'a Index<'a>,
+    /// Machines that die while a task runs before it is set aside; 0 for never.
+    poison_after: u32,
     tracks: BTreeMap<TaskId, Track>,
     epoch: u32,
     last_token: Token,
 }
 
 pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Findings) {
-    let mut pass = Pass { index, tracks: BTreeMap::new(), epoch: 0, last_token: Token(0) };
+    let poison_after = history.limits.poison_after;
+    let mut pass = Pass { index, poison_after, tracks: BTreeMap::new(), epoch: 0, last_token: Token(0) };
     for (expected, (position, record)) in (1..).zip(&history.records) {
         findings.expect("I11", record.number == expected, || {
             format!("record {} stands where {expected} should", record.number)
@@ -88,7 +90,10 @@ impl Pass<'_> {
     fn task(&mut self, task: TaskId, event: &TaskEvent, record: &Record, findings: &mut Findings) {
         let number = record.number;
         match event {
-            TaskEvent::Granted { token, .. } => self.granted(task, *token, record, findings),
+            TaskEvent::Granted { token, node, .. } => {
+                self.granted(task, *token, record, findings);
+                self.apart(task, node, record.number, findings);
+            }
             TaskEvent::Started { token, .. } | TaskEvent::ReportIgnored { token, .. } => {
                 let live = self.tracks[&task].live;
                 findings.expect("I4", live == Some(*token), || {
@@ -150,6 +155,22 @@ impl Pass<'_> {
         track.live = Some(token);
     }
 
+    /// No two tasks are on one node while which machines have died: one of them may do it again.
+    fn apart(&mut self, task: TaskId, node: &NodeId, number: u64, findings: &mut Findings) {
+        let is_suspect = |track: &Track| track.deaths > 0 && track.outcome.is_none();
+        self.track(task).node = Some(node.clone());
+        if self.poison_after == 0 || !is_suspect(self.track(task)) {
+            return;
+        }
+        let others = self.tracks.iter().filter(|(other, track)| **other != task && track.live.is_some());
+        let beside = others.filter(|(_, track)| track.node.as_ref() == Some(node) && is_suspect(track));
+        for (other, _) in beside {
+            findings.expect("I14", false, || {
+                format!("record {number}: {task} and {other} are on {node}, and may both take it down")
+            });
+        }
+    }
+
     /// What is on its way or has begun goes on, also where something whose end it waited for is tried again.
     fn dependencies(&self, task: TaskId, number: u64, findings: &mut Findings) {
         for (dependency, needs) in self.index.dependencies(task) {
@@ -175,6 +196,7 @@ impl Pass<'_> {
     ) {
         let number = record.number;
         let policy = self.index.item_of(task).map(|item| item.spec.retry.clone()).unwrap_or_default();
+        let poison_after = self.poison_after;
         let track = self.track(task);
         findings.expect("I4", track.live == Some(token), || {
             format!("record {number}: {task} ended under {token}, live is {:?}", track.live)
@@ -190,7 +212,7 @@ impl Pass<'_> {
             AttemptOutcome::Exited(0) => {}
             _ => track.failures += 1,
         }
-        let lawful = follows_law(track, &policy, outcome, next);
+        let lawful = follows_law(track, &policy, (outcome, next), poison_after);
         findings.expect("I14", lawful, || {
             format!(
                 "record {number}: {task} {outcome}, {} failures, {} losses: {next:?}",
@@ -234,7 +256,12 @@ impl Track {
 }
 
 /// Whether `next` is what the retry policy says, worked out here once more.
-fn follows_law(track: &Track, policy: &RetryPolicy, outcome: &AttemptOutcome, next: &Next) -> bool {
+fn follows_law(
+    track: &Track,
+    policy: &RetryPolicy,
+    (outcome, next): (&AttemptOutcome, &Next),
+    poison_after: u32,
+) -> bool {
     let failed = || *next == Next::Finish(TaskOutcome::Failed(outcome.clone()));
     if track.is_cancelled {
         return *next == Next::Finish(TaskOutcome::Cancelled);
@@ -243,8 +270,8 @@ fn follows_law(track: &Track, policy: &RetryPolicy, outcome: &AttemptOutcome, ne
     match outcome {
         AttemptOutcome::Exited(0) => *next == Next::Finish(TaskOutcome::Succeeded),
         AttemptOutcome::Cancelled => *next == Next::Finish(TaskOutcome::Cancelled),
-        AttemptOutcome::Lost(_) if track.deaths >= POISON_AFTER => {
-            matches!(next, Next::Finish(TaskOutcome::Poisoned(deaths)) if deaths.len() == POISON_AFTER as usize)
+        AttemptOutcome::Lost(_) if poison_after > 0 && track.deaths >= poison_after => {
+            matches!(next, Next::Finish(TaskOutcome::Poisoned(deaths)) if deaths.len() == poison_after as usize)
         }
         AttemptOutcome::Lost(LossReason::Drained | LossReason::Preempted) => {
             *next == Next::RetryAfter(Duration::ZERO)

@@ -1,6 +1,8 @@
 //! The checks are checked: a history that keeps every promise is changed in one place, and the promise that
 //! it then breaks must be named.
 
+mod house;
+
 use std::sync::Arc;
 
 use policy::claims::{Claims, Mode};
@@ -12,6 +14,7 @@ use policy::task::{TaskOutcome, TaskSpec};
 use policy::time::Timestamp;
 
 use super::{Answer, Asked, History, Operation};
+use crate::house::Crowd;
 use actors::wire::client::Target;
 
 /// The index of the first record whose task event `is` so.
@@ -229,6 +232,17 @@ impl History {
             mutate(&mut mutant);
             mutant.violations().iter().all(|violation| violation.promise != *promise)
         };
-        MUTANTS.iter().filter(survives).map(|(name, ..)| *name).collect()
+        MUTANTS.iter().chain(house::OF_ALL).filter(survives).map(|(name, ..)| *name).collect()
+    }
+
+    /// As it is, but for the promise that a crowd was made for, which is broken.
+    pub(crate) fn broken_by(&self, crowd: Crowd) -> Self {
+        let mut broken = self.clone();
+        match crowd {
+            Crowd::Fair => house::unfair(&mut broken),
+            Crowd::Patient => house::impatient(&mut broken),
+            Crowd::Stream => house::passed_over(&mut broken),
+        }
+        broken
     }
 }

@@ -5,6 +5,7 @@
 //! one moment is one round, whose records come node by node: who of them was first cannot be told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use policy::constraint::Constraints;
 use policy::event::{Event, GraphEvent, SchedulerEvent, TaskEvent};
@@ -26,7 +27,7 @@ const SLICE_SLACK: u64 = 30;
 const OVERTAKEN_LIMIT: u64 = 24;
 
 /// What makes tasks equals: of them the first that came is the first to start.
-type Kind = (Priority, Vec<Resources>, Box<str>, Constraints, bool);
+type Kind = (Priority, Vec<Resources>, Box<str>, Constraints, bool, Option<Arc<str>>);
 
 #[derive(Default)]
 struct Pass {
@@ -41,6 +42,8 @@ struct Pass {
     /// Those of this moment.
     starting: [u64; 4],
     now: Timestamp,
+    /// Whether tenants may not start whatever fits, or what waits climbs within seconds: then slices are not what decides.
+    are_gated: bool,
 }
 
 /// By how many a task was overtaken: at earlier moments, and at the last one.
@@ -52,7 +55,10 @@ struct Overtaken {
 }
 
 pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Findings) {
-    let mut pass = Pass { moments: moments(history), ..Pass::default() };
+    let limits = &history.limits;
+    let climbs = limits.scheduling.ageing.base <= super::patience::LONG;
+    let are_gated = climbs || !limits.quotas.are_unlimited() || !limits.budgets.are_unlimited();
+    let mut pass = Pass { moments: moments(history), are_gated, ..Pass::default() };
     let mut admitted = BTreeMap::new();
     for (_, record) in &history.records {
         match &record.event {
@@ -60,7 +66,9 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
                 let place = admitted.entry(*graph).and_modify(|place| *place += 1).or_insert(0_usize);
                 let info = index.graphs.get(graph);
                 if let Some((item, range)) = info.and_then(|info| info.items.get(*place)) {
-                    let is_free = item.dependencies.is_empty() && item.spec.claims.is_none();
+                    let is_free = item.dependencies.is_empty()
+                        && item.spec.claims.is_none()
+                        && info.is_some_and(|info| info.head.budget.is_unlimited());
                     if is_free && item.array.is_none_or(|array| array.parallel_limit.is_none()) {
                         let spec = &item.spec;
                         let tenant = spec.tenant.to_string().into();
@@ -70,6 +78,7 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
                             tenant,
                             spec.constraints.clone(),
                             spec.is_preemptible,
+                            spec.kind.clone(),
                         );
                         pass.admit(kind, *range);
                     }
@@ -146,7 +155,7 @@ impl Pass {
         if at > self.now {
             self.next_moment(at, findings);
         }
-        if self.all_wait() {
+        if !self.are_gated && self.all_wait() {
             self.starting[priority as usize] += 1;
         } else {
             (self.started, self.starting) = ([0; 4], [0; 4]);

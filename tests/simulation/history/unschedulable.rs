@@ -28,6 +28,7 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
         up: BTreeSet::new(),
         quiet_since: Timestamp(0),
         waiting: BTreeMap::new(),
+        paused: BTreeMap::new(),
         graphs: BTreeMap::new(),
     };
     let mut disconnected = history.disconnected.iter().peekable();
@@ -54,6 +55,8 @@ struct Pass {
     /// When the fleet has changed last.
     quiet_since: Timestamp,
     waiting: BTreeMap<TaskId, Waiting>,
+    /// What would wait so if its graph were not paused: that has a reason of its own to wait.
+    paused: BTreeMap<TaskId, GraphId>,
     /// Where the tasks of each graph end.
     graphs: BTreeMap<GraphId, TaskId>,
 }
@@ -98,21 +101,32 @@ impl Pass {
                 let of_graph = |task: &TaskId| self.graphs.get(graph).is_some_and(|end| task < end);
                 tasks.iter().filter(|task| of_graph(task)).for_each(|task| drop(self.waiting.remove(task)));
             }
+            Event::Graph(graph, GraphEvent::BudgetReached { .. }) => {
+                let end = self.graphs.get(graph).copied().unwrap_or_else(|| graph.first_task());
+                let tasks: Vec<_> =
+                    self.waiting.range(graph.first_task()..end).map(|(task, _)| *task).collect();
+                for task in tasks {
+                    self.waiting.remove(&task);
+                    self.paused.insert(task, *graph);
+                }
+            }
+            Event::Graph(graph, GraphEvent::Resumed { .. }) => {
+                let of_graph = self.paused.iter().filter(|(_, of)| *of == graph).map(|(task, _)| *task);
+                for task in of_graph.collect::<Vec<_>>() {
+                    self.paused.remove(&task);
+                    self.waiting.insert(task, Waiting { since: record.at, told: None });
+                }
+            }
             Event::Task { task, event: TaskEvent::Finished(_) | TaskEvent::CancelAsked, .. } => {
                 self.waiting.remove(task);
+                self.paused.remove(task);
             }
             Event::Node(node, event) => self.node(node, event, record.at),
             Event::Scheduler(SchedulerEvent::Started { .. } | SchedulerEvent::Stopped) => {
                 self.up.clear();
                 self.quiet_since = record.at;
             }
-            Event::Graph(
-                _,
-                GraphEvent::Extended(_)
-                | GraphEvent::ItemAdmitted(_)
-                | GraphEvent::BudgetReached { .. }
-                | GraphEvent::Resumed { .. },
-            )
+            Event::Graph(_, GraphEvent::Extended(_) | GraphEvent::ItemAdmitted(_))
             | Event::Task { .. }
             | Event::Scheduler(
                 SchedulerEvent::Pressure(_)

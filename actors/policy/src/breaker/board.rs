@@ -154,6 +154,14 @@ impl Board {
         }
     }
 
+    /// Opens what should have been open when the records ended: the breakers that have changed.
+    pub fn overdue(&mut self, now: Moment, rules: &BreakerRules) -> Vec<(Key, Change)> {
+        let own = self.own.overdue(now, rules).map(|change| (None, change));
+        let kinds = self.kinds.iter_mut();
+        let kinds = kinds.filter_map(|(kind, one)| Some((Some(Arc::clone(kind)), one.overdue(now, rules)?)));
+        own.into_iter().chain(kinds).collect()
+    }
+
     /// When time changes something next.
     #[must_use]
     pub fn due(&self) -> Option<Moment> {

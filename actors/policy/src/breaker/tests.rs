@@ -211,7 +211,7 @@ fn kinds_are_remembered_within_a_limit() {
 fn what_is_recorded_brings_it_back_to_where_it_was() {
     let mut board = Board::default();
     let opened = Change::Opened { failures: 5, wait: RULES.open };
-    let recorded = |change| Recorded { change, at: Token(50), left: Duration::from_secs(20) };
+    let recorded = |change| Recorded { change, at: Token(50), left: Duration::from_secs(20), failures: 0 };
     board.apply(&None, &recorded(opened), at(100));
     assert_eq!((board.places(None, 9), board.due()), (0, Some(at(120))));
     board.apply(&Some(kind("build")), &recorded(Change::HalfOpened), at(100));

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget::{Account, Budget, Charge, OnReached, Reached, Spent};
 use crate::event::{Event, SchedulerEvent, TaskEvent};
 use crate::id::TaskId;
+use crate::planted;
 use crate::time::Timestamp;
 
 /// What one tenant may use up.
@@ -247,7 +248,7 @@ impl TenantLedger {
 
     /// Takes in a record, in the order of the log.
     pub fn replay(&mut self, event: &Event, at: Timestamp, tenant_of: impl Fn(TaskId) -> Option<Arc<str>>) {
-        if self.is_empty() {
+        if self.is_empty() || planted!(TenantBudgetForgotten) {
             return;
         }
         match event {

@@ -131,7 +131,7 @@ impl Fleet {
     pub fn choose(&mut self, demand: &Arc<Demand>, shape: ShapeId, asker: Asker<'_>) -> Option<Choice> {
         let is_held = |node: &Site| node.hold.as_ref().is_some_and(|hold| hold.line.shape == shape);
         // What is held for one priority of a need is not for the others.
-        let is_alone = demand.constraints.company.is_none();
+        let is_alone = demand.constraints.company.is_none() && asker.apart.is_empty();
         if !is_alone || asker.failed_on.is_some() || self.nodes.iter().any(is_held) {
             return self.place(demand, asker);
         }

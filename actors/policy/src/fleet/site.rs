@@ -52,6 +52,7 @@ pub(super) enum Shut {
     Closed(Closed),
     HaltedHere,
     Tripped(Tripped),
+    Suspect,
 }
 
 impl fmt::Display for Shut {
@@ -60,6 +61,9 @@ impl fmt::Display for Shut {
             Self::Closed(closed) => closed.fmt(f),
             Self::HaltedHere => f.write_str("was halted on the machine itself"),
             Self::Tripped(tripped) => tripped.fmt(f),
+            Self::Suspect => f.write_str(
+                "a task runs there that may have taken a machine down, as this one may: they are kept apart",
+            ),
         }
     }
 }

@@ -25,7 +25,8 @@ fn fleet(names: &[&str], cores: u64) -> Fleet {
 
 fn placed(fleet: &Fleet, demand: &Demand, failed_on: Option<&str>) -> Option<usize> {
     let failed_on = failed_on.map(NodeId::from);
-    fleet.place(demand, Asker { line: None, failed_on: failed_on.as_ref() }).map(|choice| choice.place)
+    let asker = Asker { failed_on: failed_on.as_ref(), ..Asker::default() };
+    fleet.place(demand, asker).map(|choice| choice.place)
 }
 
 fn on(node: &str) -> Demand {
@@ -53,6 +54,18 @@ fn what_was_sent_counts_until_the_node_has_heard_of_it() {
     assert_eq!(fleet.times(&one, ANY, 9), 0);
     fleet.changed(&NodeId::from("b"), Some(room(1000)), 2);
     assert_eq!(fleet.times(&one, ANY, 9), 1, "and of both, and one is over");
+}
+
+#[test]
+fn who_may_have_taken_a_machine_down_is_kept_apart_from_others_of_the_kind_and_told_so() {
+    let fleet = fleet(&["a", "b"], 2);
+    let demand = Demand::resources(Resources::cpus(1000));
+    let apart = ["a".into(), "b".into()];
+    let asker = |count| Asker { apart: &apart[..count], ..Asker::default() };
+    assert_eq!(fleet.place(&demand, asker(1)).map(|choice| choice.place), Some(1));
+    assert_eq!(fleet.place(&demand, asker(2)), None);
+    let why = fleet.hindrance(&demand, asker(2)).expect("it has to wait");
+    assert!(!why.is_for_ever() && why.to_string().contains("they are kept apart"), "{why}");
 }
 
 #[test]
@@ -156,7 +169,7 @@ impl Stream {
         let mut started = 0;
         for taken in self.queue.pick(&pick) {
             let line = LineId { priority: Priority::Normal, shape: taken.shape };
-            let asker = Asker { line: Some(line), failed_on: None };
+            let asker = Asker { line: Some(line), ..Asker::default() };
             let Some(choice) = self.fleet.place(&demand(taken.shape), asker) else {
                 self.queue.put_back(taken);
                 continue;
@@ -320,7 +333,7 @@ fn apply(fleet: &mut Fleet, change: &Change, needs: &[Arc<Demand>]) {
         Change::Closed(node, is) => fleet.set_closed(&name(node), is.then_some(Closed::Cordoned)),
         Change::Place(need, failed_on) => {
             let failed_on = failed_on.map(name);
-            let asker = Asker { line: Some(line(need)), failed_on: failed_on.as_ref() };
+            let asker = Asker { line: Some(line(need)), failed_on: failed_on.as_ref(), ..Asker::default() };
             if let Some(choice) = fleet.choose(&needs[need], shape_of(need), asker) {
                 fleet.take(choice.place, needs[need].request(choice.request));
             }
@@ -356,7 +369,7 @@ proptest! {
             prop_assert_eq!(fleet.room_for(demand, shape), fleet.times(demand, shape, COUNTED_LIMIT));
             prop_assert_eq!(fleet.is_able(demand, shape), fleet.could_take(demand));
             for priority in [Priority::Normal, Priority::High] {
-                let asker = Asker { line: Some(LineId { priority, shape }), failed_on: None };
+                let asker = Asker { line: Some(LineId { priority, shape }), ..Asker::default() };
                 prop_assert_eq!(fleet.choose(demand, shape, asker), fleet.place(demand, asker));
             }
         }

@@ -7,7 +7,7 @@
 
 mod recovered;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -16,8 +16,9 @@ use crate::claims::Claims;
 use crate::demand::Demand;
 use crate::event::{Event, GraphEvent, GraphPart, LogPosition, Next, Record, SchedulerEvent, TaskEvent};
 use crate::graph::Graphs;
+use crate::graph::ages::Ages;
 use crate::graph::build::{Builder, ItemShape, Malformed, Opening};
-use crate::graph::effects::{Closed, ClosedBy, Effects, Mark, Ready};
+use crate::graph::effects::{Effects, Mark};
 use crate::graph::state::TaskState;
 use crate::graph::stranded::{Stranded, Told};
 use crate::graph::table::Graph;
@@ -41,7 +42,9 @@ pub struct Replay {
     /// For whom attempts that have not ended are to make room.
     leaving: FxHashMap<TaskId, TaskId>,
     evicted: BTreeMap<TaskId, Evicted>,
+    suspects: BTreeSet<TaskId>,
     stranded: Stranded,
+    ages: Ages,
     effects: Effects,
     unknown: u64,
 }
@@ -74,6 +77,8 @@ impl Replay {
             failed_on: BTreeMap::new(),
             leaving: FxHashMap::default(),
             evicted: BTreeMap::new(),
+            suspects: BTreeSet::new(),
+            ages: Ages::default(),
             stranded: Stranded::default(),
             effects: Effects::default(),
             unknown: 0,
@@ -108,6 +113,9 @@ impl Replay {
                 | SchedulerEvent::Audited { .. },
             ) => {}
         }
+        for ready in &self.effects.ready {
+            self.ages.became_ready(ready.tasks, record.at);
+        }
         self.effects.clear();
         Ok(())
     }
@@ -137,6 +145,14 @@ impl Replay {
         self.shapes.demand(self.graphs.entry(task)?.shape)?.claims.clone()
     }
 
+    /// The node on which a task's attempt runs, and what sort of work it is, as far as the records go.
+    #[must_use]
+    pub fn where_it_runs(&self, task: TaskId) -> Option<(&NodeId, Option<&Arc<str>>)> {
+        let grant = self.live.get(&task)?;
+        let demand = self.shapes.demand(self.graphs.entry(task)?.shape);
+        Some((&grant.node, demand.and_then(|demand| demand.kind.as_ref())))
+    }
+
     /// All records have been given.
     #[must_use]
     pub fn finish(mut self) -> Recovered {
@@ -157,6 +173,7 @@ impl Replay {
         let is_open = |task: &TaskId| self.graphs.entry(*task).is_some_and(|entry| !entry.state.is_ended());
         self.failed_on.retain(|task, _| is_open(task));
         self.evicted.retain(|task, _| is_open(task));
+        self.suspects.retain(is_open);
         Recovered {
             ready: self.graphs.ready(),
             closed: self.graphs.unrecorded(),
@@ -166,6 +183,8 @@ impl Replay {
             backing_off,
             failed_on: self.failed_on,
             evicted: self.evicted,
+            suspects: self.suspects,
+            ages: self.ages,
             stranded: self.stranded,
             unknown: self.unknown,
         }
@@ -237,6 +256,9 @@ impl Replay {
         match event {
             TaskEvent::Granted { token, attempt, node, session, request, indices } => {
                 graphs.granted(task, *attempt, mark, effects);
+                if let Some(entry) = graphs.entry(task) {
+                    self.ages.granted(task, (entry.priority, entry.shape), mark.at);
+                }
                 let (node, position, cancel_asked) = (node.clone(), mark.position, false);
                 let grant = LiveGrant {
                     task,
@@ -273,6 +295,9 @@ impl Replay {
                 if let Some(by) = leaving {
                     self.evicted.insert(task, Evicted::again(self.evicted.get(&task), by));
                 }
+                if grant.as_ref().is_some_and(|grant| grant.started) && outcome.is_death() {
+                    self.suspects.insert(task);
+                }
                 match next {
                     Next::Finish(outcome) => graphs.ended(task, outcome.into(), mark, effects),
                     Next::RetryAfter(wait) => {
@@ -285,7 +310,11 @@ impl Replay {
                 }
             }
             TaskEvent::Finished(outcome) => graphs.ended(task, outcome.into(), mark, effects),
-            TaskEvent::RetryAsked => graphs.retry(task, mark, effects),
+            TaskEvent::RetryAsked => {
+                // It begins anew: what was is forgiven.
+                self.suspects.remove(&task);
+                graphs.retry(task, mark, effects);
+            }
         }
     }
 }
@@ -299,61 +328,6 @@ impl From<&TaskOutcome> for TaskState {
             }
             TaskOutcome::Cancelled => Self::Cancelled,
             TaskOutcome::Skipped(_) => Self::Skipped,
-        }
-    }
-}
-
-impl Graphs {
-    /// All that is ready, in the order of submission.
-    #[must_use]
-    pub fn ready(&self) -> Vec<Ready> {
-        let mut all = Effects::default();
-        self.graphs.values().for_each(|graph| graph.push_all_ready(&mut all));
-        all.ready
-    }
-
-    /// All that is ready of one graph, in the order of submission.
-    #[must_use]
-    pub fn ready_of(&self, graph: GraphId) -> Vec<Ready> {
-        let mut all = Effects::default();
-        if let Some(graph) = self.graph(graph) {
-            graph.push_all_ready(&mut all);
-        }
-        all.ready
-    }
-
-    /// Every end by consequence that has no record yet.
-    #[must_use]
-    pub fn unrecorded(&self) -> Vec<Closed> {
-        let mut all = Effects::default();
-        for graph in self.graphs.values() {
-            for item in graph.items.iter().filter(|item| item.unrecorded > 0) {
-                for (tasks, state) in graph.stretches(item.first, item.count).filter(|one| one.1.is_ended()) {
-                    let offset = self.locate(tasks.first).map_or(u32::MAX, |(_, offset)| offset);
-                    let by = match state {
-                        TaskState::Skipped => ClosedBy::Skip(graph.task(item.cause)),
-                        _ => ClosedBy::Cancel,
-                    };
-                    if !graph.pages.get(offset).recorded {
-                        let (was, priority, shape) = (TaskState::Waiting, item.priority, item.shape);
-                        all.push_closed(Closed { tasks, by, was, priority, shape });
-                    }
-                }
-            }
-        }
-        all.closed
-    }
-}
-
-impl Graph {
-    fn push_all_ready(&self, all: &mut Effects) {
-        if self.counts.of(TaskState::Ready) == 0 {
-            return;
-        }
-        for item in self.items.iter().filter(|item| item.out > 0) {
-            for (tasks, _) in self.stretches(item.first, item.count).filter(|one| one.1 == TaskState::Ready) {
-                all.push_ready(Ready { tasks, priority: item.priority, shape: item.shape });
-            }
         }
     }
 }

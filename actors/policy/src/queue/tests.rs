@@ -361,3 +361,15 @@ mod turns {
         assert!(queue.bytes() < 1_000_000);
     }
 }
+
+#[test]
+fn a_line_that_was_served_before_a_restart_waits_since_then() {
+    let mut queue = Queue::new();
+    let demand = Demand::resources(Resources::cpus(1000));
+    queue.push(TaskId(1), ShapeId(1), &demand, Arrival(5));
+    queue.was_served(ShapeId(1), Arrival(9));
+    queue.was_served(ShapeId(2), Arrival(9));
+    let pick = Pick { want: 1, fitting: vec![ShapeId(1)].into(), now: Arrival(20), ..Pick::default() };
+    let [taken] = &*queue.pick(&pick) else { panic!("one waits") };
+    assert_eq!((taken.arrival, taken.since), (Arrival(5), Arrival(9)));
+}

@@ -2,7 +2,8 @@
 
 use policy::constraint::AvoidFailed;
 use policy::graph::{Closed, TaskState};
-use policy::id::{TaskId, TaskRange};
+use policy::id::{NodeId, TaskId, TaskRange};
+use policy::planted;
 use policy::queue::Taken;
 use policy::task::Priority;
 
@@ -53,8 +54,25 @@ impl SchedulerActor {
         self.dispatch.is_stale = stale;
     }
 
-    /// Whether a task may have no room where others that ask alike have: it must not run where it failed.
+    /// The nodes on which a task must not run now: those where a suspect runs, where it is one itself. So who has been on
+    /// two machines that died has not been there with the same other one, and who takes machines down is found out.
+    pub(in crate::scheduler) fn kept_from(&self, task: TaskId) -> Vec<NodeId> {
+        if !self.suspects.contains(&task)
+            || self.side.limits().poison_after == 0
+            || planted!(SuspectsTogether)
+        {
+            return Vec::new();
+        }
+        let others = self.suspects.iter().filter(|other| **other != task);
+        others.filter_map(|other| self.placed.get(other)).map(|placed| placed.node.clone()).collect()
+    }
+
+    /// Whether a task may have no room where others that ask alike have: it must not run where it failed, or where
+    /// another suspect runs.
     fn is_choosy(&self, task: TaskId) -> bool {
+        if self.suspects.contains(&task) {
+            return true;
+        }
         let demand = || self.shapes.demand(self.graphs.entry(task)?.shape);
         self.failed_on.contains_key(&task)
             && demand().is_some_and(|demand| demand.constraints.avoid_failed == AvoidFailed::Require)

@@ -152,12 +152,14 @@ impl SchedulerActor {
         let Some(demand) = self.shapes.demand(entry.shape) else { return false };
         self.held_back(&entry).is_none()
             && self.claim_in_the_way(entry.shape, demand).is_none()
-            && self.dispatch.no_node(demand, self.asker(&entry)).is_some()
+            && self.dispatch.no_node(demand, self.asker(&entry, &self.kept_from(task))).is_some()
     }
 
     /// The nodes where room might be made, with what runs there.
     fn sites<'a>(&'a self, (line, task): (LineId, TaskId), demand: &'a Demand) -> Vec<Site<'a>> {
         let mut nodes: Vec<_> = self.dispatch.fleet.yielding(line, demand).collect();
+        let kept_from = self.kept_from(task);
+        nodes.retain(|(_, id, _)| !kept_from.contains(id));
         let must_leave = demand.constraints.avoid_failed == AvoidFailed::Require;
         if let Some(failed_on) = self.failed_on.get(&task).filter(|_| must_leave && nodes.len() > 1) {
             nodes.retain(|(_, id, ..)| *id != failed_on);

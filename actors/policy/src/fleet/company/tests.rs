@@ -144,7 +144,7 @@ fn a_node_that_is_held_is_kept_free_of_those_from_whom_it_is_to_be_apart() {
     assert_eq!(fleet.holds(), [(line, TaskId(7))]);
     fleet.leave(TaskId(10));
     assert_eq!(
-        fleet.choose(&quiet, ShapeId(9), Asker { line: Some(line), failed_on: None }).unwrap().place,
+        fleet.choose(&quiet, ShapeId(9), Asker { line: Some(line), ..Asker::default() }).unwrap().place,
         0
     );
     let loud_there = fleet.choose(&loud, ShapeId(1), Asker::default()).unwrap().place;

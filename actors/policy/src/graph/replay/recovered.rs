@@ -1,10 +1,11 @@
 //! What a replay of the log comes to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::claims::Indices;
 use crate::event::LogPosition;
 use crate::graph::Graphs;
+use crate::graph::ages::Ages;
 use crate::graph::effects::{Closed, Ready};
 use crate::graph::stranded::Stranded;
 use crate::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
@@ -68,6 +69,10 @@ pub struct Recovered {
     pub failed_on: BTreeMap<TaskId, NodeId>,
     /// Tasks that have not ended and made room for others.
     pub evicted: BTreeMap<TaskId, Evicted>,
+    /// Tasks that have not ended and while which ran a machine has died.
+    pub suspects: BTreeSet<TaskId>,
+    /// Since when what is ready is so.
+    pub ages: Ages,
     /// Ends without a record of their own: write them. What they `was` is not known any more.
     pub closed: Vec<Closed>,
     /// Ready tasks that were told that no node can run them.

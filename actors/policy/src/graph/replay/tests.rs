@@ -3,6 +3,7 @@
 use super::*;
 use crate::claims::Indices;
 use crate::event::SubmissionKey;
+use crate::graph::effects::ClosedBy;
 use crate::graph::model::{Plan, head, item};
 use crate::graph::tests::one;
 use crate::id::TaskRange;
