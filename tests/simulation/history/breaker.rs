@@ -105,7 +105,8 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
 fn says(outcome: &AttemptOutcome) -> Says {
     match outcome {
         AttemptOutcome::Exited(0) => Says::Good,
-        AttemptOutcome::Cancelled | AttemptOutcome::Lost(LossReason::Evicted | LossReason::Drained) => {
+        AttemptOutcome::Cancelled
+        | AttemptOutcome::Lost(LossReason::Evicted | LossReason::Drained | LossReason::Preempted) => {
             Says::Nothing
         }
         AttemptOutcome::Lost(_) => Says::Bad,
