@@ -159,7 +159,7 @@ impl SchedulerActor {
     fn sites<'a>(&'a self, (line, task): (LineId, TaskId), demand: &'a Demand) -> Vec<Site<'a>> {
         let mut nodes: Vec<_> = self.dispatch.fleet.yielding(line, demand).collect();
         let kept_from = self.kept_from(task);
-        nodes.retain(|(_, id, _)| !kept_from.contains(id));
+        nodes.retain(|(_, id, ..)| !kept_from.contains(id));
         let must_leave = demand.constraints.avoid_failed == AvoidFailed::Require;
         if let Some(failed_on) = self.failed_on.get(&task).filter(|_| must_leave && nodes.len() > 1) {
             nodes.retain(|(_, id, ..)| *id != failed_on);
