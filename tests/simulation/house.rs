@@ -76,6 +76,11 @@ impl House {
         }
     }
 
+    /// In which each tenant runs one task at a time.
+    pub(super) fn one_at_a_time() -> Self {
+        Self { quota: Some(Quota { max_waiting: 0, max_running: 1 }), ..Self::default() }
+    }
+
     /// As the scheduler side is told.
     pub(super) fn limits(&self) -> Limits {
         let usual = Limits::default();

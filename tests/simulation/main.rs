@@ -44,7 +44,7 @@ mod planted;
 mod program;
 #[cfg(test)]
 mod run;
-#[cfg(all(test, feature = "mutants"))]
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod seeds;
@@ -85,6 +85,10 @@ const TESTS: &[Test] = &[
     ("a_host_that_forgets_what_it_runs_is_noticed", planted::a_host_that_forgets_what_it_runs_is_noticed),
     ("time_that_stands_still_is_noticed", planted::time_that_stands_still_is_noticed),
     ("seeds_that_once_broke_a_promise_keep_it", named::seeds_that_once_broke_a_promise_keep_it),
+    (
+        "a_task_whose_budget_is_used_up_takes_nobodys_turn",
+        scenarios::a_task_whose_budget_is_used_up_takes_nobodys_turn,
+    ),
     #[cfg(feature = "mutants")]
     (
         "a_task_that_dies_before_it_hears_of_the_end_of_its_graph_is_cancelled_all_the_same",

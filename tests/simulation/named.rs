@@ -41,6 +41,10 @@ const FOUND: &[(u64, &str)] = &[
     ),
     (1_000_130, "a graph that was cancelled for its budget and tried again waited for ever"),
     (1_000_646, "a line that had been served did not age any more where nobody came"),
+    (
+        1_799_447_392_095,
+        "a task was picked whose graph had used up its budget, and nobody else of its tenant in its place",
+    ),
     (1_000_145, "under pressure a task for which a machine was held started beside what may run"),
 ];
 

@@ -17,7 +17,6 @@ use super::house::House;
 use super::machine::Node;
 use super::nemesis::{self, Fault, traps};
 use super::opening::open_log;
-#[cfg(feature = "mutants")]
 use super::scenarios::{Scenario, tell};
 use super::watchdog::until_its_end;
 use super::world::{Core, Event, Nature, Planted, World};
@@ -50,7 +49,6 @@ pub(super) struct Plan {
     flood: bool,
     nature: Nature,
     /// What is told beforehand.
-    #[cfg(feature = "mutants")]
     told: Option<Scenario>,
 }
 
@@ -83,15 +81,13 @@ impl Plan {
                 planted: Planted::Nothing,
                 house,
             },
-            #[cfg(feature = "mutants")]
             told: None,
         }
     }
 
     /// One machine on which nothing happens but what is told.
-    #[cfg(feature = "mutants")]
     pub(super) fn told(scenario: Scenario) -> Self {
-        let plan = Self::plain(1);
+        let plan = Self::under(1, scenario.house());
         let nature = Nature {
             kill_takes: 100,
             waiting_tasks: 2_000_000,
@@ -172,7 +168,6 @@ async fn simulate((seed, plan): (u64, Plan), world: &World, mut rng: Rng) -> Run
         })
         .collect();
     let crowd = plan.flood.then(|| tokio::spawn(flood(world.clone(), rng.fork())));
-    #[cfg(feature = "mutants")]
     let clients = clients.into_iter().chain(plan.told.map(|told| tokio::spawn(tell(world.clone(), told))));
     let gathered = plan.nature.house.crowd.map(|_| tokio::spawn(gather(world.clone())));
     let driver = tokio::spawn(world.clone().drive());

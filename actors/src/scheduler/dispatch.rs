@@ -247,6 +247,8 @@ impl SchedulerActor {
             self.give_back_claims(taken.task);
             self.dispatch.dropped.push(taken.task);
             self.dispatch.ordering.over(priority, taken.shape);
+            // It was picked in somebody's place.
+            self.dispatch.is_stale = true;
             return true;
         }
         if let Some(seat) = self.seat(taken.task) {
