@@ -45,6 +45,10 @@ const FOUND: &[(u64, &str)] = &[
         1_799_447_392_095,
         "a task was picked whose graph had used up its budget, and nobody else of its tenant in its place",
     ),
+    (
+        11_065_943_323_347,
+        "with panics: what was lost with one machine at once counted one by one where old records were folded",
+    ),
     (1_000_145, "under pressure a task for which a machine was held started beside what may run"),
 ];
 

@@ -131,7 +131,8 @@ pub enum Change {
 pub struct Recorded {
     /// What changed last.
     pub change: Change,
-    /// The place of that, or of the last failure since, among the grants: those granted later have larger tokens.
+    /// The place of that, or of the last failure since, among the grants: the records of those granted later have larger
+    /// numbers. Its epoch is not to be relied on, since what is kept of old records comes without their starts.
     pub at: Token,
     /// How much of the wait is left, where it opened.
     pub left: Duration,
@@ -240,7 +241,7 @@ impl Breaker {
     /// An attempt from before a restart, known only by its record, goes on.
     pub fn restored(&mut self, task: TaskId, token: Token) {
         if let Phase::HalfOpen { trial: trial @ None, since, .. } = &mut self.0
-            && token > *since
+            && token.record() > since.record()
         {
             *trial = Some(Trial { task, token: Some(token) });
         }
@@ -250,7 +251,7 @@ impl Breaker {
     pub fn ended(&mut self, end: End, now: Moment, rules: &BreakerRules) -> Option<Change> {
         match &mut self.0 {
             Phase::Closed { failures, since } => match end.verdict {
-                Verdict::NodeFailed if end.token < *since => None,
+                Verdict::NodeFailed if end.token.record() < since.record() => None,
                 Verdict::NodeFailed => {
                     (*failures, *since) = (failures.saturating_add(1), end.at);
                     let failures = *failures;

@@ -59,6 +59,12 @@ impl Token {
         Self((u64::from(epoch.0) << TOKEN_COUNTER_BITS) + record)
     }
 
+    /// The number of the record that granted it: the later of two grants by itself, where the epoch of one is not known.
+    #[must_use]
+    pub fn record(self) -> u64 {
+        self.0 & ((1 << TOKEN_COUNTER_BITS) - 1)
+    }
+
     /// The epoch it was granted in.
     #[must_use]
     pub fn epoch(self) -> Epoch {

@@ -1,8 +1,9 @@
 //! How breakers stood when a reign ended, from its records: the last change of each, and the failures in a row of
 //! those that were closed.
 //!
-//! Changes and ends of attempts need not come in order: what is kept of older changes comes last (`archive`). So every end
-//! is remembered by its place, and counts where it is behind the last change.
+//! Changes and ends of attempts need not come in order: what is kept of older changes comes last, and of the scheduler's
+//! starts only the last is kept, behind the ends (`archive`). So every end is remembered by its place, which is the number of
+//! its record whatever its epoch is taken to be, and counts where it is behind the last change.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -32,9 +33,9 @@ impl Replay {
     /// A breaker has changed, as a record at this place says.
     pub fn changed(&mut self, node: &NodeId, key: &Key, change: Change, (at, when): (Token, Timestamp)) {
         let past = self.breakers.entry((node.clone(), key.clone())).or_default();
-        if past.change.is_none_or(|(_, before, _)| before <= at) {
+        if past.change.is_none_or(|(_, before, _)| before.record() <= at.record()) {
             past.change = Some((change, at, when));
-            past.failed.retain(|failed| *failed > at);
+            past.failed.retain(|failed| failed.record() > at.record());
             past.since = past.failed.back().copied();
         }
     }
@@ -72,8 +73,9 @@ impl Replay {
             }
             Verdict::NodeFailed => {
                 let past = self.breakers.entry(key).or_default();
-                let is_later = past.change.is_none_or(|(_, at, _)| end.at > at);
-                if past.since.is_none_or(|since| end.token >= since) && is_later {
+                let is_later = past.change.is_none_or(|(_, at, _)| end.at.record() > at.record());
+                let is_another = past.since.is_none_or(|since| end.token.record() >= since.record());
+                if is_another && is_later {
                     past.failed.push_back(end.at);
                     past.since = Some(end.at);
                     if past.failed.len() > rules.failures.max(1) as usize {
@@ -112,6 +114,7 @@ mod tests {
 
     use super::*;
     use crate::breaker::Board;
+    use crate::id::Epoch;
     use crate::time::Moment;
 
     const RULES: BreakerRules = BreakerRules {
@@ -142,6 +145,27 @@ mod tests {
         board.apply(key, recorded, Moment(0));
         let changes = board.ended(None, end(6, 7, Verdict::NodeFailed), Moment(0), &RULES);
         assert_eq!(changes, [(None, Change::Opened { failures: 3, wait: RULES.open })]);
+    }
+
+    #[test]
+    fn one_death_is_one_failure_also_where_the_epoch_of_its_records_is_not_known() {
+        let mut replay = Replay::default();
+        for record in [9, 10, 11] {
+            let (token, at) = (Token::numbered(Epoch(3), record - 5), Token::numbered(Epoch(0), record));
+            replay.ended(&node(), None, End { token, at, verdict: Verdict::NodeFailed }, &RULES);
+        }
+        let [(_, key, recorded)] = &*replay.finish(Timestamp(0)) else { panic!("of one breaker") };
+        assert_eq!(recorded.failures, 1);
+        let mut board = Board::default();
+        board.apply(key, recorded, Moment(0));
+        let of_the_same = End {
+            token: Token::numbered(Epoch(3), 8),
+            at: Token::numbered(Epoch(4), 20),
+            verdict: Verdict::NodeFailed,
+        };
+        for _ in 0..RULES.failures {
+            assert_eq!(board.ended(None, of_the_same, Moment(0), &RULES), []);
+        }
     }
 
     #[test]
