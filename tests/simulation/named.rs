@@ -49,6 +49,10 @@ const FOUND: &[(u64, &str)] = &[
         11_065_943_323_347,
         "with panics: what was lost with one machine at once counted one by one where old records were folded",
     ),
+    (
+        2_000_208,
+        "with panics: a task died of an end that its worker, which began anew, had not kept: nobody said it again",
+    ),
     (1_000_145, "under pressure a task for which a machine was held started beside what may run"),
 ];
 

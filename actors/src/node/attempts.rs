@@ -310,7 +310,7 @@ impl Attempts {
             .is_none_or(|active| Seen::from(phase) > active.seen || Seen::from(phase) == Seen::Ended)
     }
 
-    /// After an inventory: what was sent and is not there is sent again; what ran and is not there is lost;
+    /// After an inventory: what was sent and is not there is sent again; what ran or ended and is not there is lost;
     /// what is to stop and still runs is told so again. What is given up is for [`Self::insist`].
     pub(super) fn missing(&mut self, held: &FxHashSet<Token>) {
         for token in self.sorted() {
@@ -326,8 +326,9 @@ impl Attempts {
                     lost(token, active, LossReason::Unknown);
                 }
                 (false, Seen::Nothing | Seen::Staged) => self.run.push(token),
-                (false, Seen::Running) => lost(token, active, LossReason::Unknown),
-                (true, _) | (false, Seen::Ended) => {}
+                // An end is held until it is on record: one that is gone was told to a task that died before it wrote it down.
+                (false, Seen::Running | Seen::Ended) => lost(token, active, LossReason::Unknown),
+                (true, _) => {}
             }
         }
     }
@@ -502,6 +503,18 @@ mod tests {
         assert_eq!(told(&attempts), 2);
         attempts.close(Token(1));
         assert_eq!(outgoing(&mut attempts), "stop 1");
+    }
+
+    #[test]
+    fn an_end_that_is_not_on_record_and_that_its_worker_has_forgotten_is_a_loss() {
+        let mut attempts = granted(&[1]);
+        outgoing(&mut attempts);
+        attempts.report(Token(1), ended(), None);
+        let told = |attempts: &Attempts| attempts.active[&Token(1)].address.probe().read().undelivered;
+        attempts.missing(&[Token(1)].into_iter().collect());
+        assert_eq!(told(&attempts), 1, "the end itself");
+        attempts.missing(&FxHashSet::default());
+        assert_eq!((told(&attempts), outgoing(&mut attempts).as_str()), (2, ""), "and never run again");
     }
 
     #[test]
