@@ -4,11 +4,13 @@
 //! From then on that node starts nothing that would delay it. So as long as the fleet is the same there is a node, of those
 //! that could run it, on which no more than so many tasks start while it waits, times the lines that are held room before it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use policy::event::{Event, GraphEvent, NodeEvent, SchedulerEvent, TaskEvent};
+use policy::constraint::Constraints;
+use policy::event::{Event, GraphEvent, Item, NodeEvent, SchedulerEvent, TaskEvent};
 use policy::id::{NodeId, TaskId};
 use policy::resources::Resources;
+use policy::task::{Priority, TaskSpec};
 
 use super::index::Index;
 use super::{Findings, History};
@@ -17,38 +19,40 @@ use super::{Findings, History};
 const HELD_WITHIN: u64 = 40 + 24;
 
 /// What waits by itself, needs a whole node, and is the only one of its tenant.
-struct Large {
+struct Large<'a> {
     /// How many have started on each node that could run it.
     started: BTreeMap<NodeId, u64>,
+    /// Lines of others that have waited meanwhile: each may have been held room before it.
+    before: Vec<(Priority, &'a Resources)>,
 }
 
 pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Findings) {
-    let mut waiting: BTreeMap<TaskId, Large> = BTreeMap::new();
-    // Needs of others that may be held room before it.
-    let mut others: BTreeMap<TaskId, &Resources> = BTreeMap::new();
+    let mut waiting: BTreeMap<TaskId, Large<'_>> = BTreeMap::new();
+    let mut others: BTreeMap<TaskId, (Priority, &Resources)> = BTreeMap::new();
     for (_, record) in &history.records {
         match &record.event {
             Event::Graph(graph, GraphEvent::Admitted(_)) => {
-                let items = index.graphs.get(graph).map_or(&[][..], |info| info.items.as_slice());
-                for (item, range) in items {
-                    let started = capable(history, &item.spec.resources);
-                    let is_alone = is_alone(index, item.spec.tenant.as_ref()) && item.array.is_none();
-                    if is_alone && !started.is_empty() {
-                        waiting.insert(range.first, Large { started });
+                let info = index.graphs.get(graph);
+                for (item, range) in info.map_or(&[][..], |info| info.items.as_slice()) {
+                    let spec = &item.spec;
+                    let started = capable(history, &spec.resources);
+                    if is_free(item) && is_alone(index, spec.tenant.as_ref()) && !started.is_empty() {
+                        waiting.insert(range.first, Large { started, before: Vec::new() });
                     } else {
-                        others.extend(range.iter().map(|task| (task, &item.spec.resources)));
+                        others.extend(range.iter().map(|task| (task, (spec.priority, &spec.resources))));
                     }
                 }
+                waiting.values_mut().for_each(|large| large.behind(&others));
             }
             Event::Task { task, event: TaskEvent::Granted { node, .. }, .. } => {
                 waiting.remove(task);
                 others.remove(task);
-                // A need of half a node or more may have one held.
-                let big = |need: &&&Resources| need.cpu_millis >= history.nodes[node].cpu_millis / 2;
-                let before: BTreeSet<_> =
-                    others.values().filter(big).map(|need| format!("{need:?}")).collect();
-                let most = HELD_WITHIN * (1 + before.len() as u64);
-                for (large, Large { started }) in &mut waiting {
+                for (large, Large { started, before }) in &mut waiting {
+                    // A need of half a node or more may have one held.
+                    let big = |(_, need): &&(Priority, &Resources)| {
+                        need.cpu_millis >= history.nodes[node].cpu_millis / 2
+                    };
+                    let most = HELD_WITHIN * (1 + before.iter().filter(big).count() as u64);
                     started.entry(node.clone()).and_modify(|count| *count += 1);
                     findings.expect("I8", started.values().any(|count| *count <= most), || {
                         format!("record {}: {large} waits, passed over by {started:?}", record.number)
@@ -73,6 +77,25 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
             _ => {}
         }
     }
+}
+
+impl<'a> Large<'a> {
+    fn behind(&mut self, others: &BTreeMap<TaskId, (Priority, &'a Resources)>) {
+        for line in others.values() {
+            if !self.before.contains(line) {
+                self.before.push(*line);
+            }
+        }
+    }
+}
+
+/// Whether a task waits for nothing but room.
+fn is_free(item: &Item) -> bool {
+    let TaskSpec { claims, constraints, .. } = &*item.spec;
+    item.array.is_none()
+        && item.dependencies.is_empty()
+        && claims.is_none()
+        && *constraints == Constraints::default()
 }
 
 /// Whether a tenant has one task and no more.
