@@ -89,6 +89,18 @@ const TESTS: &[Test] = &[
         "a_task_whose_budget_is_used_up_takes_nobodys_turn",
         scenarios::a_task_whose_budget_is_used_up_takes_nobodys_turn,
     ),
+    (
+        "what_has_waited_before_a_restart_is_old_soon_after",
+        scenarios::what_has_waited_before_a_restart_is_old_soon_after,
+    ),
+    (
+        "a_breaker_that_was_nearly_open_opens_at_the_next_failure_after_a_restart",
+        scenarios::a_breaker_that_was_nearly_open_opens_at_the_next_failure_after_a_restart,
+    ),
+    (
+        "nobody_is_set_aside_for_a_neighbour_that_takes_machines_down",
+        scenarios::nobody_is_set_aside_for_a_neighbour_that_takes_machines_down,
+    ),
     #[cfg(feature = "mutants")]
     (
         "a_task_that_dies_before_it_hears_of_the_end_of_its_graph_is_cancelled_all_the_same",
