@@ -8,7 +8,7 @@ use policy::breaker::Replay as Breakers;
 use policy::event::{Event, SchedulerEvent};
 use policy::graph::{Effects, LiveGrant, Recovered};
 use policy::history::History;
-use policy::id::{Epoch, NodeId, TaskId, Token};
+use policy::id::{Epoch, NodeId, TaskId};
 use policy::planted;
 use policy::queue::Arrival;
 use rustc_hash::FxHashMap;
