@@ -18,7 +18,7 @@ use clap::{Args, Parser, Subcommand};
 use policy::bounds::Deadline;
 use policy::constraint::{AvoidFailed, Condition, Near, Preference};
 use policy::event::ArraySpec;
-use policy::task::Priority;
+use policy::task::{Priority, Qos};
 
 use crate::cli::alternative::{self, Alternative};
 use crate::cli::args::later::Later;
@@ -216,6 +216,10 @@ pub(crate) struct TaskOptions {
     /// It may be stopped to make room for a critical task, where the site lets that happen, and is run again later
     #[arg(long)]
     pub(crate) preemptible: bool,
+    /// How much its processes matter to the machine: default, utility (others first) or background (only what nobody
+    /// else wants)
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) qos: Option<Qos>,
     /// Cores, such as 2 or 0.5 [default: 1]
     #[arg(long, value_parser = quantity::cpus, value_name = "N")]
     pub(crate) cpus: Option<u64>,

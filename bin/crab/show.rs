@@ -5,6 +5,7 @@ use actors::clock::Clock;
 use actors::say;
 use actors::wire::client::{AttemptRow, TaskDetail};
 use policy::dependency::Need;
+use policy::task::Qos;
 use policy::time::Timestamp;
 
 use crate::cli::args::Show;
@@ -92,6 +93,9 @@ fn facts(detail: &TaskDetail, now: Timestamp) -> Vec<(&'static str, String)> {
             "preemptible",
             "makes room for critical tasks where the site lets them have it".to_owned(),
         ));
+    }
+    if spec.qos != Qos::Default {
+        facts.push(("qos", spec.qos.to_string()));
     }
     if spec.retry.max_attempts > 1 {
         facts.push(("attempts", format!("at most {}", spec.retry.max_attempts)));

@@ -84,6 +84,7 @@ fn option_given(options: &TaskOptions) -> Option<&'static str> {
         ("--priority", options.priority.is_some()),
         ("--kind", options.kind.is_some()),
         ("--preemptible", options.preemptible),
+        ("--qos", options.qos.is_some()),
         ("--cpus", options.cpus.is_some()),
         ("--memory", options.memory.is_some()),
         ("--gpu", options.gpu.is_some()),
@@ -184,6 +185,7 @@ fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::
         kind: options.kind.map(Arc::from),
         claims,
         is_preemptible: options.preemptible,
+        qos: options.qos.unwrap_or_default(),
         ..TaskSpec::new(
             options.name.map_or_else(|| program_name(&argv), Arc::from),
             argv.into_iter().map(|word| OsText::from(word.into_vec())).collect(),

@@ -1,6 +1,7 @@
 //! What a task is: its specification and how a try at it, or the whole of it, can end.
 
 mod priority;
+mod qos;
 mod report;
 mod request;
 
@@ -21,6 +22,7 @@ use crate::resources::Resources;
 use crate::text::OsText;
 
 pub use crate::task::priority::Priority;
+pub use crate::task::qos::Qos;
 pub use crate::task::report::{
     DOING_LIMIT_CHARS, PARKED_LIMIT, Parked, Progress, RESULTS_LIMIT, RateUse, ResultField, TaskReport,
 };
@@ -72,6 +74,9 @@ pub struct TaskSpec {
     /// Whether it may be stopped to make room for a more urgent task, and run again later.
     #[serde(deserialize_with = "since::<2, _, _>", skip_serializing_if = "before::<2, _>")]
     pub is_preemptible: bool,
+    /// How much its processes matter to the machine.
+    #[serde(deserialize_with = "since::<4, _, _>", skip_serializing_if = "before::<4, _>")]
+    pub qos: Qos,
 }
 
 impl TaskSpec {
@@ -96,6 +101,7 @@ impl TaskSpec {
             kind: None,
             claims: None,
             is_preemptible: false,
+            qos: Qos::Default,
         }
     }
 

@@ -4,6 +4,7 @@
 //! process's environment, the start and the end of a child, the orphans that fell to this process, the name of this boot.
 //! Must not know of attempts.
 
+mod qos;
 pub mod signals;
 
 #[cfg(target_os = "linux")]
@@ -21,6 +22,8 @@ pub use macos::{
     Orphans, START_SLACK, boot_id, chip, cores, cpu_time, footprint_bytes, launch, mark, memory_bytes,
     processes, resident_bytes, watch, watches_trees,
 };
+
+pub use qos::put_into;
 
 use std::os::fd::OwnedFd;
 use std::path::Path;

@@ -15,6 +15,7 @@ use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy::layout::Layout;
 use policy::task::{AttemptOutcome, SpawnFailure, Usage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -26,7 +27,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::process::frame::{self, Inbox};
 use crate::process::host;
 use crate::process::protocol::{
-    Command, HOST_ARGUMENT, HOST_PROTOCOL, HOST_PROTOCOL_OLDEST, HostDirectory, HostReport,
+    Command, HOST_ARGUMENT, HOST_PROTOCOL, HOST_PROTOCOL_OLDEST, HostDirectory, HostReport, host_layout,
 };
 use crate::wire::codec::CodecError;
 
@@ -149,7 +150,7 @@ impl Link {
             let to = Recipient { listener: &self.listener, version };
             tokio::select! {
                 biased;
-                _ = read(&mut reader, inbox, &self.listener) => {}
+                _ = read(&mut reader, inbox, to) => {}
                 _ = write(&mut writer, &mut queue, to, &mut retired) => {}
             }
             (self.listener)(HostEvent::Disconnected);
@@ -253,24 +254,30 @@ async fn fill(reader: &mut OwnedReadHalf, inbox: &mut Inbox) -> io::Result<()> {
 }
 
 /// Brings reports until the connection breaks.
-async fn read(reader: &mut OwnedReadHalf, mut inbox: Inbox, listener: &HostListener) -> io::Result<()> {
+async fn read(reader: &mut OwnedReadHalf, mut inbox: Inbox, from: Recipient<'_>) -> io::Result<()> {
     loop {
         let mut reports = Vec::new();
-        while let Some(report) = inbox.take().map_err(io::Error::other)? {
+        while let Some(report) = from.layout().apply(|| inbox.take()).map_err(io::Error::other)? {
             reports.push(report);
         }
         if !reports.is_empty() {
-            listener(HostEvent::Reports(reports));
+            (from.listener)(HostEvent::Reports(reports));
         }
         fill(reader, &mut inbox).await?;
     }
 }
 
-/// Whom commands go to, and who is told of those that cannot.
+/// Whom commands go to and reports come from, and who is told.
 #[derive(Clone, Copy)]
 struct Recipient<'l> {
     listener: &'l HostListener,
     version: u16,
+}
+
+impl Recipient<'_> {
+    fn layout(self) -> Layout {
+        host_layout(self.version)
+    }
 }
 
 /// Takes commands until the connection breaks; whatever waits goes into one write.
@@ -287,7 +294,7 @@ async fn write(
         while let Some(command) = next {
             *retired |= command == Command::Retire;
             let command = command.spoken_in(to.version);
-            if let Err(error) = frame::append(&mut out, &command) {
+            if let Err(error) = to.layout().apply(|| frame::append(&mut out, &command)) {
                 refuse(&command, &error, to.listener);
             }
             next = if out.len() < WRITE_BYTES { queue.try_recv().ok() } else { None };

@@ -10,22 +10,30 @@ use std::time::Duration;
 use policy::bounds::{AttemptBounds, Overrun};
 use policy::excess::{Excess, UseLimits};
 use policy::id::{AttemptNumber, TaskId, Token};
+use policy::layout::{Layout, before, since};
 use policy::resources::Resources;
 use policy::sample::Sample;
-use policy::task::{AttemptOutcome, LossReason, Usage};
+use policy::task::{AttemptOutcome, LossReason, Qos, Usage};
 use policy::text::OsText;
 use policy::time::Moment;
 use serde::{Deserialize, Serialize};
 
 use crate::output::spool::OutputLimits;
 
-/// The version of everything in this module. A host outlives the daemon that started it, so a daemon may
+/// The version of everything in this module: a change of its layout, see `policy::layout`, is another, and has a line in
+/// [`host_layout`]. A host outlives the daemon that started it, so a daemon may
 /// meet a host of an older version.
-pub const HOST_PROTOCOL: u16 = 4;
+pub const HOST_PROTOCOL: u16 = 5;
 /// The oldest version of a host that is spoken with as it is: what it runs survives an upgrade of the daemon. An older one is
 /// told to retire, and what it runs ends with its lease. Version 3 knows no [`StopReason::Preempt`] and tells no
-/// [`HostReport::Sampled`].
+/// [`HostReport::Sampled`], before 5 it knows no [`Start::qos`].
 pub const HOST_PROTOCOL_OLDEST: u16 = 3;
+
+/// The layout of what is said with a host of this version.
+#[must_use]
+pub fn host_layout(version: u16) -> Layout {
+    Layout::known(if version < 5 { 3 } else { 4 }).unwrap_or(Layout::CURRENT)
+}
 
 /// Bytes of the largest command: more than an operating system takes as arguments and environment.
 pub const HOST_FRAME_LIMIT_BYTES: usize = 4 * 1024 * 1024;
@@ -121,6 +129,9 @@ pub struct Start {
     pub grace: Duration,
     /// How much of its output is kept.
     pub output: OutputLimits,
+    /// How much its processes matter to the machine.
+    #[serde(deserialize_with = "since::<4, _, _>", skip_serializing_if = "before::<4, _>")]
+    pub qos: Qos,
 }
 
 /// Why an attempt is stopped.

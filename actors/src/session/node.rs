@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use policy::id::TaskId;
 use policy::session::{Identity, Role};
-use policy::task::{AttemptOutcome, SpawnFailure};
+use policy::task::{AttemptOutcome, Qos, SpawnFailure};
 use policy::text::OsText;
 
 use crate::process::port::{HostEvent, HostListener, HostPort, LocalHost};
@@ -92,7 +92,8 @@ impl SshNode {
         argv.push("--".into());
         argv.extend(start.argv.iter().cloned());
         let (environment, grace) = (own.to_vec(), start.grace + GRACE_ABROAD);
-        Start { argv, directory: "/".into(), environment, grace, ..start }
+        // What runs here only carries words.
+        Start { argv, directory: "/".into(), environment, grace, qos: Qos::Default, ..start }
     }
 
     /// A port to the host here that runs what is started there.
@@ -190,6 +191,7 @@ mod tests {
             limits: policy::excess::UseLimits::default(),
             grace: Duration::from_secs(5),
             output: OutputLimits::default(),
+            qos: Qos::Default,
         };
         let to = vec!["--host".into(), "mac-1".into()];
         let node = SshNode {

@@ -324,6 +324,7 @@ fn the_stored_samples_of_every_layout_still_load() {
         include_bytes!("samples/layout-1.base"),
         include_bytes!("samples/layout-2.base"),
         include_bytes!("samples/layout-3.base"),
+        include_bytes!("samples/layout-4.base"),
     ];
     for (sample, layout) in samples.into_iter().zip(1..) {
         let (covered, snapshots) = base::parse(sample).unwrap();

@@ -10,7 +10,7 @@ use policy::claims::Claims;
 use policy::event::Item;
 use policy::excess::UseLimits;
 use policy::submission::Submission;
-use policy::task::{DEFAULT_GRACE, Priority, RetryPolicy, Signals, TaskSpec};
+use policy::task::{DEFAULT_GRACE, Priority, Qos, RetryPolicy, Signals, TaskSpec};
 use policy::text::OsText;
 use rustc_hash::FxHashMap;
 
@@ -61,7 +61,7 @@ impl ItemLines {
     }
 }
 
-fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 35] {
+fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 36] {
     [
         ("directory", line(&common.directory)),
         ("env", line(&common.env)),
@@ -98,6 +98,7 @@ fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 35] {
         ("retry", line(&common.retry)),
         ("kind", line(&common.kind)),
         ("preemptible", line(&common.preemptible)),
+        ("qos", line(&common.qos)),
     ]
 }
 
@@ -187,6 +188,7 @@ fn spec(name: &str, task: &Task, defaults: &Common, context: &Context) -> TaskSp
         grace: pick(&own.grace, &defaults.grace).map_or(DEFAULT_GRACE, |grace| grace.0),
         kind: pick(&own.kind, &defaults.kind).map(|kind| kind.0.as_str().into()),
         claims: claims(own, defaults),
+        qos: pick(&own.qos, &defaults.qos).map_or_else(Qos::default, |qos| qos.0),
         is_preemptible: pick(&own.preemptible, &defaults.preemptible).is_some_and(|one| one.0),
         ..TaskSpec::new(name, argv(task))
     }

@@ -9,7 +9,7 @@ use policy::budget::OnReached;
 use policy::constraint::{AvoidFailed, Condition, Distance, Near, Preference, Spread};
 use policy::dependency::Need;
 use policy::event::ArraySpec;
-use policy::task::Priority;
+use policy::task::{Priority, Qos};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use strum::VariantArray;
 
@@ -125,7 +125,9 @@ values! {
         "examples": ["builds", ["50:builds", "web"]]
     } = super::wish::texts;
     /// How the node of the last failure is avoided.
-    Avoiding(AvoidFailed) { "enum": ["no", "prefer", "require"] } = super::wish::avoid;
+    Avoiding(AvoidFailed) { "enum": ["no", "prefer", "require"] } = super::wish::one_of;
+    /// How much processes matter to the machine.
+    Quality(Qos) { "enum": ["default", "utility", "background"] } = super::wish::one_of;
     /// A priority.
     Urgency(Priority) { "enum": ["low", "normal", "high", "critical"] } = urgency;
     /// Attempts after the first one.

@@ -6,8 +6,8 @@ use super::after::After;
 use super::claims::{Locks, Pools, Rates};
 use super::field::{
     Amounts, Array, Attempts, Avoiding, Conditions, Cpus, Distances, Environment, ExitCodes, Factor, Follows,
-    Groups, Length, Losses, Manner, Memory, Nearness, Preferences, Retries, RetryBudget, SignalNumbers,
-    Slots, Spreads, Text, Truth, Units, Until, Urgency, Words,
+    Groups, Length, Losses, Manner, Memory, Nearness, Preferences, Quality, Retries, RetryBudget,
+    SignalNumbers, Slots, Spreads, Text, Truth, Units, Until, Urgency, Words,
 };
 use super::reader::{At, Fields, Reader, fields};
 use super::request::Requests;
@@ -111,6 +111,9 @@ fields! {
         /// Whether it may be stopped to make room for a critical task, where the site lets that happen, and run again
         /// later; that costs it no attempt. Default: false.
         "preemptible" preemptible: Truth,
+        /// How much its processes matter to the machine where more run than it has cores: "default", "utility" (others
+        /// first), "background" (only what nobody else wants; on a Mac the efficiency cores). Default: "default".
+        "qos" qos: Quality,
         /// The longest an attempt may run, such as "5m". Default: no limit.
         "timeout" timeout: Length,
         /// After which an attempt is asked to finish by SIGTERM: it has until its `timeout`, or its `grace`. Default:

@@ -41,13 +41,17 @@ where
 }
 
 /// Reads how the node of the last failure is avoided.
-pub(super) fn avoid(node: &Node, reader: &mut Reader<'_>) -> Option<AvoidFailed> {
+pub(super) fn one_of<T>(node: &Node, reader: &mut Reader<'_>) -> Option<T>
+where
+    T: FromStr + VariantArray + 'static,
+    &'static str: From<&'static T>,
+{
     if let Value::Text(text) = &node.value
-        && let Ok(avoid) = text.parse()
+        && let Ok(one) = text.parse()
     {
-        return Some(avoid);
+        return Some(one);
     }
-    let names: Vec<&str> = AvoidFailed::VARIANTS.iter().map(Into::into).collect();
+    let names: Vec<&str> = T::VARIANTS.iter().map(Into::into).collect();
     reader.wrong(node, format!("must be one of {}", names.join(", ")))
 }
 

@@ -222,5 +222,6 @@ fn start_of(args: &WorkerArgs, grant: &Grant) -> Start {
         limits: spec.limits.as_deref().copied().unwrap_or_default(),
         grace: spec.grace,
         output: args.output,
+        qos: spec.qos,
     }
 }

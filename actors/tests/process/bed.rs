@@ -15,7 +15,7 @@ use actors::wire::fleet::{OutputFrom, OutputPart};
 use policy::id::{AttemptNumber, TaskId, Token};
 use policy::output::Stream;
 use policy::resources::Resources;
-use policy::task::{AttemptOutcome, Usage};
+use policy::task::{AttemptOutcome, Qos, Usage};
 use policy::text::OsText;
 use policy::time::Moment;
 
@@ -94,19 +94,7 @@ impl Bed {
     }
 
     pub(crate) fn start_with(&self, token: u64, argv: &[&str], change: impl FnOnce(&mut Start)) {
-        let mut start = Start {
-            token: Token(token),
-            task: TaskId(token),
-            attempt: AttemptNumber(1),
-            need: Resources::cpus(1000),
-            argv: argv.iter().map(|word| OsText::from(*word)).collect(),
-            directory: self.home.path().to_str().unwrap().into(),
-            environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
-            bounds: policy::bounds::AttemptBounds::default(),
-            limits: policy::excess::UseLimits::default(),
-            grace: Duration::from_secs(5),
-            output: OutputLimits::default(),
-        };
+        let mut start = start_of(token, argv, self.home.path().to_str().unwrap());
         change(&mut start);
         self.command(Command::Start(Box::new(start)));
     }
@@ -230,6 +218,24 @@ impl Bed {
 
     pub(crate) fn pid_in(&self, name: &str) -> i32 {
         self.file(name).parse().unwrap()
+    }
+}
+
+/// A start of a task that says nothing of itself.
+pub(crate) fn start_of(token: u64, argv: &[&str], directory: &str) -> Start {
+    Start {
+        token: Token(token),
+        task: TaskId(token),
+        attempt: AttemptNumber(1),
+        need: Resources::cpus(1000),
+        argv: argv.iter().map(|word| OsText::from(*word)).collect(),
+        directory: directory.into(),
+        environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
+        bounds: policy::bounds::AttemptBounds::default(),
+        limits: policy::excess::UseLimits::default(),
+        grace: Duration::from_secs(5),
+        output: OutputLimits::default(),
+        qos: Qos::Default,
     }
 }
 

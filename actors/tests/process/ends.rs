@@ -6,7 +6,7 @@ use std::time::Duration;
 use actors::process::protocol::{HostReport, HostedPhase, StopReason};
 use policy::bounds::{AttemptBounds, Overrun, TimeLimit};
 use policy::excess::{UseLimit, UseLimits};
-use policy::task::{AttemptOutcome, SpawnFailure};
+use policy::task::{AttemptOutcome, Qos, SpawnFailure};
 use policy::text::OsText;
 
 use crate::bed::Bed;
@@ -17,6 +17,7 @@ crate::tests![
     programs_are_found_in_the_tasks_own_path_and_directory,
     arguments_need_not_be_text,
     the_environment_is_exactly_what_was_given,
+    what_matters_less_is_put_behind_others_with_all_that_it_starts,
     of_variables_with_one_name_the_last_counts,
     nothing_of_the_host_is_handed_on,
     a_timeout_ends_it,
@@ -122,6 +123,21 @@ fn arguments_need_not_be_text() {
     bed.start_with(1, &["printf", "%s"], |start| start.argv.push(OsText::from(vec![0xff, 0xfe, b'!'])));
     assert_eq!(bed.ended(1), AttemptOutcome::Exited(0));
     assert_eq!(bed.stdout(1), [0xff, 0xfe, b'!']);
+}
+
+fn what_matters_less_is_put_behind_others_with_all_that_it_starts() {
+    let mut bed = Bed::new();
+    // It is said just after the start.
+    let script = "while [ $(nice) -lt $0 ]; do sleep 0.01; done; sh -c nice";
+    for (token, qos, nice) in [(1, Qos::Utility, "10"), (2, Qos::Background, "19")] {
+        bed.start_with(token, &["sh", "-c", script, nice], |start| start.qos = qos);
+        assert_eq!(bed.ended(token), AttemptOutcome::Exited(0));
+        assert_eq!(bed.output(token).trim(), nice);
+    }
+    bed.start(3, &["nice"]);
+    assert_eq!(bed.ended(3), AttemptOutcome::Exited(0));
+    let own = std::process::Command::new("nice").output().unwrap().stdout;
+    assert_eq!(bed.output(3).into_bytes(), own);
 }
 
 fn the_environment_is_exactly_what_was_given() {

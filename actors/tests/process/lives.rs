@@ -11,14 +11,15 @@ use actors::clock::Clock;
 use actors::process::frame;
 use actors::process::port::{HostEvent, HostListener, HostPort, HostProgram, LocalHost};
 use actors::process::protocol::{
-    Command, HOST_PROTOCOL_OLDEST, HostDirectory, HostId, HostReport, HostedPhase, StopReason,
+    Command, HOST_PROTOCOL_OLDEST, HostDirectory, HostId, HostReport, HostedPhase, Start, StopReason,
+    host_layout,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use policy::id::Token;
-use policy::task::{AttemptOutcome, LossReason};
+use policy::task::{AttemptOutcome, LossReason, Qos};
 
-use crate::bed::{Bed, PATIENCE, RUNTIME, is_alive, until};
+use crate::bed::{Bed, PATIENCE, RUNTIME, is_alive, start_of, until};
 
 crate::tests![
     a_task_survives_the_daemon_with_output_and_status,
@@ -187,6 +188,9 @@ fn a_host_of_the_version_before_is_spoken_with_as_it_is() {
     let stop = |token, why| Command::Stop { token: Token(token), why };
     assert_eq!(host.hear(), stop(1, StopReason::Evict), "it does not know the other word");
     assert_eq!(host.hear(), stop(2, StopReason::Drain));
+    let start = |qos| Command::Start(Box::new(Start { qos, ..start_of(3, &["true"], "/") }));
+    port.command(start(Qos::Background));
+    assert_eq!(host.hear(), start(Qos::Default), "it knows no class");
 }
 
 fn a_host_that_is_too_old_is_told_to_retire() {
@@ -204,7 +208,7 @@ struct Elder {
 impl Elder {
     fn hear(&mut self) -> Command {
         loop {
-            if let Some(command) = self.inbox.take().unwrap() {
+            if let Some(command) = host_layout(HOST_PROTOCOL_OLDEST).apply(|| self.inbox.take()).unwrap() {
                 return command;
             }
             let mut buffer = [0; 1024];

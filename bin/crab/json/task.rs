@@ -216,6 +216,8 @@ struct Spec {
     apart: Vec<String>,
     prefer_apart: Vec<String>,
     preemptible: bool,
+    /// `default`, `utility` or `background`.
+    qos: &'static str,
     timeout_s: Option<f64>,
     soft_timeout_s: Option<f64>,
     idle_timeout_s: Option<f64>,
@@ -245,6 +247,7 @@ impl Spec {
             apart: company.apart.iter().map(ToString::to_string).collect(),
             prefer_apart: company.prefer_apart.iter().map(ToString::to_string).collect(),
             preemptible: spec.is_preemptible,
+            qos: spec.qos.into(),
             timeout_s: spec.timeout.map(|timeout| timeout.as_secs_f64()),
             soft_timeout_s: bounds.soft_timeout.map(|timeout| timeout.as_secs_f64()),
             queue_timeout_s: bounds.queue_timeout.map(|timeout| timeout.as_secs_f64()),

@@ -18,7 +18,7 @@ use policy::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskI
 use policy::layout::Layout;
 use policy::resources::Resources;
 use policy::task::{
-    AttemptOutcome, Death, LossReason, Parked, Priority, RateUse, RequestNumber, RetryPolicy, Signals,
+    AttemptOutcome, Death, LossReason, Parked, Priority, Qos, RateUse, RequestNumber, RetryPolicy, Signals,
     SpawnFailure, TaskOutcome, TaskReport, TaskSpec, Usage,
 };
 use policy::time::Timestamp;
@@ -100,6 +100,9 @@ fn spec(layout: Layout) -> TaskSpec {
         pools: BTreeMap::from([("ports".into(), 2)]),
         amounts: BTreeMap::from([("licences".into(), 1)]),
     }));
+    if layout >= Layout::known(4).expect("it is known") {
+        spec.qos = Qos::Background;
+    }
     spec.is_preemptible = layout >= Layout::known(2).expect("it is known");
     spec
 }

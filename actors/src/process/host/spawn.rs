@@ -5,7 +5,7 @@
 //! exec (`crate::process::os::launch`): then it takes tens of microseconds. So no parent-death signal and no other user,
 //! and the program is named by its path.
 
-use policy::task::SpawnFailure;
+use policy::task::{Qos, SpawnFailure};
 
 use super::program;
 use crate::process::os::{self, Launch, Launched};
@@ -21,5 +21,10 @@ pub(super) fn spawn(start: &Start, mark: &str) -> Result<Launched, SpawnFailure>
         directory: start.directory.as_bytes(),
         environment: variables.chain([(MARK_VARIABLE.as_bytes(), mark.as_bytes())]).collect(),
     };
-    os::launch(&launch).map_err(|error| program::explain(start, &program, &error))
+    let launched = os::launch(&launch).map_err(|error| program::explain(start, &program, &error))?;
+    if start.qos != Qos::Default {
+        // It has run for some microseconds. What cannot be said is no reason not to run it.
+        let _ = os::put_into(launched.pid, start.qos);
+    }
+    Ok(launched)
 }
