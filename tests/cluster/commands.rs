@@ -76,7 +76,8 @@ fn every_command_writes_the_json_that_is_documented() {
     fields(&of_graph[0], GRAPH);
     fields(&of_graph[1], TASK);
     fields(&json(&["nodes"], 0)[0], NODE);
-    let detail = ["array_index", "submitted", "dependencies", "waits_for", "spec", "attempt_list", "events"];
+    let detail =
+        ["array_index", "submitted", "dependencies", "waits_for", "spec", "result", "attempt_list", "events"];
     let shown = place.show("t1");
     fields(&shown, &[TASK, &detail].concat());
     assert_eq!(shown["spec"]["argv"], serde_json::json!(["echo", "hi"]));
