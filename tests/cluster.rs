@@ -1,5 +1,6 @@
 //! The real programs as separate processes on this machine, killed, misused and looked at from outside.
 
+mod blamed;
 mod budget;
 mod cancel;
 mod claims;
@@ -25,6 +26,7 @@ mod order;
 mod placement;
 mod refusals;
 mod seeing;
+mod sent;
 mod settings;
 mod signals;
 mod strangers;

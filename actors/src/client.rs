@@ -40,7 +40,7 @@ pub use watch::{Seen, Watch};
 use crate::clock::Clock;
 use crate::wire::client::{
     EventFilter, EventsPage, Explanation, Found, GraphRow, NodeRow, PAGE_LIMIT, Ran, Request, Response,
-    ServerInfo, Status, Submitted, Target, TaskDetail, TaskFilter, TaskRow, WAIT_LIMIT,
+    ServerInfo, Status, Submitted, Target, TaskDetail, TaskFilter, TaskRow, WAIT_LIMIT, WhatIf,
 };
 use crate::wire::fleet::{OutputPiece, OutputRead};
 use service::{InProcess, Service};
@@ -293,6 +293,14 @@ impl Client {
     /// Among others [`ClientError::NotFound`].
     pub async fn explain(&self, task: TaskId) -> Result<Explanation, ClientError> {
         expect!(self.call(&Request::Explain(task)).await?, Response::Explanation(told) => *told)
+    }
+
+    /// What it would wait for, if it asked for something else.
+    ///
+    /// # Errors
+    /// Among others [`ClientError::NotFound`].
+    pub async fn suppose(&self, task: TaskId, what_if: WhatIf) -> Result<Explanation, ClientError> {
+        expect!(self.call(&Request::Suppose(task, what_if)).await?, Response::Explanation(told) => *told)
     }
 
     /// Follows the events after the one of this number.

@@ -6,6 +6,7 @@
 
 pub mod act;
 mod ask;
+pub mod command;
 pub mod complete;
 pub mod export;
 mod eye;
@@ -195,11 +196,16 @@ impl Console {
         }
     }
 
-    /// What is otherwise at the second moment than at the first.
+    /// What is otherwise at the second moment than at the first, or with the second task than with the first.
     ///
     /// # Errors
     /// As [`Console::go`].
     pub async fn diff(&mut self, (one, other): (&Word, &Word)) -> Result<Reply, Fault> {
+        if !is_moment(&one.text) && !is_moment(&other.text) {
+            let (one, other) =
+                (ask::tasks::detail_of(self, one).await?, ask::tasks::detail_of(self, other).await?);
+            return Ok(ask::diff::tasks((&one, &other), self.now()));
+        }
         let (one, other) = (self.number_of(one).await?, self.number_of(other).await?);
         let back = self.at;
         let before = ask::diff::Standing::of(self.past.seek(one)?);
@@ -239,4 +245,10 @@ impl Console {
             number => Ok(number),
         }
     }
+}
+
+/// Whether a word is written as a point in time, and not as a task.
+fn is_moment(word: &str) -> bool {
+    let number = word.trim_start_matches("event=").trim_start_matches("seq=");
+    word.starts_with(['@', '-']) || number != word || word.starts_with(|c: char| c.is_ascii_digit())
 }

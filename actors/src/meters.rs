@@ -23,6 +23,7 @@ pub struct Meters {
     news: [AtomicU64; 4],
     waits: [Waits; 4],
     usual_wait_micros: AtomicU64,
+    spans: [AtomicU64; 2],
 }
 
 /// What can become of a node.
@@ -97,6 +98,16 @@ impl Meters {
         add(&self.trips, 1);
     }
 
+    /// Spans were taken by who takes traces.
+    pub fn spans_sent(&self, spans: u64) {
+        add(&self.spans[0], spans);
+    }
+
+    /// Spans found no room or no taker.
+    pub fn spans_dropped(&self, spans: u64) {
+        add(&self.spans[1], spans);
+    }
+
     /// Something became of a node.
     pub fn node(&self, news: NodeNews) {
         add(&self.news[news as usize], 1);
@@ -121,6 +132,8 @@ impl Meters {
                 sum: Duration::from_micros(get(&waits.sum_micros)),
             }),
             usual_wait: Duration::from_micros(get(&self.usual_wait_micros)),
+            spans_sent: get(&self.spans[0]),
+            spans_dropped: get(&self.spans[1]),
         }
     }
 }

@@ -121,6 +121,7 @@ impl Actor for NodeActor {
             NodeMessage::AttemptClosed { token, closing } => self.closed(token, &closing),
             NodeMessage::RestoreBreaker { key, recorded } => self.restore_breaker(&key, &recorded),
             NodeMessage::ResetBreaker { key, reply } => reply.send(self.reset_breaker(&key)),
+            NodeMessage::HandBack { token, reply } => reply.send(self.attempts.hand_back_one(token)),
             NodeMessage::Cancel { task, acknowledge } => self.cancel(task, acknowledge),
             NodeMessage::Evict { task, by } => self.evict(task, by),
             NodeMessage::ReadOutput { token, read, reply } => self.read_output(token, read, reply),

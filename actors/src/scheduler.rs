@@ -65,7 +65,7 @@ use crate::scheduler::steps::no_effects;
 use crate::scheduler::survey::Survey;
 use crate::side::Side;
 use crate::task::{Acknowledge, Step};
-use crate::wire::client::{Response, ServerInfo, Status, Target, TaskFilter};
+use crate::wire::client::{Response, ServerInfo, Status, Target, TaskFilter, WhatIf};
 
 /// What the scheduler can be told.
 #[derive(Debug, IntoStaticStr)]
@@ -249,8 +249,8 @@ pub enum SchedulerMessage {
     },
     /// What does this task wait for?
     Explain {
-        /// Which.
-        task: TaskId,
+        /// Which, and what it is supposed to ask for.
+        about: (TaskId, Option<Box<WhatIf>>),
         /// Where the answer goes; `None` where it is not known.
         reply: Reply<Option<RawExplanation>>,
     },
@@ -362,7 +362,9 @@ impl Actor for SchedulerActor {
                 reply.send(self.rows(&filter, after, limit))
             }
             SchedulerMessage::Row { task, reply } => reply.send(self.row(task)),
-            SchedulerMessage::Explain { task, reply } => self.explain(task, reply),
+            SchedulerMessage::Explain { about: (task, with), reply } => {
+                self.explain(task, with.as_deref(), reply)
+            }
             SchedulerMessage::Claims { reply } => reply.send(self.claims_view()),
             SchedulerMessage::Known { reply } => self.tell_known(reply),
             SchedulerMessage::Tenants(targets, reply) => reply.send(self.tenants_of(&targets)),

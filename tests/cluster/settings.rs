@@ -4,6 +4,7 @@
 use nix::sys::signal::Signal;
 
 use crate::support::place::Place;
+use crate::support::program::run;
 use crate::support::waiting::{SOON, until_true};
 
 /// A setting as the daemon shows it.
@@ -42,4 +43,19 @@ fn what_holds_is_shown_with_where_it_comes_from_and_changes_with_the_file() {
     until_true("it is taken over", SOON, || setting(&place, "limits.waiting_tasks")["value"] == "8");
     assert_eq!(setting(&place, "lease.ttl")["value"], "\"20s\"", "it holds after a restart");
     assert!(daemon.said().contains("lease.ttl"), "{}", daemon.said());
+}
+
+#[test]
+#[cfg(not(feature = "otel"))]
+fn traces_are_refused_by_a_daemon_that_was_built_without_them() {
+    let place = Place::new();
+    let config = "[telemetry]\nendpoint = \"http://localhost:4318\"\n";
+    let config = place.file("crabd.toml", config).display().to_string();
+    place.run(&["config", "check", &config]).expect(0);
+    let ran = run(&mut place.crabd(&["--config", &config]));
+    assert_ne!(ran.code, Some(0));
+    ran.says(&["built without traces", "--features otel"]);
+    let wrong = place.file("wrong.toml", "[telemetry]\nendpoint = \"https://localhost\"\n");
+    let wrong = wrong.display().to_string();
+    place.run(&["config", "check", &wrong]).expect(2).says(&["telemetry.endpoint", "http://HOST"]);
 }

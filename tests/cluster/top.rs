@@ -334,10 +334,15 @@ fn a_person_at_the_prompt_completes_recalls_mistypes_and_agrees() {
     let mut terminal = Terminal::start(&mut place.top(&[]));
     terminal.shows("crab one | 1 up");
     terminal.shows("> ");
-    terminal.types("leas\t");
-    terminal.shows("leases");
+    terminal.types("send scheduler {\"pa\t");
+    terminal.shows("{\"pause\":{");
+    // Nothing of it is sent.
+    terminal.types("\x03");
+    terminal.shows("> ");
+    terminal.types("budg\t");
+    terminal.shows("budgets");
     terminal.types("\r");
-    terminal.shows("TOKEN");
+    terminal.shows("no budgets");
     terminal.shows("> ");
     terminal.types("taskz\r");
     terminal.shows("^^^^^");

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::fleet::free_address;
 use crate::support::place::{Daemon, Place};
+use crate::support::program::run;
 use crate::support::waiting::{SOON, until_true};
 
 /// A scheduler with certificates, and where it listens.
@@ -114,6 +115,10 @@ fn each_role_may_do_what_it_may_and_nothing_else() {
         &["cluster", "revoke", "olga"],
     ] {
         at(&viewer, denied).expect(1).says(&["as viewer you have no right to"]);
+    }
+    for denied in [r#"send scheduler {"pause":{}}"#, &format!(r#"send task/{theirs} {{"cancel":{{}}}}"#)] {
+        let line = ["--address", &address, "--yes", "-e", denied];
+        run(&mut viewer.top(&line)).expect(7).says(&["as viewer you have no right to"]);
     }
     // An agent's tasks are its tenant's, and it sees no others.
     let own = at(&agent, &["submit", "--json", "--name", "own", "--", "sleep", "600"]).expect(0).json();

@@ -39,6 +39,13 @@ impl Ran {
         self
     }
 
+    /// Panics unless standard output has this.
+    pub(crate) fn tells(self, words: &str) -> Self {
+        let text = self.text();
+        assert!(text.contains(words), "{words:?} is not in: {text}");
+        self
+    }
+
     /// Panics unless standard error has all of these.
     pub(crate) fn says(self, words: &[&str]) -> Self {
         for word in words {

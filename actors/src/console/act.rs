@@ -9,13 +9,16 @@ use policy::id::{GraphId, NodeId};
 
 use crate::console::Console;
 use crate::console::ask::actors::{find, name_of};
+use crate::console::command::{self, Order};
 use crate::console::fault::{Fault, Sort};
 use crate::console::syntax::{Line, Word};
 use crate::levels::Levels;
-use crate::taskfile::quantity;
 use crate::taskfile::suggest::closest;
-use crate::wire::client::Target;
+use crate::wire::client::{StateName, Target, TaskFilter};
 use crate::wire::inspect::Action;
+
+/// Attempts among which a lease is looked for: one question each.
+const LEASES_LIMIT: usize = 4096;
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,18 +65,90 @@ impl Console {
                 if self.client.is_some() { "`live` goes back to what is" } else { "it needs a daemon" };
             return Err(fault.help(help));
         }
-        match line.verb.name {
-            "kill" => self.plan_kill(first(line)?).await,
-            "retry" => {
-                let target = self.target(first(line)?).await?;
+        let order = self.order(line).await?;
+        match (order.command.actor, order.command.name) {
+            (_, "cancel") => self.plan_kill(&self.target_of(&order)?).await,
+            (_, "retry") => {
+                let target = self.target(&self.target_of(&order)?).await?;
                 let says = format!("tries {} again", crate::client::error::target_text(target));
                 Ok(Planned { deed: Deed::Operate(Action::Retry(target)), says, confirm: None })
             }
-            "resume" if line.plain().next().is_some() => self.plan_resume(line).await,
-            "restart" => self.plan_restart(first(line)?).await,
-            "breaker" => self.plan_breaker(line).await,
-            "log-level" => self.plan_level(line).await,
-            _ => self.plan_directive(line).await,
+            (_, "go-on") => self.plan_go_on(&order).await,
+            (_, "requeue") => self.plan_requeue(&self.target_of(&order)?).await,
+            (_, "revoke") => self.plan_revoke(subject(&order)?).await,
+            (_, "restart") => self.plan_restart(subject(&order)?).await,
+            (_, "reset-breaker") => self.plan_breaker(&order).await,
+            (_, "log-level") => self.plan_level(&order).await,
+            _ => self.plan_directive(&order).await,
+        }
+    }
+
+    /// The order that a line means, whether in the words of a verb or in JSON.
+    async fn order(&self, line: &Line) -> Result<Order, Fault> {
+        let mut words = line.plain();
+        let (first, second) = (words.next(), words.next());
+        let of = |actor: Option<&str>, name: &str, subject: Option<&Word>| {
+            Order::of_line(line, (actor, name), subject)
+        };
+        let (scheduler, node) = (Some("scheduler"), Some("node"));
+        match (line.verb.name, first) {
+            ("send", Some(actor)) => self.sent(line, actor, second).await,
+            ("kill", Some(target)) => of(scheduler, "cancel", None)?.with("target", target),
+            ("retry", Some(target)) => of(scheduler, "retry", None)?.with("target", target),
+            ("resume", Some(graph)) => of(scheduler, "go-on", None)?.with("graph", graph),
+            ("requeue", Some(task)) => of(Some("task"), "requeue", Some(task)),
+            ("lease", Some(verb)) => {
+                is_word(verb, "revoke", "a lease")?;
+                of(Some("lease"), "revoke", Some(second.ok_or_else(|| wanting(line))?))
+            }
+            ("breaker", Some(verb)) => {
+                is_word(verb, "reset", "a breaker")?;
+                of(node, "reset-breaker", Some(second.ok_or_else(|| wanting(line))?))
+            }
+            ("restart", Some(actor)) => of(None, "restart", Some(actor)),
+            ("log-level", Some(level)) => {
+                of(Some("inspector"), "log-level", line.pair("node"))?.with("level", level)
+            }
+            ("pause" | "resume" | "halt" | "unhalt", None) => of(scheduler, line.verb.name, None),
+            ("halt" | "unhalt" | "cordon" | "uncordon" | "drain" | "remove", Some(_)) => {
+                of(node, line.verb.name, first)
+            }
+            _ => Err(wanting(line)),
+        }
+    }
+
+    /// `scheduler {"pause":{}}`: by the kind of actor and its name, or by whatever else names an actor.
+    async fn sent(&self, line: &Line, actor: &Word, json: Option<&Word>) -> Result<Order, Fault> {
+        let (name, machine) = actor.text.split_once('@').unwrap_or((&actor.text, ""));
+        let (kind, rest) = name.split_once('/').unwrap_or((name, ""));
+        let part = |text: &str| Word { text: text.to_owned(), span: actor.span.clone() };
+        let (kind, subject) = if !command::is_known(kind) {
+            let (row, machine) = find(self.live("an actor")?, actor).await?;
+            (row.kind.to_string(), part(&name_of(&row, machine.as_ref())))
+        } else {
+            // A machine's own has its name behind it.
+            (kind.to_owned(), part(if rest.is_empty() { machine } else { rest }))
+        };
+        let kind = kind.as_str();
+        let Some(json) = json else {
+            let fault = Fault::usage(actor.span.end..actor.span.end, format!("what is {kind} to be told?"));
+            let shown = command::of_kind(kind).map(|one| format!("{{\"{}\":{{}}}}", one.name));
+            return Err(fault.possible(shown).help(format!("`help {}` tells what they do", line.verb.name)));
+        };
+        let subject = Some(subject).filter(|subject| !subject.text.is_empty());
+        let mut order = Order::of_json(kind, subject, json)?;
+        if order.command.actor.is_none() {
+            // Any actor is named in full.
+            order.subject = Some(actor.clone());
+        }
+        Ok(order)
+    }
+
+    /// The task or graph that an order is about.
+    fn target_of(&self, order: &Order) -> Result<Word, Fault> {
+        match order.value("target") {
+            Some(target) => Ok(target.clone()),
+            None => subject(order).cloned(),
         }
     }
 
@@ -107,20 +182,53 @@ impl Console {
         Ok(Planned { deed: Deed::Operate(Action::Cancel(target)), says, confirm: Some(id) })
     }
 
-    async fn plan_resume(&self, line: &Line) -> Result<Planned, Fault> {
-        let graph = match self.target(first(line)?).await? {
+    async fn plan_go_on(&self, order: &Order) -> Result<Planned, Fault> {
+        let word = order.value("graph").ok_or_else(|| Fault::usage(order.span.clone(), "which graph?"))?;
+        let graph = match self.target(word).await? {
             Target::Graph(graph) => graph,
             Target::Task(task) => GraphId(task.0),
         };
-        let number = |key: &str| -> Result<Option<u64>, Fault> {
-            let Some(word) = line.pair(key) else { return Ok(None) };
-            let wrong = |_| Fault::usage(word.span.clone(), format!("{key} is a number"));
-            word.text.parse().map(Some).map_err(wrong)
-        };
-        let wall = length(line, "time")?;
-        let raise = Raise { wall, attempts: number("attempts")?, cost: number("cost")?, ..Raise::default() };
+        let (wall, attempts, cost) = (order.length("time"), order.number("attempts"), order.number("cost"));
+        let raise = Raise { wall, attempts, cost, ..Raise::default() };
         let says = format!("goes on with {graph}");
         Ok(Planned { deed: Deed::Operate(Action::Resume { graph, raise }), says, confirm: None })
+    }
+
+    async fn plan_requeue(&self, word: &Word) -> Result<Planned, Fault> {
+        let Target::Task(task) = self.target(word).await? else {
+            return Err(Fault::usage(word.span.clone(), "a graph has no place in a queue; name a task"));
+        };
+        let detail = self.eye()?.task(task).await?;
+        let held = detail.attempts.last().filter(|attempt| attempt.outcome.is_none());
+        let Some(attempt) = held else {
+            let text = format!("{task} is {}: it has no attempt to be stopped", detail.row.state);
+            return Err(Fault::of(Sort::Refused, text).at(word.span.clone()));
+        };
+        let says = format!(
+            "stops attempt {} of {task} {} on {}; it counts as nothing, and {task} is queued again",
+            attempt.number, detail.row.name, attempt.node
+        );
+        let action = Action::HandBack { node: attempt.node.clone(), task, token: attempt.token };
+        Ok(Planned { deed: Deed::Operate(action), says, confirm: Some(task.to_string()) })
+    }
+
+    /// A lease by its token: what it ends is the attempt that holds it.
+    async fn plan_revoke(&self, word: &Word) -> Result<Planned, Fault> {
+        let states = vec![StateName::Granted, StateName::Running];
+        let filter = TaskFilter { graph: None, states };
+        let eye = self.eye()?;
+        let token = word.text.trim_start_matches("lease/");
+        for row in eye.tasks(&filter, LEASES_LIMIT).await? {
+            let detail = eye.task(row.task).await?;
+            let holder = detail.attempts.last().filter(|attempt| attempt.outcome.is_none());
+            if holder.is_some_and(|attempt| attempt.token.to_string() == token) {
+                let task = Word { text: row.task.to_string(), span: word.span.clone() };
+                let planned = self.plan_requeue(&task).await?;
+                return Ok(Planned { confirm: Some(token.to_owned()), ..planned });
+            }
+        }
+        let fault = Fault::of(Sort::NotFound, format!("nobody holds a lease {token}")).at(word.span.clone());
+        Err(fault.help("`leases` shows them"))
     }
 
     async fn plan_restart(&self, word: &Word) -> Result<Planned, Fault> {
@@ -147,28 +255,20 @@ impl Console {
         Ok(Planned { deed: Deed::Operate(action), says, confirm: Some(name) })
     }
 
-    async fn plan_breaker(&self, line: &Line) -> Result<Planned, Fault> {
-        let mut words = line.plain();
-        let (verb, node) = (words.next(), words.next());
-        let (Some(verb), Some(node)) = (verb, node) else {
-            return Err(Fault::usage(line.span.clone(), "breaker wants: breaker reset NODE"));
-        };
-        if verb.text != "reset" {
-            let fault = Fault::usage(verb.span.clone(), format!("a breaker cannot {}", verb.text));
-            return Err(fault.possible(["reset"]));
-        }
-        self.node(node).await?;
-        let key = line.pair("kind").map(|word| word.text.as_str().into());
-        let says = format!("closes the breaker of {}: work is sent there at once", node.text);
-        let action = Action::ResetBreaker { node: node.text.as_str().into(), key };
-        Ok(Planned { deed: Deed::Operate(action), says, confirm: Some(node.text.clone()) })
+    async fn plan_breaker(&self, order: &Order) -> Result<Planned, Fault> {
+        let node = self.node(subject(order)?).await?;
+        let key = order.value("kind").map(|word| word.text.as_str().into());
+        let says = format!("closes the breaker of {node}: work is sent there at once");
+        let confirm = Some(node.to_string());
+        Ok(Planned { deed: Deed::Operate(Action::ResetBreaker { node, key }), says, confirm })
     }
 
-    async fn plan_level(&self, line: &Line) -> Result<Planned, Fault> {
-        let (level, target) = (first(line)?, line.pair("target"));
+    async fn plan_level(&self, order: &Order) -> Result<Planned, Fault> {
+        let wanting = || Fault::usage(order.span.clone(), "which level?");
+        let (level, target) = (order.value("level").ok_or_else(wanting)?, order.value("target"));
         let levels = target.map_or_else(String::new, |target| format!("{}=", target.text)) + &level.text;
         levels.parse::<Levels>().map_err(|why| Fault::usage(level.span.clone(), why.to_string()))?;
-        let machine = match line.pair("node") {
+        let machine = match &order.subject {
             Some(word) => Some(self.node(word).await?),
             None => None,
         };
@@ -179,14 +279,14 @@ impl Console {
     }
 
     /// What is said until it is taken back.
-    async fn plan_directive(&self, line: &Line) -> Result<Planned, Fault> {
-        let node = match line.plain().next() {
-            Some(word) => Some(self.node(word).await?),
-            None => None,
-        };
+    async fn plan_directive(&self, order: &Order) -> Result<Planned, Fault> {
         let direct =
             |directive, says: String, confirm| Planned { deed: Deed::Direct(directive), says, confirm };
-        Ok(match (line.verb.name, node) {
+        let node = match order.command.actor {
+            Some("node") => Some(self.node(subject(order)?).await?),
+            _ => None,
+        };
+        Ok(match (order.command.name, node) {
             ("cordon", Some(node)) => {
                 let says = format!("keeps new work from {node}; what it has goes on");
                 direct(Directive::Cordon(node), says, None)
@@ -195,8 +295,12 @@ impl Console {
                 let says = format!("lets {node} take work again");
                 direct(Directive::Uncordon(node), says, None)
             }
+            ("remove", Some(node)) => {
+                let (says, confirm) = (format!("forgets {node}, and what was said of it"), node.to_string());
+                direct(Directive::Remove(node), says, Some(confirm))
+            }
             ("drain", Some(node)) => {
-                let within = length(line, "within")?;
+                let within = order.length("within");
                 let says = format!("empties {node}: it takes nothing new and gives back what it has");
                 Planned { deed: Deed::Drain(node.clone(), within), says, confirm: Some(node.to_string()) }
             }
@@ -206,16 +310,15 @@ impl Console {
                 direct(Directive::Halt(node), says, Some(confirm))
             }
             ("unhalt", node) => direct(Directive::Unhalt(node), "ends the halt".to_owned(), None),
-            ("pause", None) => {
-                let scope = scope(line)?;
+            ("pause", _) => {
+                let scope = scope(order)?;
                 let says = format!("grants nothing of {scope}; what was granted goes on");
                 let confirm = matches!(scope, Scope::All).then(|| "all".to_owned());
                 direct(Directive::Pause(scope), says, confirm)
             }
-            ("resume", None) => direct(Directive::Resume(scope(line)?), "ends the pause".to_owned(), None),
+            ("resume", _) => direct(Directive::Resume(scope(order)?), "ends the pause".to_owned(), None),
             (name, _) => {
-                let text = format!("{name} wants: {name} {}", line.verb.usage);
-                return Err(Fault::usage(line.span.clone(), text));
+                return Err(Fault::usage(order.span.clone(), format!("{name} cannot be done")));
             }
         })
     }
@@ -236,26 +339,45 @@ impl Console {
 }
 
 /// What is paused or goes on: everything, unless it says less.
-fn scope(line: &Line) -> Result<Scope, Fault> {
-    match (line.pair("tenant"), line.pair("priority")) {
+fn scope(order: &Order) -> Result<Scope, Fault> {
+    let of_queue = || {
+        let named = order.subject.as_ref()?;
+        named.text.parse().ok()
+    };
+    if order.command.actor == Some("queue") {
+        let span = order.subject.as_ref().map_or(&order.span, |word| &word.span);
+        let missing = || Fault::usage(span.clone(), "which queue?").possible(command::PRIORITIES);
+        return of_queue().map(Scope::Priority).ok_or_else(missing);
+    }
+    match (order.value("tenant"), order.priority("queue")) {
         (None, None) => Ok(Scope::All),
         (Some(tenant), None) => Ok(Scope::Tenant(tenant.text.as_str().into())),
-        (None, Some(word)) => word.text.parse().map(Scope::Priority).map_err(|_| {
-            let fault = Fault::usage(word.span.clone(), format!("there is no priority {}", word.text));
-            fault.possible(["low", "normal", "high", "critical"])
-        }),
-        (Some(_), Some(other)) => {
-            Err(Fault::usage(other.span.clone(), "a tenant or a priority, one at a time"))
+        (None, Some(priority)) => Ok(Scope::Priority(priority)),
+        (Some(tenant), Some(_)) => {
+            Err(Fault::usage(tenant.span.clone(), "a tenant or a queue, one at a time"))
         }
     }
 }
 
-fn length(line: &Line, key: &str) -> Result<Option<Duration>, Fault> {
-    let Some(word) = line.pair(key) else { return Ok(None) };
-    let wrong = |why| Fault::usage(word.span.clone(), format!("{key} {why}"));
-    quantity::duration(&word.text).map(Some).map_err(wrong)
+fn subject(order: &Order) -> Result<&Word, Fault> {
+    let missing = || {
+        let kind = order.command.actor.unwrap_or("actor");
+        Fault::usage(order.span.clone(), format!("which {kind}?")).help(format!("as in: {kind}/NAME"))
+    };
+    order.subject.as_ref().ok_or_else(missing)
 }
 
-fn first(line: &Line) -> Result<&Word, Fault> {
-    line.plain().next().ok_or_else(|| Fault::usage(line.span.clone(), "something is missing behind it"))
+fn is_word(word: &Word, wanted: &str, what: &str) -> Result<(), Fault> {
+    if word.text == wanted {
+        return Ok(());
+    }
+    let fault = Fault::usage(word.span.clone(), format!("{what} cannot {}", word.text));
+    Err(fault.possible([wanted]))
+}
+
+fn wanting(line: &Line) -> Fault {
+    Fault::usage(
+        line.span.clone(),
+        format!("{} wants: {} {}", line.verb.name, line.verb.name, line.verb.usage),
+    )
 }

@@ -1,6 +1,8 @@
 //! One question after the other: what it needs of whom, and the rows it is answered with.
 
 pub(super) mod actors;
+mod because;
+mod blame;
 mod claims;
 pub(super) mod diff;
 mod events;
@@ -10,6 +12,7 @@ mod sessions;
 pub(super) mod tasks;
 pub(super) mod top;
 mod trace;
+pub(super) mod what_if;
 
 use crate::console::Console;
 use crate::console::fault::{Fault, Sort};
@@ -41,6 +44,7 @@ pub(super) async fn ask(console: &Console, line: &Line) -> Result<Vec<Reply>, Fa
         "graphs" => tasks::graphs(console, line).await?,
         "graph" => return tasks::graph(console, line).await,
         "why" => tasks::why(console, line).await?,
+        "blame" => blame::blame(console, line).await?,
         "lints" => super::lint::ask(console).await?,
         "events" => events::last(console, line).await?,
         "help" => help::help(line)?,

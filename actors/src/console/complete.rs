@@ -1,6 +1,8 @@
 //! What may come next in a line that is being typed: verbs, ids, names, keys, columns. Pure; whoever edits lines
 //! brings the names that are known.
 
+mod json;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -84,6 +86,10 @@ pub fn complete(line: &str, position: usize, words: &Words) -> Vec<Candidate> {
     let before = line.get(..position).unwrap_or(line);
     let start = before.rfind(|c: char| c.is_whitespace() || c == '|').map_or(0, |at| at + 1);
     let typed = &before[start..];
+    if let Some((actor, json, from)) = told(before) {
+        let (at, offered) = json::offered(actor, json, words);
+        return ranked(offered, &json[at..], from + at..position);
+    }
     let part = before.rfind('|').map_or(before, |bar| &before[bar + 1..]);
     let mut earlier: Vec<&str> = part.split_whitespace().collect();
     if !typed.is_empty() {
@@ -107,6 +113,16 @@ pub fn complete(line: &str, position: usize, words: &Words) -> Vec<Candidate> {
         }
     };
     ranked(offered, typed, start..position)
+}
+
+/// The actor that is told something in JSON, what of that is typed, and where it stands.
+fn told(before: &str) -> Option<(&str, &str, usize)> {
+    let rest = before.trim_start();
+    let (name, rest) = rest.split_once(char::is_whitespace)?;
+    verb::find(name).filter(|verb| verb.wants.contains(&Wants::Json))?;
+    let rest = rest.trim_start();
+    let end = rest.find(|c: char| c.is_whitespace() || c == '{')?;
+    Some((&rest[..end], &rest[end..], before.len() - (rest.len() - end)))
 }
 
 type Offered = Vec<(String, String, bool)>;
@@ -166,7 +182,7 @@ fn arguments(verb: &Verb, typed: &str, words: &Words) -> Offered {
             ),
             Wants::Context => offered.extend(known(&words.contexts)),
             Wants::Verb => offered.extend(verbs(&Words::default())),
-            Wants::Number | Wants::Line => {}
+            Wants::Number | Wants::Line | Wants::Json => {}
         }
     }
     offered
@@ -219,7 +235,7 @@ mod tests {
     #[test]
     fn verbs_ids_names_keys_and_columns_are_offered_where_they_may_stand() {
         assert_eq!(offered("tas")[..2], ["task", "tasks"]);
-        assert_eq!(offered("why t"), ["t9", "t10"]);
+        assert_eq!(offered("why t")[..2], ["t9", "t10"]);
         assert_eq!(offered("node "), ["mac-1"]);
         assert_eq!(offered("state sched"), ["scheduler"]);
         assert_eq!(offered("context p"), ["prod"]);
@@ -230,6 +246,26 @@ mod tests {
         assert_eq!(offered("watch nod")[..1], ["node".to_owned()]);
         assert_eq!(offered("mi")[0], "mine");
         assert!(offered("nodes x").is_empty());
+    }
+
+    #[test]
+    fn commands_are_offered_piece_by_piece_from_their_table() {
+        assert_eq!(offered("send sche"), ["scheduler"]);
+        assert!(offered("send node/mac-1 ").contains(&"{\"drain\":{".to_owned()));
+        assert_eq!(offered("send node/mac-1 {\"dr"), ["{\"drain\":{"]);
+        assert_eq!(offered("send node/mac-1 {\"cor")[0], "{\"cordon\":{}}");
+        assert_eq!(offered("send scheduler {\"pause\":{\"qu"), ["\"queue\":"]);
+        assert_eq!(offered("send scheduler {\"pause\":{\"queue\":\"lo"), ["\"low\""]);
+        assert_eq!(offered("send scheduler {\"pause\": {\"queue\": \"low\""), [",\"tenant\":", "}}"]);
+        assert_eq!(offered("send scheduler {\"cancel\":{\"target\":\"t1"), ["\"t10\""]);
+        assert_eq!(
+            offered("send scheduler {\"cancel\":{"),
+            ["\"target\":"],
+            "nothing is left out that is needed"
+        );
+        assert!(offered("send scheduler {\"pause\":{}}").is_empty());
+        let one = complete("send scheduler {\"pause\":{\"qu", 28, &Words::default()).remove(0);
+        assert_eq!((one.span, one.is_whole), (25..28, false));
     }
 
     #[test]

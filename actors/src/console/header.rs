@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use policy::budget::{Budget, Spent};
 use policy::directive::Scope;
 use policy::pressure::Mode;
 use policy::time::Timestamp;
@@ -15,6 +16,9 @@ use crate::wire::client::{NodeHealth, NodeRow, Status};
 /// How long a head waits for the scheduler: then it says that it does not answer.
 const STATUS_DEADLINE: Duration = Duration::from_millis(500);
 
+/// Hundredths of a budget from which on it is a warning.
+const BUDGET_WARN: u64 = 80;
+
 /// The fleet in a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
@@ -22,6 +26,10 @@ pub struct Header {
     pub name: String,
     /// Machines that are up, suspect, lost.
     pub nodes: [usize; 3],
+    /// Machines that are being emptied.
+    pub draining: usize,
+    /// The tenant that has used most of its budget, and how many hundredths of it.
+    pub budget: Option<(String, u64)>,
     /// Tasks that are ready, run, and wait for others or for another attempt.
     pub tasks: [u64; 3],
     /// How strained the queue is.
@@ -46,6 +54,7 @@ pub(super) async fn of(console: &Console) -> Result<Header, Fault> {
             let counts = fold.counts();
             Ok(Header {
                 nodes: healths(&fold.nodes()),
+                draining: draining(&fold.nodes()),
                 tasks: [counts.ready, counts.active, counts.waiting + counts.backing_off],
                 stopped: stopped(fold.directives().is_everything_halted(), &fold.directives().paused()),
                 moment: console.moment(),
@@ -59,6 +68,8 @@ fn empty(name: &str) -> Header {
     Header {
         name: name.to_owned(),
         nodes: [0; 3],
+        draining: 0,
+        budget: None,
         tasks: [0; 3],
         mode: Mode::default(),
         lints: 0,
@@ -72,6 +83,8 @@ fn live(status: &Status, now: Timestamp) -> Header {
     let counts = &status.tasks;
     Header {
         nodes: healths(&status.nodes),
+        draining: draining(&status.nodes),
+        budget: budget(status),
         tasks: [counts.ready, counts.active, counts.waiting + counts.backing_off],
         stopped: stopped(status.halted, &status.paused),
         mode: status.pressure.mode,
@@ -86,6 +99,32 @@ fn stopped(halted: bool, paused: &[Scope]) -> Option<&'static str> {
         (false, false) => Some("paused"),
         (false, true) => None,
     }
+}
+
+fn draining(nodes: &[NodeRow]) -> usize {
+    nodes.iter().filter(|node| node.directed.draining).count()
+}
+
+/// Who has used most of what it may.
+fn budget(status: &Status) -> Option<(String, u64)> {
+    let used = status.tenants.iter().filter_map(|row| {
+        let of = row.budget.as_deref()?;
+        Some((row.tenant.to_string(), hundredths(&of.budget, &of.spent)?))
+    });
+    used.max_by_key(|(_, most)| *most)
+}
+
+/// Of the limit that is used up most; `None` where there is none.
+fn hundredths(budget: &Budget, spent: &Spent) -> Option<u64> {
+    let micros = |length: Duration| u64::try_from(length.as_micros()).unwrap_or(u64::MAX);
+    let all = [
+        (micros(spent.wall), micros(budget.wall)),
+        (micros(spent.cpu), micros(budget.cpu)),
+        (spent.attempts, budget.attempts),
+        (spent.cost, budget.cost),
+        (spent.retries, budget.retries),
+    ];
+    all.iter().filter_map(|(used, limit)| used.saturating_mul(100).checked_div(*limit)).max()
 }
 
 fn healths(nodes: &[NodeRow]) -> [usize; 3] {
@@ -115,6 +154,7 @@ impl Header {
         } else {
             parts.push((format!("{up} up"), if up > 0 { Tone::Good } else { Tone::Plain }));
             parts.extend((suspect > 0).then(|| (format!("{suspect} suspect"), Tone::Warn)));
+            parts.extend((self.draining > 0).then(|| (format!("{} draining", self.draining), Tone::Warn)));
             parts.extend((lost > 0).then(|| (format!("{lost} lost"), Tone::Bad)));
             parts.push((format!("queue {ready}"), Tone::Plain));
             parts.push((format!("run {active}"), if active > 0 { Tone::Good } else { Tone::Plain }));
@@ -123,6 +163,10 @@ impl Header {
         parts.extend(self.stopped.map(|stopped| (stopped.to_owned(), Tone::Warn)));
         if self.mode != Mode::Normal {
             parts.push((format!("{} pressure", self.mode), Tone::Warn));
+        }
+        if let Some((tenant, used)) = &self.budget {
+            let tone = if *used >= BUDGET_WARN { Tone::Warn } else { Tone::Plain };
+            parts.push((format!("budget {tenant} {used}%"), tone));
         }
         if self.lints > 0 {
             parts.push((format!("lints {}!", self.lints), Tone::Bad));
@@ -140,5 +184,22 @@ impl Header {
             strip.extend([(gap.to_owned(), Tone::Plain), (text, tone)]);
         }
         strip
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_tells_who_drains_and_what_is_nearly_used_up() {
+        let spent = Spent { attempts: 40, cost: 9, ..Spent::default() };
+        let budget = Budget { attempts: 50, cost: 100, ..Budget::default() };
+        assert_eq!(hundredths(&budget, &spent), Some(80));
+        assert_eq!(hundredths(&Budget::default(), &spent), None);
+        let head =
+            Header { nodes: [2, 0, 1], draining: 1, budget: Some(("ci".to_owned(), 80)), ..empty("one") };
+        let line = head.line(&Canvas { width: 200, color: false, ascii: true });
+        assert_eq!(line, "crab one | 2 up | 1 draining | 1 lost | queue 0 | run 0 | budget ci 80%");
     }
 }

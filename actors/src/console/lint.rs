@@ -1,6 +1,8 @@
 //! What looks wrong, with the evidence and what helps. Each lint is a function of what was seen, so each is tested
 //! without a daemon.
 
+mod code;
+mod fleet;
 mod orphan;
 
 use std::time::Duration;
@@ -20,6 +22,7 @@ use crate::wire::client::{
     EventFilter, GraphRow, NodeHealth, NodeRow, StateName, Status, TaskFilter, TaskRow,
 };
 use crate::wire::inspect::Look;
+pub use code::Code;
 use supervision::First;
 
 /// Messages that must wait before a growing mailbox is worth a word.
@@ -32,6 +35,8 @@ const STORM: usize = 3;
 const STORM_PERIOD: Duration = Duration::from_secs(60);
 /// Events that are looked through for since when something is so.
 const RECENT: u64 = 2000;
+/// Tasks in one state that are looked at.
+const TASKS: usize = 500;
 /// How long the scheduler may take to tell how everything is.
 const STATUS_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -48,90 +53,6 @@ pub struct Lint {
     pub evidence: String,
     /// What helps, as a line to be typed where there is one.
     pub fix: String,
-}
-
-/// What can look wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
-#[strum(serialize_all = "kebab-case")]
-pub enum Code {
-    /// More comes into a mailbox than is handled.
-    GrowingMailbox,
-    /// A handler does not return.
-    StuckHandler,
-    /// An actor is started again and again.
-    RestartStorm,
-    /// A supervisor does not answer.
-    SilentSupervisor,
-    /// An inspector does not answer.
-    UnseenMachine,
-    /// The scheduler does not answer.
-    SilentScheduler,
-    /// A machine is left alone because it failed.
-    BreakerOpen,
-    /// A machine is late.
-    NodeSuspect,
-    /// A machine is given up.
-    NodeLost,
-    /// A machine runs another version.
-    VersionSkew,
-    /// A task has waited longer than it should.
-    Starvation,
-    /// Tasks that no machine can run.
-    Unschedulable,
-    /// The log cannot be written.
-    LogStalled,
-    /// A lease is there and its task is not awake.
-    OrphanLease,
-    /// A graph has used up its budget.
-    GraphPaused,
-}
-
-impl Code {
-    /// `error` where something does not work, `warning` where it may soon not.
-    #[must_use]
-    pub fn severity(self) -> &'static str {
-        match self {
-            Self::StuckHandler
-            | Self::SilentSupervisor
-            | Self::SilentScheduler
-            | Self::NodeLost
-            | Self::Unschedulable
-            | Self::LogStalled => "error",
-            Self::GrowingMailbox
-            | Self::RestartStorm
-            | Self::UnseenMachine
-            | Self::BreakerOpen
-            | Self::NodeSuspect
-            | Self::VersionSkew
-            | Self::Starvation
-            | Self::OrphanLease
-            | Self::GraphPaused => "warning",
-        }
-    }
-
-    /// Why that is bad.
-    #[must_use]
-    pub fn why(self) -> &'static str {
-        match self {
-            Self::GrowingMailbox => "what waits there is answered later and later, and takes memory",
-            Self::StuckHandler => {
-                "a handler never waits; one that does holds up all that is told to the actor"
-            }
-            Self::RestartStorm => "more restarts than allowed end its supervisor, and then the side",
-            Self::SilentSupervisor => "its children are not started again while it does not answer",
-            Self::UnseenMachine => "nothing is known of the actors there",
-            Self::SilentScheduler => "nothing is admitted or started while it does not answer",
-            Self::BreakerOpen => "nothing is started there until it is tried again",
-            Self::NodeSuspect => "if nothing more is heard, its tasks are granted anew elsewhere",
-            Self::NodeLost => "its capacity is missing; its tasks were granted anew",
-            Self::VersionSkew => "programs of different versions may not understand each other",
-            Self::Starvation => "it was ready for longer than the objective allows",
-            Self::Unschedulable => "they wait in vain until a machine joins that can run them",
-            Self::LogStalled => "nothing is acknowledged or granted before it is on disk",
-            Self::OrphanLease => "what it stands for is held by nobody until it ends",
-            Self::GraphPaused => "what is ready in it is not started",
-        }
-    }
 }
 
 /// Of machines.
@@ -304,12 +225,13 @@ pub(super) async fn ask(console: &Console) -> Result<Reply, Fault> {
 }
 
 async fn of_fleet(client: &Client, now: Timestamp) -> Result<Vec<Lint>, Fault> {
-    let mut lints = Vec::new();
+    let (mut lints, mut nodes) = (Vec::new(), Vec::new());
     let place = match tokio::time::timeout(STATUS_DEADLINE, client.status()).await {
         Ok(status) => {
             let status = status?;
             lints.extend(of_status(&status));
             lints.extend(of_nodes(&status.nodes, now));
+            nodes = status.nodes;
             Where::Everywhere
         }
         Err(_) => {
@@ -329,25 +251,52 @@ async fn of_fleet(client: &Client, now: Timestamp) -> Result<Vec<Lint>, Fault> {
     let after = gather(client, &place, &look).await?;
     lints.extend(of_sides(&after));
     lints.extend(orphan::leases(client, (&before, &after)).await?);
+    lints.extend(orphan::attempts(&before, &after));
     lints.extend(of_actors(&between(&before, after, WINDOW)));
     if place == Where::Everywhere {
-        lints.extend(of_graphs(&client.graphs(200).await?));
-        let after = client.hello().await?.durable.saturating_sub(RECENT);
-        let mut watch = client.events(after, EventFilter::All);
-        let mut records = Vec::new();
-        while let Some(seen) = watch.next_past().await? {
-            if let crate::client::Seen::Record(record) = seen {
-                records.push(record);
-            }
-            if records.len() as u64 > 2 * RECENT {
-                break;
-            }
-        }
-        let filter = TaskFilter { graph: None, states: vec![StateName::Ready] };
-        lints.extend(of_events(&records, &client.tasks(&filter, 500).await?, now));
-        date(&mut lints, &records, now);
+        add_told(client, (&nodes, now), &mut lints).await?;
     }
     Ok(lints)
+}
+
+/// What the scheduler side tells of itself, where it answers.
+async fn add_told(
+    client: &Client,
+    (nodes, now): (&[NodeRow], Timestamp),
+    lints: &mut Vec<Lint>,
+) -> Result<(), Fault> {
+    lints.extend(of_graphs(&client.graphs(200).await?));
+    let records = lately(client).await?;
+    let ready = tasks_in(client, StateName::Ready).await?;
+    lints.extend(of_events(&records, &ready, now));
+    lints.extend(fleet::of_inversions(&records, &ready, now));
+    lints.extend(fleet::of_claims(&client.claims().await?));
+    lints.extend(fleet::of_use(nodes, &tasks_in(client, StateName::Running).await?));
+    lints.extend(fleet::of_sample(&client.metrics().await?, now));
+    date(lints, &records, now);
+    Ok(())
+}
+
+/// The last events.
+async fn lately(client: &Client) -> Result<Vec<Record>, Fault> {
+    let after = client.hello().await?.durable.saturating_sub(RECENT);
+    let mut watch = client.events(after, EventFilter::All);
+    let mut records = Vec::new();
+    while let Some(seen) = watch.next_past().await? {
+        if let crate::client::Seen::Record(record) = seen {
+            records.push(record);
+        }
+        if records.len() as u64 > 2 * RECENT {
+            break;
+        }
+    }
+    Ok(records)
+}
+
+/// Tasks in a state, as many as are looked at.
+async fn tasks_in(client: &Client, state: StateName) -> Result<Vec<TaskRow>, Fault> {
+    let filter = TaskFilter { graph: None, states: vec![state] };
+    Ok(client.tasks(&filter, TASKS).await?)
 }
 
 /// Of the rows of `lint`.

@@ -88,6 +88,9 @@ pub fn parse(text: &str) -> Result<Option<Line>, Fault> {
         let long = format!("a line of {} bytes, the limit is {LINE_LIMIT_BYTES}", text.len());
         return Err(Fault::usage(0..0, long));
     }
+    if let Some(line) = with_json(text) {
+        return Ok(Some(line?));
+    }
     let words = words(text)?;
     let mut parts = words.split(|word| word.text == "|" && word.span.len() == 1);
     let first = parts.next().unwrap_or_default();
@@ -122,6 +125,27 @@ pub fn parse(text: &str) -> Result<Option<Line>, Fault> {
         line.stages.push(pipe::stage(part, end)?);
     }
     Ok(Some(line))
+}
+
+/// A line whose verb takes JSON: a word, and all that is left as it was typed. `None` for other lines.
+fn with_json(text: &str) -> Option<Result<Line, Fault>> {
+    let from = |at: usize| text[at..].find(|c: char| !c.is_whitespace()).map_or(text.len(), |more| at + more);
+    let word_end = |at: usize| text[at..].find(char::is_whitespace).map_or(text.len(), |more| at + more);
+    let start = from(0);
+    let end = word_end(start);
+    let verb = verb::find(&text[start..end]).filter(|verb| verb.wants.contains(&Wants::Json))?;
+    let who = from(end);
+    let who_end = word_end(who).min(text[who..].find('{').map_or(text.len(), |more| who + more));
+    let (json, json_end) = (from(who_end), text.trim_end().len());
+    let word = |span: Range<usize>| Word { text: text[span.clone()].to_owned(), span };
+    let mut words: Vec<_> = (who < who_end).then(|| word(who..who_end)).into_iter().collect();
+    words.extend((json < json_end).then(|| word(json..json_end)));
+    if words.len() < verb.least {
+        let missing = format!("{} wants more: {} {}", verb.name, verb.name, verb.usage);
+        return Some(Err(Fault::usage(json_end..json_end, missing)));
+    }
+    let (span, text) = (start..end, text.to_owned());
+    Some(Ok(Line { verb, span, words, pairs: Vec::new(), stages: Vec::new(), text }))
 }
 
 fn take(line: &mut Line, word: &Word) -> Result<(), Fault> {
@@ -258,6 +282,21 @@ mod tests {
         assert!(fault("tasks \"x").contains("has no end"));
         assert!(fault("| head").contains("a verb should stand before"));
         assert!(fault("head 5").contains("stands behind a |"));
+    }
+
+    #[test]
+    fn json_is_all_that_is_left_as_it_was_typed() {
+        let told = |text: &str| {
+            let line = parse(text).unwrap().unwrap();
+            line.words.iter().map(|word| word.text.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            told(r#"send node/a  {"drain": {"within":"1m"} } "#),
+            ["node/a", r#"{"drain": {"within":"1m"} }"#]
+        );
+        assert_eq!(told(r#" send x{"a":"b|c;d"}"#), ["x", r#"{"a":"b|c;d"}"#]);
+        assert_eq!(told("send scheduler"), ["scheduler"]);
+        assert!(fault("send ").contains("send ACTOR {JSON}"));
     }
 
     proptest::proptest! {

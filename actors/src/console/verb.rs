@@ -25,6 +25,8 @@ pub enum Wants {
     Line,
     /// A verb.
     Verb,
+    /// A command in JSON: all that is left of the line.
+    Json,
 }
 
 /// Whom a verb concerns.
@@ -93,7 +95,10 @@ pub const VERBS: &[Verb] = verbs! {
     Look "rates" [] [], 0, "", "what rates have used of what they let through";
     Look "budgets" [] [], 0, "", "what graphs and tenants may use up, and have";
     Look "sessions" [] [Pairs(&["host"])], 0, "[host=NAME]", "sessions of tmux, here or on a machine behind SSH";
-    Look "why" ["explain"] [Target], 1, "TASK", "what a task waits for, who holds it, when it should start";
+    Look "why" ["explain"] [Target, Node, Word(&["--what-if"]), Pairs(crate::console::ask::what_if::KEYS)], 1,
+        "TASK [--what-if mem=16G cpus=N disk=1G gpu=N node=N] | NODE | eN",
+        "what a task waits for, and would if it asked otherwise; why a machine takes no work; which events led to one";
+    Look "blame" [] [Target], 1, "TASK", "where a task's time went, and for whom it waited longest";
     Look "lints" ["lint"] [], 0, "", "what looks wrong, with the evidence and what helps; exits with 3 where there is something";
     Look "events" ["e"] [Target, Pairs(&["last"]), Word(&["-f"])], 0, "[TASK|GRAPH] [last=50] [-f]",
         "what has happened, -f as it happens";
@@ -105,23 +110,27 @@ pub const VERBS: &[Verb] = verbs! {
     Look "help" ["?", "h"] [Wants::Verb], 0, "[VERB]", "this";
     Act "kill" ["cancel"] [Target], 1, "TASK|GRAPH", "ends tasks: SIGTERM, and SIGKILL after the grace";
     Act "retry" [] [Target], 1, "TASK|GRAPH", "tries again what ended without success";
-    Act "resume" [] [Target, Pairs(&["attempts", "time", "cost", "tenant", "priority"])], 0,
-        "[tenant=T|priority=P] | GRAPH [attempts=N] [time=1h] [cost=N]", "ends a pause; goes on with a graph whose budget was used up";
-    Act "pause" [] [Pairs(&["tenant", "priority"])], 0, "[tenant=T|priority=P]", "grants nothing more; what was granted goes on";
+    Act "resume" [] [Target, Pairs(&["attempts", "time", "cost", "tenant", "queue", "priority"])], 0,
+        "[tenant=T|queue=P] | GRAPH [attempts=N] [time=1h] [cost=N]", "ends a pause; goes on with a graph whose budget was used up";
+    Act "pause" [] [Pairs(&["tenant", "queue", "priority"])], 0, "[tenant=T|queue=P]", "grants nothing more; what was granted goes on";
     Act "cordon" [] [Node], 1, "NODE", "keeps new work from a machine";
     Act "uncordon" [] [Node], 1, "NODE", "takes that, or a drain, back";
     Act "drain" [] [Node, Pairs(&["within"])], 1, "NODE [within=10m]", "empties a machine; at the end of the time also of what runs";
     Act "halt" [] [Node], 0, "[NODE]", "starts nothing more, there or anywhere; what runs goes on";
     Act "unhalt" [] [Node], 0, "[NODE]", "ends the halt";
+    Act "requeue" [] [Target], 1, "TASK", "stops its attempt, which counts as nothing, and puts it back into its queue";
+    Act "lease" [] [Word(&["revoke"])], 2, "revoke TOKEN", "the same, by the token of the lease (`leases`)";
+    Act "remove" ["forget"] [Node], 1, "NODE", "forgets a machine that is gone";
     Act "restart" [] [Actor], 1, "ACTOR", "ends an actor, so that its supervisor starts it again";
     Act "breaker" [] [Word(&["reset"]), Node, Pairs(&["kind"])], 2, "reset NODE [kind=K]", "closes a breaker";
     Act "log-level" ["level"] [Word(crate::levels::NAMES), Pairs(&["target", "node"])], 1, "LEVEL [target=actors::task] [node=N]",
         "lets a daemon's log say more or less, until it is started again";
+    Act "send" [] [Actor, Wants::Json], 1, "ACTOR {JSON}", "a command of an actor, as in: send scheduler {\"pause\":{\"queue\":\"low\"}}";
     Session "at" [] [Moment], 1, "-5m|seq=N", "everything as it was then; `live` goes back";
     Session "step" [] [Number], 0, "[+N|-N]", "so many events on, or back";
     Session "play" [] [Word(&["x1", "x10", "x100"])], 0, "[x10]", "events as they came, so many times as fast, until Ctrl-C";
     Session "live" ["now"] [], 0, "", "back to what is";
-    Session "diff" [] [Moment, Moment], 2, "@-5m @seq=N", "what tasks, graphs and nodes are otherwise than then";
+    Session "diff" [] [Moment, Target], 2, "@-5m @seq=N | TASK TASK", "what tasks, graphs and nodes are otherwise than then; what two tasks are otherwise";
     Session "context" ["use"] [Wants::Context], 0, "[NAME]", "another cluster of yours, or which there are";
     Session "alias" [] [Line], 0, "[NAME = LINE]", "a word of your own";
     Session "tui" ["full"] [], 0, "", "the full screen (F2)";

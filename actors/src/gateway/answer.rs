@@ -21,7 +21,7 @@ use crate::scheduler::{RawRow, SchedulerMessage};
 use crate::side::{Nodes, Side};
 use crate::story;
 use crate::wire::client::{
-    NodeRow, PAGE_LIMIT, Request, Response, ServerInfo, Target, TaskFilter, WAIT_LIMIT,
+    NodeRow, PAGE_LIMIT, Request, Response, ServerInfo, Target, TaskFilter, WAIT_LIMIT, WhatIf,
 };
 use crate::wire::codec;
 use crate::wire::fleet::{OUTPUT_PIECE_LIMIT_BYTES, OutputPiece, OutputRead, OutputRefusal};
@@ -63,7 +63,8 @@ impl Answerer {
             Request::Output { task, attempt, read } => self.output(task, attempt, read).await,
             Request::Nodes => Response::Nodes(self.nodes().await),
             Request::Claims => self.schedule(|reply| SchedulerMessage::Claims { reply }).await,
-            Request::Explain(task) => self.explain(task).await,
+            Request::Explain(task) => self.explain(task, None).await,
+            Request::Suppose(task, what_if) => self.explain(task, Some(Box::new(what_if))).await,
             Request::Direct { directive, by } => self.direct(directive, by).await,
             Request::Drain { node, within, by } => self.drain(node, within, by).await,
             Request::Run { submission, wait, report } => self.run(submission, wait, report).await,
@@ -200,9 +201,9 @@ impl Answerer {
         }
     }
 
-    async fn explain(&self, task: TaskId) -> Response {
+    async fn explain(&self, task: TaskId, with: Option<Box<WhatIf>>) -> Response {
         let side = Arc::clone(&self.side);
-        match self.ask(|reply| SchedulerMessage::Explain { task, reply }).await {
+        match self.ask(|reply| SchedulerMessage::Explain { about: (task, with), reply }).await {
             Ok(Some(raw)) => match off_loop(move || rows::explained(&side, raw)).await {
                 Some(Ok(told)) => Response::Explanation(Box::new(told)),
                 Some(Err(why)) => Response::Refused(why.to_string().into()),

@@ -28,7 +28,8 @@ pub fn right(request: &Request) -> Right {
         | Request::Find(_)
         | Request::Events { .. }
         | Request::Output { .. }
-        | Request::Explain(_) => Right::See,
+        | Request::Explain(_)
+        | Request::Suppose(..) => Right::See,
         Request::Status
         | Request::Metrics
         | Request::Claims
@@ -142,6 +143,7 @@ impl Answerer {
             Request::Cancel(target) | Request::Retry(target) => self.check_target(tenant, *target).await,
             Request::Task(task)
             | Request::Explain(task)
+            | Request::Suppose(task, _)
             | Request::Output { task, .. }
             | Request::Events { filter: EventFilter::Task(task), .. } => {
                 self.check_target(tenant, Target::Task(*task)).await
@@ -241,7 +243,7 @@ mod tests {
     use strum::VariantArray;
 
     use super::*;
-    use crate::wire::client::{Enrolment, WhereTo};
+    use crate::wire::client::{Enrolment, WhatIf, WhereTo};
     use crate::wire::fleet::{OutputFrom, OutputRead};
     use crate::wire::inspect::{Action, Look};
 
@@ -270,6 +272,7 @@ mod tests {
             (events(EventFilter::All), sees),
             (Request::Output { task, attempt: None, read: READ }, sees),
             (Request::Explain(task), sees),
+            (Request::Suppose(task, WhatIf::default()), sees),
             (Request::Status, surveys),
             (Request::Metrics, surveys),
             (Request::Claims, surveys),

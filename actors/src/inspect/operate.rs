@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use policy::breaker::Key;
 use policy::event::{Event, SchedulerEvent};
-use policy::id::NodeId;
+use policy::id::{NodeId, TaskId, Token};
 use policy::trust::Caller;
 use supervision::{Address, Reply};
 use tokio::sync::oneshot;
@@ -82,6 +82,7 @@ async fn act(
             Response::Inspected(Box::new(side.reach.ask(&machine, Look::Restart(probe)).await))
         }
         Action::ResetBreaker { node, key } => reset_breaker(side, &node, key).await,
+        Action::HandBack { node, task, token } => hand_back(side, &node, (task, token)).await,
         Action::LogLevel { machine: None, levels } => {
             Response::Inspected(Box::new(look::look(&args.root, Look::SetLevels(levels)).await))
         }
@@ -108,6 +109,20 @@ async fn reset_breaker(side: &Side, node: &NodeId, key: Key) -> Response {
     match address.ask(ACTION_DEADLINE, question).await {
         Ok(true) => Response::Inspected(Box::new(Sight::Restarted)),
         Ok(false) => Response::Refused(format!("that breaker of {node} is closed").into()),
+        Err(why) => Response::Refused(format!("the node's actor does not answer: {why}").into()),
+    }
+}
+
+async fn hand_back(side: &Side, node: &NodeId, (task, token): (TaskId, Token)) -> Response {
+    let Some(address) = side.nodes.get(node) else {
+        return Response::Refused(format!("there is no node {node}").into());
+    };
+    let question = |reply: Reply<bool>| NodeMessage::HandBack { token, reply };
+    match address.ask(ACTION_DEADLINE, question).await {
+        Ok(true) => Response::Inspected(Box::new(Sight::Restarted)),
+        Ok(false) => {
+            Response::Refused(format!("{task} does not hold lease {token} on {node} any more").into())
+        }
         Err(why) => Response::Refused(format!("the node's actor does not answer: {why}").into()),
     }
 }

@@ -204,6 +204,12 @@ fn of_counts(sample: &Sample) -> Vec<Family> {
             one(meters.evicted),
         ),
         counter("breaker_trips", "Breakers of machines that opened.", one(meters.trips)),
+        counter("spans_sent", "Spans of traces that were taken by their receiver.", one(meters.spans_sent)),
+        counter(
+            "spans_dropped",
+            "Spans of traces that found no room or no taker.",
+            one(meters.spans_dropped),
+        ),
         counter("node_events", "What became of machines.", labelled("event", named(&news))),
         Family {
             name: "runnable_latency",

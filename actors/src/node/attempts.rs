@@ -197,6 +197,15 @@ impl Attempts {
         }
     }
 
+    /// One attempt is to leave the machine; `false` where it is over, or its grant another's.
+    pub(super) fn hand_back_one(&mut self, token: Token) -> bool {
+        let is_here = self.active.get(&token).is_some_and(|active| active.seen <= Seen::Running);
+        if is_here {
+            self.ask_stop(token, StopCause::Drain);
+        }
+        is_here
+    }
+
     /// Whether nothing is reserved, granted or running.
     pub(super) fn is_empty(&self) -> bool {
         self.reserved.is_empty() && self.active.is_empty()

@@ -82,6 +82,13 @@ pub enum NodeMessage {
         /// `false` where it is closed.
         reply: Reply<bool>,
     },
+    /// An operator takes an attempt off the machine.
+    HandBack {
+        /// Its grant.
+        token: Token,
+        /// `false` where it is over.
+        reply: Reply<bool>,
+    },
     /// Somebody asks for the end of a task that is awake here.
     Cancel {
         /// The task.

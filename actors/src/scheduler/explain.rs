@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy::demand::Demand;
 use policy::event::LogPosition;
 use policy::explain::{self, Ahead, Holding, Pace, Verdict};
 use policy::fleet::Asker;
@@ -19,7 +20,7 @@ use supervision::Reply;
 use crate::queue::QueueMessage;
 use crate::scheduler::dispatch::PRIORITIES;
 use crate::scheduler::{RawRow, SchedulerActor};
-use crate::wire::client::{BLOCKERS_LIMIT, Evicting, HOLDINGS_LIMIT};
+use crate::wire::client::{BLOCKERS_LIMIT, Evicting, HOLDINGS_LIMIT, WhatIf};
 
 /// The stretch over which the ends of what runs are added up.
 const HOUR: Duration = Duration::from_hours(1);
@@ -52,7 +53,12 @@ pub struct RawExplanation {
 }
 
 impl SchedulerActor {
-    pub(super) fn explain(&mut self, task: TaskId, reply: Reply<Option<RawExplanation>>) {
+    pub(super) fn explain(
+        &mut self,
+        task: TaskId,
+        what_if: Option<&WhatIf>,
+        reply: Reply<Option<RawExplanation>>,
+    ) {
         let now = self.now();
         self.claiming.table.pass(now);
         let (Some(row), Some(entry)) = (self.row(task), self.graphs.entry(task)) else {
@@ -72,6 +78,10 @@ impl SchedulerActor {
             estimate: None,
         };
         if entry.state != TaskState::Ready {
+            return reply.send(Some(told));
+        }
+        if let Some(what_if) = what_if {
+            self.suppose(&entry, what_if, &mut told);
             return reply.send(Some(told));
         }
         told.hindrances = self.hindrances(&entry);
@@ -95,6 +105,17 @@ impl SchedulerActor {
         };
         let locate = QueueMessage::Locate { task, shape, fitting, first, found: finish.into() };
         self.side.queue(priority).tell(locate);
+    }
+
+    /// What would refuse it, were its demand another one. Who is before it is not said: it would stand in another line.
+    fn suppose(&self, entry: &EntryView, what_if: &WhatIf, told: &mut RawExplanation) {
+        let Some(demand) = self.shapes.demand(entry.shape) else { return };
+        let mut demand = Demand::clone(demand);
+        what_if.change(&mut demand);
+        told.hindrances = self.hindrances_of(entry, &demand);
+        told.holdings = self.holdings(&told.hindrances);
+        told.verdict = explain::of_ready(&told.hindrances, &Ahead::default());
+        told.usual = None;
     }
 
     /// The needs with which a task competes: those that may start now, where it may; else those that could, were there
@@ -156,7 +177,12 @@ impl SchedulerActor {
 
     /// Everything that refuses tasks of a demand now, each as its gate says it.
     pub(super) fn hindrances(&self, entry: &EntryView) -> Vec<Hindrance> {
-        let Some(demand) = self.shapes.demand(entry.shape) else { return Vec::new() };
+        let demand = self.shapes.demand(entry.shape);
+        demand.map_or_else(Vec::new, |demand| self.hindrances_of(entry, demand))
+    }
+
+    /// The same with another demand: by the same gates, so that what is supposed is what would be done.
+    fn hindrances_of(&self, entry: &EntryView, demand: &Demand) -> Vec<Hindrance> {
         let held_back = self.held_back(entry).into_iter();
         held_back
             .chain(self.claim_in_the_way(entry.shape, demand))

@@ -23,7 +23,9 @@ use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use crate::wire::client::enrol::{Enrolled, Enrolment, InvitedRow, MemberRow};
-pub use crate::wire::client::explain::{BLOCKERS_LIMIT, Blocker, Evicting, Explanation, HOLDINGS_LIMIT};
+pub use crate::wire::client::explain::{
+    BLOCKERS_LIMIT, Blocker, Evicting, Explanation, HOLDINGS_LIMIT, WhatIf,
+};
 pub use crate::wire::client::metrics::{
     ActorRow, EndsRow, MetersRow, NodeNewsRow, Sample, WAIT_BOUNDS, WaitsRow,
 };
@@ -159,6 +161,8 @@ pub enum Request {
     Way(WhereTo),
     /// Who belongs to the fleet is to be told or changed.
     Cluster(Enrolment),
+    /// What would this task wait for, if it asked for something else?
+    Suppose(TaskId, WhatIf),
 }
 
 /// Bytes of the name of whoever gives a directive: `user@host`.

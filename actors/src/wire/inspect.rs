@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use policy::breaker::Key;
 use policy::budget::Raise;
-use policy::id::{GraphId, NodeId};
+use policy::id::{GraphId, NodeId, TaskId, Token};
 use serde::{Deserialize, Serialize};
 use supervision::{ChildState, Fact, First, ProbeId, Traced};
 
@@ -172,6 +172,15 @@ pub enum Action {
         /// `debug`, `actors::scheduler=trace`, or several with commas between.
         levels: Box<str>,
     },
+    /// Stop an attempt, which counts as nothing, and queue its task again.
+    HandBack {
+        /// Where it is.
+        node: NodeId,
+        /// Whose it is, for the record.
+        task: TaskId,
+        /// Its grant: nothing happens under another one.
+        token: Token,
+    },
 }
 
 /// `cancel task t12`, as it stands in the record.
@@ -190,6 +199,9 @@ impl std::fmt::Display for Action {
             }
             Self::LogLevel { machine: Some(machine), levels } => write!(f, "log {levels} on {machine}"),
             Self::LogLevel { machine: None, levels } => write!(f, "log {levels}"),
+            Self::HandBack { node, task, token } => {
+                write!(f, "take lease {token} of task {task} back from {node}")
+            }
         }
     }
 }

@@ -176,14 +176,21 @@ fn draw_detail(view: &mut View, frame: &mut Frame<'_>, area: Rect) {
 }
 
 fn draw_foot(view: &View, frame: &mut Frame<'_>, area: Rect) {
+    let is_past = view.header.as_ref().is_some_and(|header| header.moment.is_some());
     let foot = match view.typing {
         Typing::Filter => format!("/{}_", view.filter),
         Typing::Line => format!(":{}_", view.line),
         Typing::Nothing if !view.filter.is_empty() => format!("/{}   (esc shows all)  {KEYS}", view.filter),
+        Typing::Nothing if is_past => format!("the past  = live  {KEYS}"),
         Typing::Nothing => KEYS.to_owned(),
     };
     let shown = fitting(&foot, usize::from(area.width));
-    frame.render_widget(Line::styled(shown, style(view, Tone::Dim)), area);
+    // Nobody should take for what is what only was.
+    let style = match is_past {
+        true => style(view, Tone::Warn).add_modifier(Modifier::REVERSED),
+        false => style(view, Tone::Dim),
+    };
+    frame.render_widget(Line::styled(shown, style), area);
 }
 
 /// As many of the words that two blanks separate as fit; at least the beginning of the first.

@@ -124,13 +124,39 @@ fn keys_go_through_time() {
 }
 
 #[test]
-fn a_frame_is_whole_at_both_sizes() {
+fn the_past_is_told_from_what_is_also_on_a_small_screen() {
+    let mut view = view();
+    assert!(!frame(&mut view, (80, 24)).contains("the past"));
+    let header = actors::console::Header {
+        name: "log".to_owned(),
+        nodes: [1, 0, 0],
+        draining: 0,
+        budget: None,
+        tasks: [0; 3],
+        mode: policy::pressure::Mode::default(),
+        lints: 0,
+        stopped: None,
+        is_silent: false,
+        moment: Some((7, policy::time::Timestamp(0))),
+    };
+    assert!(view.set_header(Ok(Box::new(header))));
+    let shown = frame(&mut view, (80, 24));
+    assert!(
+        shown.contains("@7 ")
+            && shown.lines().last().is_some_and(|foot| foot.starts_with("the past  = live"))
+    );
+}
+
+#[test]
+fn a_frame_is_whole_at_all_sizes() {
     let mut view = view();
     let small = frame(&mut view, (80, 24));
     assert!(small.contains("3 tasks") && small.contains("t2    test   ready"), "{small}");
     assert!(small.lines().last().is_some_and(|foot| foot.starts_with("q leave")), "{small}");
     assert!(view.set_detail("task t1", Ok(vec![tasks()])));
     let small = frame(&mut view, (80, 24));
+    let middle = frame(&mut view, (120, 40));
+    assert!(middle.contains(" task t1 ") && middle.lines().count() == 40, "{middle}");
     let large = frame(&mut view, (200, 60));
     assert!(small.contains(" task t1 ") && large.contains("│ task t1"), "{small}\n{large}");
     let beside = large.lines().any(|line| line.starts_with("t1    build") && line.contains("│TASK"));

@@ -370,7 +370,11 @@ proptest! {
             prop_assert_eq!(fleet.is_able(demand, shape), fleet.could_take(demand));
             for priority in [Priority::Normal, Priority::High] {
                 let asker = Asker { line: Some(LineId { priority, shape }), ..Asker::default() };
-                prop_assert_eq!(fleet.choose(demand, shape, asker), fleet.place(demand, asker));
+                let choice = fleet.choose(demand, shape, asker);
+                prop_assert_eq!(choice, fleet.place(demand, asker));
+                // Over all cases some 15,000 situations: what is told of a wait is what is done.
+                let hindrance = fleet.hindrance(demand, asker);
+                prop_assert_eq!(choice.is_none(), hindrance.is_some(), "{:?}", hindrance);
             }
         }
     }

@@ -1,10 +1,13 @@
-//! What is otherwise at one moment than at another.
+//! What is otherwise at one moment than at another, and with one task than with another.
 
 use std::collections::BTreeMap;
 
+use policy::time::Timestamp;
+
+use crate::console::ask::tasks;
 use crate::console::past::Fold;
 use crate::console::reply::{Cell, Kind, Reply};
-use crate::wire::client::TaskFilter;
+use crate::wire::client::{TaskDetail, TaskFilter};
 
 /// What is compared: each thing, and how it is, in a word.
 #[derive(Debug)]
@@ -26,6 +29,33 @@ impl Standing {
         });
         Self(nodes.chain(graphs).chain(tasks).collect())
     }
+}
+
+/// What is otherwise with the second task than with the first: of what they are, of what became of them, and of their last
+/// attempts.
+pub(crate) fn tasks((one, other): (&TaskDetail, &TaskDetail), now: Timestamp) -> Reply {
+    let mut reply = Reply::new(
+        "difference",
+        &[("what", Kind::Id, 0), ("first", Kind::Text, 0), ("second", Kind::Text, 0)],
+    );
+    let [first, second] = [one, other].map(|detail| {
+        let card = tasks::card(detail, now);
+        let last = tasks::attempts(&detail.attempts);
+        let of = |reply: &Reply| reply.rows.last().cloned().unwrap_or_default();
+        let cells = [(card.columns.clone(), of(&card)), (last.columns.clone(), of(&last))];
+        cells.into_iter().flat_map(|(columns, row)| {
+            let texts = columns.iter().zip(&row).map(|(column, cell)| column.text(cell)).collect::<Vec<_>>();
+            let missing = columns.len() - texts.len();
+            let texts = texts.into_iter().chain(std::iter::repeat_n(String::new(), missing));
+            columns.into_iter().map(|column| column.name).zip(texts).collect::<Vec<_>>()
+        })
+    });
+    for ((what, then), (_, now)) in first.zip(second) {
+        if then != now {
+            reply.rows.push(vec![Cell::text(what), Cell::text(then), Cell::text(now)]);
+        }
+    }
+    reply
 }
 
 pub(crate) fn reply(before: &Standing, after: &Standing, (one, other): (u64, u64)) -> Reply {

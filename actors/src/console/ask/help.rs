@@ -1,9 +1,10 @@
 //! What can be typed.
 
+use crate::console::command::{COMMANDS, Command, Field};
 use crate::console::fault::Fault;
 use crate::console::reply::Reply;
 use crate::console::syntax::Line;
-use crate::console::verb::{self, STAGES, Sort, VERBS};
+use crate::console::verb::{self, STAGES, Sort, VERBS, Wants};
 use crate::taskfile::suggest::closest;
 
 pub(super) fn help(line: &Line) -> Result<Reply, Fault> {
@@ -31,9 +32,25 @@ fn one(verb: &verb::Verb) -> Reply {
         reply.line("also", verb.aliases.join(", "));
     }
     if verb.sort == Sort::Act {
-        reply.line("note", "it is recorded with your name before it is done; it asks first, --yes does not");
+        reply.line(
+            "note",
+            "it is recorded with your name before it is done; what ends something asks first, --yes does not",
+        );
+    }
+    if verb.wants.contains(&Wants::Json) {
+        COMMANDS.iter().for_each(|command| reply.line(shape(command), command.does));
     }
     reply
+}
+
+/// `node/… {"drain":{"within":…}}`; a field in brackets need not be there.
+fn shape(command: &Command) -> String {
+    let field = |field: &Field| match field.needed {
+        true => format!("\"{}\":...", field.name),
+        false => format!("[\"{}\":...]", field.name),
+    };
+    let fields = command.fields.iter().map(field).collect::<Vec<_>>().join(",");
+    format!("{} {{\"{}\":{{{fields}}}}}", command.actor.unwrap_or("ACTOR"), command.name)
 }
 
 fn all() -> Reply {

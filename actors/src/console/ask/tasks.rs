@@ -4,13 +4,13 @@ use policy::id::{GraphId, TaskId};
 use policy::time::Timestamp;
 
 use crate::console::Console;
-use crate::console::ask::{number, word};
+use crate::console::ask::{because, number, word};
 use crate::console::fault::{Fault, Sort};
 use crate::console::reply::{Cell, Kind, Reply, Shape};
 use crate::console::syntax::{Line, Word};
 use crate::say;
 use crate::taskfile::suggest::closest;
-use crate::wire::client::{AttemptRow, GraphRow, StateName, Target, TaskFilter, TaskRow};
+use crate::wire::client::{AttemptRow, GraphRow, StateName, Target, TaskDetail, TaskFilter, TaskRow};
 use strum::VariantArray;
 
 /// Tasks that are told where nobody says how many.
@@ -137,10 +137,25 @@ pub(crate) async fn task_of(console: &Console, word: &Word) -> Result<TaskId, Fa
 }
 
 pub(super) async fn one(console: &Console, line: &Line) -> Result<Vec<Reply>, Fault> {
-    let word = word(line)?;
+    let detail = detail_of(console, word(line)?).await?;
+    let card = card(&detail, console.now());
+    let mut sections = vec![card];
+    if !detail.attempts.is_empty() {
+        sections.push(attempts(&detail.attempts));
+    }
+    let last = detail.events.len().saturating_sub(EVENTS);
+    let records = detail.events[last..].iter().map(|(_, record)| record);
+    sections.push(super::events::table(records));
+    Ok(sections)
+}
+
+pub(crate) async fn detail_of(console: &Console, word: &Word) -> Result<TaskDetail, Fault> {
     let task = task_of(console, word).await?;
-    let detail = console.eye()?.task(task).await.map_err(|fault| fault.at(word.span.clone()))?;
-    let now = console.now();
+    console.eye()?.task(task).await.map_err(|fault| fault.at(word.span.clone()))
+}
+
+/// One task, field by field.
+pub(crate) fn card(detail: &TaskDetail, now: Timestamp) -> Reply {
     let mut card = table(std::slice::from_ref(&detail.row), now);
     let spec = &detail.spec;
     let command = spec.argv.iter().map(|word| word.to_string()).collect::<Vec<_>>().join(" ");
@@ -158,17 +173,10 @@ pub(super) async fn one(console: &Console, line: &Line) -> Result<Vec<Reply>, Fa
         card.rows[0].push(cell);
     }
     card.shape = Shape::Card;
-    let mut sections = vec![card];
-    if !detail.attempts.is_empty() {
-        sections.push(attempts(&detail.attempts));
-    }
-    let last = detail.events.len().saturating_sub(EVENTS);
-    let records = detail.events[last..].iter().map(|(_, record)| record);
-    sections.push(super::events::table(records));
-    Ok(sections)
+    card
 }
 
-fn attempts(rows: &[AttemptRow]) -> Reply {
+pub(crate) fn attempts(rows: &[AttemptRow]) -> Reply {
     let mut reply = Reply::new(
         "attempt",
         &[
@@ -271,12 +279,34 @@ pub(super) async fn graph(console: &Console, line: &Line) -> Result<Vec<Reply>, 
     })
 }
 
+/// Stands before what is supposed; it may be left out.
+const WHAT_IF: &str = "--what-if";
+
 /// The same that `crab explain` tells.
 pub(super) async fn why(console: &Console, line: &Line) -> Result<Reply, Fault> {
+    let word = line.plain().find(|word| word.text != WHAT_IF);
+    let word = word.ok_or_else(|| Fault::usage(line.span.clone(), "which task?"))?;
+    if let Some(number) = because::event_in(word) {
+        return because::event(console, word, number).await;
+    }
+    if let Some(reply) = because::node(console, console.eye()?, word).await? {
+        return Ok(reply);
+    }
     let client = console.live("what is in the way of a task")?;
-    let task = task_of(console, word(line)?).await?;
-    let told = client.explain(task).await?;
+    let task = task_of(console, word).await?;
     let mut reply = Reply::lines("reason");
+    let told = match super::what_if::of(line)? {
+        None if line.has(WHAT_IF) => {
+            return Err(
+                Fault::usage(line.span.clone(), "what if what?").help("as in: why t12 --what-if mem=16G")
+            );
+        }
+        None => client.explain(task).await?,
+        Some(otherwise) => {
+            reply.line("what if", otherwise.to_string());
+            client.suppose(task, otherwise).await?
+        }
+    };
     reply.line("verdict", say::explain::headline(&told, console.now()));
     for (about, text) in say::explain::reasons(&told) {
         reply.line(about, text);

@@ -1,4 +1,5 @@
-//! Leases whose tasks are not awake: a right that nobody uses, and nobody gives back before its end.
+//! Leases whose tasks are not awake: a right that nobody uses, and nobody gives back before its end. And attempts whose
+//! leases nobody knows: what runs without a right.
 
 use std::collections::BTreeSet;
 
@@ -30,6 +31,37 @@ pub(super) async fn leases(
         lints.extend(task.filter(|task| !awake.contains(task)).map(|task| of(lease, task)));
     }
     Ok(lints)
+}
+
+/// Attempts that are there at both looks, under leases that are there at neither. A machine that the scheduler has given up
+/// may still run what it had; there its own lease ends it.
+pub(super) fn attempts(before: &[Gathered], after: &[Gathered]) -> Vec<Lint> {
+    let (Some(earlier), Some(now)) = (whole(before), whole(after)) else { return Vec::new() };
+    let leases: BTreeSet<&str> =
+        earlier.iter().chain(now).filter(|row| &*row.kind == "lease").map(|row| &*row.name).collect();
+    let machines = |sides: &'_ [Gathered]| -> BTreeSet<String> {
+        sides.iter().filter(|side| side.machine.is_some()).flat_map(named_attempts).collect()
+    };
+    let there = machines(before);
+    let lost = |side: &Gathered| -> Vec<Lint> {
+        let rows = side.rows.as_deref().unwrap_or_default().iter().filter(|row| &*row.kind == "attempt");
+        let rows = rows.filter(|row| !leases.contains(&*row.name));
+        let rows = rows.map(|row| name_of(row, side.machine.as_ref())).filter(|name| there.contains(name));
+        rows.map(|about| Lint {
+            code: Code::OrphanProcess,
+            fix: format!("state {about}; the worker stops it when it is told, or at its lease's end"),
+            evidence: "no lease of the scheduler's has its token".to_owned(),
+            since: None,
+            about,
+        })
+        .collect()
+    };
+    after.iter().filter(|side| side.machine.is_some()).flat_map(lost).collect()
+}
+
+fn named_attempts(side: &Gathered) -> Vec<String> {
+    let rows = side.rows.as_deref().unwrap_or_default().iter().filter(|row| &*row.kind == "attempt");
+    rows.map(|row| name_of(row, side.machine.as_ref())).collect()
 }
 
 /// The actors of the scheduler side, where all of them are told: what is left out may be there.
@@ -64,6 +96,26 @@ mod tests {
         assert!(whole(&side(vec![ActorRow { more: 1, ..actor() }])).is_none());
         assert!(whole(&side(vec![ActorRow { answered: false, ..actor() }])).is_none());
         assert!(whole(&[Gathered { machine: Some("mac".into()), rows: Ok(Vec::new()), more: 0 }]).is_none());
+    }
+
+    #[test]
+    fn an_attempt_without_a_lease_at_both_looks_is_an_orphan() {
+        let one = |kind: &str, name: &str| ActorRow { kind: kind.into(), name: name.into(), ..actor() };
+        let sides = |leases: &[&str], attempts: &[&str]| {
+            let rows = |kind: &str, names: &[&str]| Ok(names.iter().map(|name| one(kind, name)).collect());
+            [
+                Gathered { machine: None, rows: rows("lease", leases), more: 0 },
+                Gathered { machine: Some("mac".into()), rows: rows("attempt", attempts), more: 0 },
+            ]
+        };
+        let told = |before: &[Gathered], after: &[Gathered]| {
+            attempts(before, after).into_iter().map(|lint| lint.about).collect::<Vec<_>>()
+        };
+        let (well, gone) = (sides(&["1.7"], &["1.7"]), sides(&[], &["1.7"]));
+        assert!(told(&well, &well).is_empty());
+        assert!(told(&well, &gone).is_empty(), "it has just ended");
+        assert!(told(&sides(&[], &[]), &gone).is_empty(), "it has just come");
+        assert_eq!(told(&gone, &gone), ["attempt/1.7@mac"]);
     }
 
     #[test]

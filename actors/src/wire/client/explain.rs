@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use policy::constraint::{Condition, Test};
+use policy::demand::Demand;
 use policy::explain::{Ahead, Estimate, Holding, Verdict};
 use policy::hindrance::Hindrance;
 use policy::id::{NodeId, TaskId};
 use policy::preempt::Evicted;
+use policy::resources::Resources;
 use policy::task::Priority;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +39,45 @@ pub struct Explanation {
     pub usual: Option<Duration>,
     /// When it should start; `None` where nothing like it has run lately.
     pub estimate: Option<Estimate>,
+}
+
+/// What a task is supposed to ask for in place of what it does.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct WhatIf {
+    /// So much of a core.
+    pub cpu_millis: Option<u64>,
+    /// So much memory.
+    pub memory_bytes: Option<u64>,
+    /// So much disk.
+    pub disk_bytes: Option<u64>,
+    /// So many slots of the GPU.
+    pub gpu_slots: Option<u64>,
+    /// This machine alone.
+    pub node: Option<NodeId>,
+}
+
+impl WhatIf {
+    /// A demand as it would be.
+    pub fn change(&self, demand: &mut Demand) {
+        let Resources { cpu_millis, memory_bytes, disk_bytes, gpu_slots, .. } = &mut demand.resources;
+        let said = [
+            (cpu_millis, self.cpu_millis),
+            (memory_bytes, self.memory_bytes),
+            (disk_bytes, self.disk_bytes),
+            (gpu_slots, self.gpu_slots),
+        ];
+        for (of, wanted) in said {
+            if let Some(wanted) = wanted {
+                // What else would do is of another request.
+                (*of, demand.alternatives) = (wanted, Vec::new());
+            }
+        }
+        if let Some(node) = &self.node {
+            let require = &mut demand.constraints.require;
+            require.retain(|condition| &*condition.label != "node");
+            require.push(Condition { label: "node".into(), test: Test::Is(node.0.as_ref().into()) });
+        }
+    }
 }
 
 /// Attempts that make room.

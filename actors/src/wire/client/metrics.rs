@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use policy::layout::{before, since};
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,12 @@ pub struct MetersRow {
     pub waits: [WaitsRow; 4],
     /// The moving average of that over the last hundred or so.
     pub usual_wait: Duration,
+    /// Spans of traces that were taken by their receiver.
+    #[serde(deserialize_with = "since::<4, _, _>", skip_serializing_if = "before::<4, _>")]
+    pub spans_sent: u64,
+    /// Spans that found no room or no taker.
+    #[serde(deserialize_with = "since::<4, _, _>", skip_serializing_if = "before::<4, _>")]
+    pub spans_dropped: u64,
 }
 
 /// How tasks ended.
