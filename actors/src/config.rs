@@ -13,6 +13,7 @@ pub mod lease;
 pub mod limits;
 pub mod log;
 pub mod metrics;
+pub mod telemetry;
 mod origin;
 pub mod scheduler;
 pub mod section;
@@ -45,6 +46,7 @@ use crate::config::origin::Lines;
 use crate::config::scheduler::{SchedulerConfig, Scheduling};
 use crate::config::section::{Section, Setting};
 use crate::config::ssh_nodes::SshNodeConfig;
+use crate::config::telemetry::TelemetryConfig;
 use crate::config::tenants::TenantConfig;
 use crate::config::worker::WorkerConfig;
 use crate::log::LogLimits;
@@ -71,6 +73,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Where collectors are answered.
     pub metrics: MetricsConfig,
+    /// Where traces are sent.
+    pub telemetry: TelemetryConfig,
     /// Machines that are reached by SSH alone, by name.
     pub ssh_nodes: BTreeMap<String, SshNodeConfig>,
     /// How much may wait. Reloaded on SIGHUP.
@@ -190,7 +194,7 @@ impl Config {
 
     /// Every section with the name it has in the file.
     fn sections(&self) -> Vec<(String, &dyn Section)> {
-        let fixed: [(&str, &dyn Section); 12] = [
+        let fixed: [(&str, &dyn Section); 13] = [
             ("daemon", &self.daemon),
             ("lease", &self.lease),
             ("limits", &self.limits),
@@ -198,6 +202,7 @@ impl Config {
             ("worker", &self.worker),
             ("log", &self.log),
             ("metrics", &self.metrics),
+            ("telemetry", &self.telemetry),
             ("backpressure", &self.backpressure),
             ("breaker", &self.breaker),
             ("pools", &self.pools),

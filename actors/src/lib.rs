@@ -35,6 +35,8 @@ pub mod session;
 pub mod output;
 pub mod tree;
 pub mod metrics;
+#[cfg(feature = "otel")]
+pub mod traces;
 pub mod head;
 pub mod door;
 pub mod machine;

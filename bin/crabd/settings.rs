@@ -112,6 +112,18 @@ impl Settings {
                 "metrics.listen is for the fleet's scheduler: this machine joins one, which tells of all"
             );
         }
+        if config.telemetry.endpoint.is_some() {
+            if join.is_some() {
+                anyhow::bail!(
+                    "telemetry.endpoint is for the fleet's scheduler: its traces have what all machines run"
+                );
+            }
+            if !cfg!(feature = "otel") {
+                anyhow::bail!(
+                    "telemetry.endpoint: this crabd was built without traces; build it with `cargo build --release --features otel`"
+                );
+            }
+        }
         let capacity = (!args.no_worker).then(|| capacity(args, &config, &data_dir));
         let overruled = overruled(args);
         let data_dir = std::path::absolute(data_dir)?;

@@ -8,6 +8,7 @@ use std::task::Poll;
 use actors::client::endpoint::SOCKET_NAME;
 use actors::clock::Clock;
 use actors::config::ssh_nodes::SshNodeConfig;
+use actors::config::telemetry::Endpoint as Receiver;
 use actors::config::{self, Config};
 use actors::door::SchedulerDoor;
 use actors::head::{Head, HeadOptions};
@@ -147,7 +148,11 @@ async fn head(settings: &Settings, incarnation: Incarnation, clock: Clock) -> an
         };
         let listener = Address::<ListenerMessage>::new("listener", "");
         let listener = Child::worker::<Listener>("listener", &listener, args);
-        collectors(settings, side, clock).into_iter().chain([listener]).collect()
+        collectors(settings, side, clock)
+            .into_iter()
+            .chain(traces(settings, side))
+            .chain([listener])
+            .collect()
     });
     Ok(head.await?)
 }
@@ -160,6 +165,26 @@ fn collectors(settings: &Settings, side: &Arc<Side>, clock: Clock) -> Option<Chi
     let side = Arc::clone(side);
     let args = move || MetricsArgs { listen, side: Arc::clone(&side), server: server.clone() };
     Some(Child::worker::<MetricsActor>("metrics", &Address::<MetricsMessage>::new("metrics", ""), args))
+}
+
+/// Who sends traces, where that is wanted; that it was built for it has been seen to.
+fn traces(settings: &Settings, side: &Arc<Side>) -> Option<Child> {
+    let endpoint = settings.config.telemetry.endpoint.as_ref()?.parse().ok()?;
+    traces_to(settings, side, endpoint)
+}
+
+#[cfg(feature = "otel")]
+fn traces_to(settings: &Settings, side: &Arc<Side>, endpoint: Receiver) -> Option<Child> {
+    use actors::traces::{TracesActor, TracesArgs, TracesMessage};
+    let (name, telemetry) = (settings.name.as_str().into(), settings.config.telemetry.clone());
+    let args = TracesArgs { side: Arc::clone(side), name, endpoint, telemetry };
+    let address = Address::<TracesMessage>::new("traces", "");
+    Some(Child::worker::<TracesActor>("traces", &address, move || args.clone()))
+}
+
+#[cfg(not(feature = "otel"))]
+fn traces_to(_: &Settings, _: &Arc<Side>, _: Receiver) -> Option<Child> {
+    None
 }
 
 fn dial(
