@@ -362,9 +362,7 @@ impl Actor for SchedulerActor {
                 reply.send(self.rows(&filter, after, limit))
             }
             SchedulerMessage::Row { task, reply } => reply.send(self.row(task)),
-            SchedulerMessage::Explain { about: (task, with), reply } => {
-                self.explain(task, with.as_deref(), reply)
-            }
+            SchedulerMessage::Explain { about, reply } => self.explain(about, reply),
             SchedulerMessage::Claims { reply } => reply.send(self.claims_view()),
             SchedulerMessage::Known { reply } => self.tell_known(reply),
             SchedulerMessage::Tenants(targets, reply) => reply.send(self.tenants_of(&targets)),

@@ -55,8 +55,7 @@ pub struct RawExplanation {
 impl SchedulerActor {
     pub(super) fn explain(
         &mut self,
-        task: TaskId,
-        what_if: Option<&WhatIf>,
+        (task, what_if): (TaskId, Option<Box<WhatIf>>),
         reply: Reply<Option<RawExplanation>>,
     ) {
         let now = self.now();
@@ -81,7 +80,7 @@ impl SchedulerActor {
             return reply.send(Some(told));
         }
         if let Some(what_if) = what_if {
-            self.suppose(&entry, what_if, &mut told);
+            self.suppose(&entry, &what_if, &mut told);
             return reply.send(Some(told));
         }
         told.hindrances = self.hindrances(&entry);
