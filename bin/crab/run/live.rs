@@ -1,4 +1,4 @@
-//! The drawing on a terminal: a bar, what is running with its age, and the last line that each wrote.
+//! The drawing on a terminal: a bar, what is running with its age, how far each says it is, and the last line it wrote.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use actors::client::Client;
 use actors::clock::Clock;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use policy::id::TaskId;
+use policy::task::Progress as Told;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -119,18 +120,37 @@ fn counts(progress: &Progress) -> String {
     counts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// Looks again and again at what the shown tasks wrote last.
+/// How far a task says it is, and what it wrote last.
+fn said(progress: Option<&Told>, line: Option<String>) -> String {
+    let progress = progress.map(|progress| text::harmless(&progress.to_string()).to_string());
+    progress.into_iter().chain(line).collect::<Vec<_>>().join(" · ")
+}
+
+/// Looks again and again at how far the shown tasks are.
 async fn fetch(client: Client, showing: watch::Receiver<Vec<TaskId>>, lines: mpsc::Sender<(TaskId, String)>) {
     let mut look = tokio::time::interval(LOOK);
     loop {
         look.tick().await;
         let tasks = showing.borrow().clone();
         for task in tasks {
-            if let Some(line) = last_lines(&client, task, 1).await.pop()
-                && lines.send((task, line)).await.is_err()
-            {
+            let progress = client.task(task).await.ok().and_then(|detail| detail.row.progress);
+            let said = said(progress.as_deref(), last_lines(&client, task, 1).await.pop());
+            if !said.is_empty() && lines.send((task, said)).await.is_err() {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_stands_before_what_was_written() {
+        let told = Told { permille: Some(405), doing: "linking".into() };
+        assert_eq!(said(Some(&told), Some("cc main.c".to_owned())), "40% linking · cc main.c");
+        assert_eq!(said(Some(&told), None), "40% linking");
+        assert_eq!(said(None, None), "");
     }
 }
