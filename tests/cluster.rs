@@ -17,6 +17,7 @@ mod growing;
 mod guard;
 mod history;
 mod large;
+mod lending;
 mod leases;
 mod logging;
 mod mcp;

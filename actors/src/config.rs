@@ -43,7 +43,7 @@ use crate::config::limits::LimitsConfig;
 use crate::config::log::LogConfig;
 use crate::config::metrics::MetricsConfig;
 use crate::config::origin::Lines;
-use crate::config::scheduler::{SchedulerConfig, Scheduling};
+use crate::config::scheduler::SchedulerConfig;
 use crate::config::section::{Section, Setting};
 use crate::config::ssh_nodes::SshNodeConfig;
 use crate::config::telemetry::TelemetryConfig;
@@ -276,10 +276,8 @@ impl Config {
     /// As [`Self::limits`], where the command line has said whether other machines can join.
     #[must_use]
     pub fn limits_where(&self, others_can_join: bool) -> Limits {
-        let weights = Arc::new(tenants::weights(&self.tenants));
-        let (shares, ageing) = (self.scheduler.shares(), self.scheduler.ages());
         Limits {
-            scheduling: Scheduling { shares, ageing, weights, preemption: self.scheduler.preemption() },
+            scheduling: self.scheduler.scheduling(Arc::new(tenants::weights(&self.tenants))),
             pressure: self.backpressure.rules(),
             breaker: self.breaker.rules(),
             poison_after: self.breaker.poison_after(),

@@ -18,6 +18,7 @@ mod fit;
 mod guard;
 mod intake;
 mod late;
+mod lend;
 mod order;
 mod placed;
 mod queries;

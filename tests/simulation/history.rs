@@ -11,6 +11,7 @@ mod clients;
 mod company;
 mod evictions;
 mod index;
+mod lending;
 mod log;
 mod mutants;
 mod order;
@@ -64,6 +65,8 @@ pub(crate) struct History {
     pub(crate) preempts: bool,
     /// What the operator has said.
     pub(crate) limits: Limits,
+    /// Whether what is waited for is served as what waits for it.
+    pub(crate) lends: bool,
     /// When the scheduler side noticed that the connection to a node was over: the log says so only where it stays away.
     pub(crate) disconnected: Vec<(NodeId, Timestamp)>,
     /// How long killing may have taken.
@@ -170,6 +173,7 @@ impl History {
         pressure::check(self, &index, &mut findings);
         budget::check(self, &index, &mut findings);
         breaker::check(self, &index, &mut findings);
+        lending::check(self, &index, &mut findings);
         if self.has_ended {
             table::check(self, &index, &mut findings);
         }

@@ -36,7 +36,7 @@ pub(super) async fn open_head(disk: &SimulatedDisk, clock: Clock, nature: Nature
     let claims = Arc::new(claims::rules());
     let limits = Limits { admission, unschedulable, claims, ..nature.house.limits() };
     let preemption = if nature.preempts { Preemption::Critical } else { Preemption::Off };
-    let scheduling = Scheduling { preemption, ..limits.scheduling };
+    let scheduling = Scheduling { preemption, lends_priority: nature.lends, ..limits.scheduling };
     let limits = Limits { scheduling, ..limits };
     let head =
         Head::start_on(log, ("simulated".into(), clock), LeaseTerms::default(), limits, |_, _| Vec::new());

@@ -75,6 +75,7 @@ impl Plan {
                 waiting_tasks: if rng.u32(..4) == 0 && !flood { rng.u64(5..60) } else { 2_000_000 },
                 // Of chance of its own, so that other seeds stay as they are.
                 preempts: Rng::with_seed(seed ^ 0xE71C).u32(..4) == 0,
+                lends: Rng::with_seed(seed ^ 0x1E4D).u32(..3) == 0,
                 delay: [0, 3, 50, 400][rng.usize(..4)],
                 lost: if bad_links { rng.u32(..500) } else { 0 },
                 doubled: if bad_links { rng.u32(..1000) } else { 0 },
@@ -301,6 +302,7 @@ async fn conclude(seed: u64, plan: Plan, world: &World, rows: Vec<RawRow>) -> Ru
     history.limits = plan.nature.house.limits();
     history.until = clock.wall();
     history.preempts = plan.nature.preempts;
+    history.lends = plan.nature.lends;
     history.kill_takes = Duration::from_millis(plan.nature.kill_takes);
     history.disconnected = std::mem::take(&mut core.disconnected);
     history.operations = std::mem::take(&mut core.operations);

@@ -371,4 +371,17 @@ pub enum SchedulerEvent {
         /// Further refusals since the last one told, which are only counted: whoever is refused must not fill the log.
         untold: u64,
     },
+    /// Tasks that something more urgent waits for go into its queue.
+    PriorityLent {
+        /// The first of them.
+        task: TaskId,
+        /// How many, with consecutive ids.
+        tasks: u32,
+        /// Their own priority.
+        priority: Priority,
+        /// As which they are served while that waits.
+        served_as: Priority,
+        /// Whose priority that is.
+        by: TaskId,
+    },
 }

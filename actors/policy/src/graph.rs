@@ -13,6 +13,7 @@ mod edges;
 mod effects;
 mod flow;
 mod item;
+mod lent;
 mod lists;
 mod pages;
 mod replay;
@@ -35,7 +36,8 @@ use rustc_hash::FxHashMap;
 
 pub use crate::graph::ages::Ages;
 pub use crate::graph::build::{ItemShape, Malformed, Opening};
-pub use crate::graph::effects::{Closed, ClosedBy, Effects, Mark, Ready};
+pub use crate::graph::effects::{Closed, ClosedBy, Effects, Mark, Moved, Ready};
+pub use crate::graph::lent::Lent;
 pub use crate::graph::replay::{BackingOff, LiveGrant, Recovered, Replay};
 pub use crate::graph::retention::Retention;
 pub use crate::graph::state::{Counts, TaskState};
@@ -62,6 +64,8 @@ pub struct Graphs {
     ended: BTreeSet<(Timestamp, GraphId)>,
     ended_tasks: u64,
     next: u64,
+    /// Whether what is waited for is served as those that wait for it.
+    lends: bool,
 }
 
 impl Graphs {
@@ -97,7 +101,10 @@ impl Graphs {
         let (id, sealed) = (graph.id, builder.seal()?);
         self.take_ids(id, TaskRange { first: id.first_task(), count: sealed.tasks() })?;
         graph.join(sealed);
-        graph.open(0, &mut Out { totals: &mut self.totals, effects });
+        let out = &mut Out { totals: &mut self.totals, effects };
+        graph.learn_lending(0, self.lends, out);
+        graph.open(0, out);
+        graph.settle_lending(out);
         self.keys.insert(graph.key, id);
         self.graphs.insert(id, Box::new(graph));
         Ok(())
@@ -134,11 +141,13 @@ impl Graphs {
         self.take_ids(id, TaskRange { first: part.first, count })?;
         self.keys.insert(part.key, id);
         self.added.insert(part.first, (id, count));
+        let lends = self.lends;
         self.alter(id, (at, effects), |graph, out| {
             let (offset, item) = (graph.tasks, graph.items.len());
             graph.join(sealed);
             graph.add_part(offset, part);
             graph.cancel_asked = false;
+            graph.learn_lending(item, lends, out);
             graph.open(item, out);
         });
         Ok(())
@@ -202,7 +211,9 @@ impl Graphs {
     ) -> Option<R> {
         let graph = self.graphs.get_mut(&id)?;
         let tasks = graph.tasks;
-        let answer = act(graph, &mut Out { totals: &mut self.totals, effects });
+        let out = &mut Out { totals: &mut self.totals, effects };
+        let answer = act(graph, out);
+        graph.settle_lending(out);
         if let Some(finished_at) = graph.finished_at
             && (!graph.is_finished() || graph.tasks != tasks)
         {

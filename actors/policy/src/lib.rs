@@ -23,6 +23,7 @@ pub mod pressure;
 pub mod tenant;
 pub mod directive;
 pub mod budget;
+mod lending;
 pub mod graph;
 pub mod waits;
 pub mod claims;

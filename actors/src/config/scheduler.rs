@@ -23,6 +23,8 @@ pub struct Scheduling {
     pub weights: Arc<Weights>,
     /// Whether tasks make room for others.
     pub preemption: Preemption,
+    /// Whether what is waited for is served as the most urgent that waits for it.
+    pub lends_priority: bool,
 }
 
 section! {
@@ -46,12 +48,26 @@ section! {
         objective_ticks: u32 = Ageing::default().objective_ticks, 1..=100_000;
         /// For whom preemptible tasks of Low and Normal priority make room: nobody (off), or Critical tasks.
         preemption: Preemption = Preemption::Off, Any("off or critical");
+        /// Whether a task that a more urgent one waits for is served as that one, along the chain of dependencies.
+        lend_priority: bool = false, Any("true or false");
         /// What follows for a submission that no machine can ever run.
         unschedulable: Unschedulable as "refuse; warn where others can join (daemon.listen)", Any("refuse or warn");
     }
 }
 
 impl SchedulerConfig {
+    /// In which order tasks are started, with the weights of tenants.
+    #[must_use]
+    pub fn scheduling(&self, weights: Arc<Weights>) -> Scheduling {
+        Scheduling {
+            shares: self.shares(),
+            ageing: self.ages(),
+            weights,
+            preemption: self.preemption(),
+            lends_priority: self.lend_priority(),
+        }
+    }
+
     /// The part of all starts that each priority has.
     #[must_use]
     pub fn shares(&self) -> Shares {

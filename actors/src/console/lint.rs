@@ -3,6 +3,7 @@
 
 mod code;
 mod fleet;
+mod inversion;
 mod orphan;
 
 use std::time::Duration;
@@ -255,6 +256,7 @@ async fn of_fleet(client: &Client, now: Timestamp) -> Result<Vec<Lint>, Fault> {
     lints.extend(of_actors(&between(&before, after, WINDOW)));
     if place == Where::Everywhere {
         add_told(client, (&nodes, now), &mut lints).await?;
+        lints.extend(inversion::of_waiting(client).await?);
     }
     Ok(lints)
 }

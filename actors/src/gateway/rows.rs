@@ -36,10 +36,12 @@ pub(super) fn detail(side: &Side, raw: &RawRow) -> Result<TaskDetail, StoryError
 /// What a task waits for, with the names of what it depends on.
 pub(super) fn explained(side: &Side, raw: RawExplanation) -> Result<Explanation, StoryError> {
     let mut blocked_by = Vec::with_capacity(raw.blocked_by.len());
-    for (tasks, item) in &raw.blocked_by {
+    for (tasks, item, runs_as) in &raw.blocked_by {
         let spec = &story::read_item(&side.archive, *item)?.item.spec;
         let (name, priority) = (spec.name.as_ref().into(), spec.priority);
-        blocked_by.push(Blocker { task: tasks.first, tasks: tasks.count, name, priority });
+        let (task, tasks) = (tasks.first, tasks.count);
+        let runs_as = Some(*runs_as).filter(|runs_as| *runs_as > priority);
+        blocked_by.push(Blocker { task, tasks, name, priority, runs_as });
     }
     Ok(Explanation {
         row: row(&read(side, &raw.row)?, &raw.row),
@@ -48,6 +50,7 @@ pub(super) fn explained(side: &Side, raw: RawExplanation) -> Result<Explanation,
         hindrances: raw.hindrances,
         evicting: raw.evicting,
         makes_room_for: raw.makes_room_for,
+        lent: raw.lent,
         evicted: raw.evicted,
         holdings: raw.holdings,
         ahead: raw.ahead,

@@ -52,6 +52,10 @@ pub fn text(event: &Event) -> String {
         }) => {
             format!("{task} of {priority} priority waits for {what}, held by {holder} of {holder_priority}")
         }
+        Event::Scheduler(SchedulerEvent::PriorityLent { task, tasks, priority, served_as, by }) => {
+            let more = if *tasks > 1 { format!(" and {} behind it", tasks - 1) } else { String::new() };
+            format!("{task}{more} of {priority} priority: served as {served_as}, lent by {by}")
+        }
         Event::Scheduler(SchedulerEvent::Audited { who, what, refused: None, .. }) => {
             format!("{who} did: {what}")
         }

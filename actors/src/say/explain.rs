@@ -1,6 +1,7 @@
 //! What a task waits for, in words: the same to everybody who asks.
 
 use policy::explain::{Ahead, Holding, Verdict};
+use policy::graph::Lent;
 use policy::preempt::{EVICTIONS_LIMIT, Evicted};
 use policy::task::Priority;
 use policy::time::Timestamp;
@@ -39,10 +40,11 @@ pub fn reasons(told: &Explanation) -> Vec<(&'static str, String)> {
     reasons.extend(told.evicting.iter().map(|one| ("room", evicting(one))));
     reasons
         .extend(told.makes_room_for.iter().map(|by| ("room", format!("is stopped to make room for {by}"))));
+    reasons.extend(told.lent.iter().map(|one| ("priority", lent(*one))));
     reasons.extend(told.evicted.iter().map(|one| ("evicted", evicted(*one))));
     reasons.extend(told.holdings.iter().map(|one| ("held by", holding(one, told.row.priority))));
-    reasons
-        .extend(told.ahead.iter().flat_map(|one| ahead(one, told.row.priority)).map(|line| ("behind", line)));
+    let served_as = told.lent.map_or(told.row.priority, |lent| lent.runs_as);
+    reasons.extend(told.ahead.iter().flat_map(|one| ahead(one, served_as)).map(|line| ("behind", line)));
     if let Some(usual) = told.usual {
         reasons.push(("usually", format!("tasks that ask alike take {}", say::length(usual))));
     }
@@ -81,6 +83,11 @@ fn ahead(ahead: &Ahead, priority: Priority) -> Vec<String> {
     lines
 }
 
+/// `runs as critical: lent by t12`.
+fn lent(Lent { runs_as, by }: Lent) -> String {
+    format!("runs as {runs_as}: lent by {by}")
+}
+
 /// `evicting t5, t9 on n2 for it`.
 fn evicting(evicting: &Evicting) -> String {
     let tasks: Vec<_> = evicting.tasks.iter().map(ToString::to_string).collect();
@@ -98,7 +105,11 @@ fn evicted(Evicted { times, by }: Evicted) -> String {
 }
 
 fn blocker(blocker: &Blocker, row_priority: Priority) -> String {
-    let inverted = if blocker.priority < row_priority { ", less urgent" } else { "" };
+    let inverted = match blocker.runs_as {
+        _ if blocker.priority >= row_priority => String::new(),
+        None => ", less urgent".to_owned(),
+        Some(runs_as) => format!(", less urgent, runs as {runs_as}"),
+    };
     match blocker.tasks {
         1 => format!("{} {}{inverted}", blocker.task, blocker.name),
         tasks => format!("{tasks} tasks of {} from {} on{inverted}", blocker.name, blocker.task),

@@ -58,6 +58,7 @@ impl SchedulerActor {
     /// Adds to a graph. Answers `None` where the graph has got other items since the places were worked out.
     pub(super) fn extend(&mut self, addition: &Addition, reply: Reply<Option<Response>>) {
         let Addition { graph, submission, before, digest } = addition;
+        self.look_at_lending();
         if let Some(answer) = self.may_extend(*graph, submission.key, *digest) {
             return self.when_written(reply, Some(answer));
         }

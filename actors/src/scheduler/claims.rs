@@ -17,6 +17,7 @@ use policy::hindrance::Hindrance;
 use policy::id::{NodeId, TaskId};
 use policy::placement::ShapeId;
 use policy::queue::{Arrival, Taken};
+use policy::reserve::LineId;
 use policy::task::{Priority, TaskReport};
 use policy::time::Moment;
 use rustc_hash::FxHashMap;
@@ -105,6 +106,21 @@ impl SchedulerActor {
         }
         fitting.retain(|(_, fit)| *fit > 0);
         self.tell_inversions();
+    }
+
+    /// Whoever is less urgent and has to start before somebody more urgent may claim what both want: asked first of all,
+    /// where priority is lent. Its line stays where it is, since it has had its turn with one start.
+    pub(super) fn hurried(&self, fitting: &[ShapeId]) -> Vec<LineId> {
+        if !self.graphs.lends() {
+            return Vec::new();
+        }
+        let ahead = self.claiming.table.ahead_of_urgent().iter().copied();
+        let line = |shape| {
+            let waiting = self.dispatch.queued_by_shape().get(&shape)?;
+            let priority = PRIORITIES.into_iter().rev().find(|one| waiting[*one as usize] > 0)?;
+            Some(LineId { priority, shape })
+        };
+        ahead.filter(|shape| fitting.binary_search(shape).is_ok()).filter_map(line).collect()
     }
 
     /// Tells of the urgent that wait for what the less urgent hold, once of each two. A holder runs already, and cannot

@@ -155,7 +155,8 @@ impl SchedulerActor {
         }
         let fitting: Vec<_> = fitting.into_iter().map(|(shape, _)| shape).collect();
         let waiting = self.dispatch.waiting(&fitting);
-        let kept = self.dispatch.begin_keeping((&fitting, waiting), stuck, urgent);
+        let mut kept = self.dispatch.begin_keeping((&fitting, waiting), stuck, urgent);
+        kept.first.extend(self.hurried(&fitting));
         let picks = self.picks(most, waiting, &fitting.into(), &kept);
         for (priority, pick) in picks {
             self.dispatch.awaited += 1;

@@ -7,13 +7,14 @@ use policy::demand::Demand;
 use policy::event::LogPosition;
 use policy::explain::{self, Ahead, Holding, Pace, Verdict};
 use policy::fleet::Asker;
-use policy::graph::{EntryView, TaskState};
+use policy::graph::{EntryView, Lent, TaskState};
 use policy::hindrance::Hindrance;
 use policy::id::{NodeId, TaskId, TaskRange};
 use policy::placement::{Reason, ShapeId};
 use policy::preempt::Evicted;
 use policy::queue::InQueue;
 use policy::reserve::LineId;
+use policy::task::Priority;
 use policy::time::Moment;
 use supervision::Reply;
 
@@ -33,13 +34,15 @@ pub struct RawExplanation {
     /// In one word.
     pub verdict: Verdict,
     /// What it depends on and is not over.
-    pub blocked_by: Vec<(TaskRange, LogPosition)>,
+    pub blocked_by: Vec<(TaskRange, LogPosition, Priority)>,
     /// What refuses it.
     pub hindrances: Vec<Hindrance>,
     /// Who makes room for it.
     pub evicting: Option<Evicting>,
     /// For whom it makes room.
     pub makes_room_for: Option<TaskId>,
+    /// As what it is served, and whose priority that is, where that is another's.
+    pub lent: Option<Lent>,
     /// For whom it has made room last.
     pub evicted: Option<Evicted>,
     /// Who holds what it needs.
@@ -70,6 +73,7 @@ impl SchedulerActor {
             hindrances: Vec::new(),
             evicting: self.evicting_for(task),
             makes_room_for: self.makes_room_for(task),
+            lent: self.graphs.lent(task),
             evicted: self.was_evicted(task),
             holdings: Vec::new(),
             ahead: None,
@@ -85,7 +89,7 @@ impl SchedulerActor {
         }
         told.hindrances = self.hindrances(&entry);
         told.holdings = self.holdings(&told.hindrances);
-        let EntryView { task, shape, priority, .. } = entry;
+        let EntryView { task, shape, runs_as: priority, .. } = entry;
         let fitting = self.contenders(shape, told.hindrances.is_empty());
         let (waiting, order) = (self.dispatch.waiting(&fitting), self.dispatch.ordering.copy());
         let directives = self.side.directives();
@@ -145,9 +149,13 @@ impl SchedulerActor {
     }
 
     /// What it depends on and is not over, with the records of their items.
-    fn blockers(&self, task: TaskId) -> Vec<(TaskRange, LogPosition)> {
+    fn blockers(&self, task: TaskId) -> Vec<(TaskRange, LogPosition, Priority)> {
         let open = self.graphs.blocked_by(task, BLOCKERS_LIMIT).into_iter();
-        open.filter_map(|tasks| Some((tasks, self.graphs.entry(tasks.first)?.spec_position))).collect()
+        let told = open.filter_map(|tasks| {
+            let entry = self.graphs.entry(tasks.first)?;
+            Some((tasks, entry.spec_position, entry.runs_as))
+        });
+        told.collect()
     }
 
     /// Of a task that is not ready: what its state says.
@@ -170,7 +178,7 @@ impl SchedulerActor {
 
     /// The task as one who looks for a node.
     pub(super) fn asker<'a>(&'a self, entry: &EntryView, apart: &'a [NodeId]) -> Asker<'a> {
-        let line = LineId { priority: entry.priority, shape: entry.shape };
+        let line = LineId { priority: entry.runs_as, shape: entry.shape };
         Asker { line: Some(line), failed_on: self.failed_on.get(&entry.task), apart }
     }
 

@@ -167,7 +167,8 @@ impl SchedulerActor {
         if let Some(company) = demand.and_then(|demand| demand.constraints.company.as_ref()) {
             self.dispatch.enter(task, &placed.node, company);
         }
-        if demand.is_some_and(|demand| preempt::may_ever_yield(demand, placed.priority)) {
+        let own = self.own_priority(task, placed.priority);
+        if demand.is_some_and(|demand| preempt::may_ever_yield(demand, own)) {
             self.dispatch.evicting.came(task, &placed.node);
         }
         if let Some(before) = self.placed.insert(task, placed) {
@@ -202,8 +203,8 @@ impl SchedulerActor {
 
     /// Why a task is not started, whatever the nodes say.
     pub(super) fn held_back(&self, entry: &EntryView) -> Option<Hindrance> {
-        let EntryView { graph, shape, priority, .. } = *entry;
-        if let Some(stopped) = self.stopped(priority, shape) {
+        let EntryView { graph, shape, runs_as, .. } = *entry;
+        if let Some(stopped) = self.stopped(runs_as, shape) {
             return Some(Hindrance::Stopped(stopped));
         }
         if let Some(reached) = self.guard.ledger.reached(graph) {

@@ -23,6 +23,7 @@ const DISK_RETRY: std::time::Duration = std::time::Duration::from_secs(1);
 
 impl SchedulerActor {
     pub(super) fn admit(&mut self, submission: &Submission, digest: [u8; 16], reply: Reply<Response>) {
+        self.look_at_lending();
         let known = self.graphs.submitted(submission.key).filter(|_| !planted!(NoDedupe));
         if let Some(known) = known {
             return self.when_written(reply, addition::repeated(&known, digest));

@@ -238,6 +238,7 @@ impl SchedulerActor {
     pub(super) fn beat(&mut self) {
         self.resume_tenants();
         self.look_at_preemption();
+        self.look_at_lending();
         self.remind_leaving();
         // A place that nobody takes: so lines that are served now wait since before the next beat, also where nobody comes.
         self.next_arrival = self.next_arrival.after(1);

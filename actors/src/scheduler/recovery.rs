@@ -87,6 +87,7 @@ impl SchedulerActor {
             scheduler.backing_off.push(Reverse(wait));
         }
         scheduler.carry_out(Effects { closed, ..Effects::default() });
+        let ready = scheduler.lend_again(ready);
         scheduler.wait_again(&ages, &ready);
         scheduler.restore_breakers(breakers);
         scheduler.restore_rates(&rates);
@@ -108,8 +109,8 @@ impl SchedulerActor {
                 continue;
             };
             let Some(demand) = self.shapes.demand(entry.shape).cloned() else { continue };
-            self.take_hold_again(&grant, (entry.shape, entry.priority), &demand);
-            self.restore_claims(&grant, entry.priority, &demand);
+            self.take_hold_again(&grant, (entry.shape, entry.runs_as), &demand);
+            self.restore_claims(&grant, entry.runs_as, &demand);
             let (need, kind) = (demand.request(grant.request).clone(), demand.kind.clone());
             if grant.cancel_asked {
                 cancelled.push(grant.task);

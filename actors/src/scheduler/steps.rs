@@ -101,14 +101,21 @@ impl SchedulerActor {
     /// Does what a change has led to.
     pub(super) fn carry_out(&mut self, effects: Effects) {
         self.note_waits(&effects);
-        let Effects { ready, withdrawn, closed, revived, tell, finished } = effects;
+        let Effects { ready, withdrawn, moved, closed, revived, tell, finished } = effects;
         for withdrawn in withdrawn {
             self.withdraw(withdrawn);
         }
         for closed in closed {
             self.close(closed);
         }
-        ready.into_iter().for_each(|ready| self.enqueue(ready));
+        for ready in ready {
+            self.enqueue(ready);
+            self.tell_lent(ready);
+        }
+        for moved in moved {
+            self.move_queued(moved);
+            self.tell_lent(moved.ready);
+        }
         self.reviving.extend(revived);
         for tasks in tell {
             tasks.iter().for_each(|task| self.tell_cancel(task, Acknowledge::nobody()));

@@ -147,6 +147,7 @@ impl Event {
             Happened::Scheduler(event) => {
                 match event {
                     SchedulerEvent::AgedBoost { task, .. }
+                    | SchedulerEvent::PriorityLent { task, .. }
                     | SchedulerEvent::PriorityInverted { task, .. } => self.task = Some(task.to_string()),
                     SchedulerEvent::Directed { directive, .. } => {
                         self.node = directive.node().map(ToString::to_string);
@@ -303,6 +304,11 @@ fn of_scheduler(event: &SchedulerEvent) -> (&'static str, Details) {
             let (priority, holder_priority) = (Some((*priority).into()), Some((*holder_priority).into()));
             let (what, holder) = (Some(what.to_string()), Some(holder.to_string()));
             ("task.priority-inverted", Details { priority, what, holder, holder_priority, ..none })
+        }
+        SchedulerEvent::PriorityLent { tasks, priority, served_as, by, .. } => {
+            let (priority, served_as) = (Some((*priority).into()), Some((*served_as).into()));
+            let (tasks, by) = (Some(u64::from(*tasks)), Some(by.to_string()));
+            ("task.priority-lent", Details { tasks, priority, served_as, by, ..none })
         }
         SchedulerEvent::Audited { who, what, refused, .. } => {
             let (by, action) = (Some(who.to_string()), Some(what.to_string()));

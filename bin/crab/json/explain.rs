@@ -22,6 +22,7 @@ pub(crate) struct Explanation {
     hindrances: Vec<Obstacle>,
     evicting: Option<Evicting>,
     makes_room_for: Option<String>,
+    lent: Option<Lent>,
     evicted: Option<Evicted>,
     holdings: Vec<Holding>,
     ahead_tasks: Option<u64>,
@@ -49,6 +50,8 @@ struct Blocker {
     tasks: u32,
     name: String,
     priority: &'static str,
+    /// More urgent than its own, where priority is lent.
+    runs_as: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -63,6 +66,13 @@ struct Obstacle {
 struct Evicting {
     node: String,
     tasks: Vec<String>,
+}
+
+/// Something more urgent waits for it.
+#[derive(Debug, Serialize)]
+struct Lent {
+    runs_as: &'static str,
+    by: String,
 }
 
 /// It made room.
@@ -108,6 +118,7 @@ impl From<&client::Explanation> for Explanation {
                 tasks: one.tasks.iter().map(ToString::to_string).collect(),
             }),
             makes_room_for: told.makes_room_for.map(|by| by.to_string()),
+            lent: told.lent.map(|one| Lent { runs_as: one.runs_as.into(), by: one.by.to_string() }),
             evicted: told.evicted.map(|one| Evicted { times: one.times, by: one.by.to_string() }),
             holdings: told.holdings.iter().map(Holding::from).collect(),
             ahead_tasks: ahead.map(|ahead| ahead.tasks),
@@ -132,6 +143,7 @@ impl From<&client::Blocker> for Blocker {
             tasks: blocker.tasks,
             name: blocker.name.to_string(),
             priority: blocker.priority.into(),
+            runs_as: blocker.runs_as.map(Into::into),
         }
     }
 }

@@ -11,6 +11,7 @@ use policy::task::{Priority, TaskSpec};
 use policy::time::Timestamp;
 
 use super::index::Index;
+use super::lending::Served;
 use super::{Findings, History};
 
 /// From asking the first victim to the start of the one who wants its room, in a world where nothing fails meanwhile:
@@ -30,13 +31,20 @@ struct Pass {
 }
 
 pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Findings) {
-    let mut pass = Pass::default();
+    let (mut pass, mut served) = (Pass::default(), Served::new(history, index));
     for (_, record) in &history.records {
+        served.hear(&record.event);
         pass.late(record.at, index, findings);
         match &record.event {
             Event::Task { task, event: TaskEvent::EvictAsked { token, by }, .. } => {
                 findings.expect("I19", history.preempts, || format!("{task} was evicted, and nobody is"));
-                pass.asked(*task, (*token, *by), index, findings);
+                let is_lent =
+                    served.of(*by) > spec(*by, index).map_or(Priority::Critical, |spec| spec.priority);
+                pass.asked((*task, *token), (*by, served.of(*by)), index, findings);
+                // Who is served as somebody else may soon not be any more.
+                if is_lent {
+                    continue;
+                }
                 let Some(node) = pass.on.get(task).cloned() else { continue };
                 pass.wanted.entry(*by).or_insert((record.at, node));
             }
@@ -54,18 +62,18 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
 impl Pass {
     fn asked(
         &mut self,
-        task: TaskId,
-        (token, by): (Token, TaskId),
+        (task, token): (TaskId, Token),
+        (by, priority): (TaskId, Priority),
         index: &Index<'_>,
         findings: &mut Findings,
     ) {
-        let (Some(victim), Some(urgent)) = (spec(task, index), spec(by, index)) else {
-            return findings.expect("I19", false, || format!("{task} or {by} is not known"));
+        let Some(victim) = spec(task, index) else {
+            return findings.expect("I19", false, || format!("{task} is not known"));
         };
         findings
             .expect("I19", victim.is_preemptible, || format!("{task} was evicted and does not let others"));
-        findings.expect("I19", urgent.priority == Priority::Critical, || {
-            format!("{task} was evicted for {by} of {} priority", urgent.priority)
+        findings.expect("I19", priority == Priority::Critical, || {
+            format!("{task} was evicted for {by} of {priority} priority")
         });
         findings.expect("I19", victim.priority <= Priority::Normal, || {
             format!("{task} was evicted, of {} priority", victim.priority)
@@ -123,8 +131,8 @@ fn spec<'a>(task: TaskId, index: &Index<'a>) -> Option<&'a TaskSpec> {
     index.item_of(task).map(|item| &*item.spec)
 }
 
-/// Whether two tasks stand in one line.
+/// Whether two tasks stand in one line, if they are served as the same.
 fn is_alike(one: TaskId, other: TaskId, index: &Index<'_>) -> bool {
-    let line = |task| spec(task, index).map(|spec| (spec.priority, policy::demand::Demand::of(spec)));
+    let line = |task| spec(task, index).map(policy::demand::Demand::of);
     line(one) == line(other)
 }

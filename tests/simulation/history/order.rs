@@ -1,7 +1,7 @@
 //! Who came first, against who should have: I8.
 //!
 //! Looked at are tasks whose readiness the records show without the scheduler's word: no dependencies, no claims, no
-//! limit of an array, no attempt yet. Slices and order hold within one reign: a new one begins anew. What starts at
+//! limit of an array, no attempt yet. A task is looked at as what it is served as (`lending`). Slices and order hold within one reign: a new one begins anew. What starts at
 //! one moment is one round, whose records come node by node: who of them was first cannot be told.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +15,7 @@ use policy::task::Priority;
 use policy::time::Timestamp;
 
 use super::index::Index;
+use super::lending::{Change, Served};
 use super::{Findings, History};
 
 /// By priority: the part of all starts that each has while all wait, in percent.
@@ -59,8 +60,11 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
     let climbs = limits.scheduling.ageing.base <= super::patience::LONG;
     let are_gated = climbs || !limits.quotas.are_unlimited() || !limits.budgets.are_unlimited();
     let mut pass = Pass { moments: moments(history), are_gated, ..Pass::default() };
-    let mut admitted = BTreeMap::new();
+    let (mut admitted, mut served) = (BTreeMap::new(), Served::new(history, index));
     for (_, record) in &history.records {
+        for change in served.hear(&record.event) {
+            pass.served_anew(&change, &served);
+        }
         match &record.event {
             Event::Graph(graph, GraphEvent::ItemAdmitted(_)) => {
                 let place = admitted.entry(*graph).and_modify(|place| *place += 1).or_insert(0_usize);
@@ -73,7 +77,7 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
                         let spec = &item.spec;
                         let tenant = spec.tenant.to_string().into();
                         let kind = (
-                            spec.priority,
+                            served.of(range.first),
                             spec.requests().cloned().collect(),
                             tenant,
                             spec.constraints.clone(),
@@ -89,8 +93,7 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
                 items.iter().flat_map(|(_, range)| range.iter()).for_each(|task| pass.leave(task));
             }
             Event::Task { task, event: TaskEvent::Granted { .. }, .. } => {
-                let priority = index.item_of(*task).map(|item| item.spec.priority);
-                pass.granted(*task, record.at, priority.unwrap_or_default(), findings);
+                pass.granted(*task, record.at, served.of(*task), findings);
                 pass.leave(*task);
             }
             Event::Task { task, .. } => pass.leave(*task),
@@ -121,6 +124,20 @@ impl Pass {
         for task in tasks.iter() {
             self.kinds[place].1.insert(task);
             self.kind_of.insert(task, place);
+        }
+    }
+
+    /// Tasks are served as another priority: among those that came as these did where their graph comes in, else behind
+    /// others of whom it is not known which.
+    fn served_anew(&mut self, change: &Change, served: &Served<'_>) {
+        let Some(place) = self.kind_of.get(&change.tasks.first).copied() else {
+            return change.tasks.iter().for_each(|task| self.leave(task));
+        };
+        let mut kind = self.kinds[place].0.clone();
+        kind.0 = served.of(change.tasks.first);
+        change.tasks.iter().for_each(|task| self.leave(task));
+        if change.is_coming {
+            self.admit(kind, change.tasks);
         }
     }
 

@@ -138,6 +138,7 @@ impl Pass {
                 | SchedulerEvent::TenantSpent(_)
                 | SchedulerEvent::RatesUsed(_)
                 | SchedulerEvent::PriorityInverted { .. }
+                | SchedulerEvent::PriorityLent { .. }
                 | SchedulerEvent::Audited { .. },
             ) => {}
         }

@@ -247,6 +247,13 @@ fn nobody_is_passed_for_ever_by_the_more_urgent() {
     end(&mut table, 1, None, at(0));
     let answers = round(&mut table, &[(1, &all, Priority::Low, 1), (2, &one, Priority::Critical, 100)]);
     assert_eq!(answers, [true, false]);
+    assert_eq!(
+        table.ahead_of_urgent(),
+        [ShapeId(1)],
+        "it holds back somebody more urgent until it has started"
+    );
+    round(&mut table, &[(1, &all, Priority::Low, 1), (2, &one, Priority::Low, 100)]);
+    assert!(table.ahead_of_urgent().is_empty(), "and nobody who is not");
 }
 
 #[test]

@@ -54,6 +54,9 @@ pub struct Inversion {
     pub holder_priority: Priority,
 }
 
+/// What is kept for those whose turn it is, in which manner, and the place of the one for whom.
+type Barred<'a> = FxHashMap<Thing<'a>, (Mode, usize)>;
+
 /// What is remembered from round to round.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
@@ -61,6 +64,8 @@ pub(super) struct Turns {
     waits: FxHashMap<ShapeId, Wait>,
     told: FxHashSet<(ShapeId, TaskId)>,
     new: Vec<Inversion>,
+    /// Those that may start and hold back somebody more urgent until they have.
+    ahead_of_urgent: Vec<ShapeId>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -104,15 +109,19 @@ impl ClaimTable {
         });
         let mut order: Vec<usize> = (0..contenders.len()).collect();
         order.sort_unstable_by_key(|place| self.turns.rank(&contenders[*place]));
-        let mut barred: FxHashMap<Thing<'_>, Mode> = FxHashMap::default();
+        let mut barred: Barred<'_> = FxHashMap::default();
         let mut answers = vec![Ok(0); contenders.len()];
+        self.turns.ahead_of_urgent.clear();
         for place in order {
             let one = &contenders[place];
             let answer = self.room(one.claims, now).and_then(|room| match behind(one.claims, &barred) {
-                Some(name) => Err(Blocked::Behind { name: name.into() }),
+                Some((name, before)) => {
+                    self.note_before(&contenders[before], answers[before].is_ok(), one);
+                    Err(Blocked::Behind { name: name.into() })
+                }
                 None => Ok(room),
             });
-            self.bar(one, answer.as_ref().err(), &mut barred);
+            self.bar((one, place), answer.as_ref().err(), &mut barred);
             if let Err(blocked) = &answer {
                 self.note_waiting(one, blocked);
             }
@@ -124,18 +133,34 @@ impl ClaimTable {
     /// What those behind `one` may not have.
     fn bar<'a>(
         &self,
-        one: &Contender<'a>,
+        (one, place): (&Contender<'a>, usize),
         blocked: Option<&Blocked>,
-        barred: &mut FxHashMap<Thing<'a>, Mode>,
+        barred: &mut Barred<'a>,
     ) {
         let waits_for_rate = matches!(blocked, Some(Blocked::Rate { .. } | Blocked::Parked { .. }));
         let all = self.turns.is_overdue(one.shape) && !waits_for_rate;
         for (thing, mode) in one.claims.things() {
             if all || blocked.is_some_and(|blocked| is_about(blocked, thing)) {
-                let known = barred.entry(thing).or_insert(mode);
-                *known = (*known).max(mode);
+                let known = barred.entry(thing).or_insert((mode, place));
+                if mode > known.0 {
+                    *known = (mode, place);
+                }
             }
         }
+    }
+
+    /// `behind` waits until `before` has had its turn, which it may take now or not.
+    fn note_before(&mut self, before: &Contender<'_>, may_start: bool, behind: &Contender<'_>) {
+        let ahead = &mut self.turns.ahead_of_urgent;
+        if may_start && before.priority < behind.priority && !ahead.contains(&before.shape) {
+            ahead.push(before.shape);
+        }
+    }
+
+    /// Those that the last round let start and for which somebody more urgent has to wait until they have started.
+    #[must_use]
+    pub fn ahead_of_urgent(&self) -> &[ShapeId] {
+        &self.turns.ahead_of_urgent
     }
 
     fn note_waiting(&mut self, one: &Contender<'_>, blocked: &Blocked) {
@@ -189,15 +214,16 @@ impl ClaimTable {
     }
 }
 
-/// The name of something that is kept for others.
-fn behind<'a>(claims: &'a Claims, barred: &FxHashMap<Thing<'_>, Mode>) -> Option<&'a str> {
+/// The name of something that is kept for others, and for whom.
+fn behind<'a>(claims: &'a Claims, barred: &Barred<'_>) -> Option<(&'a str, usize)> {
     if barred.is_empty() {
         return None;
     }
     let kept = |(thing, mode): &(Thing<'a>, Mode)| {
-        barred.get(thing).is_some_and(|other| *other == Mode::Exclusive || *mode == Mode::Exclusive)
+        barred.get(thing).is_some_and(|(other, _)| *other == Mode::Exclusive || *mode == Mode::Exclusive)
     };
-    claims.things().find(kept).map(|(thing, _)| thing.name())
+    let (thing, _) = claims.things().find(kept)?;
+    Some((thing.name(), barred.get(&thing)?.1))
 }
 
 fn conflict(one: &Claims, other: &Claims) -> bool {

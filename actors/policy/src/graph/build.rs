@@ -244,6 +244,7 @@ impl Graph {
             dependents: Edges::default(),
             pages: Pages::default(),
             held: BTreeSet::new(),
+            lending: None,
         }
     }
 

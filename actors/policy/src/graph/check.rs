@@ -29,6 +29,7 @@ impl Graphs {
                 assert_eq!(added, part(range), "a part is found by its first task");
             }
             graph.check(&mut totals);
+            graph.check_lending(self.lends);
             let ended = graph.finished_at.is_some_and(|at| self.ended.contains(&(at, *id)));
             assert_eq!(ended, graph.is_finished(), "{id} is listed as ended when it has");
         }

@@ -53,9 +53,9 @@ impl Graph {
         if self.counts.of(TaskState::Ready) == 0 {
             return;
         }
-        for item in self.items.iter().filter(|item| item.out > 0) {
+        for (number, item) in self.items.iter().enumerate().filter(|(_, item)| item.out > 0) {
             for (tasks, _) in self.stretches(item.first, item.count).filter(|one| one.1 == TaskState::Ready) {
-                all.push_ready(Ready { tasks, priority: item.priority, shape: item.shape });
+                all.push_ready(Ready { tasks, priority: self.queue_of(number), shape: item.shape });
             }
         }
     }

@@ -72,6 +72,16 @@ impl Edges {
         lists.late.entry(super::to_u32(item)).or_default().push(edge);
     }
 
+    /// Whether there are any at all.
+    pub(super) fn has_any(&self) -> bool {
+        self.0.as_ref().is_some_and(|lists| !lists.ends.is_empty() || !lists.late.is_empty())
+    }
+
+    /// Whether there are any of the items before this one, as far as they came with them.
+    pub(super) fn has_any_before(&self, item: usize) -> bool {
+        self.0.as_ref().and_then(|lists| lists.starts.get(item)).is_some_and(|start| *start > 0)
+    }
+
     /// All of an item's, in order.
     pub(super) fn of(&self, item: usize) -> impl Iterator<Item = Edge> + '_ {
         let late = self.0.as_ref().and_then(|lists| lists.late.get(&super::to_u32(item)));

@@ -30,6 +30,15 @@ pub struct Ready {
     pub shape: ShapeId,
 }
 
+/// Ready tasks that belong in another queue now, for what waits for them is another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moved {
+    /// Which, and their queue from now on.
+    pub ready: Ready,
+    /// Their queue until now.
+    pub from: Priority,
+}
+
 /// Why tasks ended without an attempt of theirs ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClosedBy {
@@ -65,6 +74,8 @@ pub struct Effects {
     pub ready: Vec<Ready>,
     /// Ready no more, since something they depend on is tried again: out of the queues.
     pub withdrawn: Vec<Ready>,
+    /// Ready still, and of these and of those that are newly ready: from one queue into another, after all else.
+    pub moved: Vec<Moved>,
     /// Ended by consequence: out of the queues, and into the log.
     pub closed: Vec<Closed>,
     /// Back from a recorded end, because what they were skipped for is tried again: a `RetryAsked` record for each.
@@ -98,6 +109,7 @@ impl Effects {
     pub fn clear(&mut self) {
         self.ready.clear();
         self.withdrawn.clear();
+        self.moved.clear();
         self.closed.clear();
         self.revived.clear();
         self.tell.clear();
@@ -111,6 +123,19 @@ impl Effects {
                 last.tasks.count += more.tasks.count;
             }
             _ => self.ready.push(more),
+        }
+    }
+
+    /// Adds tasks that go from one queue into another, joining neighbours of one kind.
+    pub(super) fn push_moved(&mut self, more: Moved) {
+        match self.moved.last_mut() {
+            Some(last)
+                if last.ready.tasks.end() == more.ready.tasks.first
+                    && (last.ready.kind(), last.from) == (more.ready.kind(), more.from) =>
+            {
+                last.ready.tasks.count += more.ready.tasks.count;
+            }
+            _ => self.moved.push(more),
         }
     }
 

@@ -89,7 +89,7 @@ impl Graph {
     pub(super) fn push_ready(&self, number: usize, offset: u32, count: u32, out: &mut Out<'_>) {
         let item = &self.items[number];
         let tasks = self.range(offset, count);
-        out.effects.push_ready(Ready { tasks, priority: item.priority, shape: item.shape });
+        out.effects.push_ready(Ready { tasks, priority: self.queue_of(number), shape: item.shape });
     }
 
     /// Tells the dependents of an item what is new of it, and those of whom this changes, near or far.
@@ -141,6 +141,7 @@ impl Graph {
             }
             _ => {}
         }
+        self.touch_lending(number);
         match (was.fails(needs), is.fails(needs)) {
             (false, true) => {
                 self.items[number].deps_bad += 1;
@@ -191,7 +192,7 @@ impl Graph {
         self.shift(number, (TaskState::Ready, TaskState::Waiting), count, out);
         let item = &self.items[number];
         let tasks = self.range(offset, count);
-        out.effects.withdrawn.push(Ready { tasks, priority: item.priority, shape: item.shape });
+        out.effects.withdrawn.push(Ready { tasks, priority: self.queue_of(number), shape: item.shape });
     }
 
     /// Ends what waits of an item, since one of its dependencies has failed it.
@@ -331,7 +332,13 @@ impl Graph {
     fn push_closed(&self, number: usize, at: (u32, u32), why: (ClosedBy, TaskState), out: &mut Out<'_>) {
         let item = &self.items[number];
         let (tasks, (by, was)) = (self.range(at.0, at.1), why);
-        out.effects.push_closed(Closed { tasks, by, was, priority: item.priority, shape: item.shape });
+        out.effects.push_closed(Closed {
+            tasks,
+            by,
+            was,
+            priority: self.queue_of(number),
+            shape: item.shape,
+        });
     }
 
     /// Lets the skipped members of an item wait again, where nothing fails it any more.

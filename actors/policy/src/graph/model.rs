@@ -12,10 +12,10 @@ use crate::dependency::{Dependency, Need};
 use crate::event::{
     ArraySpec, Event, GraphEvent, GraphHead, GraphPart, Item, Next, Record, SubmissionKey, TaskEvent,
 };
-use crate::graph::{Cancelled, Effects, Graphs, ItemShape, Mark, Ready, Replay, TaskState};
+use crate::graph::{Cancelled, Effects, Graphs, ItemShape, Mark, Moved, Ready, Replay, TaskState};
 use crate::id::{AttemptNumber, GraphId, NodeSession, TaskId, TaskRange, Token};
 use crate::placement::{ShapeId, Shapes};
-use crate::task::{AttemptOutcome, TaskOutcome, TaskSpec, Usage};
+use crate::task::{AttemptOutcome, Priority, TaskOutcome, TaskSpec, Usage};
 use crate::time::Timestamp;
 
 use TaskState::{Active, BackingOff, Failed, Skipped, Succeeded, Waiting};
@@ -24,10 +24,16 @@ use TaskState::{Active, BackingOff, Failed, Skipped, Succeeded, Waiting};
 pub(super) type Plan = (u32, Option<u32>, Vec<Dependency>);
 
 pub(super) fn item(plan: &Plan) -> Item {
-    let spec = TaskSpec { tenant: "all".into(), ..TaskSpec::new("one", vec!["true".into()]) };
+    let priority = priority(plan);
+    let spec = TaskSpec { tenant: "all".into(), priority, ..TaskSpec::new("one", vec!["true".into()]) };
     let array = ArraySpec { first: 0, count: u64::from(plan.0), parallel_limit: plan.1 };
     let array = (plan.0 > 1 || plan.1.is_some()).then_some(array);
     Item { dependencies: plan.2.clone(), array, ..Item::new(spec) }
+}
+
+/// How urgent an item is: some of each.
+fn priority(plan: &Plan) -> Priority {
+    Priority::VARIANTS[(plan.0 as usize + plan.2.len()) % 4]
 }
 
 pub(super) fn head(items: &[Item]) -> GraphHead {
@@ -46,6 +52,8 @@ pub(super) fn head(items: &[Item]) -> GraphHead {
 struct Model {
     items: Vec<(std::ops::Range<u32>, u32, Vec<Dependency>)>,
     states: Vec<TaskState>,
+    /// By item: its own.
+    priorities: Vec<Priority>,
     /// They were tried again and go before their neighbours.
     again: BTreeSet<u32>,
     /// An attempt was granted once.
@@ -59,11 +67,27 @@ struct Model {
 
 impl Model {
     fn add(&mut self, plans: &[Plan]) {
+        self.priorities.extend(plans.iter().map(priority));
         for (count, limit, dependencies) in plans {
             let first = u32::try_from(self.states.len()).unwrap();
             self.items.push((first..first + count, limit.unwrap_or(u32::MAX), dependencies.clone()));
             self.states.resize((first + count) as usize, Waiting);
         }
+    }
+
+    /// As what each item is served: as the highest of its own and of all that wait for it, near or far.
+    fn served(&self) -> Vec<Priority> {
+        let mut served = self.priorities.clone();
+        for _ in 0..self.items.len() {
+            for (number, (range, _, on)) in self.items.iter().enumerate() {
+                let waits = range.clone().any(|one| self.states[one as usize] == Waiting);
+                if waits && on.iter().any(|on| !self.is_met(on)) {
+                    let raise = |on: &Dependency| on.place().unwrap() as usize;
+                    on.iter().map(raise).for_each(|on| served[on] = served[on].max(served[number]));
+                }
+            }
+        }
+        served
     }
 
     fn states_of(&self, on: &Dependency) -> impl Iterator<Item = (u32, TaskState)> + '_ {
@@ -146,6 +170,8 @@ pub(super) struct World {
     graphs: Graphs,
     effects: Effects,
     model: Model,
+    /// In which queue each is, by offset, as far as was told.
+    queues: BTreeMap<u32, Priority>,
     cancelled: bool,
     told: BTreeSet<u32>,
     /// Taken out of their queues, and nothing granted yet.
@@ -163,12 +189,13 @@ const FIRST: u64 = 100;
 const GRAPH: GraphId = GraphId(FIRST);
 
 impl World {
-    pub(super) fn new(plans: &[Plan]) -> Self {
+    pub(super) fn new(plans: &[Plan], lends: bool) -> Self {
         let items: Vec<_> = plans.iter().map(item).collect();
         let mut world = Self {
             graphs: Graphs::new(),
             effects: Effects::default(),
             model: Model::default(),
+            queues: BTreeMap::new(),
             cancelled: false,
             told: BTreeSet::new(),
             taken: BTreeSet::new(),
@@ -188,9 +215,59 @@ impl World {
         let recovered = world.replayed();
         world.graphs = recovered.graphs;
         world.model.settle();
+        if lends {
+            world.graphs.lend(true, &mut world.effects);
+        }
         let ready: Vec<_> = recovered.ready.iter().map(|ready| ready.tasks).collect();
         assert_eq!(world.offsets(&ready), world.in_state(TaskState::Ready));
+        world.effects.ready = recovered.ready;
+        world.carry_out();
         world
+    }
+
+    /// Moves tasks between queues as the effects say, in their order.
+    fn carry_out(&mut self) {
+        let effects = std::mem::take(&mut self.effects);
+        let out = effects.withdrawn.iter().map(|one| (one.tasks, one.priority));
+        let closed = effects.closed.iter().filter(|one| one.was == TaskState::Ready);
+        for (tasks, priority) in out.chain(closed.map(|one| (one.tasks, one.priority))) {
+            for task in tasks.iter() {
+                assert_eq!(
+                    self.queues.remove(&self.offset(task)),
+                    Some(priority),
+                    "it is where it is sought"
+                );
+            }
+        }
+        for Ready { tasks, priority, .. } in &effects.ready {
+            for task in tasks.iter() {
+                assert_eq!(self.queues.insert(self.offset(task), *priority), None, "it is in one queue");
+            }
+        }
+        for Moved { ready: Ready { tasks, priority, .. }, from } in &effects.moved {
+            for task in tasks.iter() {
+                assert_eq!(
+                    self.queues.insert(self.offset(task), *priority),
+                    Some(*from),
+                    "it goes from there"
+                );
+            }
+        }
+        let served = self.model.served();
+        for (number, (range, ..)) in self.model.items.iter().enumerate() {
+            for offset in range.clone() {
+                let priority =
+                    if self.graphs.lends() { served[number] } else { self.model.priorities[number] };
+                let is_ready = self.model.states[offset as usize] == TaskState::Ready;
+                let queue = self.queues.get(&offset).copied();
+                assert_eq!(queue, is_ready.then_some(priority), "the queue of task {offset}");
+            }
+        }
+    }
+
+    /// Lends from now on, or no more.
+    fn turn(&mut self) {
+        self.graphs.lend(!self.graphs.lends(), &mut self.effects);
     }
 
     fn take_ids(&mut self, first: u64) {
@@ -255,6 +332,7 @@ impl World {
             85 => self.cancel_graph(),
             86..=93 => self.retry(which),
             94..=95 => self.extend(which),
+            96 => self.turn(),
             _ => self.record(which),
         }
         self.model.settle();
@@ -264,6 +342,7 @@ impl World {
     fn grant(&mut self, which: usize) {
         let Some(offset) = self.pick(&[TaskState::Ready], which) else { return };
         assert!(self.graphs.activate(self.ids[offset as usize], &mut self.effects));
+        self.queues.remove(&offset);
         let token = Token(self.log.len() as u64);
         let attempt = AttemptNumber(
             self.graphs.entry(self.ids[offset as usize]).unwrap().attempt.map_or(1, |last| last.0 + 1),
@@ -292,6 +371,7 @@ impl World {
     fn take(&mut self, which: usize) {
         let Some(offset) = self.pick(&[TaskState::Ready], which) else { return };
         assert!(self.graphs.activate(self.ids[offset as usize], &mut self.effects));
+        self.queues.remove(&offset);
         self.model.states[offset as usize] = Active;
         self.taken.insert(offset);
         self.took_long = true;
@@ -306,6 +386,11 @@ impl World {
             self.model.states[offset as usize] = TaskState::Cancelled;
             self.model.unrecorded.insert(offset);
         } else {
+            if goes_on {
+                // Whoever gives it back puts it where it is now, before all that follows.
+                let entry = self.graphs.entry(self.ids[offset as usize]).unwrap();
+                self.queues.insert(offset, entry.runs_as);
+            }
             self.model.states[offset as usize] = TaskState::Ready;
             let mut settled = std::mem::take(&mut self.model);
             settled.settle();
@@ -487,7 +572,13 @@ impl World {
             }
         }
         assert!(revived.is_empty());
-        self.effects.clear();
+        if let Some(offset) = put_back {
+            // It was in nobody's queue, and its end is not that of one that was.
+            let task = self.ids[offset as usize];
+            let of_it = |closed: &&mut crate::graph::Closed| closed.tasks.contains(task);
+            self.effects.closed.iter_mut().filter(of_it).for_each(|closed| closed.was = Active);
+        }
+        self.carry_out();
     }
 
     fn replayed(&self) -> crate::graph::Recovered {
@@ -501,7 +592,10 @@ impl World {
         if self.took_long {
             return;
         }
-        let recovered = self.replayed();
+        let mut recovered = self.replayed();
+        if self.graphs.lends() {
+            recovered.graphs.lend(true, &mut Effects::default());
+        }
         recovered.graphs.check();
         for offset in 0..u32::try_from(self.model.states.len()).unwrap() {
             let mut live = self.graphs.entry(self.ids[offset as usize]).unwrap();

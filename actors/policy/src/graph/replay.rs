@@ -110,6 +110,7 @@ impl Replay {
                 | SchedulerEvent::TenantSpent(_)
                 | SchedulerEvent::RatesUsed(_)
                 | SchedulerEvent::PriorityInverted { .. }
+                | SchedulerEvent::PriorityLent { .. }
                 | SchedulerEvent::Audited { .. },
             ) => {}
         }

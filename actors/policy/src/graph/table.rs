@@ -15,6 +15,7 @@ use crate::graph::pages::Pages;
 use crate::graph::state::{Counts, TaskState};
 use crate::graph::totals::Totals;
 use crate::id::{GraphId, TaskId, TaskRange};
+use crate::lending::Lending;
 use crate::time::Timestamp;
 
 /// See the module.
@@ -39,6 +40,8 @@ pub(super) struct Graph {
     pub pages: Pages,
     /// Tasks that wait on their own, not as the rest of their item, since they were tried again.
     pub held: BTreeSet<u32>,
+    /// Who is served as somebody who waits for it; none where nobody can be.
+    pub lending: Option<Box<Lending>>,
 }
 
 /// Tasks that were added to a graph, up to the next part.
@@ -138,12 +141,12 @@ impl Graph {
     /// Counts `count` members of an item from one state into another.
     pub(super) fn shift(
         &mut self,
-        item: usize,
+        number: usize,
         (from, to): (TaskState, TaskState),
         count: u32,
         out: &mut Out<'_>,
     ) {
-        let item = &mut self.items[item];
+        let item = &mut self.items[number];
         let was_open = item.succeeded + item.bad < item.count;
         for counts in [&mut self.counts, &mut out.totals[item.priority as usize]] {
             counts.take(from, count);
@@ -160,6 +163,7 @@ impl Graph {
         }
         let is_open = item.succeeded + item.bad < item.count;
         out.totals.shifted(item.shape, (from, to), count, (was_open, is_open));
+        self.touch_lending(number);
     }
 
     fn follow(&mut self, number: usize, offset: u32, was_bad: bool, out: &mut Out<'_>) {
@@ -178,5 +182,6 @@ impl Graph {
             + self.dependencies.bytes()
             + self.dependents.bytes()
             + self.pages.bytes()
+            + self.lending.as_ref().map_or(0, |lending| lending.bytes())
     }
 }

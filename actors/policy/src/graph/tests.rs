@@ -19,9 +19,10 @@ proptest! {
     #[test]
     fn random_graphs_behave_as_the_model_and_as_their_log(
         plans in plans(),
+        lends in any::<bool>(),
         steps in prop::collection::vec((0_u8..100, any::<usize>()), 1..120),
     ) {
-        let mut world = World::new(&plans);
+        let mut world = World::new(&plans, lends);
         for (what, which) in steps {
             world.step(what, which);
         }

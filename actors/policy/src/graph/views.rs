@@ -24,8 +24,10 @@ pub struct EntryView {
     pub index: u64,
     /// Where it stands.
     pub state: TaskState,
-    /// Its queue.
+    /// Its own.
     pub priority: Priority,
+    /// Its queue: its own, or what is lent to it by who waits for it.
+    pub runs_as: Priority,
     /// What it needs.
     pub shape: ShapeId,
     /// Its last attempt; `None` before the first.
@@ -218,6 +220,7 @@ impl Graph {
             index: item.first_index + u64::from(offset - item.first),
             state,
             priority: item.priority,
+            runs_as: self.queue_of(number),
             shape: item.shape,
             attempt: (entry.attempts > 0).then_some(AttemptNumber(entry.attempts)),
             position: entry.position,

@@ -40,6 +40,7 @@ pub(super) fn events(layout: Layout) -> Vec<Event> {
         event,
     }));
     all.extend(others());
+    all.extend(later().into_iter().filter(|(since, _)| layout.number() >= *since).map(|(_, event)| event));
     all
 }
 
@@ -185,6 +186,18 @@ fn task_events(layout: Layout) -> Vec<TaskEvent> {
         ));
     }
     all
+}
+
+/// What there is since a layout, by its number.
+fn later() -> Vec<(u8, Event)> {
+    let lent = SchedulerEvent::PriorityLent {
+        task: TaskId(7),
+        tasks: 3,
+        priority: Priority::Low,
+        served_as: Priority::Critical,
+        by: TaskId(1 << 40),
+    };
+    vec![(5, Event::Scheduler(lent))]
 }
 
 fn others() -> Vec<Event> {

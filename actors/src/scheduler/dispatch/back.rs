@@ -1,7 +1,7 @@
 //! What leaves the queues without being started, and what comes back to them.
 
 use policy::constraint::AvoidFailed;
-use policy::graph::{Closed, TaskState};
+use policy::graph::{Closed, Ready, TaskState};
 use policy::id::{NodeId, TaskId, TaskRange};
 use policy::planted;
 use policy::queue::Taken;
@@ -14,7 +14,9 @@ impl SchedulerActor {
     /// Takes what has ended out of its queue; while a round is under way, at the end of it, since a queue
     /// may have handed it out already.
     pub(in crate::scheduler) fn leave_queue(&mut self, closed: Closed) {
-        self.dispatch.leaving.push(closed);
+        for tasks in take_out(&mut self.dispatch.coming, closed.tasks) {
+            self.dispatch.leaving.push(Closed { tasks, ..closed });
+        }
         if self.dispatch.awaited == 0 {
             self.leave_queues();
         }
@@ -88,9 +90,7 @@ impl SchedulerActor {
                 if self.is_held(task) {
                     self.let_go(task);
                 } else if let Some(Placed { priority, taken, .. }) = self.drop_hold(task) {
-                    self.dispatch.queued(taken.shape, priority, 1);
-                    self.note_arrival(taken.shape, taken.arrival, taken.task);
-                    self.side.queue(priority).tell(QueueMessage::PutBack(taken));
+                    self.bring_back(priority, taken);
                 }
             } else {
                 self.let_go(task);
@@ -100,6 +100,32 @@ impl SchedulerActor {
             self.carry_out(effects);
         }
     }
+}
+
+/// Takes tasks out of those that are to come into a queue and are in none yet; the parts of them that are in one.
+fn take_out(coming: &mut Vec<Ready>, tasks: TaskRange) -> Vec<TaskRange> {
+    let mut rest = vec![tasks];
+    if coming.iter().all(|ready| !overlap(ready.tasks, tasks)) {
+        return rest;
+    }
+    let parts = |of: TaskRange, from: TaskId, to: TaskId| {
+        let part = |first: TaskId, end: TaskId| TaskRange {
+            first,
+            count: u32::try_from(end.0.saturating_sub(first.0)).unwrap_or(u32::MAX),
+        };
+        let (before, behind) = (part(of.first, of.end().min(from)), part(of.first.max(to), of.end()));
+        [before, behind].into_iter().filter(|part| part.count > 0)
+    };
+    for ready in std::mem::take(coming) {
+        rest = rest.into_iter().flat_map(|one| parts(one, ready.tasks.first, ready.tasks.end())).collect();
+        let stays = parts(ready.tasks, tasks.first, tasks.end());
+        coming.extend(stays.map(|tasks| Ready { tasks, ..ready }));
+    }
+    rest
+}
+
+fn overlap(one: TaskRange, other: TaskRange) -> bool {
+    one.first < other.end() && other.first < one.end()
 }
 
 /// The parts of `tasks` between those that are in `taken`, which is sorted.
@@ -122,6 +148,23 @@ mod tests {
 
     fn range(first: u64, count: u32) -> TaskRange {
         TaskRange { first: TaskId(first), count }
+    }
+
+    #[test]
+    fn what_leaves_before_it_has_come_never_comes() {
+        let ready = |first, count| Ready {
+            tasks: range(first, count),
+            priority: Priority::Normal,
+            shape: policy::placement::ShapeId(0),
+        };
+        let mut coming = vec![ready(3, 4), ready(20, 1)];
+        assert_eq!(take_out(&mut coming, range(10, 2)), [range(10, 2)]);
+        assert_eq!(take_out(&mut coming, range(1, 4)), [range(1, 2)]);
+        assert_eq!(coming, [ready(5, 2), ready(20, 1)]);
+        assert_eq!(take_out(&mut coming, range(6, 20)), [range(7, 13), range(21, 5)]);
+        assert_eq!(coming, [ready(5, 1)]);
+        assert_eq!(take_out(&mut coming, range(5, 1)), []);
+        assert_eq!(coming, []);
     }
 
     #[test]

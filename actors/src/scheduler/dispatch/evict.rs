@@ -22,7 +22,6 @@ use policy::time::Moment;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::node::NodeMessage;
-use crate::queue::QueueMessage;
 use crate::scheduler::{Placed, SchedulerActor, no_effects};
 use crate::wire::client;
 
@@ -183,7 +182,7 @@ impl SchedulerActor {
         Some(Running {
             task,
             need: demand.request(placed.request),
-            priority: placed.priority,
+            priority: self.queue_of(task, placed.priority),
             is_preemptible: demand.is_preemptible,
             ran: self.now().since(placed.since),
             evictions: suffered.get(&task).map_or(0, |evicted| evicted.times),
@@ -235,11 +234,8 @@ impl SchedulerActor {
                 if !due.ready.is_empty() && !self.is_held(task) && taken.arrival != Arrival::default() =>
             {
                 self.note_waits(&due);
-                let taken = Taken { since: self.next_arrival, ..taken };
-                self.dispatch.queued(taken.shape, priority, 1);
                 self.survey.came(taken.shape);
-                self.note_arrival(taken.shape, taken.arrival, task);
-                self.side.queue(priority).tell(QueueMessage::PutBack(taken));
+                self.bring_back(priority, Taken { since: self.next_arrival, ..taken });
             }
             placed => {
                 if let Some(placed) = placed {

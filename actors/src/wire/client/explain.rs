@@ -5,8 +5,10 @@ use std::time::Duration;
 use policy::constraint::{Condition, Test};
 use policy::demand::Demand;
 use policy::explain::{Ahead, Estimate, Holding, Verdict};
+use policy::graph::Lent;
 use policy::hindrance::Hindrance;
 use policy::id::{NodeId, TaskId};
+use policy::layout::{before, since};
 use policy::preempt::Evicted;
 use policy::resources::Resources;
 use policy::task::Priority;
@@ -29,6 +31,9 @@ pub struct Explanation {
     pub evicting: Option<Evicting>,
     /// For whom its attempt is being stopped.
     pub makes_room_for: Option<TaskId>,
+    /// As what it is served while that waits for it, and whose priority that is.
+    #[serde(deserialize_with = "since::<5, _, _>", skip_serializing_if = "before::<5, _>")]
+    pub lent: Option<Lent>,
     /// For whom it made room last, and how often it has.
     pub evicted: Option<Evicted>,
     /// Who holds what it needs, the first [`HOLDINGS_LIMIT`].
@@ -105,4 +110,7 @@ pub struct Blocker {
     pub name: Box<str>,
     /// How urgent it is: less than who waits for it, and the wait is as long as that of the less urgent.
     pub priority: Priority,
+    /// As what it is served, where that is more urgent than it is: priority is lent.
+    #[serde(deserialize_with = "since::<5, _, _>", skip_serializing_if = "before::<5, _>")]
+    pub runs_as: Option<Priority>,
 }

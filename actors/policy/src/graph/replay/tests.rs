@@ -78,7 +78,7 @@ fn a_grant_recorded_behind_the_cancellation_of_its_graph_is_live_and_to_be_told(
     );
     let closed: Vec<_> =
         recovered.closed.iter().map(|one| (one.tasks.first.0, one.tasks.count, one.by)).collect();
-    assert_eq!(closed, [(2, 2, ClosedBy::Cancel)]);
+    assert_eq!(closed, [(2, 1, ClosedBy::Cancel), (3, 1, ClosedBy::Cancel)]);
     assert_eq!(recovered.ready, []);
 }
 
