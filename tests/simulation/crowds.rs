@@ -10,12 +10,13 @@ use policy::submission::Submission;
 use policy::task::{Priority, TaskSpec};
 
 use super::clients::submit;
-use super::house::{Crowd, WEIGHTS};
+use super::house::{Crowd, House, WEIGHTS};
 use super::program::Program;
 use super::world::World;
 
-/// Tasks of a fair crowd for each unit of weight: all tenants wait until nearly all have started.
-const FOR_EACH_WEIGHT: u64 = 60;
+/// Tasks of a fair crowd for each unit of weight: all tenants wait until nearly all have started, and for two hundred starts also
+/// where they are served as if they weighed the same.
+const FOR_EACH_WEIGHT: u64 = 75;
 
 /// Tasks of what is urgent, and arrays of them.
 const URGENT: (u64, u64) = (150, 4);
@@ -23,11 +24,19 @@ const URGENT: (u64, u64) = (150, 4);
 /// Small tasks in one array of the stream, and arrays.
 const SMALL: (u64, u64) = (110, 3);
 
+/// Tells the chance of crowds from that of other things in a house.
+const CHANCE: u64 = 0xC0DE;
+
+/// The millisecond in which the crowd of a house comes.
+pub(super) fn comes_at(house: &House) -> u64 {
+    house.chance(!CHANCE).u64(2000..30_000)
+}
+
 /// Has the crowd of this house come, in the middle of everything.
 pub(super) async fn gather(world: World) {
     let house = world.house();
-    let mut rng = house.chance(0xC0DE);
-    tokio::time::sleep(Duration::from_millis(rng.u64(2000..30_000))).await;
+    let mut rng = house.chance(CHANCE);
+    tokio::time::sleep(Duration::from_millis(comes_at(&house))).await;
     let Some(crowd) = house.crowd else { return };
     let submissions = match crowd {
         Crowd::Fair => vec![fair(&mut rng)],

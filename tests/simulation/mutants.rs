@@ -19,8 +19,17 @@ const SEEDS: u64 = 2000;
 const QUICK_SEEDS: u64 = 40;
 
 /// What a quick hunt leaves out: they take longer than there is time for in every run.
-const HIDING: &[Mutant] =
-    &[Mutant::NoHostDeadline, Mutant::NoSchedulerGrace, Mutant::LeaseFromAnswer, Mutant::CancelForgotten];
+const HIDING: &[Mutant] = &[
+    Mutant::NoHostDeadline,
+    Mutant::NoSchedulerGrace,
+    Mutant::LeaseFromAnswer,
+    Mutant::CancelForgotten,
+    Mutant::BreakerForgotten,
+    Mutant::WeightsIgnored,
+    Mutant::AgeingDisabled,
+    Mutant::AgesForgotten,
+    Mutant::NothingHeld,
+];
 
 /// The promises of which one is broken first where the fault shows as what it is.
 fn breaks(mutant: Mutant) -> &'static [&'static str] {

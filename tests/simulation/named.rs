@@ -1,7 +1,11 @@
 //! Seeds that once broke a promise, by what they found. A seed stays here for good; should the simulation
 //! change so much that it no longer leads there, the name still says what to look for.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
 use super::run::{Plan, run};
+use super::watchdog::{Running, on_all_cores};
 
 /// The seed, and what was wrong.
 const FOUND: &[(u64, &str)] = &[
@@ -57,12 +61,25 @@ const FOUND: &[(u64, &str)] = &[
 ];
 
 pub(super) fn seeds_that_once_broke_a_promise_keep_it() {
-    for (seed, what) in FOUND {
-        // As it was when it broke, and as it is now.
-        for plan in [Plan::plain(*seed), Plan::of(*seed)] {
-            let run = run(*seed, plan);
-            let violations = run.violations();
-            assert!(violations.is_empty(), "once: {what}\n{}", run.describe(&violations, false));
+    // As it was when it broke, and as it is now.
+    let plans: [fn(u64) -> Plan; 2] = [Plan::plain, Plan::of];
+    let runs: Vec<_> = FOUND.iter().flat_map(|found| plans.map(|plan| (found, plan))).collect();
+    let (next, broken) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = |running: &Running| {
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(((seed, what), plan)) = runs.get(place) else { return };
+            running.during(format!("named run {place}, --seed {seed}"), || {
+                let run = run(*seed, plan(*seed));
+                let violations = run.violations();
+                if !violations.is_empty() {
+                    let told = format!("once: {what}\n{}", run.describe(&violations, false));
+                    broken.lock().unwrap_or_else(PoisonError::into_inner).push(told);
+                }
+            });
         }
-    }
+    };
+    on_all_cores(work, || ());
+    let broken = broken.into_inner().unwrap_or_else(PoisonError::into_inner);
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
 }

@@ -12,8 +12,8 @@ use policy::id::TaskId;
 use policy::resources::Resources;
 
 use super::clients::{ask, client, flood};
-use super::crowds::gather;
-use super::house::House;
+use super::crowds::{comes_at, gather};
+use super::house::{Crowd, House};
 use super::machine::Node;
 use super::nemesis::{self, Fault, traps};
 use super::opening::open_log;
@@ -195,7 +195,8 @@ async fn simulate((seed, plan): (u64, Plan), world: &World, mut rng: Rng) -> Run
     Run { endless, ..conclude(seed, plan, world, rows).await }
 }
 
-/// Draws which machines are cut off for long, and which can start nothing for a while, where the house wants that.
+/// Draws which machines are cut off for long, which can start nothing for a while, and when the scheduler side dies among
+/// those who wait, where the house wants that.
 fn break_machines(core: &mut Core, plan: Plan) {
     let house = &plan.nature.house;
     let mut rng = house.chance(u64::MAX);
@@ -205,6 +206,12 @@ fn break_machines(core: &mut Core, plan: Plan) {
             let length = rng.u64(18_000..30_000);
             core.plan_at(at, Event::Fault(Fault::Cut { node, cut: (true, true), length }));
         }
+    }
+    if house.crowd == Some(Crowd::Patient) && rng.bool() {
+        // While some have waited for nearly as long as they may.
+        let at = comes_at(house) + rng.u64(1000..2500);
+        let dies = Fault::HeadDies { power_too: false, restart_after: rng.u64(100..700) };
+        core.plan_at(at, Event::Fault(dies));
     }
     let times = if house.breaker.is_some() { rng.u32(1..4) } else { 0 };
     for _ in 0..times {
