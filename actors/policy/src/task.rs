@@ -24,7 +24,7 @@ use crate::text::OsText;
 pub use crate::task::priority::Priority;
 pub use crate::task::qos::Qos;
 pub use crate::task::report::{
-    DOING_LIMIT_CHARS, PARKED_LIMIT, Parked, Progress, RESULTS_LIMIT, RateUse, ResultField, TaskReport,
+    DOING_LIMIT_CHARS, PARKED_LIMIT, Parked, Progress, RESULTS_LIMIT, RateUse, ResultField, TaskReport, Usage,
 };
 pub(crate) use crate::task::request::request_of;
 pub use crate::task::request::{REQUESTS_LIMIT, RequestNumber};
@@ -285,21 +285,6 @@ pub struct Death {
     pub node: NodeId,
     /// How that showed.
     pub reason: LossReason,
-}
-
-/// What an attempt used, as far as the operating system says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Usage {
-    /// From start to end.
-    pub wall: Duration,
-    /// Processor time of the process and its waited-for children.
-    pub cpu: Duration,
-    /// The largest resident memory, in bytes.
-    pub peak_memory_bytes: u64,
-    /// Bytes written to standard output, kept or not.
-    pub stdout_bytes: u64,
-    /// Bytes written to standard error, kept or not.
-    pub stderr_bytes: u64,
 }
 
 impl AttemptOutcome {

@@ -16,6 +16,21 @@ pub const RESULTS_LIMIT: usize = 32;
 /// Characters of what an attempt says it is doing: a line of a terminal.
 pub const DOING_LIMIT_CHARS: usize = 80;
 
+/// What an attempt used, as far as the operating system says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Usage {
+    /// From start to end.
+    pub wall: Duration,
+    /// Processor time of the process and its waited-for children.
+    pub cpu: Duration,
+    /// The largest resident memory, in bytes.
+    pub peak_memory_bytes: u64,
+    /// Bytes written to standard output, kept or not.
+    pub stdout_bytes: u64,
+    /// Bytes written to standard error, kept or not.
+    pub stderr_bytes: u64,
+}
+
 /// What one attempt has reported.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TaskReport {
