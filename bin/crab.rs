@@ -45,6 +45,7 @@ mod cli {
     pub(crate) mod timeline;
     pub(crate) mod wait;
     pub(crate) mod work;
+    pub(crate) mod workspaces;
 
     #[cfg(test)]
     mod tests;
@@ -62,7 +63,7 @@ use cli::screen::Screen;
 use cli::session::{self, Session};
 use cli::{
     cancel, claims, cluster, completion, config, doctor, events, explain, list, log_level, logs, man, mcp,
-    nodes, operate, remote, resume, run, service, sessions, show, status, submit, timeline, wait,
+    nodes, operate, remote, resume, run, service, sessions, show, status, submit, timeline, wait, workspaces,
 };
 
 fn main() -> ExitCode {
@@ -137,6 +138,7 @@ async fn dispatch(session: &Session, command: Command, screen: &mut Screen) -> a
         Command::Metrics => operate::metrics(&session.connect()?, screen).await,
         Command::Nodes => nodes::run(&session.connect()?, screen).await,
         Command::Claims => claims::run(&session.connect()?, screen).await,
+        Command::Workspaces(Later(args)) => workspaces::run(&session.connect()?, screen, args).await,
         Command::Node(Later(node)) => operate::node(&session.connect()?, screen, node).await,
         Command::Pause(Later(pause)) => operate::pause(&session.connect()?, screen, pause).await,
         Command::Halt(Later(halt)) => operate::halt(session, screen, halt, true).await,

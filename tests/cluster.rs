@@ -34,3 +34,4 @@ mod strangers;
 mod survival;
 mod top;
 mod trust;
+mod workspaces;

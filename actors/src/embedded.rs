@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use policy::id::{Incarnation, NodeId};
 use policy::lease::LeaseTerms;
+use policy::workspace::Reclaim;
 use supervision::Ending;
 use supervision::supervisor::StartError;
 
@@ -21,6 +22,7 @@ use crate::process::port::HostProgram;
 use crate::worker::capacity::{MEMORY_RESERVE_BYTES, detect};
 use crate::worker::environment::BaseEnvironment;
 use crate::worker::labels;
+use crate::workspace::Keeping;
 
 /// What tasks of an embedded run inherit: all of the command's own environment, as if its user had started
 /// them.
@@ -28,6 +30,15 @@ fn inherit_all() -> BaseEnvironment {
     let names: Vec<_> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     BaseEnvironment::of(std::env::vars_os(), &names)
+}
+
+/// Where workspaces are in the directory of a run; what stays there is its user's to look through.
+pub const WORKSPACES: &str = "workspaces";
+
+fn keeping(directory: &Path) -> Keeping {
+    // What a run keeps is its user's from then on.
+    let reclaim = Reclaim { age: Duration::MAX, free_bytes: 0, unsaved_too: false };
+    Keeping { root: directory.join(WORKSPACES), environment: std::env::vars_os().collect(), reclaim }
 }
 
 /// How long what was told to end may take before it is killed, when the command stops.
@@ -76,6 +87,7 @@ impl Embedded {
             base: inherit_all(),
             output: OutputLimits::default(),
             retention: Retention::default(),
+            workspaces: Some(keeping(directory)),
             program,
             abroad: None,
             clock,

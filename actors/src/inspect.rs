@@ -13,6 +13,7 @@
 mod look;
 mod operate;
 pub mod reach;
+mod spaces;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,7 @@ use crate::gateway::{GatewayMessage, InHand};
 use crate::side::Side;
 use crate::wire::client::{Request, Response};
 use crate::wire::inspect::{Look, Sight};
+use crate::workspace::Workspaces;
 
 /// Questions being answered at once: a dozen operators with views open, each of at most half a megabyte.
 pub const IN_HAND_LIMIT: usize = 64;
@@ -71,6 +73,8 @@ pub struct InspectorArgs {
     pub root: Address<SupervisorMessage>,
     /// The scheduler side and its door, where it stands there.
     pub head: Option<(Arc<Side>, Address<GatewayMessage>)>,
+    /// The workspaces of the machine, where it stands on one.
+    pub spaces: Option<Arc<Workspaces>>,
 }
 
 /// See the module's documentation.
@@ -119,10 +123,10 @@ impl InspectorActor {
         let Some(in_hand) = InHand::enter(&self.in_hand, IN_HAND_LIMIT) else {
             return reply.send(Sight::Unseen("its inspector answers too many questions".into()));
         };
-        let root = self.args.root.clone();
+        let args = Arc::clone(&self.args);
         tokio::spawn(async move {
             let _in_hand = in_hand;
-            reply.send(look::look(&root, look).await);
+            reply.send(look::look(&args, look).await);
         });
     }
 }

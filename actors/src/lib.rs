@@ -30,6 +30,7 @@ pub mod task;
 pub mod lease;
 pub mod node;
 pub mod worker;
+pub mod workspace;
 pub mod process;
 pub mod session;
 pub mod output;

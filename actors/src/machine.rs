@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use policy::constraint::WORKSPACES;
 use policy::id::{Incarnation, NodeId};
 use policy::resources::Resources;
 use supervision::dynamic::{Dynamic, Options};
@@ -31,6 +32,7 @@ use crate::wire::codec;
 use crate::wire::fleet::{FromWorker, ToWorker};
 use crate::worker::environment::BaseEnvironment;
 use crate::worker::{Worker, WorkerArgs, WorkerMessage};
+use crate::workspace::{Keeping, Workspaces};
 
 /// What a machine side is started with.
 #[derive(Debug, Clone)]
@@ -51,6 +53,8 @@ pub struct MachineOptions {
     pub output: OutputLimits,
     /// How much output is kept in all.
     pub retention: Retention,
+    /// Directories of attempts' own; `None` where it makes none.
+    pub workspaces: Option<Keeping>,
     /// How to start the host.
     pub program: HostProgram,
     /// Where it is behind SSH: how attempts are run there.
@@ -115,16 +119,19 @@ impl Machine {
             None => Arc::new(open(Arc::new(hear))),
         };
         let attempts = Dynamic::temporary("processes", Options::default());
+        let makes = options.workspaces.is_some().then(|| (WORKSPACES.into(), "yes".into()));
+        let spaces = spaces(options.workspaces, options.clock);
         let args = WorkerArgs {
             node: options.node,
             incarnation: options.incarnation,
             boot: os::boot_id(),
             capacity: options.capacity,
-            labels: options.labels,
+            labels: options.labels.into_iter().chain(makes).collect(),
             version: env!("CARGO_PKG_VERSION").into(),
             base: options.base,
             output: options.output,
             retention: options.retention,
+            spaces: Arc::clone(&spaces),
             directory,
             clock: options.clock,
             outlet,
@@ -138,7 +145,7 @@ impl Machine {
         let mut children = vec![attempts.child(), Child::worker::<Worker>("worker", &worker, make)];
         children.extend(last);
         let root = Address::new(tree::SUPERVISOR, tree::MACHINE_SIDE);
-        let args = tree::machine_side(&root, &inspector, children);
+        let args = tree::machine_side(&root, (&inspector, &spaces), children);
         let tree = supervision::supervisor::start_behind(root, args).await?;
         Ok(Self { worker, port, clock: options.clock, tree })
     }
@@ -170,6 +177,17 @@ impl Machine {
         }
         self.tree.stop().await
     }
+}
+
+/// Workspaces, with what earlier daemons have left of them. Where that cannot be read nothing is made there: it may be
+/// somebody's work.
+fn spaces(keeping: Option<Keeping>, clock: Clock) -> Arc<Workspaces> {
+    let Some(keeping) = keeping else { return Workspaces::none(clock) };
+    let root = keeping.root.clone();
+    Workspaces::open(keeping, clock).unwrap_or_else(|error| {
+        tracing::error!(root = %root.display(), %error, "workspaces cannot be looked through: none is made here");
+        Workspaces::none(clock)
+    })
 }
 
 /// The scheduler side of the same process.

@@ -20,6 +20,7 @@ mod tasks;
 mod toml_tree;
 mod tree;
 mod wish;
+mod workspace;
 
 use std::fs::File;
 use std::io::Read as _;

@@ -37,6 +37,7 @@ use crate::queue::{QueueActor, QueueArgs};
 use crate::scheduler::{SchedulerActor, SchedulerArgs};
 use crate::side::Side;
 use crate::wire::client::ServerInfo;
+use crate::workspace::Workspaces;
 
 /// Restarts of the core: a panic that comes back at once after a replay will come back for ever.
 const CORE_INTENSITY: Intensity = Intensity::new(5, Duration::from_secs(60));
@@ -69,11 +70,14 @@ pub const MACHINE_SIDE: &str = "machine-side";
 #[must_use]
 pub fn machine_side(
     root: &Address<SupervisorMessage>,
-    inspector: &Address<inspect::InspectorMessage>,
+    (inspector, spaces): (&Address<inspect::InspectorMessage>, &Arc<Workspaces>),
     work: Vec<Child>,
 ) -> SupervisorArgs {
     let machine = SupervisorArgs::new("machine", Strategy::OneForAll, MACHINE_INTENSITY, work);
-    let inspector = inspect::child(inspector, InspectorArgs { root: root.clone(), head: None });
+    let inspector = inspect::child(
+        inspector,
+        InspectorArgs { root: root.clone(), head: None, spaces: Some(Arc::clone(spaces)) },
+    );
     let children = vec![Child::supervisor(machine), inspector];
     SupervisorArgs::new(MACHINE_SIDE, Strategy::OneForOne, Intensity::NONE, children)
 }
@@ -91,7 +95,7 @@ pub fn scheduler_side(
     let args = move || LogArgs { log: log.clone() };
     let log = Child::worker::<LogActor>("log", &Address::<LogMessage>::new("log", ""), args);
     let head = Some((Arc::clone(side), gateway.clone()));
-    let inspector = inspect::child(&side.inspector, InspectorArgs { root: root.clone(), head });
+    let inspector = inspect::child(&side.inspector, InspectorArgs { root: root.clone(), head, spaces: None });
     let mut children = vec![log, Child::supervisor(core(side, gateway, server)), inspector];
     children.extend(last);
     SupervisorArgs::new(SCHEDULER_SIDE, Strategy::RestForOne, Intensity::NONE, children)

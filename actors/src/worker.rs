@@ -19,11 +19,13 @@ pub mod environment;
 mod heartbeat;
 mod held;
 mod hosting;
+mod keeping;
 pub mod labels;
 mod orders;
 pub mod output;
 pub mod report;
 mod show;
+pub mod space;
 #[cfg(test)]
 mod tests;
 
@@ -40,18 +42,17 @@ use supervision::{Actor, ActorError, Address, Dynamic, Fact, Me, Message, Reply}
 
 use crate::clock::Clock;
 use crate::outlet::Outlet;
-use crate::output::retention::{self, Retention};
+use crate::output::retention::Retention;
 use crate::output::spool::OutputLimits;
 use crate::process::port::{HostEvent, HostPort};
 use crate::process::protocol::{Command, HostDirectory, Hosted, StopReason};
 use crate::wire::fleet::{FromWorker, OutputPiece, OutputRefusal, Phase, Registration, Report, ToWorker};
+use crate::workspace::Workspaces;
 use attempt::{AttemptActor, AttemptMessage};
 use environment::BaseEnvironment;
 use held::HeldAttempt;
 use output::Reading;
-
-/// Between two looks for output that is too old or too much.
-const RETENTION_EVERY: Duration = Duration::from_secs(60);
+use space::SpaceMessage;
 
 /// What a worker can be told.
 #[derive(Debug, strum::IntoStaticStr)]
@@ -95,6 +96,8 @@ pub enum WorkerMessage {
     LookAtOutput(Reading),
     /// What attempts said of how far they are was read.
     ProgressRead(Vec<(Token, Progress)>),
+    /// Something has come of work on a workspace.
+    Workspace(SpaceMessage),
     /// Timer: old output may have to go.
     RetentionDue,
     /// Old output has gone.
@@ -130,6 +133,8 @@ pub struct WorkerArgs {
     pub retention: Retention,
     /// Where the host keeps its things.
     pub directory: HostDirectory,
+    /// The directories of attempts' own.
+    pub spaces: Arc<Workspaces>,
     /// The only reader of time.
     pub clock: Clock,
     /// The scheduler side.
@@ -165,6 +170,7 @@ pub struct Worker {
     readers: u32,
     /// Whether what attempts say of how far they are is being read.
     is_reading_progress: bool,
+    spaces: space::Jobs,
     stillness: report::Stillness,
     drain: Option<Vec<Reply<()>>>,
     /// Whether nothing is to be started; `None` until the scheduler side has said.
@@ -187,7 +193,7 @@ impl Actor for Worker {
         // A port that is connected already, from an earlier life of this actor, says it again.
         args.port.command(Command::Inventory);
         me.after(terms.heartbeat, WorkerMessage::HeartbeatDue);
-        me.after(RETENTION_EVERY, WorkerMessage::RetentionDue);
+        me.after(keeping::RETENTION_EVERY, WorkerMessage::RetentionDue);
         Ok(Self {
             args,
             granted: VecDeque::new(),
@@ -203,6 +209,7 @@ impl Actor for Worker {
             reports: Vec::new(),
             readers: 0,
             is_reading_progress: false,
+            spaces: space::Jobs::default(),
             stillness: report::Stillness::default(),
             drain: None,
             is_halted: None,
@@ -223,6 +230,7 @@ impl Actor for Worker {
             WorkerMessage::OutputLooked { reading, piece } => self.output_looked(reading, piece, me),
             WorkerMessage::LookAtOutput(reading) => self.look_at_output(reading, me),
             WorkerMessage::ProgressRead(progress) => self.progress_read(progress),
+            WorkerMessage::Workspace(message) => self.space_said(message, me),
             WorkerMessage::RetentionDue => self.retention_due(me),
             WorkerMessage::Retained(outcome) => self.retained(outcome, me),
         }
@@ -263,8 +271,14 @@ impl Worker {
     }
 
     fn attempt_changed(&mut self, token: Token, mut phase: Phase, me: &Me<WorkerMessage>) {
+        if self.settles_first(token, &phase, me) {
+            return;
+        }
         if let Phase::Ended { report, .. } = &mut phase {
             *report = self.read_report(token);
+            if let Some(end) = self.space_end(token) {
+                report.get_or_insert_default().workspace = Some(end);
+            }
         }
         let Some(held) = self.held.get_mut(&token) else { return };
         if held.phase == phase || matches!(held.phase, Phase::Ended { .. }) {
@@ -358,26 +372,6 @@ impl Worker {
                 self.tell(FromWorker::Goodbye { session });
             }
         }
-    }
-
-    fn retention_due(&self, me: &Me<WorkerMessage>) {
-        let running = self.tokens(|held| !matches!(held.phase, Phase::Ended { .. }));
-        let (directory, retention) = (self.args.directory.output(), self.args.retention);
-        let now = self.args.clock.wall();
-        me.run_blocking(move || {
-            let runs = |token| running.binary_search(&token).is_ok();
-            let removed = retention::apply(&directory, retention, now, runs);
-            WorkerMessage::Retained(removed.map_err(|error| error.to_string().into()))
-        });
-    }
-
-    fn retained(&self, outcome: Result<usize, Box<str>>, me: &Me<WorkerMessage>) {
-        match outcome {
-            Ok(0) => {}
-            Ok(removed) => tracing::info!(removed, "removed old output"),
-            Err(error) => tracing::warn!(%error, "old output cannot be removed"),
-        }
-        me.after(RETENTION_EVERY, WorkerMessage::RetentionDue);
     }
 
     fn tell(&self, message: FromWorker) {

@@ -2,6 +2,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod company;
+pub(crate) mod space;
 pub(crate) mod config;
 pub(crate) mod later;
 pub(crate) mod operators;
@@ -110,6 +111,8 @@ pub(crate) enum Command {
     /// Who holds which locks, indices and amounts of the fleet, what rates have used, and who waits
     #[command(visible_aliases = ["locks", "pools", "rates"])]
     Claims,
+    /// The directories of tasks that machines keep, as they hold unsaved work or were asked to
+    Workspaces(Later<space::Workspaces>),
     /// Cordon, drain, uncordon or forget a machine
     #[command(subcommand)]
     Node(Later<operators::Node>),
@@ -256,6 +259,8 @@ pub(crate) struct TaskOptions {
     pub(crate) avoid_failed: Option<AvoidFailed>,
     #[command(flatten)]
     pub(crate) company: company::Options,
+    #[command(flatten)]
+    pub(crate) space: space::SpaceOptions,
     /// A lock that nobody else holds meanwhile; with :shared, nobody who does not share it
     #[arg(long, value_name = "NAME[:shared]")]
     pub(crate) lock: Vec<String>,

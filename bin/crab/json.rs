@@ -17,6 +17,7 @@ mod session;
 mod setting;
 mod task;
 mod timeline;
+mod workspace;
 
 use std::collections::BTreeMap;
 
@@ -40,6 +41,7 @@ pub(crate) use session::Session;
 pub(crate) use setting::{Checked, Setting};
 pub(crate) use task::{Outcome, Task, TaskDetail};
 pub(crate) use timeline::{Blame, Timeline};
+pub(crate) use workspace::Workspace;
 
 /// The version of all views.
 pub(crate) const VERSION: u32 = 1;

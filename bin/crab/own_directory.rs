@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use actors::clock::Clock;
+use actors::embedded::WORKSPACES;
 use actors::process::protocol::HostDirectory;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::unistd::Uid;
@@ -52,12 +53,38 @@ impl OwnDirectory {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Where workspaces are that outlive the run; `None` where there is none.
+    pub(crate) fn kept(&self) -> Option<PathBuf> {
+        kept(&self.path)
+    }
 }
 
 impl Drop for OwnDirectory {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.path);
+        clear(&self.path);
     }
+}
+
+/// Removes a directory, but for what was kept of workspaces in it: that is somebody's work.
+fn clear(directory: &Path) {
+    if kept(directory).is_none() {
+        let _ = std::fs::remove_dir_all(directory);
+        return;
+    }
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name() != WORKSPACES) {
+        // One of the two applies.
+        let _ = std::fs::remove_dir_all(entry.path()).or_else(|_| std::fs::remove_file(entry.path()));
+    }
+}
+
+/// Where workspaces are that were kept; `None` where none was.
+fn kept(directory: &Path) -> Option<PathBuf> {
+    let path = directory.join(WORKSPACES);
+    let mut entries = std::fs::read_dir(&path).ok()?.flatten();
+    // Records alone are nothing that anybody wants.
+    entries.any(|entry| entry.file_name() != "records").then_some(path)
 }
 
 /// Removes what runs of this user have left that were killed. Where that fails it is tried by the next one.
@@ -66,7 +93,7 @@ fn remove_stale(parent: &Path, now: Timestamp) {
     for entry in names.take(LOOKED_AT).flatten() {
         let started = entry.file_name().to_str().and_then(started);
         if started.is_some_and(|started| now.since(started) >= SETTLED) && is_left(&entry.path()) {
-            let _ = std::fs::remove_dir_all(entry.path());
+            clear(&entry.path());
         }
     }
 }
@@ -109,6 +136,8 @@ mod tests {
         let dead = make("crab-1-5", &[LOCK]);
         let hosted = make("crab-2-5", &[LOCK, "host/host.lock"]);
         let foreign = make("crab-3-5", &[]);
+        let worked = make("crab-4-5", &[LOCK]);
+        DirBuilder::new().recursive(true).create(worked.join(WORKSPACES).join("7")).unwrap();
         let other = make("crab-plan", &[LOCK]);
         let held = File::create(hosted.join("host/host.lock")).unwrap();
         let held = Flock::lock(held, FlockArg::LockExclusiveNonblock).unwrap();
@@ -118,6 +147,8 @@ mod tests {
         assert!(dead.exists(), "it may not have been locked yet");
         remove_stale(parent.path(), now);
         assert!(!dead.exists());
+        assert!(worked.join(WORKSPACES).join("7").exists(), "somebody's work");
+        assert!(!worked.join(HOST).exists() && !worked.join(LOCK).exists());
         assert!(hosted.exists(), "its host lives");
         assert!(lives.path().exists() && foreign.exists() && other.exists());
         drop(held);

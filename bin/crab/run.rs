@@ -62,7 +62,9 @@ async fn embedded(screen: &mut Screen, submission: Submission, one_command: bool
     let interrupts = Interrupts::new()?;
     let opened = Opened::embedded().await?;
     let done = run_on(&opened, screen, submission, (one_command, interrupts)).await;
-    opened.stop().await;
+    if let Some(kept) = opened.stop().await {
+        screen.note(format_args!("crab: there are workspaces that were kept, in {}", kept.display()));
+    }
     done
 }
 

@@ -81,7 +81,7 @@ pub(crate) struct Opened {
 /// A scheduler and a worker in this process.
 pub(crate) trait Embedded: std::fmt::Debug + Send + Sync {
     /// Stops both in order. Nothing of theirs is left when it has returned.
-    fn stop(self: Box<Self>) -> BoxFuture<'static, ()>;
+    fn stop(self: Box<Self>) -> BoxFuture<'static, Option<PathBuf>>;
     /// Kills every process of every task, at once.
     fn kill(&self);
 }
@@ -98,14 +98,16 @@ impl Opened {
         let program = HostProgram::new(std::env::current_exe().context("finding this program")?);
         let run = actors::embedded::Embedded::start(directory.path(), program).await?;
         let client = Client::in_process(run.service(), Clock::system());
-        let embedded = Box::new(Run { run, _directory: directory });
+        let embedded = Box::new(Run { run, directory });
         Ok(Self { client, embedded: Some(embedded) })
     }
 
     /// Stops what was started for this command alone.
-    pub(crate) async fn stop(self) {
-        if let Some(embedded) = self.embedded {
-            embedded.stop().await;
+    /// Tells where workspaces are that stay, where any do.
+    pub(crate) async fn stop(self) -> Option<PathBuf> {
+        match self.embedded {
+            Some(embedded) => embedded.stop().await,
+            None => None,
         }
     }
 
@@ -138,13 +140,14 @@ fn finish<R>(runtime: Runtime, work: impl Future<Output = anyhow::Result<R>>) ->
 #[derive(Debug)]
 struct Run {
     run: actors::embedded::Embedded,
-    _directory: OwnDirectory,
+    directory: OwnDirectory,
 }
 
 impl Embedded for Run {
-    fn stop(self: Box<Self>) -> BoxFuture<'static, ()> {
+    fn stop(self: Box<Self>) -> BoxFuture<'static, Option<PathBuf>> {
         Box::pin(async move {
             self.run.stop().await;
+            self.directory.kept()
         })
     }
 

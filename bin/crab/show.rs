@@ -7,6 +7,7 @@ use actors::wire::client::{AttemptRow, TaskDetail};
 use policy::dependency::Need;
 use policy::task::Qos;
 use policy::time::Timestamp;
+use policy::workspace::Keep;
 
 use crate::cli::args::Show;
 use crate::cli::events::event_line;
@@ -60,6 +61,10 @@ fn facts(detail: &TaskDetail, now: Timestamp) -> Vec<(&'static str, String)> {
     if let Some(directory) = &spec.directory {
         facts.push(("directory", directory.to_string()));
     }
+    if let Some(space) = &spec.workspace {
+        let home = if space.private_home { ", HOME and TMPDIR of its own" } else { "" };
+        facts.push(("workspace", format!("{}, kept {}{home}", space.source, kept_when(space.keep))));
+    }
     facts.extend(spec.alternatives.iter().map(|other| ("or", text::resources(other))));
     facts.extend(spec.constraints.require.iter().map(|one| ("requires", one.to_string())));
     facts.extend(spec.constraints.prefer.iter().map(|one| ("prefers", one.to_string())));
@@ -101,6 +106,15 @@ fn facts(detail: &TaskDetail, now: Timestamp) -> Vec<(&'static str, String)> {
         facts.push(("attempts", format!("at most {}", spec.retry.max_attempts)));
     }
     facts
+}
+
+fn kept_when(keep: Keep) -> &'static str {
+    match keep {
+        Keep::Unsaved => "where it holds unsaved work",
+        Keep::OnFailure => "where it fails or holds unsaved work",
+        Keep::Always => "in any case",
+        Keep::Never => "in no case",
+    }
 }
 
 /// `build, test (end)`.

@@ -117,7 +117,7 @@ fn option_given(options: &TaskOptions) -> Option<&'static str> {
         ("--retries", options.retries.is_some()),
         ("--array", options.array.is_some()),
     ];
-    given.into_iter().find(|&(_, given)| given).map(|(option, _)| option)
+    given.into_iter().chain(options.space.given()).find(|&(_, given)| given).map(|(option, _)| option)
 }
 
 fn user() -> Option<String> {
@@ -143,7 +143,12 @@ fn here() -> anyhow::Result<PathBuf> {
 fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::Result<TaskSpec> {
     let claims = claims::of(&options)?;
     let here = here()?;
-    let directory = options.directory.map_or_else(|| here.clone(), |directory| here.join(directory));
+    let workspace = options.space.workspace(&here).map_err(|why| Usage(why.to_owned()))?;
+    // Within a workspace it is relative to that.
+    let directory = match (&workspace, options.directory) {
+        (Some(_), directory) => directory,
+        (None, directory) => Some(directory.map_or_else(|| here.clone(), |directory| here.join(directory))),
+    };
     let retry = RetryPolicy::default();
     let limits = UseLimits { memory_bytes: options.memory_limit, processes: options.process_limit };
     let bounds = TimeBounds {
@@ -161,7 +166,8 @@ fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::
         named: options.resource.into_iter().map(|(name, amount)| (name.into(), amount)).collect(),
     };
     Ok(TaskSpec {
-        directory: Some(path_text(&directory)),
+        directory: directory.as_deref().map(path_text),
+        workspace,
         environment: options.env.iter().map(|variable| self::variable(variable)).collect::<Result<_, _>>()?,
         alternatives: options.alternative.iter().map(|other| other.over(&resources)).collect(),
         resources,

@@ -1,6 +1,7 @@
 //! What the daemon runs: the scheduler side with its listener, the machine side, or both.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -26,6 +27,7 @@ use actors::trust::{Fleet, Own};
 use actors::wire::client::ServerInfo;
 use actors::worker::environment::{BaseEnvironment, INHERITED};
 use actors::worker::labels;
+use actors::workspace::Keeping;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use policy::id::{Incarnation, NodeId};
@@ -244,19 +246,28 @@ fn machine(
         .iter()
         .flat_map(|table| &table.0)
         .map(|(key, value)| (key.as_str().into(), value.as_str().into()));
+    let base = BaseEnvironment::of(std::env::vars_os(), &inherited);
     Ok(MachineOptions {
         node: NodeId::from(settings.name.as_str()),
         incarnation,
         directory: settings.data_dir.join("host"),
         capacity,
         labels: labels::detect().into_iter().chain(given).collect(),
-        base: BaseEnvironment::of(std::env::vars_os(), &inherited),
+        workspaces: Some(workspaces(settings, &base)),
+        base,
         output: OutputLimits::default(),
         retention: Retention::default(),
         program: HostProgram::new(std::env::current_exe().context("finding this program")?),
         abroad: None,
         clock,
     })
+}
+
+/// Where tasks have workspaces, and how those are kept.
+fn workspaces(settings: &Settings, base: &BaseEnvironment) -> Keeping {
+    let worker = &settings.config.worker;
+    let root = worker.workspaces.as_ref().map_or_else(|| settings.data_dir.join("workspaces"), PathBuf::from);
+    Keeping { root, environment: base.variables(), reclaim: worker.reclaim() }
 }
 
 /// Variables that `ssh` and `aivcs-session` need of ours; none of them goes to the machine.
@@ -290,6 +301,7 @@ fn ssh_node(
         base,
         output: OutputLimits::default(),
         retention: Retention::default(),
+        workspaces: None,
         program: HostProgram::new(this),
         clock,
     })

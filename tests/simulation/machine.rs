@@ -164,6 +164,7 @@ impl World {
             output: OutputLimits::default(),
             retention: Retention::default(),
             directory: HostDirectory::new("/nonexistent/simulated"),
+            spaces: actors::workspace::Workspaces::none(node.clock),
             clock: node.clock,
             outlet: {
                 let hands = Arc::clone(&hands);

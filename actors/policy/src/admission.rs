@@ -9,6 +9,7 @@ mod cycle;
 mod limits;
 mod misfit;
 mod spec;
+mod workspace;
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::claims::Claims;
-use crate::constraint::Constraints;
+use crate::constraint::{Condition, Constraints, Test, WORKSPACES};
 use crate::resources::Resources;
 use crate::task::{RequestNumber, TaskSpec, request_of};
 
@@ -36,7 +36,7 @@ impl Demand {
         Self {
             resources: spec.resources.clone(),
             alternatives: spec.alternatives.clone(),
-            constraints: spec.constraints.clone(),
+            constraints: constraints(spec),
             tenant: Arc::clone(&spec.tenant),
             kind: spec.kind.clone(),
             claims: spec.claims.clone().filter(|claims| !claims.is_empty()),
@@ -62,5 +62,34 @@ impl Demand {
     #[must_use]
     pub fn request(&self, number: RequestNumber) -> &Resources {
         request_of(&self.resources, &self.alternatives, number)
+    }
+}
+
+/// What it says itself, and what follows from its workspace: a machine that knows of none would run it in place.
+fn constraints(spec: &TaskSpec) -> Constraints {
+    let mut all = spec.constraints.clone();
+    if spec.workspace.is_some() {
+        all.require.push(Condition { label: WORKSPACES.into(), test: Test::Exists });
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::constraint::Labels;
+    use crate::workspace::{Keep, Source, Workspace};
+
+    #[test]
+    fn a_task_with_a_workspace_fits_no_machine_that_makes_none_and_says_why() {
+        let mut spec = TaskSpec::new("a", vec!["true".into()]);
+        let (makes, behind_ssh) =
+            (Labels::of("a", [(WORKSPACES, "yes")]), Labels::of("b", [("reached", "ssh")]));
+        assert!(Demand::of(&spec).constraints.met(&behind_ssh));
+        let workspace = Workspace { source: Source::Scratch, keep: Keep::Unsaved, private_home: false };
+        spec.workspace = Some(Box::new(workspace));
+        let asked = Demand::of(&spec).constraints;
+        assert!(asked.met(&makes) && !asked.met(&behind_ssh));
+        assert_eq!(asked.unmet(&behind_ssh)[0].condition.to_string(), "workspaces");
     }
 }

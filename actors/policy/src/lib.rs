@@ -13,6 +13,7 @@ pub mod constraint;
 pub mod bounds;
 pub mod excess;
 pub mod sample;
+pub mod workspace;
 pub mod task;
 pub mod dependency;
 pub mod event;

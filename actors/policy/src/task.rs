@@ -4,6 +4,7 @@ mod priority;
 mod qos;
 mod report;
 mod request;
+mod shown;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::layout::{before, since};
 use crate::planted;
 use crate::resources::Resources;
 use crate::text::OsText;
+use crate::workspace::Workspace;
 
 pub use crate::task::priority::Priority;
 pub use crate::task::qos::Qos;
@@ -43,7 +45,8 @@ pub struct TaskSpec {
     pub name: Arc<str>,
     /// The program and its arguments; never read by a shell. At least the program.
     pub argv: Vec<OsText>,
-    /// The absolute directory to run in; the worker's own home directory where there is none.
+    /// The absolute directory to run in; the worker's own home directory where there is none. Of a task with a
+    /// workspace it is relative to that, which it is itself where there is none.
     pub directory: Option<OsText>,
     /// Variables set on top of the worker's base environment.
     pub environment: Vec<(OsText, OsText)>,
@@ -77,6 +80,9 @@ pub struct TaskSpec {
     /// How much its processes matter to the machine.
     #[serde(deserialize_with = "since::<4, _, _>", skip_serializing_if = "before::<4, _>")]
     pub qos: Qos,
+    /// A directory of its own to work in; `None` where it works in place.
+    #[serde(deserialize_with = "since::<6, _, _>", skip_serializing_if = "before::<6, _>")]
+    pub workspace: Option<Box<Workspace>>,
 }
 
 impl TaskSpec {
@@ -102,6 +108,7 @@ impl TaskSpec {
             claims: None,
             is_preemptible: false,
             qos: Qos::Default,
+            workspace: None,
         }
     }
 
@@ -122,7 +129,8 @@ impl TaskSpec {
         let variables = self.environment.iter().map(|(name, value)| name.len() + value.len());
         let claims = self.claims.as_ref().map_or(0, |claims| claims.bytes());
         let company = self.constraints.company.as_ref().map_or(0, |company| company.bytes());
-        self.argv.iter().map(OsText::len).chain(variables).sum::<usize>() + claims + company + 128
+        let workspace = self.workspace.as_ref().map_or(0, |workspace| workspace.bytes());
+        self.argv.iter().map(OsText::len).chain(variables).sum::<usize>() + claims + company + workspace + 128
     }
 }
 
@@ -338,45 +346,6 @@ impl TaskOutcome {
     #[must_use]
     pub fn is_success(&self) -> bool {
         matches!(self, Self::Succeeded)
-    }
-}
-
-impl std::fmt::Display for AttemptOutcome {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Exited(code) => write!(f, "exited with {code}"),
-            Self::Signalled(signal) => write!(f, "ended by signal {signal}"),
-            Self::TimedOut(overrun) => write!(f, "timed out ({overrun})"),
-            Self::OverLimit(excess) => write!(f, "killed ({excess})"),
-            Self::Cancelled => f.write_str("cancelled"),
-            Self::SpawnFailed(failure) => write!(f, "not started: {}", failure.reason),
-            Self::Lost(reason) => write!(f, "lost ({reason})"),
-        }
-    }
-}
-
-impl std::fmt::Display for TaskOutcome {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Succeeded => f.write_str("succeeded"),
-            Self::Failed(outcome) => write!(f, "failed: {outcome}"),
-            Self::Cancelled => f.write_str("cancelled"),
-            Self::Skipped(because) => write!(f, "skipped: {because} did not succeed"),
-            Self::Poisoned(deaths) => {
-                f.write_str("set aside: machines died while it ran")?;
-                deaths.iter().try_for_each(|death| write!(f, ", {death}"))
-            }
-            Self::OutOfRetries { last, budget } => {
-                write!(f, "failed: {last}, and the {budget} retries of its graph are used up")
-            }
-        }
-    }
-}
-
-/// `attempt 2 on mac-1 (host-died)`.
-impl std::fmt::Display for Death {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "attempt {} on {} ({})", self.attempt, self.node, self.reason)
     }
 }
 

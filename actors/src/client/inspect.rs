@@ -36,6 +36,7 @@ impl Client {
                 Sight::Restarted => Ok("done".to_owned()),
                 Sight::NoActor => Err(ClientError::Refused("that actor is gone".into())),
                 Sight::Levels(levels) => Ok(levels.into()),
+                Sight::Discarded(count) => Ok(format!("{} removed", say::count(count, "workspace"))),
                 Sight::Unseen(why) => Err(ClientError::Refused(why)),
                 other => Err(refusal(Response::Inspected(Box::new(other)))),
             },

@@ -1,7 +1,16 @@
 //! `[worker]`: what this machine has for tasks.
 
-use crate::config::amount::{Cores, List, Size, Table};
-use crate::config::section::{Any, section};
+use std::time::Duration;
+
+use policy::workspace::Reclaim;
+
+use crate::config::amount::{Cores, Length, List, Size, Table};
+use crate::config::section::{Any, If, section};
+
+/// How long a workspace stays that was kept: two weeks, so that a holiday does not cost anybody a failed build.
+const KEPT_FOR: Duration = Duration::from_secs(14 * 24 * 3600);
+/// Bytes of the disk that kept workspaces leave free: what one build takes.
+const FREE_BYTES: u64 = 10 << 30;
 
 section! {
     /// `[worker]`
@@ -20,5 +29,25 @@ section! {
         labels: Table<String> as "none but os, arch and the like", Any("texts by name");
         /// Variables that tasks inherit from the daemon, besides the usual ones.
         pass_env: List<String> as "none", Any("a list of names");
+        /// Where workspaces of tasks are: on the disk on which they are to be fast.
+        workspaces: String as "workspaces in the data directory", If(|path: &String| path.starts_with('/'), "an absolute path");
+        /// How long a workspace stays that was kept.
+        workspaces_kept_for: Length = Length(KEPT_FOR), Any("a length of time");
+        /// What is to be free of its disk: the oldest of those kept go where less is.
+        workspaces_free: Size = Size(FREE_BYTES), Any("a size");
+        /// Whether these go as well where they hold work that is nowhere else.
+        workspaces_drop_unsaved: bool = false, Any("true or false");
+    }
+}
+
+impl WorkerConfig {
+    /// When workspaces go that were kept.
+    #[must_use]
+    pub fn reclaim(&self) -> Reclaim {
+        Reclaim {
+            age: self.workspaces_kept_for().0,
+            free_bytes: self.workspaces_free().0,
+            unsaved_too: self.workspaces_drop_unsaved(),
+        }
     }
 }

@@ -8,6 +8,7 @@ use supervision::{
     Address, ChildState, Deed, Described, Description, Errand, Inquiry, Kind, ProbeId, Reading, Reply, Trace,
 };
 
+use crate::inspect::{InspectorArgs, spaces};
 use crate::levels::{self, Levels};
 use crate::wire::inspect::{
     ACTORS_LIMIT, ActorRow, CHILDREN_LIMIT, Look, STATE_DEADLINE, Sight, TRACE_LIMIT,
@@ -24,7 +25,8 @@ const TRACE_LOOK: Duration = Duration::from_millis(20);
 const FAREWELL: Duration = Duration::from_millis(50);
 
 /// Answers a look.
-pub(super) async fn look(root: &Address<SupervisorMessage>, look: Look) -> Sight {
+pub(super) async fn look(args: &InspectorArgs, look: Look) -> Sight {
+    let root = &args.root;
     match look {
         Look::Actors { only, first, limit } => {
             let children_limit = limit.min(CHILDREN_LIMIT) as usize;
@@ -36,6 +38,8 @@ pub(super) async fn look(root: &Address<SupervisorMessage>, look: Look) -> Sight
         Look::Restart(probe) => restart(root, probe).await,
         Look::Levels => told(levels::held().ok_or_else(|| "this program writes no log".to_owned())),
         Look::SetLevels(text) => told(levels::change(&text)),
+        Look::Workspaces => spaces::kept(args.spaces.as_ref()).await,
+        Look::Discard(task) => spaces::discard(args.spaces.as_ref(), task).await,
     }
 }
 

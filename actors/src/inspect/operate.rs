@@ -35,7 +35,7 @@ pub(super) async fn answer(args: &InspectorArgs, request: Request) -> Response {
             Response::Refused("what changes something is an action, which is recorded".into())
         }
         Request::Inspect { machine: None, look } => {
-            Response::Inspected(Box::new(look::look(&args.root, look).await))
+            Response::Inspected(Box::new(look::look(args, look).await))
         }
         Request::Inspect { machine: Some(machine), look } => {
             Response::Inspected(Box::new(side.reach.ask(&machine, look).await))
@@ -76,7 +76,7 @@ async fn act(
         Action::Retry(target) => pass_on(gateway, Request::Retry(target)).await,
         Action::Resume { graph, raise } => pass_on(gateway, Request::Resume { graph, raise }).await,
         Action::Restart { machine: None, probe, .. } => {
-            Response::Inspected(Box::new(look::look(&args.root, Look::Restart(probe)).await))
+            Response::Inspected(Box::new(look::look(args, Look::Restart(probe)).await))
         }
         Action::Restart { machine: Some(machine), probe, .. } => {
             Response::Inspected(Box::new(side.reach.ask(&machine, Look::Restart(probe)).await))
@@ -84,10 +84,13 @@ async fn act(
         Action::ResetBreaker { node, key } => reset_breaker(side, &node, key).await,
         Action::HandBack { node, task, token } => hand_back(side, &node, (task, token)).await,
         Action::LogLevel { machine: None, levels } => {
-            Response::Inspected(Box::new(look::look(&args.root, Look::SetLevels(levels)).await))
+            Response::Inspected(Box::new(look::look(args, Look::SetLevels(levels)).await))
         }
         Action::LogLevel { machine: Some(machine), levels } => {
             Response::Inspected(Box::new(side.reach.ask(&machine, Look::SetLevels(levels)).await))
+        }
+        Action::Discard { machine, task } => {
+            Response::Inspected(Box::new(side.reach.ask(&machine, Look::Discard(task)).await))
         }
     }
 }

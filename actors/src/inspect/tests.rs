@@ -66,7 +66,7 @@ impl Scene {
     async fn start() -> Self {
         let (door, inspector) = (Address::new("door", "front"), Address::new("inspector", ""));
         let root: Address<SupervisorMessage> = Address::new("supervisor", "house");
-        let args = InspectorArgs { root: root.clone(), head: None };
+        let args = InspectorArgs { root: root.clone(), head: None, spaces: None };
         let children = vec![Child::worker::<Door>("front", &door, || ()), super::child(&inspector, args)];
         let house = SupervisorArgs::new("house", Strategy::OneForOne, Intensity::new(3, SECOND), children);
         let tree = start_behind(root, house).await.expect("it starts");

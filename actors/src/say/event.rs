@@ -5,6 +5,7 @@ use policy::budget::OnReached;
 use policy::directive::Directive;
 use policy::event::{Event, GraphEvent, Next, NodeEvent, SchedulerEvent, TaskEvent};
 use policy::id::{TaskId, TaskRange};
+use policy::workspace::WorkspaceEnd;
 
 use crate::say;
 
@@ -119,10 +120,12 @@ fn of_task(event: &TaskEvent) -> String {
             let took = say::length(usage.wall);
             let refused = report.iter().flat_map(|report| &report.parked);
             let refused: String = refused.map(|parked| format!(", refused by {}", parked.rate)).collect();
+            let space = report.iter().find_map(|report| report.workspace.as_deref()).map(of_workspace);
+            let space = space.unwrap_or_default();
             match next {
-                Next::Finish(end) => format!("{end} after {took}{refused}"),
+                Next::Finish(end) => format!("{end} after {took}{refused}{space}"),
                 Next::RetryAfter(wait) => {
-                    format!("{outcome} after {took}{refused}, again in {}", say::length(*wait))
+                    format!("{outcome} after {took}{refused}{space}, again in {}", say::length(*wait))
                 }
             }
         }
@@ -131,6 +134,15 @@ fn of_task(event: &TaskEvent) -> String {
         TaskEvent::ReportIgnored { faults, .. } => {
             format!("warning: of its report was ignored {}", faults.join("; "))
         }
+    }
+}
+
+/// `, its workspace (ready in 80ms) was removed`.
+fn of_workspace(end: &WorkspaceEnd) -> String {
+    let ready = say::length(end.prepared);
+    match &end.kept {
+        None => format!(", its workspace (ready in {ready}) was removed"),
+        Some((path, why)) => format!(", its workspace (ready in {ready}) was kept in {path}: {why}"),
     }
 }
 

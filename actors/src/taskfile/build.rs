@@ -21,6 +21,7 @@ use super::reader::At;
 use super::request::requests;
 use super::shape::{Common, File, Retry, Task};
 use super::wish::constraints;
+use super::workspace;
 
 /// Attempts in all where a task has a `retry` table that does not say.
 const DEFAULT_RETRY_ATTEMPTS: u32 = 3;
@@ -61,9 +62,12 @@ impl ItemLines {
     }
 }
 
-fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 36] {
+fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 39] {
     [
         ("directory", line(&common.directory)),
+        ("workspace", line(&common.workspace)),
+        ("workspace_keep", line(&common.workspace_keep)),
+        ("private_home", line(&common.private_home)),
         ("env", line(&common.env)),
         ("cpus", line(&common.cpus)),
         ("memory", line(&common.memory)),
@@ -120,6 +124,7 @@ pub(super) fn build(file: &File, context: &Context) -> Built {
     let mut items = Vec::with_capacity(tasks.len());
     for (name, task) in tasks {
         faults.extend(conflicts(name, task));
+        faults.extend(workspace::conflicts(name, &task.value.common, defaults));
         items.push(Item {
             dependencies: dependencies(name, task.value.after.as_ref(), (&places, adds), &mut faults),
             array: task.value.array.as_ref().map(|array| array.value.0),
@@ -173,8 +178,10 @@ fn spec(name: &str, task: &Task, defaults: &Common, context: &Context) -> TaskSp
     let directory = pick(&own.directory, &defaults.directory).map(|directory| directory.0.as_str());
     let tenant = pick(&own.tenant, &defaults.tenant).map_or(&*context.tenant, |tenant| &tenant.0);
     let (resources, alternatives) = requests(own, defaults);
+    let workspace = workspace::workspace(own, defaults, &context.directory);
     TaskSpec {
-        directory: Some(path_text(&absolute(&context.directory, directory.unwrap_or(".")))),
+        directory: workspace::directory(workspace.is_some(), directory, &context.directory),
+        workspace,
         environment: environment(own, defaults),
         resources,
         alternatives,

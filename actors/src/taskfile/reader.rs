@@ -15,6 +15,13 @@ pub(super) struct At<T> {
     pub(super) line: usize,
 }
 
+impl<T> At<T> {
+    /// Where it stands.
+    pub(super) fn line(&self) -> usize {
+        self.line
+    }
+}
+
 impl<T: JsonSchema> JsonSchema for At<T> {
     fn inline_schema() -> bool {
         T::inline_schema()

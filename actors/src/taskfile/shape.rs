@@ -13,6 +13,7 @@ use super::reader::{At, Fields, Reader, fields};
 use super::request::Requests;
 use super::tasks::Tasks;
 use super::tree::Entry;
+use super::workspace::{KeptWhen, Place};
 
 fields! {
     /// Tasks that are submitted together, as one graph.
@@ -49,8 +50,17 @@ fields! {
 fields! {
     /// What tasks and the defaults have in common.
     struct Common {
-        /// Where to run, seen from the directory of the file. Default: the directory of the file.
+        /// Where to run, seen from the directory of the file; in a workspace, seen from that. Default: the directory of the
+        /// file, or the workspace.
         "directory" directory: Text,
+        /// Where it works: "shared" (in place), or in a directory of its own, which it finds in CRAB_WORKSPACE: "scratch" (an
+        /// empty one), { copy = "DIR" }, or { worktree = "REPO", commit = "main" }, which git makes. Default: "shared".
+        "workspace" workspace: Place,
+        /// When its workspace stays: "unsaved" (where it holds work that is nowhere else), "on_failure" (there, and where it
+        /// fails), "always" or "never". Default: "unsaved".
+        "workspace_keep" workspace_keep: KeptWhen,
+        /// Whether HOME and TMPDIR are directories of its own beside its workspace. Default: false.
+        "private_home" private_home: Truth,
         /// Environment variables, on top of the worker's own; those of the defaults are added.
         "env" env: Environment,
         /// Cores, such as 2 or 0.5. Default: 1.
@@ -138,6 +148,19 @@ fields! {
         "retries" retries: Retries,
         /// Which failures lead to another attempt, and when; instead of `retries`.
         "retry" retry: Retry,
+    }
+}
+
+fields! {
+    /// What is in a workspace at first: either a copy, or a worktree.
+    struct Origin {
+        /// The directory that is copied, seen from the directory of the file: the blocks are shared where the file system
+        /// can.
+        "copy" copy: Text,
+        /// The repository of git, seen from the directory of the file.
+        "worktree" worktree: Text,
+        /// The commit: a branch, a tag, an id. Default: "HEAD".
+        "commit" commit: Text,
     }
 }
 

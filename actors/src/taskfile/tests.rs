@@ -9,6 +9,7 @@ use policy::event::ArraySpec;
 use policy::resources::Resources;
 use policy::task::{Priority, RetryPolicy, Signals};
 use policy::time::Timestamp;
+use policy::workspace::{Keep, Source, Workspace};
 use proptest::prelude::*;
 
 use super::*;
@@ -73,6 +74,41 @@ fn tasks_stand_in_the_order_of_the_file_and_take_the_defaults() {
     assert_eq!((resources.cpu_millis, resources.memory_bytes, resources.gpu_slots), (500, 2 << 30, 1));
     assert_eq!(spec.retry, RetryPolicy { max_attempts: 3, ..RetryPolicy::default() });
     assert_eq!((spec.timeout, spec.grace), (Some(Duration::from_secs(300)), policy::task::DEFAULT_GRACE));
+}
+
+#[test]
+fn a_workspace_is_read_and_a_directory_is_seen_from_it() {
+    let text = "[defaults]\nworkspace = \"scratch\"\nprivate_home = true\n\
+                [task.a]\nshell = \"x\"\ndirectory = \"sub\"\n\
+                [task.b]\nshell = \"x\"\nworkspace = { worktree = \"../other\", commit = \"v1\" }\nworkspace_keep = \"always\"\n\
+                [task.c]\nshell = \"x\"\nworkspace = { copy = \"data\" }\nprivate_home = false\n\
+                [task.d]\nshell = \"x\"\nworkspace = { worktree = \".\" }\n\
+                [task.e]\nshell = \"x\"\nworkspace = \"shared\"\ndirectory = \"sub\"";
+    let items = read(text).items;
+    let of = |place: usize| {
+        let spec = &items[place].spec;
+        (spec.workspace.as_deref().cloned(), spec.directory.as_ref().map(ToString::to_string))
+    };
+    let own = |source, keep, private_home| Some(Workspace { source, keep, private_home });
+    let worktree =
+        |path: &str, commit: &str| Source::Worktree { repository: path.into(), commit: commit.into() };
+    assert_eq!(of(0), (own(Source::Scratch, Keep::Unsaved, true), Some("sub".into())));
+    assert_eq!(of(1), (own(worktree("/srv/other", "v1"), Keep::Always, true), None));
+    assert_eq!(of(2), (own(Source::Copy { of: "/srv/repo/data".into() }, Keep::Unsaved, false), None));
+    assert_eq!(of(3), (own(worktree("/srv/repo", "HEAD"), Keep::Unsaved, true), None));
+    assert_eq!(of(4), (None, Some("/srv/repo/sub".into())));
+    for (field, expected) in [
+        ("workspace = \"sratch\"", "must be \"shared\", \"scratch\", or a table"),
+        ("workspace = { commit = \"main\" }", "must be \"shared\", \"scratch\", or a table"),
+        ("workspace = { copy = \"a\", worktree = \"b\" }", "must be \"shared\", \"scratch\", or a table"),
+        ("workspace = \"scratch\"\nworkspace_keep = \"maybe\"", "must be one of \"unsaved\", \"on_failure\""),
+        ("workspace = \"scratch\"\ndirectory = \"/tmp\"", "must be a path within the workspace"),
+        ("workspace_keep = \"always\"", "needs a workspace of its own"),
+        ("private_home = true", "needs a workspace of its own"),
+    ] {
+        let wrong = faults(&format!("[task.a]\nshell = \"x\"\n{field}"));
+        assert!(wrong.contains(expected), "{field}: {wrong}");
+    }
 }
 
 #[test]

@@ -8,6 +8,9 @@ use std::time::Duration;
 use policy::breaker::Key;
 use policy::budget::Raise;
 use policy::id::{GraphId, NodeId, TaskId, Token};
+use policy::text::OsText;
+use policy::time::Timestamp;
+use policy::workspace::WhyKept;
 use serde::{Deserialize, Serialize};
 use supervision::{ChildState, Fact, First, ProbeId, Traced};
 
@@ -42,13 +45,17 @@ pub enum Look {
     Levels,
     /// Change them so, until the program ends. Only by way of [`Action::LogLevel`], which is recorded.
     SetLevels(Box<str>),
+    /// Which workspaces does the machine keep?
+    Workspaces,
+    /// Remove those that are kept of a task, whatever is in them. Only by way of [`Action::Discard`], which is recorded.
+    Discard(TaskId),
 }
 
 impl Look {
     /// Whether it changes something, so that it must be recorded first.
     #[must_use]
     pub fn acts(&self) -> bool {
-        matches!(self, Self::Restart(_) | Self::SetLevels(_))
+        matches!(self, Self::Restart(_) | Self::SetLevels(_) | Self::Discard(_))
     }
 }
 
@@ -56,6 +63,8 @@ impl Look {
 pub const CHILDREN_LIMIT: u32 = 256;
 /// Actors in one answer: far below a frame, and more than anybody reads.
 pub const ACTORS_LIMIT: usize = 4096;
+/// Workspaces in one answer: a few hundred bytes each, far below a frame.
+pub const WORKSPACES_LIMIT: usize = 1000;
 /// The longest a trace takes: below the deadline of a call; whoever wants more asks again.
 pub const TRACE_LIMIT: Duration = Duration::from_secs(10);
 /// How long an actor may take to show what it holds; then its counters answer in its place.
@@ -90,6 +99,31 @@ pub enum Sight {
     Unseen(Box<str>),
     /// To `Levels` and `SetLevels`: those that hold.
     Levels(Box<str>),
+    /// To `Workspaces`: the oldest of those that are kept, at most [`WORKSPACES_LIMIT`], and how many more there are.
+    Workspaces(Vec<WorkspaceRow>, u64),
+    /// To `Discard`: how many are gone, or go.
+    Discarded(u64),
+}
+
+/// A workspace that is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkspaceRow {
+    /// The grant of its attempt.
+    pub token: Token,
+    /// Its task.
+    pub task: TaskId,
+    /// What that is called.
+    pub name: Box<str>,
+    /// What was in it at first.
+    pub source: Box<str>,
+    /// Where it is.
+    pub path: OsText,
+    /// Since when.
+    pub since: Timestamp,
+    /// What it takes of the disk.
+    pub bytes: u64,
+    /// Why it was kept.
+    pub why: WhyKept,
 }
 
 /// One actor, as its probe shows it.
@@ -181,6 +215,13 @@ pub enum Action {
         /// Its grant: nothing happens under another one.
         token: Token,
     },
+    /// Remove the workspaces that a machine keeps of a task, whatever is in them.
+    Discard {
+        /// Which machine.
+        machine: NodeId,
+        /// Which task.
+        task: TaskId,
+    },
 }
 
 /// `cancel task t12`, as it stands in the record.
@@ -202,6 +243,7 @@ impl std::fmt::Display for Action {
             Self::HandBack { node, task, token } => {
                 write!(f, "take lease {token} of task {task} back from {node}")
             }
+            Self::Discard { machine, task } => write!(f, "discard the workspaces of {task} on {machine}"),
         }
     }
 }

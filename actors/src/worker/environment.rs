@@ -71,6 +71,13 @@ impl BaseEnvironment {
         given.chain(own).chain(indices).chain([report]).collect()
     }
 
+    /// All of them, for a program that is no task.
+    #[must_use]
+    pub fn variables(&self) -> Vec<(OsString, OsString)> {
+        let own = |text: &OsText| OsString::from_vec(text.as_bytes().to_vec());
+        self.0.iter().map(|(name, value)| (own(name), own(value))).collect()
+    }
+
     /// How many variables it has: they stand first in every environment.
     #[must_use]
     pub fn len(&self) -> usize {

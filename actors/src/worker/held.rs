@@ -7,6 +7,7 @@ use policy::time::Moment;
 use supervision::Address;
 
 use super::attempt::AttemptMessage;
+use super::space::HeldSpace;
 use crate::process::protocol::StopReason;
 use crate::wire::fleet::{Grant, Phase};
 
@@ -24,6 +25,8 @@ pub(super) struct HeldAttempt {
     pub(super) stop: Option<StopReason>,
     /// While it runs.
     pub(super) attempt: Option<Address<AttemptMessage>>,
+    /// Its workspace, where it wants one.
+    pub(super) space: Option<Box<HeldSpace>>,
     /// What it used when the host looked last.
     pub(super) sample: Option<Box<Sample>>,
     /// How far it is, as it said last.
@@ -40,6 +43,7 @@ impl HeldAttempt {
             given: Moment::default(),
             stop: None,
             attempt: None,
+            space: None,
             sample: None,
             progress: None,
         }

@@ -8,7 +8,7 @@ use supervision::{Address, Me};
 
 use super::attempt::{AttemptArgs, AttemptMessage};
 use super::held::HeldAttempt;
-use super::{Worker, WorkerArgs, WorkerMessage};
+use super::{Worker, WorkerArgs, WorkerMessage, space};
 use crate::process::port::HostEvent;
 use crate::process::protocol::{Command, HostReport, Hosted, HostedPhase, Start, StopReason};
 use crate::wire::fleet::{Grant, Phase};
@@ -96,7 +96,8 @@ impl Worker {
         }
         self.host_known = true;
         self.register();
-        self.start_ready();
+        self.start_ready(me);
+        self.sweep_spaces(me);
     }
 
     /// The host does not hold what it was told to start: the command was lost, or the host's memory. It has
@@ -154,16 +155,21 @@ impl Worker {
     }
 
     /// Hands everything that was granted to the host, as long as there is one and the right to: it starts
-    /// each when its turn comes.
-    pub(super) fn start_ready(&mut self) {
+    /// each when its turn comes. Who wants a workspace is handed over when that is there, and holds up nobody.
+    pub(super) fn start_ready(&mut self, me: &Me<WorkerMessage>) {
         while self.host_known && self.drain.is_none() && self.lease.may_start(self.args.clock.now()) {
-            let Some(token) = self.granted.pop_front() else { return };
+            let Some(token) = self.granted.pop_front() else { break };
+            if self.waits_for_space(token) {
+                continue;
+            }
             let Some(held) = self.held.get_mut(&token) else { continue };
             let Some(grant) = held.grant.as_ref().filter(|_| !held.is_hosted) else { continue };
-            let start = start_of(&self.args, grant);
+            let mut start = start_of(&self.args, grant);
+            space::move_in(&mut start, grant, held.space.as_deref());
             (held.is_hosted, held.given) = (true, self.args.clock.now());
             self.args.port.command(Command::Start(Box::new(start)));
         }
+        self.work_on_spaces(me);
     }
 
     fn start_attempt(

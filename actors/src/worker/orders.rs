@@ -63,9 +63,10 @@ impl Worker {
     }
 
     /// What an earlier session granted and nobody has begun may be granted elsewhere by now. Whoever still wants it
-    /// from here sends it again, since the next heartbeat does not name it.
+    /// from here sends it again, since the next heartbeat does not name it. One whose workspace is being made goes on, as one
+    /// does that waits in the host, until it is said not to.
     fn forget_unstarted(&mut self) {
-        for token in self.tokens(HeldAttempt::waits_here) {
+        for token in self.tokens(|held| held.waits_here() && held.space.is_none()) {
             self.held.remove(&token);
         }
         self.granted.retain(|token| self.held.contains_key(token));
@@ -82,7 +83,7 @@ impl Worker {
         }
         self.lease.heard(if planted!(LeaseFromAnswer) { self.args.clock.now() } else { sent });
         self.send_lease();
-        self.start_ready();
+        self.start_ready(me);
     }
 
     fn run(&mut self, grants: Vec<Grant>, me: &Me<WorkerMessage>) {
@@ -100,7 +101,7 @@ impl Worker {
                 self.ended(token, AttemptOutcome::Lost(LossReason::Evicted), me);
             }
         }
-        self.start_ready();
+        self.start_ready(me);
     }
 
     pub(super) fn stop(&mut self, token: Token, why: StopReason, me: &Me<WorkerMessage>) {

@@ -84,6 +84,7 @@ impl Machine {
             output: OutputLimits::default(),
             retention: Retention::default(),
             directory: HostDirectory::new(home.path()),
+            spaces: Workspaces::none(clock),
             clock,
             outlet,
             port: notes.clone(),

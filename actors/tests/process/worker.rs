@@ -67,6 +67,7 @@ impl Machine {
             output: OutputLimits::default(),
             retention: Retention::default(),
             directory: directory.clone(),
+            spaces: actors::workspace::Workspaces::none(Clock::system()),
             clock: Clock::system(),
             outlet: Outlet::new(move |message| outlet.send(message).is_ok()),
             port: port.clone(),

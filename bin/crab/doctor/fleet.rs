@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use actors::client::{Client, ClientError};
 use actors::clock::Clock;
+use actors::say;
 use actors::wire::client::{NodeHealth, NodeRow, Sample, Status};
+use actors::wire::inspect::{Look, Sight};
 use policy::time::Timestamp;
 
 use super::Finding;
@@ -31,6 +33,7 @@ pub(super) async fn look(session: &Session) -> anyhow::Result<Vec<Finding>> {
             findings.push(skew(before, sample.at, Clock::system().wall()));
             findings.extend(log(&sample));
             findings.extend(sample.status.iter().flat_map(|status| fleet(status)));
+            findings.extend(workspaces(&client).await?);
         }
         Err(error) => findings.push(Finding::failure(
             "scheduler.answers",
@@ -39,6 +42,21 @@ pub(super) async fn look(session: &Session) -> anyhow::Result<Vec<Finding>> {
         )),
     }
     Ok(findings)
+}
+
+/// Unsaved work that machines keep: nothing removes it but somebody who has seen to it.
+async fn workspaces(client: &Client) -> Result<Option<Finding>, ClientError> {
+    let (mut count, mut bytes) = (0_u64, 0);
+    for node in client.nodes().await?.into_iter().filter(|node| node.health == NodeHealth::Up) {
+        let Sight::Workspaces(rows, _) = client.inspect(Some(node.node), Look::Workspaces).await? else {
+            continue;
+        };
+        let unsaved = rows.iter().filter(|row| row.why.is_unsaved());
+        unsaved.for_each(|row| (count, bytes) = (count + 1, bytes + row.bytes));
+    }
+    let evidence = format!("{} with unsaved work, {}", say::count(count, "workspace"), text::size(bytes));
+    let next = "`crab workspaces` tells where; `crab workspaces --discard TASK` once it is saved";
+    Ok((count > 0).then(|| Finding::warning("workspaces.unsaved", evidence, next)))
 }
 
 async fn reach(client: &Client) -> Result<Finding, Finding> {

@@ -1,8 +1,9 @@
-//! What an attempt says of itself.
+//! What is said of an attempt beside its outcome.
 
 use std::collections::BTreeMap;
 
 use policy::task::{Progress, ResultField, TaskReport};
+use policy::workspace::WorkspaceEnd;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -18,6 +19,9 @@ pub(super) struct Reported {
     /// From 0 to 1.
     progress: Option<f64>,
     doing: Option<String>,
+    /// Where it had one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workspace: Option<SpaceEnd>,
 }
 
 /// What came of an attempt, as it said.
@@ -32,6 +36,22 @@ pub(super) fn results(fields: &[ResultField]) -> Results {
 /// How far an attempt is.
 pub(super) fn part(progress: &Progress) -> Option<f64> {
     progress.permille.map(|permille| f64::from(permille) / 1000.0)
+}
+
+/// What became of a workspace.
+#[derive(Debug, Serialize)]
+struct SpaceEnd {
+    ready_in_s: f64,
+    /// Where it is; `null` where it was removed.
+    kept: Option<String>,
+    why: Option<String>,
+}
+
+impl From<&WorkspaceEnd> for SpaceEnd {
+    fn from(end: &WorkspaceEnd) -> Self {
+        let (kept, why) = end.kept.as_ref().map(|(path, why)| (path.to_string(), why.to_string())).unzip();
+        Self { ready_in_s: end.prepared.as_secs_f64(), kept, why }
+    }
 }
 
 impl From<&TaskReport> for Reported {
@@ -49,6 +69,7 @@ impl From<&TaskReport> for Reported {
             cost: report.cost,
             result: results(&report.results),
             progress: progress.and_then(part),
+            workspace: report.workspace.as_deref().map(SpaceEnd::from),
             doing: progress.map(|progress| progress.doing.to_string()),
         }
     }

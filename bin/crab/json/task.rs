@@ -6,6 +6,7 @@ use actors::wire::client::{AttemptRow, TaskDetail as Detail, TaskRow};
 use policy::sample::Sample;
 use policy::task::{AttemptOutcome, TaskOutcome, TaskSpec, Usage};
 use policy::time::Timestamp;
+use policy::workspace::{Source, Workspace};
 use serde::Serialize;
 
 use super::{Amounts, Event, VERSION, report};
@@ -198,11 +199,38 @@ struct OnWhat {
     needs: String,
 }
 
+/// Where a task works that does not work in place.
+#[derive(Debug, Serialize)]
+struct Space {
+    /// `scratch`, `copy` or `worktree`.
+    kind: &'static str,
+    /// The directory that is copied, or the repository.
+    of: Option<String>,
+    commit: Option<String>,
+    /// `unsaved`, `on_failure`, `always` or `never`.
+    keep: &'static str,
+    private_home: bool,
+}
+
+impl From<&Workspace> for Space {
+    fn from(workspace: &Workspace) -> Self {
+        let (kind, of, commit) = match &workspace.source {
+            Source::Scratch => ("scratch", None, None),
+            Source::Copy { of } => ("copy", Some(of.to_string()), None),
+            Source::Worktree { repository, commit } => {
+                ("worktree", Some(repository.to_string()), Some(commit.to_string()))
+            }
+        };
+        Self { kind, of, commit, keep: workspace.keep.into(), private_home: workspace.private_home }
+    }
+}
+
 /// What a task is. Texts that are not UTF-8 have what is not replaced.
 #[derive(Debug, Serialize)]
 struct Spec {
     argv: Vec<String>,
     directory: Option<String>,
+    workspace: Option<Space>,
     env: BTreeMap<String, String>,
     resources: Amounts,
     alternatives: Vec<Amounts>,
@@ -236,6 +264,7 @@ impl Spec {
         Self {
             argv: spec.argv.iter().map(ToString::to_string).collect(),
             directory: spec.directory.as_ref().map(ToString::to_string),
+            workspace: spec.workspace.as_deref().map(Space::from),
             env: spec.environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
             resources: Amounts::from(&spec.resources),
             alternatives: spec.alternatives.iter().map(Amounts::from).collect(),

@@ -6,7 +6,7 @@ use crate::admission::limits::{
     AdmissionLimits, CPU_LIMIT_MILLIS, DISK_LIMIT_BYTES, EXIT_CODES_LIMIT, FACTOR_RANGE_PERCENT,
     GPU_LIMIT_SLOTS, MEMORY_LIMIT_BYTES, NAME_LIMIT_CHARS, NAMED_LIMIT, NAMED_LIMIT_COUNT, SIGNALS_LIMIT,
 };
-use crate::admission::{Findings, claims};
+use crate::admission::{Findings, claims, workspace};
 use crate::constraint::{COMPANY_LIMIT, CONDITIONS_LIMIT, Company, Constraints, WEIGHT_LIMIT};
 use crate::resources::Resources;
 use crate::task::{REQUESTS_LIMIT, RetryPolicy, Signals, TaskSpec};
@@ -39,12 +39,7 @@ pub(super) fn check(spec: &TaskSpec, limits: &AdmissionLimits, found: &mut Findi
     if let Some(kind) = spec.kind.as_deref().filter(|kind| !is_word(kind)) {
         found.push("kind", &quoted(kind), WORD_RULE);
     }
-    if let Some(directory) = &spec.directory {
-        if !directory.as_bytes().starts_with(b"/") {
-            found.push("directory", &shown(directory), "must be an absolute path");
-        }
-        no_nul("directory", directory, found);
-    }
+    workspace::check(spec, found);
     if let Some(timeout) = spec.timeout
         && (timeout.is_zero() || timeout > limits.timeout)
     {
@@ -103,7 +98,7 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
-fn shown(text: &OsText) -> String {
+pub(super) fn shown(text: &OsText) -> String {
     // Bytes enough for as many characters as are shown, however long the text.
     let bytes = text.as_bytes();
     quoted(&String::from_utf8_lossy(&bytes[..bytes.len().min(4 * SHOWN_LIMIT_CHARS + 4)]))
@@ -251,7 +246,7 @@ fn at_most(field: &str, length: Duration, limit: Duration, found: &mut Findings)
 }
 
 /// Operating systems end a text at the first byte 0, so what follows it would be lost in silence.
-fn no_nul(field: &str, text: &OsText, found: &mut Findings) {
+pub(super) fn no_nul(field: &str, text: &OsText, found: &mut Findings) {
     if text.as_bytes().contains(&0) {
         found.push(field, &shown(text), "must not contain a byte 0");
     }
@@ -274,5 +269,6 @@ fn rest_bytes(spec: &TaskSpec) -> usize {
         + directory
         + named
         + claims
+        + spec.workspace.as_ref().map_or(0, |workspace| workspace.bytes())
         + 4 * spec.retry.retryable_exit_codes.len()
 }

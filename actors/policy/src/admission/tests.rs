@@ -12,6 +12,7 @@ use crate::id::{GraphId, TaskId};
 use crate::resources::Resources;
 use crate::task::TaskSpec;
 use crate::text::OsText;
+use crate::workspace::{Keep, Source, Workspace};
 
 fn spec(name: &str) -> TaskSpec {
     TaskSpec {
@@ -330,4 +331,30 @@ fn a_cycle_among_what_is_added_is_named_in_full() {
             r#"task "b": after = "b" → "c" → "b": must not lead back to the task itself (each waits for the next)"#
         ]
     );
+}
+
+fn of_workspace(source: Source, directory: &str) -> String {
+    lines_of(|spec| {
+        let workspace = Workspace { source, keep: Keep::Unsaved, private_home: false };
+        (spec.workspace, spec.directory) = (Some(Box::new(workspace)), Some(directory.into()));
+    })
+}
+
+#[test]
+fn a_workspace_is_made_of_absolute_paths_and_what_git_takes_for_a_commit() {
+    let worktree = |repository: &str, commit: &str| {
+        let (repository, commit) = (repository.into(), commit.into());
+        of_workspace(Source::Worktree { repository, commit }, "sub")
+    };
+    assert_eq!(worktree("/repo", "origin/main~2"), "");
+    assert!(worktree("repo", "main").contains("workspace.worktree = \"repo\": must be an absolute path"));
+    for commit in ["", "--upload-pack=x", "a b", "a\nb", &"x".repeat(251)] {
+        assert!(worktree("/repo", commit).contains("workspace.commit"), "{commit:?}");
+    }
+    let copy = |of: &str| of_workspace(Source::Copy { of: of.into() }, "a/..b");
+    assert_eq!(copy("/src"), "");
+    assert!(copy("/s\0rc").contains("workspace.copy"));
+    for directory in ["/abs", "..", "a/../../b"] {
+        assert!(of_workspace(Source::Scratch, directory).contains("within the workspace"), "{directory}");
+    }
 }

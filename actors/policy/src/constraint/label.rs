@@ -10,6 +10,8 @@ pub const OS: &str = "os";
 pub const ARCH: &str = "arch";
 /// The processor as its maker calls it, such as `Apple M4 Max`.
 pub const CHIP: &str = "chip";
+/// Where attempts have directories of their own: daemons of before, and machines behind SSH, do not say it.
+pub const WORKSPACES: &str = "workspaces";
 /// The version of the node's program.
 pub const VERSION: &str = "version";
 

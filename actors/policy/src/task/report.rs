@@ -1,11 +1,12 @@
-//! What an attempt says of itself, beside its exit status: what it used, who refused it, what it cost, what came of
-//! it and how far it is.
+//! What is said of an attempt beside its exit status: by itself what it used, who refused it, what it cost, what came of
+//! it and how far it is; by its machine what became of its workspace.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::layout::{before, since};
+use crate::workspace::WorkspaceEnd;
 
 /// Rates that one report may name: more than anything uses at once.
 const REPORTED_RATES_LIMIT: usize = 16;
@@ -48,6 +49,9 @@ pub struct TaskReport {
     /// How far it was when it said so last.
     #[serde(deserialize_with = "since::<3, _, _>", skip_serializing_if = "before::<3, _>")]
     pub progress: Option<Progress>,
+    /// What became of its workspace, as its machine says; `None` where it had none.
+    #[serde(deserialize_with = "since::<6, _, _>", skip_serializing_if = "before::<6, _>")]
+    pub workspace: Option<Box<WorkspaceEnd>>,
 }
 
 /// Something that came of an attempt.

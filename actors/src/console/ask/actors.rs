@@ -350,6 +350,8 @@ pub(super) async fn state(console: &Console, line: &Line) -> Result<Reply, Fault
         | Sight::Actors { .. }
         | Sight::Traced { .. }
         | Sight::Restarted
+        | Sight::Workspaces(..)
+        | Sight::Discarded(_)
         | Sight::Levels(_) => {
             return Err(nobody(word, &[]));
         }

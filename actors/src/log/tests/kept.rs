@@ -22,6 +22,7 @@ use policy::task::{
     SpawnFailure, TaskOutcome, TaskReport, TaskSpec, Usage,
 };
 use policy::time::Timestamp;
+use policy::workspace::{Keep, Source, WhyKept, Workspace, WorkspaceEnd};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -105,7 +106,15 @@ fn spec(layout: Layout) -> TaskSpec {
         spec.qos = Qos::Background;
     }
     spec.is_preemptible = layout >= Layout::known(2).expect("it is known");
+    spec.workspace = has_workspaces(layout).then(|| {
+        let source = Source::Worktree { repository: "/repo".into(), commit: "main".into() };
+        Box::new(Workspace { source, keep: Keep::OnFailure, private_home: true })
+    });
     spec
+}
+
+fn has_workspaces(layout: Layout) -> bool {
+    layout >= Layout::known(6).expect("it is known")
 }
 
 fn constraints() -> Constraints {
@@ -130,6 +139,10 @@ fn ended(layout: Layout, outcome: AttemptOutcome, next: Next) -> TaskEvent {
         parked: vec![Parked { rate: "llm".into(), wait: 30 * SECOND }],
         cost: 12,
         faults: vec!["line 3: no number".into()],
+        workspace: has_workspaces(layout).then(|| {
+            let kept = Some(("/spaces/77".into(), WhyKept::Unsaved { changed: 3, commits: 1 }));
+            Box::new(WorkspaceEnd { prepared: SECOND, kept })
+        }),
         ..TaskReport::default()
     };
     if layout >= Layout::known(3).expect("it is known") {

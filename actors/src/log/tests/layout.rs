@@ -51,12 +51,15 @@ fn traced() -> Result<String, serde_reflection::Error> {
     tracer.trace_simple_type::<policy::bounds::TimeLimit>()?;
     tracer.trace_simple_type::<policy::bounds::Deadline>()?;
     tracer.trace_simple_type::<policy::excess::UseLimit>()?;
+    tracer.trace_simple_type::<policy::workspace::Source>()?;
+    tracer.trace_simple_type::<policy::workspace::Keep>()?;
+    tracer.trace_simple_type::<policy::workspace::WhyKept>()?;
     spoken::lines(tracer)
 }
 
 #[test]
 fn what_is_kept_has_the_layout_of_its_number() {
-    let changes = spoken::changes(&traced(), include_str!("../samples/layout-5.types"));
+    let changes = spoken::changes(&traced(), include_str!("../samples/layout-6.types"));
     assert!(changes.is_empty(), "kept types changed; how they may is said in policy::layout: {changes:#?}");
 }
 
@@ -68,6 +71,7 @@ fn logs_of_every_layout_are_read() {
         include_bytes!("../samples/layout-3.segment"),
         include_bytes!("../samples/layout-4.segment"),
         include_bytes!("../samples/layout-5.segment"),
+        include_bytes!("../samples/layout-6.segment"),
     ];
     for (sample, number) in samples.into_iter().zip(1..) {
         let disk = SimulatedDisk::new();

@@ -1,0 +1,296 @@
+//! The worker's dealings with workspaces: an attempt that wants one is handed to the host when it is there, and its end is
+//! told when it is removed or kept. Whoever wants none passes by.
+//!
+//! All work on them is done on threads for blocking work, a few at a time; a result that nobody waits for any more is undone.
+//! What is given up while its workspace is being made is over when that has stopped.
+
+use std::collections::VecDeque;
+
+use policy::id::Token;
+use policy::task::{AttemptOutcome, LossReason};
+use policy::text::OsText;
+use policy::workspace::WorkspaceEnd;
+use supervision::Me;
+
+use super::held::HeldAttempt;
+use super::{Worker, WorkerMessage};
+use crate::process::protocol::Start;
+use crate::taskfile::path_text;
+use crate::wire::fleet::{Grant, Phase};
+use crate::workspace::{Cancel, Prepared, Unmade, WORKED_ON_AT_ONCE, Wish, path_of};
+
+/// The variable that names the workspace.
+const WORKSPACE_VARIABLE: &str = "CRAB_WORKSPACE";
+
+/// What comes of work on workspaces.
+#[derive(Debug)]
+pub enum SpaceMessage {
+    /// One was made, or could not be.
+    Prepared {
+        /// For which attempt.
+        token: Token,
+        /// Where it is.
+        made: Result<Prepared, Unmade>,
+    },
+    /// One was removed or kept.
+    Settled {
+        /// Of which attempt.
+        token: Token,
+        /// What became of it; `None` where there was none.
+        end: Option<WorkspaceEnd>,
+    },
+    /// What nobody holds any more was looked after.
+    Swept,
+}
+
+/// The workspace of an attempt.
+#[derive(Debug)]
+pub(super) struct HeldSpace {
+    step: Step,
+    /// How the attempt ended, until that is told.
+    ending: Option<Phase>,
+}
+
+#[derive(Debug)]
+enum Step {
+    /// Nobody has begun to make it.
+    Wanted,
+    Preparing(Cancel),
+    Ready(Prepared),
+    /// It is being removed or kept.
+    Settling,
+    /// That is done.
+    Settled(Option<WorkspaceEnd>),
+}
+
+/// Work on workspaces, under way and to be done: making them does not hold up removing them.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    prepare: Lane,
+    settle: Lane,
+}
+
+/// Work of one sort, in order, at most [`WORKED_ON_AT_ONCE`] at once.
+#[derive(Debug, Default)]
+struct Lane {
+    running: u32,
+    waiting: VecDeque<Token>,
+}
+
+impl Lane {
+    fn next(&mut self) -> Option<Token> {
+        let token = (self.running < WORKED_ON_AT_ONCE).then(|| self.waiting.pop_front()).flatten()?;
+        self.running += 1;
+        Some(token)
+    }
+
+    /// One is done, or needed no doing.
+    fn done(&mut self) {
+        self.running = self.running.saturating_sub(1);
+    }
+}
+
+impl HeldSpace {
+    fn at(step: Step) -> Box<Self> {
+        Box::new(Self { step, ending: None })
+    }
+
+    fn ready(&self) -> Option<&Prepared> {
+        match &self.step {
+            Step::Ready(prepared) => Some(prepared),
+            Step::Wanted | Step::Preparing(_) | Step::Settling | Step::Settled(_) => None,
+        }
+    }
+}
+
+/// Has the start happen in the workspace.
+pub(super) fn move_in(start: &mut Start, grant: &Grant, space: Option<&HeldSpace>) {
+    let Some(prepared) = space.and_then(HeldSpace::ready) else { return };
+    let inner = grant.spec.directory.as_ref().map(|inner| prepared.path.join(path_of(inner)));
+    start.directory = path_text(inner.as_deref().unwrap_or(&prepared.path));
+    let mut variables = vec![(WORKSPACE_VARIABLE, &prepared.path)];
+    if let Some((home, temporary)) = &prepared.home {
+        variables.extend([("HOME", home), ("TMPDIR", temporary)]);
+    }
+    let variables = variables.into_iter().map(|(name, path)| (OsText::from(name), path_text(path)));
+    start.environment.extend(variables);
+}
+
+impl Worker {
+    /// Whether this one has to wait for its workspace, which is then made.
+    pub(super) fn waits_for_space(&mut self, token: Token) -> bool {
+        let Some(held) = self.held.get_mut(&token) else { return false };
+        if held.grant.as_ref().is_none_or(|grant| grant.spec.workspace.is_none()) {
+            return false;
+        }
+        match &held.space {
+            Some(space) => space.ready().is_none(),
+            None => {
+                held.space = Some(HeldSpace::at(Step::Wanted));
+                self.spaces.prepare.waiting.push_back(token);
+                true
+            }
+        }
+    }
+
+    /// Whether an end has to wait until its workspace is removed or kept, which is then done.
+    pub(super) fn settles_first(&mut self, token: Token, phase: &Phase, me: &Me<WorkerMessage>) -> bool {
+        if !matches!(phase, Phase::Ended { .. }) {
+            return false;
+        }
+        let is_known = self.args.spaces.holds(token);
+        let over = |held: &HeldAttempt| matches!(held.phase, Phase::Ended { .. });
+        let Some(held) = self.held.get_mut(&token).filter(|held| !over(held)) else { return false };
+        if held.space.is_none() && is_known {
+            // Of an earlier life of this worker.
+            held.space = Some(HeldSpace::at(Step::Settling));
+            self.spaces.settle.waiting.push_back(token);
+        }
+        let Some(space) = &mut held.space else { return false };
+        match &space.step {
+            Step::Wanted | Step::Settled(_) => return false,
+            Step::Preparing(cancel) => cancel.cancel(),
+            Step::Ready(_) => {
+                space.step = Step::Settling;
+                self.spaces.settle.waiting.push_back(token);
+            }
+            Step::Settling => {}
+        }
+        space.ending.get_or_insert_with(|| phase.clone());
+        self.work_on_spaces(me);
+        true
+    }
+
+    /// What the end of an attempt tells of its workspace.
+    pub(super) fn space_end(&mut self, token: Token) -> Option<Box<WorkspaceEnd>> {
+        match self.held.get_mut(&token)?.space.take()?.step {
+            Step::Settled(end) => end.map(Box::new),
+            Step::Wanted | Step::Preparing(_) | Step::Ready(_) | Step::Settling => None,
+        }
+    }
+
+    pub(super) fn space_said(&mut self, message: SpaceMessage, me: &Me<WorkerMessage>) {
+        match message {
+            SpaceMessage::Prepared { token, made } => self.space_prepared(token, made, me),
+            SpaceMessage::Settled { token, end } => self.space_settled(token, end, me),
+            SpaceMessage::Swept => {}
+        }
+    }
+
+    /// Begins what waits, as far as it may be done at once.
+    pub(super) fn work_on_spaces(&mut self, me: &Me<WorkerMessage>) {
+        while let Some(token) = self.spaces.settle.next() {
+            if !self.settle_space(token, me) {
+                self.spaces.settle.done();
+            }
+        }
+        while let Some(token) = self.spaces.prepare.next() {
+            if !self.prepare_space(token, me) {
+                self.spaces.prepare.done();
+            }
+        }
+    }
+
+    fn prepare_space(&mut self, token: Token, me: &Me<WorkerMessage>) -> bool {
+        let Some(held) = self.held.get_mut(&token) else { return false };
+        let Some(space) = held.space.as_mut().filter(|space| matches!(space.step, Step::Wanted)) else {
+            return false;
+        };
+        let Some(grant) = &held.grant else { return false };
+        let Some(workspace) = grant.spec.workspace.as_deref().cloned() else { return false };
+        let wish = Wish { token, task: held.task, name: grant.spec.name.clone(), workspace };
+        let (cancel, spaces) = (Cancel::default(), self.args.spaces.clone());
+        space.step = Step::Preparing(cancel.clone());
+        me.run_blocking(move || {
+            let made = spaces.prepare(&wish, &cancel);
+            WorkerMessage::Workspace(SpaceMessage::Prepared { token, made })
+        });
+        true
+    }
+
+    fn settle_space(&mut self, token: Token, me: &Me<WorkerMessage>) -> bool {
+        let Some(space) = self.held.get(&token).and_then(|held| held.space.as_deref()) else { return false };
+        let outcome = match &space.ending {
+            Some(Phase::Ended { outcome, .. }) => Some(outcome.clone()),
+            _ => None,
+        };
+        let spaces = self.args.spaces.clone();
+        me.run_blocking(move || {
+            let end = spaces.settle(token, outcome.as_ref());
+            WorkerMessage::Workspace(SpaceMessage::Settled { token, end })
+        });
+        true
+    }
+
+    fn space_prepared(&mut self, token: Token, made: Result<Prepared, Unmade>, me: &Me<WorkerMessage>) {
+        self.spaces.prepare.done();
+        let held = self.held.get_mut(&token).filter(|held| held.phase == Phase::Staged);
+        let space = held.and_then(|held| held.space.as_deref_mut());
+        let waiting = space.filter(|space| matches!(space.step, Step::Preparing(_)));
+        match (waiting, made) {
+            (Some(HeldSpace { step, ending: None }), Ok(prepared)) => {
+                *step = Step::Ready(prepared);
+                self.granted.push_front(token);
+            }
+            (Some(HeldSpace { step, ending: Some(_) }), Ok(_)) => {
+                *step = Step::Settling;
+                self.spaces.settle.waiting.push_back(token);
+            }
+            (Some(space), Err(unmade)) => {
+                space.step = Step::Settled(None);
+                let outcome = match (space.ending.take(), unmade) {
+                    (Some(Phase::Ended { outcome, .. }), _) => outcome,
+                    (_, Unmade::Failed(failure)) => AttemptOutcome::SpawnFailed(failure),
+                    (_, Unmade::Cancelled) => AttemptOutcome::Lost(LossReason::Evicted),
+                };
+                self.ended(token, outcome, me);
+            }
+            (None, Ok(prepared)) => self.abandon_space(token, prepared.made, me),
+            (None, Err(_)) => {}
+        }
+        self.start_ready(me);
+        self.work_on_spaces(me);
+    }
+
+    fn space_settled(&mut self, token: Token, end: Option<WorkspaceEnd>, me: &Me<WorkerMessage>) {
+        self.spaces.settle.done();
+        if let Some(space) = self.held.get_mut(&token).and_then(|held| held.space.as_deref_mut()) {
+            space.step = Step::Settled(end);
+            if let Some(phase) = space.ending.take() {
+                self.attempt_changed(token, phase, me);
+            }
+        }
+        self.work_on_spaces(me);
+    }
+
+    /// Nobody waits for it any more, and nobody has worked in it.
+    fn abandon_space(&self, token: Token, made: u64, me: &Me<WorkerMessage>) {
+        let spaces = self.args.spaces.clone();
+        me.run_blocking(move || {
+            spaces.abandon(token, made);
+            WorkerMessage::Workspace(SpaceMessage::Swept)
+        });
+    }
+
+    /// Looks after what attempts have left that nobody holds any more, and after the room that kept ones take. The host must
+    /// have told what it holds.
+    pub(super) fn sweep_spaces(&self, me: &Me<WorkerMessage>) {
+        let spaces = self.args.spaces.clone();
+        if spaces.is_empty() || !self.host_known {
+            return;
+        }
+        let mut left = spaces.unsettled();
+        left.retain(|(token, _)| !self.held.contains_key(token));
+        me.run_blocking(move || {
+            spaces.sweep(&left);
+            let reclaimed = spaces.reclaim();
+            if reclaimed > 0 {
+                tracing::info!(
+                    reclaimed,
+                    "removed kept workspaces: their time was over, or their room was needed"
+                );
+            }
+            WorkerMessage::Workspace(SpaceMessage::Swept)
+        });
+    }
+}
