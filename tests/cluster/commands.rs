@@ -172,7 +172,8 @@ fn logs_follow_a_task_through_its_attempts() {
     let script = "echo attempt $CRAB_ATTEMPT; while [ ! -e go ]; do sleep 0.02; done; test $CRAB_ATTEMPT = 2";
     let task = place.submit(&["--retries", "1", "--", "/bin/sh", "-c", script]);
     let follow = Running::start(&mut place.crab(&["logs", "-f", &task]));
-    place.wait_state(&task, "running");
+    // Who comes later follows the attempt that there is then.
+    until_true("the first attempt is followed", SOON, || follow.out() == "attempt 1\n");
     place.file("go", "");
     assert_eq!(follow.end().expect(0).text(), "attempt 1\nattempt 2\n");
     assert_eq!(place.run(&["logs", "--attempt", "1", &task]).expect(0).text(), "attempt 1\n");

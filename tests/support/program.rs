@@ -88,6 +88,11 @@ impl Running {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).expect("it is there");
     }
 
+    /// Standard output so far.
+    pub(crate) fn out(&self) -> String {
+        String::from_utf8_lossy(&self.out.so_far()).into_owned()
+    }
+
     /// Standard error so far.
     pub(crate) fn err(&self) -> String {
         String::from_utf8_lossy(&self.err.so_far()).into_owned()
