@@ -2,7 +2,7 @@
 //!
 //! What becomes of one is decided by `policy::workspace`. Everything here blocks, and is called on threads for such work;
 //! calls for one attempt come one after the other. Nothing outside the root is ever removed, and no link is followed by
-//! what removes; git alone writes to repositories, one administrative command at a time on each ([`git`]).
+//! what removes; git alone writes to repositories, one administrative command at a time on each (`git`).
 //!
 //! # What is on disk
 //! Below the root, which is this user's alone: `records/TOKEN`, and `TOKEN/` with the workspace `TOKEN/crab-TOKEN` and, where
