@@ -76,7 +76,7 @@ fn share(daemon: &Daemon, window: Duration) -> f64 {
 }
 
 fn pass(time: Duration) {
-    block_on(tokio::time::sleep(time));
+    block_on(async { tokio::time::sleep(time).await });
 }
 
 fn top(daemon: &Daemon, arguments: &[&str]) -> Command {
