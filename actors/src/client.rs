@@ -16,6 +16,7 @@ mod key;
 mod link;
 mod operate;
 pub mod service;
+mod timeline;
 pub mod transport;
 mod wait;
 pub mod watch;

@@ -1,13 +1,10 @@
 //! `crab events`.
 
-use std::time::Duration;
-
 use actors::client::{Client, Seen};
 use actors::clock::Clock;
 use actors::say;
-use actors::wire::client::{EventFilter, PAGE_LIMIT, Target};
+use actors::wire::client::{EventFilter, Target};
 use policy::event::Record;
-use policy::time::Timestamp;
 
 use crate::cli::args::seeing::Events;
 use crate::cli::exit::Exit;
@@ -30,7 +27,7 @@ pub(crate) async fn run(client: &Client, screen: &mut Screen, args: Events) -> a
     let is_narrow = !args.types.is_empty() || filter != EventFilter::All;
     let after = match (args.after, since) {
         (Some(after), _) => after,
-        (None, Some(since)) => before(client, since, last).await?,
+        (None, Some(since)) => client.number_before(since, last).await?,
         (None, None) if is_narrow => 0,
         (None, None) => last.saturating_sub(RECENT),
     };
@@ -41,7 +38,7 @@ pub(crate) async fn run(client: &Client, screen: &mut Screen, args: Events) -> a
     };
     let mut watch = client.events(after, filter);
     loop {
-        let seen = if args.follow { Some(watch.next().await?) } else { past(&mut watch, last).await? };
+        let seen = if args.follow { Some(watch.next().await?) } else { watch.next_until(last).await? };
         match seen {
             None => return Ok(Exit::SUCCESS),
             Some(Seen::Gap { resumes_at }) => {
@@ -59,32 +56,6 @@ fn is_of(name: &str, wanted: &str) -> bool {
     match wanted.strip_suffix('*') {
         Some(beginning) => name.starts_with(beginning),
         None => name == wanted,
-    }
-}
-
-/// A number before all events since a time: found by halves, since they are in the order of time.
-pub(crate) async fn before(client: &Client, since: Timestamp, last: u64) -> anyhow::Result<u64> {
-    let (mut early, mut late) = (0, last);
-    while late - early > u64::from(PAGE_LIMIT) {
-        let middle = early + (late - early) / 2;
-        let page = client.events_page(middle, EventFilter::All, Duration::ZERO).await?;
-        match page.records.first() {
-            Some(record) if record.at < since => early = record.number,
-            _ => late = middle,
-        }
-    }
-    Ok(early)
-}
-
-/// The next event up to `last`; pages without an event of interest are skipped.
-pub(crate) async fn past(watch: &mut actors::client::Watch, last: u64) -> anyhow::Result<Option<Seen>> {
-    loop {
-        match watch.next_past().await? {
-            Some(Seen::Record(record)) if record.number > last => return Ok(None),
-            Some(seen) => return Ok(Some(seen)),
-            None if watch.fetched() >= last => return Ok(None),
-            None => {}
-        }
     }
 }
 

@@ -2,23 +2,20 @@
 
 use std::time::Duration;
 
-use actors::client::{Client, Seen};
+use actors::client::Client;
 use actors::clock::Clock;
-use actors::wire::client::{EventFilter, Target};
+use actors::wire::client::Target;
 use policy::id::{GraphId, TaskId};
 use policy::task::TaskOutcome;
 use policy::time::Timestamp;
-use policy::timeline::{Attempt, Kind, Phase, Timeline};
+use policy::timeline::{Attempt, Kind, Phase, Timeline, spent};
 use strum::VariantArray;
 
 use crate::cli::args::Show;
 use crate::cli::args::seeing::Timeline as Args;
 use crate::cli::exit::{Exit, NotFound};
 use crate::cli::screen::Screen;
-use crate::cli::{events, json, target, text};
-
-/// Links of the chain of waits that are shown: as many as a person follows.
-const CHAIN_LIMIT: usize = 20;
+use crate::cli::{json, target, text};
 
 /// Columns of the drawing where the output is no terminal.
 const USUAL_COLUMNS: usize = 100;
@@ -53,12 +50,12 @@ pub(crate) async fn blame(client: &Client, screen: &mut Screen, args: Show) -> a
     let graph = graph_of(client, Target::Task(task)).await?;
     let (timeline, now) = (fetch(client, screen, graph).await?, Clock::system().wall());
     let phases = timeline.phases(task, now);
-    let chain = chain(&timeline, task);
+    let chain = timeline.chain(task);
     if screen.json {
         screen.object(&json::Blame::of(graph, task, &timeline, now, &chain))?;
         return Ok(Exit::SUCCESS);
     }
-    let total: Duration = phases.iter().map(length).sum();
+    let total: Duration = phases.iter().map(Phase::length).sum();
     let name = timeline.name(task).unwrap_or_default();
     screen.line(text::harmless(&format!("{task} {name} of {graph}: {}", text::length(total))))?;
     for kind in Kind::VARIANTS {
@@ -85,42 +82,14 @@ async fn graph_of(client: &Client, target: Target) -> anyhow::Result<GraphId> {
 
 /// Folds all events of a graph.
 async fn fetch(client: &Client, screen: &mut Screen, graph: GraphId) -> anyhow::Result<Timeline> {
-    let (last, submitted) = (client.hello().await?.durable, client.graph(graph).await?.submitted);
-    let after = events::before(client, submitted, last).await?;
-    let mut watch = client.events(after, EventFilter::Graph(graph));
-    let mut timeline = Timeline::default();
-    while let Some(seen) = events::past(&mut watch, last).await? {
-        match seen {
-            Seen::Record(record) => timeline.apply(&record),
-            Seen::Gap { resumes_at } => {
-                screen.note(format_args!("events before number {resumes_at} were removed by retention"));
-            }
-        }
+    let (timeline, lost_before) = client.timeline(graph).await?;
+    if let Some(number) = lost_before {
+        screen.note(format_args!("events before number {number} were removed by retention"));
     }
     if timeline.tasks().next().is_none() {
         return Err(NotFound(format!("the events of {graph} were removed by retention")).into());
     }
     Ok(timeline)
-}
-
-/// For which task each waited longest, from this one back.
-fn chain(timeline: &Timeline, task: TaskId) -> Vec<(TaskId, TaskId)> {
-    let mut chain = Vec::new();
-    let mut at = task;
-    while let Some((_, after)) = timeline.waited_for(at).filter(|_| chain.len() < CHAIN_LIMIT) {
-        chain.push((at, after));
-        at = after;
-    }
-    chain
-}
-
-fn length(phase: &Phase) -> Duration {
-    phase.to.since(phase.from)
-}
-
-/// How long a task did one thing, all together.
-pub(crate) fn spent(phases: &[Phase], kind: Kind) -> Duration {
-    phases.iter().filter(|phase| phase.kind == kind).map(length).sum()
 }
 
 /// Each phase of a task on a line.
@@ -142,7 +111,7 @@ fn story(screen: &mut Screen, task: TaskId, timeline: &Timeline, now: Timestamp)
                 format!("attempt {number} {does} on {node}{end}")
             }
         };
-        let (at, took) = (text::clock_time(phase.from), text::length(length(phase)));
+        let (at, took) = (text::clock_time(phase.from), text::length(phase.length()));
         screen.line(format_args!("{at}  {took:>8}  {}", text::harmless(&what)))?;
     }
     let life = timeline.life(task);

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use strum::{Display, IntoStaticStr, VariantArray};
@@ -13,6 +14,9 @@ use crate::event::{Event, GraphEvent, Item, Next, Record, TaskEvent};
 use crate::id::{AttemptNumber, NodeId, TaskId, TaskRange};
 use crate::task::{AttemptOutcome, TaskOutcome};
 use crate::time::Timestamp;
+
+/// Links of a chain of waits that are told: as many as a person follows.
+const CHAIN_LIMIT: usize = 20;
 
 /// What a task does for a while.
 #[derive(
@@ -57,6 +61,20 @@ pub struct Phase {
     pub to: Timestamp,
     /// The attempt it belongs to; `None` for waits.
     pub attempt: Option<AttemptNumber>,
+}
+
+impl Phase {
+    /// How long it is.
+    #[must_use]
+    pub fn length(&self) -> Duration {
+        self.to.since(self.from)
+    }
+}
+
+/// How long a task did one thing, all together.
+#[must_use]
+pub fn spent(phases: &[Phase], kind: Kind) -> Duration {
+    phases.iter().filter(|phase| phase.kind == kind).map(Phase::length).sum()
 }
 
 /// One attempt.
@@ -246,6 +264,13 @@ impl Timeline {
             span.last_end.filter(|_| span.ended == span.tasks.count)
         });
         ends.collect::<Option<Vec<_>>>()?.into_iter().max()
+    }
+
+    /// For which task each waited longest, from this one back, as far as a person follows.
+    #[must_use]
+    pub fn chain(&self, task: TaskId) -> Vec<(TaskId, TaskId)> {
+        let link = |at: TaskId| self.waited_for(at).map(|(_, after)| (at, after));
+        std::iter::successors(link(task), |(_, after)| link(*after)).take(CHAIN_LIMIT).collect()
     }
 
     /// The stretches of a task's life up to `now`, without gaps, none of them empty.

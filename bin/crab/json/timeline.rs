@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use policy::id::{GraphId, TaskId};
 use policy::time::Timestamp;
-use policy::timeline::{self, Kind};
+use policy::timeline::{self, Kind, spent};
 use serde::Serialize;
 use strum::VariantArray;
 
 use super::{Outcome, VERSION};
 use crate::cli::text::rfc3339;
-use crate::cli::timeline::spent;
 
 /// Of `timeline`, a line for each task.
 #[derive(Debug, Serialize)]

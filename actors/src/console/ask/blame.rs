@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use policy::event::Record;
 use policy::id::{GraphId, TaskId};
-use policy::timeline::{Kind, Timeline};
+use policy::timeline::{Kind, Phase, Timeline, spent};
 use strum::VariantArray;
 
 use crate::console::Console;
@@ -12,35 +12,29 @@ use crate::console::ask::{tasks, word};
 use crate::console::fault::{Fault, Sort};
 use crate::console::reply::{Cell, Kind as Column, Reply};
 use crate::console::syntax::Line;
-use crate::wire::client::{EventFilter, Target};
-
-/// Links of the chain of waits that are told: as many as a person follows.
-const CHAIN_LIMIT: usize = 20;
+use crate::wire::client::Target;
 
 pub(super) async fn blame(console: &Console, line: &Line) -> Result<Reply, Fault> {
     let task = tasks::task_of(console, word(line)?).await?;
     let graph = console.eye()?.task(task).await?.row.graph;
     let timeline = timeline(console, graph).await?;
     let phases = timeline.phases(task, console.now());
-    let total: Duration = phases.iter().map(|phase| phase.to.since(phase.from)).sum();
+    let total: Duration = phases.iter().map(Phase::length).sum();
     let mut reply = Reply::new(
         "phase",
         &[("phase", Column::Id, 0), ("took", Column::Length, 0), ("percent", Column::Number, 0)],
     );
     for kind in Kind::VARIANTS {
-        let of_kind = phases.iter().filter(|phase| phase.kind == *kind);
-        let spent: Duration = of_kind.map(|phase| phase.to.since(phase.from)).sum();
+        let spent = spent(&phases, *kind);
         if !spent.is_zero() {
             let percent = spent.as_micros() * 100 / total.as_micros().max(1);
             let percent = u64::try_from(percent).unwrap_or(100);
             reply.rows.push(vec![Cell::text(kind), Cell::length(spent), Cell::Number(percent)]);
         }
     }
-    let mut at = task;
-    while let Some((_, after)) = timeline.waited_for(at).filter(|_| reply.notes.len() < CHAIN_LIMIT) {
-        reply.notes.push(format!("{} waited longest for {}", named(&timeline, at), named(&timeline, after)));
-        at = after;
-    }
+    let note =
+        |(at, after)| format!("{} waited longest for {}", named(&timeline, at), named(&timeline, after));
+    reply.notes.extend(timeline.chain(task).into_iter().map(note));
     Ok(reply)
 }
 
@@ -50,25 +44,15 @@ fn named(timeline: &Timeline, task: TaskId) -> String {
 
 /// The events of a graph, folded; in the past those up to the moment that is looked at.
 async fn timeline(console: &Console, graph: GraphId) -> Result<Timeline, Fault> {
-    let mut timeline = Timeline::default();
-    match console.client() {
+    let timeline = match console.client() {
         None => {
-            let fold = console.past.fold();
+            let (fold, mut timeline) = (console.past.fold(), Timeline::default());
             let wanted = |record: &&Record| fold.is_about(record, Target::Graph(graph));
             console.past.upto(fold.number()).filter(wanted).for_each(|record| timeline.apply(record));
+            timeline
         }
-        Some(client) => {
-            let (durable, mut after) = (client.hello().await?.durable, 0);
-            while after < durable {
-                let page = client.events_page(after, EventFilter::Graph(graph), Duration::ZERO).await?;
-                if page.next_after <= after {
-                    break;
-                }
-                after = page.next_after;
-                page.records.iter().for_each(|record| timeline.apply(record));
-            }
-        }
-    }
+        Some(client) => client.timeline(graph).await?.0,
+    };
     if timeline.tasks().next().is_none() {
         let text = format!("the events of {graph} were removed by retention");
         return Err(Fault::of(Sort::NotFound, text));
