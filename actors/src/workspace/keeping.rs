@@ -55,14 +55,8 @@ impl Workspaces {
         let Some(keeping) = &self.keeping else { return Vec::new() };
         let tokens: Vec<Token> =
             self.known().iter().filter(|(_, known)| known.is_kept).map(|(token, _)| *token).collect();
-        if tokens.is_empty() {
-            return Vec::new();
-        }
-        let all = record::all(&keeping.root).unwrap_or_default();
-        all.into_iter()
-            .filter(|record| tokens.binary_search(&record.token).is_ok())
-            .filter_map(|record| shown(keeping, record))
-            .collect()
+        let shown = |token| shown(keeping, record::find(&keeping.root, token)?);
+        tokens.into_iter().filter_map(shown).collect()
     }
 
     /// Removes those whose time is over, or whose room is needed; gives back how many went.
@@ -84,8 +78,7 @@ impl Workspaces {
             return false;
         };
         let _turn = known.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = record::all(&keeping.root).unwrap_or_default();
-        let Some(record) = all.into_iter().find(|record| record.token == token) else { return false };
+        let Some(record) = record::find(&keeping.root, token) else { return false };
         tracing::info!(%token, task = %record.task, "removes a kept workspace");
         self.remove(keeping, record);
         true

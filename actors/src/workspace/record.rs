@@ -170,12 +170,17 @@ pub(super) fn all(root: &Path) -> io::Result<Vec<Record>> {
     tokens.extend(self::tokens(&directory(root))?);
     tokens.sort_unstable();
     tokens.dedup();
-    let read = |token: Token| match Record::read(root, token) {
-        Ok(Some(record)) if record.token == token => record,
-        Ok(_) => Record::unknown(token, "there is no record of it"),
-        Err(error) => Record::unknown(token, &format!("its record cannot be read: {error}")),
-    };
-    Ok(tokens.into_iter().map(read).collect())
+    Ok(tokens.into_iter().filter_map(|token| find(root, token)).collect())
+}
+
+/// That of one attempt, kept where there is none or it cannot be read; `None` where nothing is below the root.
+pub(super) fn find(root: &Path, token: Token) -> Option<Record> {
+    match Record::read(root, token) {
+        Ok(Some(record)) if record.token == token => Some(record),
+        Ok(None) if fs::symlink_metadata(outer(root, token)).is_err() => None,
+        Ok(_) => Some(Record::unknown(token, "there is no record of it")),
+        Err(error) => Some(Record::unknown(token, &format!("its record cannot be read: {error}"))),
+    }
 }
 
 /// Names in a directory that are those of attempts; none where it is not there.
