@@ -17,6 +17,9 @@ use crate::task::AttemptOutcome;
 use crate::text::OsText;
 use crate::time::Timestamp;
 
+/// What names the commit of a worktree where nobody says.
+pub const COMMIT_USUAL: &str = "HEAD";
+
 /// What a task says of a directory of its own; one that says nothing works in place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Workspace {

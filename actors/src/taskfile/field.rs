@@ -10,8 +10,8 @@ use policy::constraint::{AvoidFailed, Condition, Distance, Near, Preference, Spr
 use policy::dependency::Need;
 use policy::event::ArraySpec;
 use policy::task::{Priority, Qos};
+use policy::workspace::Keep;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use strum::VariantArray;
 
 use super::quantity::{self, QuantityError};
 use super::reader::{Read, Reader};
@@ -128,8 +128,10 @@ values! {
     Avoiding(AvoidFailed) { "enum": ["no", "prefer", "require"] } = super::wish::one_of;
     /// How much processes matter to the machine.
     Quality(Qos) { "enum": ["default", "utility", "background"] } = super::wish::one_of;
+    /// When a workspace stays.
+    KeptWhen(Keep) { "enum": ["unsaved", "on_failure", "always", "never"] } = super::workspace::kept_when;
     /// A priority.
-    Urgency(Priority) { "enum": ["low", "normal", "high", "critical"] } = urgency;
+    Urgency(Priority) { "enum": ["low", "normal", "high", "critical"] } = super::wish::one_of;
     /// Attempts after the first one.
     Retries(u32) { "type": "integer", "minimum": 0, "maximum": 999 } = |node, reader| {
         small(node, reader, (0, ATTEMPT_LIMIT - 1))
@@ -296,16 +298,6 @@ fn amounts(node: &Node, reader: &mut Reader<'_>) -> Option<BTreeMap<Box<str>, u6
         }
     }
     Some(amounts)
-}
-
-fn urgency(node: &Node, reader: &mut Reader<'_>) -> Option<Priority> {
-    if let Value::Text(text) = &node.value
-        && let Ok(priority) = text.parse()
-    {
-        return Some(priority);
-    }
-    let names: Vec<&str> = Priority::VARIANTS.iter().map(Into::into).collect();
-    reader.wrong(node, format!("must be one of {}", names.join(", ")))
 }
 
 fn factor(node: &Node, reader: &mut Reader<'_>) -> Option<u32> {

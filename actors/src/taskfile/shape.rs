@@ -6,14 +6,14 @@ use super::after::After;
 use super::claims::{Locks, Pools, Rates};
 use super::field::{
     Amounts, Array, Attempts, Avoiding, Conditions, Cpus, Distances, Environment, ExitCodes, Factor, Follows,
-    Groups, Length, Losses, Manner, Memory, Nearness, Preferences, Quality, Retries, RetryBudget,
+    Groups, KeptWhen, Length, Losses, Manner, Memory, Nearness, Preferences, Quality, Retries, RetryBudget,
     SignalNumbers, Slots, Spreads, Text, Truth, Units, Until, Urgency, Words,
 };
 use super::reader::{At, Fields, Reader, fields};
 use super::request::Requests;
 use super::tasks::Tasks;
 use super::tree::Entry;
-use super::workspace::{KeptWhen, Place};
+use super::workspace::Place;
 
 fields! {
     /// Tasks that are submitted together, as one graph.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use policy::text::OsText;
-use policy::workspace::{Keep, Source, Workspace};
+use policy::workspace::{COMMIT_USUAL, Keep, Source, Workspace};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use strum::VariantArray;
 
@@ -14,8 +14,6 @@ use super::reader::{At, Read, Reader};
 use super::shape::{Common, Origin};
 use super::tree::{Node, Value};
 
-/// What names the commit of a worktree where nothing does.
-const COMMIT_USUAL: &str = "HEAD";
 const EXPECTED: &str = "must be \"shared\", \"scratch\", or a table such as { copy = \"data\" } or \
                         { worktree = \".\", commit = \"main\" }";
 
@@ -30,10 +28,6 @@ pub(super) enum Place {
     /// In a directory made from another one.
     Of(Box<Origin>),
 }
-
-/// When a workspace stays.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct KeptWhen(pub(super) Keep);
 
 impl Read for Place {
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
@@ -53,15 +47,13 @@ impl Read for Place {
     }
 }
 
-impl Read for KeptWhen {
-    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        let read = match &node.value {
-            Value::Text(text) => text.parse().ok(),
-            _ => None,
-        };
-        let all: Vec<String> = Keep::VARIANTS.iter().map(|keep| format!("\"{keep}\"")).collect();
-        read.map(Self).or_else(|| reader.wrong(node, format!("must be one of {}", all.join(", "))))
-    }
+pub(super) fn kept_when(node: &Node, reader: &mut Reader<'_>) -> Option<Keep> {
+    let read = match &node.value {
+        Value::Text(text) => text.parse().ok(),
+        _ => None,
+    };
+    let all: Vec<String> = Keep::VARIANTS.iter().map(|keep| format!("\"{keep}\"")).collect();
+    read.or_else(|| reader.wrong(node, format!("must be one of {}", all.join(", "))))
 }
 
 impl JsonSchema for Place {
@@ -79,20 +71,6 @@ impl JsonSchema for Place {
             "anyOf": [{ "enum": ["shared", "scratch"] }, origin],
             "examples": ["scratch", { "copy": "data" }, { "worktree": ".", "commit": "main" }]
         })
-    }
-}
-
-impl JsonSchema for KeptWhen {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "KeptWhen".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "enum": ["unsaved", "on_failure", "always", "never"] })
     }
 }
 

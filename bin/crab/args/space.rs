@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use actors::taskfile::path_text;
 use clap::Args;
-use policy::workspace::{Keep, Source, Workspace};
+use policy::workspace::{COMMIT_USUAL, Keep, Source, Workspace};
 
 #[derive(Debug, Default, Args)]
 pub(crate) struct SpaceOptions {
@@ -82,7 +82,7 @@ impl SpaceOptions {
             Some(Place::Scratch) => Source::Scratch,
             Some(Place::Copy(of)) => Source::Copy { of: path(of) },
             Some(Place::Worktree(repository)) => {
-                let commit = self.commit.unwrap_or_else(|| "HEAD".to_owned()).into();
+                let commit = self.commit.as_deref().unwrap_or(COMMIT_USUAL).into();
                 Source::Worktree { repository: path(repository), commit }
             }
         };
