@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use actors::client::Client;
 use actors::clock::Clock;
+use actors::wire::client::{StateName, TaskFilter};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use policy::id::TaskId;
+use policy::id::{GraphId, TaskId};
 use policy::task::Progress as Told;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -43,7 +44,7 @@ impl Live {
         bar.set_style(style("{bar:30} {pos}/{len}  {elapsed}  {msg}"));
         let (shown, showing) = watch::channel(Vec::new());
         let (lines, fetched) = mpsc::channel(ROWS);
-        let fetching = tokio::spawn(fetch(client.clone(), showing, lines));
+        let fetching = tokio::spawn(fetch(client.clone(), progress.graph, showing, lines));
         let (rows, last) = (Vec::new(), HashMap::new());
         let name_width = progress.width().clamp(8, 30);
         Self { clock: Clock::system(), all, bar, rows, name_width, shown, fetched, fetching, last }
@@ -127,14 +128,25 @@ fn said(progress: Option<&Told>, line: Option<String>) -> String {
 }
 
 /// Looks again and again at how far the shown tasks are.
-async fn fetch(client: Client, showing: watch::Receiver<Vec<TaskId>>, lines: mpsc::Sender<(TaskId, String)>) {
+async fn fetch(
+    client: Client,
+    graph: GraphId,
+    showing: watch::Receiver<Vec<TaskId>>,
+    lines: mpsc::Sender<(TaskId, String)>,
+) {
+    let running = TaskFilter { graph: Some(graph), states: vec![StateName::Running] };
     let mut look = tokio::time::interval(LOOK);
     loop {
         look.tick().await;
         let tasks = showing.borrow().clone();
+        if tasks.is_empty() {
+            continue;
+        }
+        // Tasks are listed by id, as they are shown.
+        let rows = client.tasks(&running, ROWS).await.unwrap_or_default();
         for task in tasks {
-            let progress = client.task(task).await.ok().and_then(|detail| detail.row.progress);
-            let said = said(progress.as_deref(), last_lines(&client, task, 1).await.pop());
+            let progress = rows.iter().find(|row| row.task == task).and_then(|row| row.progress.as_deref());
+            let said = said(progress, last_lines(&client, task, 1).await.pop());
             if !said.is_empty() && lines.send((task, said)).await.is_err() {
                 return;
             }

@@ -17,7 +17,7 @@ const REMEMBERED_FAILURES: usize = 20;
 /// A graph on its way to its end.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    graph: GraphId,
+    pub(super) graph: GraphId,
     plan: Plan,
     /// Granted or running, by id.
     pub(super) active: BTreeMap<TaskId, Active>,
