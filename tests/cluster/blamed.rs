@@ -1,14 +1,8 @@
 //! `cluster-top`: where time went, what would be if, and what two tasks are otherwise.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::place::Place;
-use crate::support::program::run;
-
-/// A line and its answer as JSON.
-fn rows(place: &Place, line: &str) -> Vec<Value> {
-    run(&mut place.top(&["--json", "-e", line])).expect(0).json()
-}
 
 #[test]
 fn a_task_is_told_what_it_would_wait_for_if_it_asked_for_less() {
@@ -43,7 +37,7 @@ fn the_time_of_a_task_is_told_by_what_it_went_to_and_for_whom_it_waited() {
     let file = "name = \"g\"\n[task.a]\nshell = \"sleep 0.3\"\n[task.b]\nafter = [\"a\"]\nshell = \"sleep 0.1; exit 3\"\n";
     let file = place.file("graph.toml", file).display().to_string();
     place.run(&["submit", "--wait", &file]).expect(1);
-    let told = rows(&place, "blame b");
+    let told = place.rows("blame b");
     let took = |phase: &str| {
         let found = told.iter().find(|row| row["phase"] == phase);
         found.and_then(|row| row["took_s"].as_f64()).unwrap_or_default()
@@ -52,12 +46,12 @@ fn the_time_of_a_task_is_told_by_what_it_went_to_and_for_whom_it_waited() {
     assert!(took("dependencies") >= 0.25 && took("run") > 0.0, "{told:?}");
     let text = place.ask_top("blame b").expect(0).text();
     assert!(text.contains("b waited longest for") && text.contains(" a"), "{text}");
-    assert_eq!(rows(&place, "step 0; blame b")[0]["phase"], "dependencies", "and from the log alone");
+    assert_eq!(place.rows("step 0; blame b")[0]["phase"], "dependencies", "and from the log alone");
     let events = place.run(&["events", "--json", "--after", "0"]).expect(0).json();
     let granted = events.iter().find(|event| event["event"] == "task.granted").expect("there is one");
     let led = place.ask_top(&format!("why e{}", granted["number"])).expect(0).text();
     assert!(led.contains("granted to one") && led.contains("because of: g1 has the task a"), "{led}");
-    let changed = rows(&place, "diff a b");
+    let changed = place.rows("diff a b");
     let of = |what: &str| changed.iter().find(|row| row["what"] == what);
     assert_eq!(of("name").map(|row| (&row["first"], &row["second"])), Some((&json!("a"), &json!("b"))));
     assert!(
@@ -65,5 +59,5 @@ fn the_time_of_a_task_is_told_by_what_it_went_to_and_for_whom_it_waited() {
         "{changed:?}"
     );
     assert!(of("graph").is_none(), "what is alike is left out: {changed:?}");
-    assert!(rows(&place, "diff a a").is_empty());
+    assert!(place.rows("diff a a").is_empty());
 }

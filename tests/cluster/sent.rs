@@ -6,18 +6,13 @@ use crate::support::place::Place;
 use crate::support::program::run;
 use crate::support::waiting::{SOON, until_true};
 
-/// A line and its answer as JSON.
-fn rows(place: &Place, line: &str) -> Vec<Value> {
-    run(&mut place.top(&["--json", "-e", line])).expect(0).json()
-}
-
 #[test]
 fn a_command_in_json_is_the_same_message_as_the_verb_and_recorded_like_it() {
     let place = Place::new();
     let _daemon = place.single("2");
     let task = place.submit(&["--name", "victim", "--", "sleep", "600"]);
     place.wait_state(&task, "running");
-    let directed = || rows(&place, "nodes")[0]["directed"].clone();
+    let directed = || place.rows("nodes")[0]["directed"].clone();
     place.ask_top(r#"send node/one {"cordon":{}}"#).expect(0).tells("done");
     assert_eq!(directed(), "cordoned");
     place.ask_top("cordon one").expect(0).tells("it was so already");
@@ -59,7 +54,7 @@ fn an_attempt_whose_lease_is_taken_back_counts_as_nothing_and_its_task_runs_agai
         });
     };
     again(2);
-    let token = rows(&place, "leases")[0]["token"].as_str().expect("there is one").to_owned();
+    let token = place.rows("leases")[0]["token"].as_str().expect("there is one").to_owned();
     place.ask_top("lease revoke 99.99").expect(4).says(&["nobody holds a lease 99.99"]);
     run(&mut place.top(&["--yes", "-e", &format!(r#"send lease/{token} {{"revoke":{{}}}}"#)])).expect(0);
     again(3);

@@ -10,11 +10,6 @@ use crate::support::program::run;
 use crate::support::pty::Terminal;
 use crate::support::waiting::{SOON, until, until_true};
 
-/// A line and its answer as JSON.
-fn rows(place: &Place, line: &str) -> Vec<Value> {
-    run(&mut place.top(&["--json", "-e", line])).expect(0).json()
-}
-
 #[test]
 fn a_line_is_answered_as_a_table_as_json_and_for_programs() {
     let place = Place::new();
@@ -23,7 +18,7 @@ fn a_line_is_answered_as_a_table_as_json_and_for_programs() {
     place.wait_state(&task, "succeeded");
     let table = place.ask_top("tasks | select task, name, state").expect(0).text();
     assert_eq!(table, format!("TASK  NAME   STATE\n{task:<4}  first  succeeded\n"));
-    let told = rows(&place, "tasks done | where name ~ fir | select task,state,tries");
+    let told = place.rows("tasks done | where name ~ fir | select task,state,tries");
     assert_eq!(told, [json!({"v": 1, "what": "task", "task": task, "state": "succeeded", "tries": 1})]);
     let plain = run(&mut place.top(&["--plain", "-e", "nodes | select node,state"])).expect(0).text();
     assert_eq!(plain, "node\tstate\none\tup\n");
@@ -62,11 +57,11 @@ fn every_actor_of_both_sides_is_told_and_shows_what_it_holds() {
     assert!(state.contains("held by") && state.contains("one under token"), "{state}");
     let worker = place.ask_top("state worker@one").expect(0).text();
     assert!(worker.contains("runs, pid"), "{worker}");
-    let leases = rows(&place, "leases");
+    let leases = place.rows("leases");
     assert_eq!((&leases[0]["task"], &leases[0]["node"]), (&json!(task), &json!("one")), "{leases:?}");
-    let top = rows(&place, "top by=in window=100ms");
+    let top = place.rows("top by=in window=100ms");
     assert!(top.iter().any(|row| row["actor"] == "node/one"), "{top:?}");
-    let traced = rows(&place, "trace node/one max=3 for=10s");
+    let traced = place.rows("trace node/one max=3 for=10s");
     assert!(traced.iter().any(|row| row["kind"] == "Tick" || row["kind"] == "Heard"), "{traced:?}");
     place.ask_top("actor nobody").expect(4).says(&["there is no actor nobody", "^^^^^^"]);
     place.run(&["cancel", &task]).expect(0);
@@ -76,7 +71,7 @@ fn every_actor_of_both_sides_is_told_and_shows_what_it_holds() {
 fn actors_of_another_machine_are_told_over_the_connection_it_dialled() {
     let fleet = Fleet::start(2);
     let place = &fleet.scheduler;
-    let seen = rows(place, "ps node=worker1");
+    let seen = place.rows("ps node=worker1");
     assert!(seen.iter().any(|row| row["actor"] == "worker@worker1"), "{seen:?}");
     assert!(seen.iter().any(|row| row["actor"] == "dialler@worker1"), "{seen:?}");
     let state = place.ask_top("state worker@worker0").expect(0).text();
@@ -142,7 +137,7 @@ fn actions_ask_are_recorded_and_are_done() {
     run(&mut place.top(&["--yes", "-e", "breaker reset one"])).expect(7).says(&["is closed"]);
     place.ask_top("pause tenant=somebody").expect(0);
     place.ask_top("cordon one").expect(0);
-    let nodes = rows(&place, "nodes");
+    let nodes = place.rows("nodes");
     assert_eq!(nodes[0]["directed"], "cordoned", "{nodes:?}");
     assert!(place.ask_top("status").expect(0).text().contains("paused"));
     place.ask_top("uncordon one").expect(0);
@@ -225,7 +220,7 @@ fn the_state_at_an_event_is_what_was_shown_live_at_that_event() {
         assert_eq!(&offline(&data, &at("tasks")), tasks, "at {number}, from the files");
     }
     let (one, other) = (moments[0].0, moments[2].0);
-    let changed = rows(&place, &format!("diff @{one} @{other} | where what ~ slow"));
+    let changed = place.rows(&format!("diff @{one} @{other} | where what ~ slow"));
     assert_eq!(changed[1]["before"], "running on one", "{changed:?}");
     let refused = place.ask_top(&format!("at seq={one}; kill {first}")).expect(7);
     refused.says(&["the past cannot be changed"]);
@@ -246,19 +241,19 @@ fn claims_rates_budgets_and_sessions_are_told() {
     place.wait_state(&task, "running");
     let waits = place.submit(&["--lock", "repo", "--", "true"]);
     place.wait_state(&waits, "ready");
-    let locks = rows(&place, "locks");
+    let locks = place.rows("locks");
     assert_eq!(
         (&locks[0]["name"], &locks[0]["state"], &locks[0]["task"], &locks[0]["node"]),
         (&json!("repo"), &json!("exclusive"), &json!(task), &json!("one"))
     );
     assert_eq!((&locks[1]["what"], &locks[1]["holds"]), (&json!("amount"), &json!("2")), "{locks:?}");
     assert!(place.ask_top("locks").expect(0).text().contains(&format!("{waits} waits")));
-    let rates = rows(&place, "rates");
+    let rates = place.rows("rates");
     assert_eq!((&rates[0]["used"], &rates[0]["limit"]), (&json!(40), &json!(100)), "{rates:?}");
-    let live = rows(&place, "budgets");
+    let live = place.rows("budgets");
     let amounts: Vec<_> = live.iter().map(|row| (&row["what"], &row["used"], &row["limit"])).collect();
     assert_eq!(amounts[1], (&json!("attempts"), &json!("1"), &json!("5")), "{live:?}");
-    assert_eq!(rows(&place, "step 0; budgets"), live, "and as it was");
+    assert_eq!(place.rows("step 0; budgets"), live, "and as it was");
     place.ask_top("step -1; rates").expect(7).says(&["does not stand in the log"]);
     let sessions = run(&mut place.top(&["--json", "-e", "sessions"]));
     assert!(sessions.code == Some(0) || sessions.err.contains("aivcs-session doctor"), "{}", sessions.err);
@@ -272,11 +267,11 @@ fn events_are_played_as_they_came_and_what_operators_said_is_shown_with_them() {
     let _daemon = place.single("2");
     place.run(&["node", "cordon", "one"]).expect(0);
     place.run(&["pause"]).expect(0);
-    let cordoned = rows(&place, "nodes");
+    let cordoned = place.rows("nodes");
     let durable = place.ask(|client| async move { client.hello().await }).expect("it answers").durable;
     place.run(&["resume"]).expect(0);
     place.run(&["node", "uncordon", "one"]).expect(0);
-    let then = rows(&place, &format!("at seq={durable}; nodes"));
+    let then = place.rows(&format!("at seq={durable}; nodes"));
     assert_eq!((&then[0]["directed"], &cordoned[0]["directed"]), (&json!("cordoned"), &json!("cordoned")));
     assert!(place.ask_top(&format!("at seq={durable}; status")).expect(0).text().contains("paused"));
     let played =

@@ -112,6 +112,11 @@ impl Place {
         run(&mut self.top(&["-e", line]))
     }
 
+    /// One line of it, and the answer as JSON, a value for each row.
+    pub(crate) fn rows(&self, line: &str) -> Vec<serde_json::Value> {
+        run(&mut self.top(&["--json", "-e", line])).expect(0).json()
+    }
+
     /// Runs the command line to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
         run(&mut self.crab(args))

@@ -6,7 +6,6 @@ use policy::{
     bounds, breaker, budget, claims, constraint, dependency, directive, event, excess, explain, hindrance,
     output, placement, pressure, task, tenant, trust, workspace,
 };
-use serde::de::DeserializeOwned;
 use serde_reflection::{Tracer, TracerConfig};
 use supervision::{ChildState, First};
 
@@ -15,30 +14,36 @@ use crate::process::protocol;
 
 /// Traces types; of those that are enums every variant, however deep they stand.
 macro_rules! traced {
-    ($tracer:ident: $($kind:ty),+ $(,)?) => { $( trace::<$kind>(&mut $tracer)?; )+ };
-}
-
-fn trace<T: DeserializeOwned>(tracer: &mut Tracer) -> Result<(), serde_reflection::Error> {
-    tracer.trace_simple_type::<T>().map(drop)
+    ($tracer:ident: $($kind:ty),+) => { $( $tracer.trace_simple_type::<$kind>()?; )+ };
 }
 
 fn traced() -> Result<String, serde_reflection::Error> {
-    let mut tracer = Tracer::new(TracerConfig::default().is_human_readable(false));
+    let mut tracer = tracer();
     traced!(tracer: client::Request, client::Response, fleet::ToWorker, fleet::FromWorker, inspect::Look, inspect::Sight);
     traced!(tracer: client::Enrolled, client::Enrolment, client::EventFilter, client::NodeHealth, client::Origin);
     traced!(tracer: client::StateName, client::Target, client::WhereTo, fleet::OutputFrom, fleet::Phase, fleet::StopCause);
     traced!(tracer: inspect::Action, ChildState, First, Result<fleet::OutputPiece, fleet::OutputRefusal>);
-    traced!(tracer: event::Event, event::GraphEvent, event::TaskEvent, event::NodeEvent, event::SchedulerEvent, event::Next);
-    traced!(tracer: task::AttemptOutcome, task::TaskOutcome, task::LossReason, task::Priority, task::Qos, task::Signals);
-    traced!(tracer: bounds::Deadline, bounds::TimeLimit, excess::UseLimit, dependency::Need, dependency::On);
-    traced!(tracer: constraint::AvoidFailed, constraint::Test, claims::Mode, claims::Blocked, breaker::Change);
-    traced!(tracer: budget::Meter, budget::OnReached, directive::Directive, directive::Scope, pressure::Mode);
-    traced!(tracer: explain::Verdict, hindrance::Hindrance, placement::Reason, output::Stream, trust::FleetRole);
+    trace_records(&mut tracer)?;
+    traced!(tracer: claims::Blocked, explain::Verdict, hindrance::Hindrance, placement::Reason, output::Stream);
     // What a worker and its process host say to each other has the same layouts.
     traced!(tracer: protocol::Command, protocol::HostReport, protocol::HostedPhase, protocol::StopReason);
-    traced!(tracer: fleet::OutputRefusal, tenant::OverQuota, breaker::Seen, directive::Stopped);
-    traced!(tracer: workspace::Source, workspace::Keep, workspace::WhyKept);
+    traced!(tracer: fleet::OutputRefusal, tenant::OverQuota, breaker::Seen, directive::Stopped, trust::FleetRole);
     lines(tracer)
+}
+
+pub(crate) fn tracer() -> Tracer {
+    Tracer::new(TracerConfig::default().is_human_readable(false))
+}
+
+/// Traces records with all that they are made of: these are said as well as kept.
+pub(crate) fn trace_records(tracer: &mut Tracer) -> Result<(), serde_reflection::Error> {
+    traced!(tracer: event::Record, event::Event, event::GraphEvent, event::TaskEvent, event::NodeEvent);
+    traced!(tracer: event::SchedulerEvent, event::Next, task::AttemptOutcome, task::TaskOutcome, task::LossReason);
+    traced!(tracer: task::Priority, task::Qos, task::Signals, dependency::Need, dependency::On);
+    traced!(tracer: bounds::Deadline, bounds::TimeLimit, excess::UseLimit, constraint::AvoidFailed, constraint::Test);
+    traced!(tracer: claims::Mode, breaker::Change, budget::Meter, budget::OnReached, directive::Directive);
+    traced!(tracer: directive::Scope, pressure::Mode, workspace::Source, workspace::Keep, workspace::WhyKept);
+    Ok(())
 }
 
 /// Every type that was traced: its fields and variants, in order.

@@ -1,16 +1,6 @@
 //! What is kept has the layout that was stored with its number; logs of every layout are read.
 
-use policy::breaker::Change;
-use policy::budget::{Meter, OnReached};
-use policy::claims::Mode as LockMode;
-use policy::constraint::{AvoidFailed, Test};
-use policy::dependency::{Need, On};
-use policy::directive::{Directive, Scope};
-use policy::event::{GraphEvent, Next, TaskEvent};
 use policy::layout::Layout;
-use policy::pressure::Mode;
-use policy::task::{AttemptOutcome, LossReason, Priority, Signals, TaskOutcome};
-use serde_reflection::{Tracer, TracerConfig};
 
 use super::damage::with_directory;
 use super::*;
@@ -20,40 +10,11 @@ use crate::wire::{codec, spoken};
 
 /// Every kept type: its fields and variants, in order.
 fn traced() -> Result<String, serde_reflection::Error> {
-    let mut tracer = Tracer::new(TracerConfig::default().is_human_readable(false));
+    let mut tracer = spoken::tracer();
     tracer.trace_simple_type::<Key>()?;
     tracer.trace_simple_type::<Snapshot>()?;
     tracer.trace_simple_type::<Covered>()?;
-    tracer.trace_simple_type::<Record>()?;
-    tracer.trace_simple_type::<Event>()?;
-    tracer.trace_simple_type::<GraphEvent>()?;
-    tracer.trace_simple_type::<TaskEvent>()?;
-    tracer.trace_simple_type::<policy::event::NodeEvent>()?;
-    tracer.trace_simple_type::<SchedulerEvent>()?;
-    tracer.trace_simple_type::<Next>()?;
-    tracer.trace_simple_type::<AttemptOutcome>()?;
-    tracer.trace_simple_type::<TaskOutcome>()?;
-    tracer.trace_simple_type::<LossReason>()?;
-    tracer.trace_simple_type::<Priority>()?;
-    tracer.trace_simple_type::<policy::task::Qos>()?;
-    tracer.trace_simple_type::<Signals>()?;
-    tracer.trace_simple_type::<Need>()?;
-    tracer.trace_simple_type::<On>()?;
-    tracer.trace_simple_type::<AvoidFailed>()?;
-    tracer.trace_simple_type::<Test>()?;
-    tracer.trace_simple_type::<LockMode>()?;
-    tracer.trace_simple_type::<Mode>()?;
-    tracer.trace_simple_type::<Meter>()?;
-    tracer.trace_simple_type::<OnReached>()?;
-    tracer.trace_simple_type::<Directive>()?;
-    tracer.trace_simple_type::<Scope>()?;
-    tracer.trace_simple_type::<Change>()?;
-    tracer.trace_simple_type::<policy::bounds::TimeLimit>()?;
-    tracer.trace_simple_type::<policy::bounds::Deadline>()?;
-    tracer.trace_simple_type::<policy::excess::UseLimit>()?;
-    tracer.trace_simple_type::<policy::workspace::Source>()?;
-    tracer.trace_simple_type::<policy::workspace::Keep>()?;
-    tracer.trace_simple_type::<policy::workspace::WhyKept>()?;
+    spoken::trace_records(&mut tracer)?;
     spoken::lines(tracer)
 }
 
