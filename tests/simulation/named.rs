@@ -58,6 +58,10 @@ const FOUND: &[(u64, &str)] = &[
         "with panics: a task died of an end that its worker, which began anew, had not kept: nobody said it again",
     ),
     (1_000_145, "under pressure a task for which a machine was held started beside what may run"),
+    (
+        4_332_027_917_293,
+        "a retry was taken by a task that was cancelled before it came to that, and was missing after the graph was tried again",
+    ),
 ];
 
 pub(super) fn seeds_that_once_broke_a_promise_keep_it() {

@@ -91,7 +91,7 @@ pub struct Spent {
     pub attempts: u64,
     /// Units of cost reported.
     pub cost: u64,
-    /// Attempts that follow a failure.
+    /// Attempts that follow a failure, from the failure on.
     pub retries: u64,
 }
 
@@ -280,6 +280,11 @@ impl Account {
     /// A retry was taken, as a record says.
     pub fn retried(&mut self) {
         self.spent.retries = self.spent.retries.saturating_add(1);
+    }
+
+    /// Nothing comes of a retry that was taken: the task has ended before its attempt.
+    pub fn give_back_retry(&mut self) {
+        self.spent.retries = self.spent.retries.saturating_sub(1);
     }
 
     /// An attempt is over and has used this: what is used up by that, where it was not before. That no attempt

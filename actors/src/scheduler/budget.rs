@@ -47,7 +47,7 @@ impl SchedulerActor {
 
     pub(super) fn budget_granted(&mut self, task: TaskId) {
         if let Some(graph) = self.graph_of(task).filter(|_| !self.guard.ledger.is_empty()) {
-            self.guard.ledger.granted(graph);
+            self.guard.ledger.granted(graph, task);
         }
     }
 
@@ -60,10 +60,17 @@ impl SchedulerActor {
         }
     }
 
+    /// A task has ended: it does not wait for its retry any more.
+    pub(super) fn budget_ended(&mut self, task: TaskId) {
+        if let Some(graph) = self.graph_of(task).filter(|_| !self.guard.ledger.is_empty()) {
+            self.guard.ledger.ended(graph, task);
+        }
+    }
+
     /// Whether a task that failed may be tried again; where its graph has no retry left it is ended.
     pub(super) fn budget_retry(&mut self, task: TaskId) -> bool {
         let Some(graph) = self.graph_of(task).filter(|_| !self.guard.ledger.is_empty()) else { return true };
-        match self.guard.ledger.retry(graph) {
+        match self.guard.ledger.retry(graph, task) {
             Ok(()) => true,
             Err(reached) => {
                 self.wake(task, Purpose::GiveUp { budget: reached.limit });

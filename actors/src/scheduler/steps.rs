@@ -44,6 +44,7 @@ impl SchedulerActor {
                 self.dispatch.evicting.ended(task);
                 self.suspects.remove(&task);
                 self.budget_charge(task, &charge);
+                self.budget_ended(task);
                 let ended = TaskState::from(&outcome);
                 let ended = if planted!(FailureReleases) { TaskState::Succeeded } else { ended };
                 self.side.meters.ended(&outcome);

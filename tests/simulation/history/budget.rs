@@ -2,7 +2,7 @@
 //!
 //! What happens at one moment is one: an attempt that was on its way when a budget was used up is recorded at that moment.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,18 +34,26 @@ struct Period {
     reached: Option<Timestamp>,
 }
 
+/// A task that waits for another attempt.
+#[derive(Debug)]
+struct Failed {
+    graph: GraphId,
+    /// The most retries of its graph that were used or waited for since, its own among them.
+    peak: u64,
+}
+
 struct Pass<'a> {
     history: &'a History,
     index: &'a Index<'a>,
     graphs: BTreeMap<GraphId, Used>,
     tenants: BTreeMap<Arc<str>, Period>,
     /// Tasks that wait for another attempt after a failure of their own.
-    failed: BTreeSet<TaskId>,
+    failed: BTreeMap<TaskId, Failed>,
 }
 
 pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Findings) {
     let (graphs, tenants) = (BTreeMap::new(), BTreeMap::new());
-    let mut pass = Pass { history, index, graphs, tenants, failed: BTreeSet::new() };
+    let mut pass = Pass { history, index, graphs, tenants, failed: BTreeMap::new() };
     for (_, record) in &history.records {
         match &record.event {
             Event::Graph(graph, event) => pass.graph(*graph, event, record),
@@ -88,32 +96,39 @@ impl Pass<'_> {
             TaskEvent::AttemptEnded { outcome, usage, next, report, .. } => {
                 if let Some((graph, _)) = self.index.graph_of(task) {
                     self.graphs.entry(graph).or_default().wall += usage.wall;
-                }
-                if is_retry(next, outcome, report.as_deref()) {
-                    self.failed.insert(task);
+                    if is_retry(next, outcome, report.as_deref()) {
+                        self.waits(graph, task);
+                    }
                 }
             }
             TaskEvent::Finished(TaskOutcome::OutOfRetries { budget, .. }) => {
+                let failed = self.failed.remove(&task);
                 let used = self.index.graph_of(task).and_then(|(graph, _)| self.graphs.get(&graph));
-                let lawful = used.is_some_and(|used| used.budget.retries > 0 && *budget <= used.retries);
-                // What still waits has taken its retry as well.
-                let waiting = self.failed.len() as u64;
-                let lawful = lawful || used.is_some_and(|used| used.retries + waiting > *budget);
+                // What waited beside it had taken its retry as well.
+                let lawful = *budget > 0 && failed.as_ref().is_some_and(|failed| failed.peak > *budget);
                 findings.expect("I18", lawful, || {
                     format!(
-                        "record {}: {task} has no retry of {budget}, used are {used:?}, {waiting} wait",
+                        "record {}: {task} has no retry of {budget}, {failed:?}, used are {used:?}",
                         record.number
                     )
                 });
-                self.failed.remove(&task);
             }
             TaskEvent::Finished(_) | TaskEvent::RetryAsked => drop(self.failed.remove(&task)),
             _ => {}
         }
     }
 
+    fn waits(&mut self, graph: GraphId, task: TaskId) {
+        self.failed.insert(task, Failed { graph, peak: 0 });
+        let used = self.graphs.get(&graph).map_or(0, |used| used.retries);
+        let waiting = self.failed.values().filter(|failed| failed.graph == graph).count() as u64;
+        for failed in self.failed.values_mut().filter(|failed| failed.graph == graph) {
+            failed.peak = failed.peak.max(used + waiting);
+        }
+    }
+
     fn granted_of_graph(&mut self, task: TaskId, record: &Record, findings: &mut Findings) {
-        let is_retry = self.failed.remove(&task);
+        let is_retry = self.failed.remove(&task).is_some();
         let Some((graph, _)) = self.index.graph_of(task) else { return };
         let used = self.graphs.entry(graph).or_default();
         used.attempts += 1;

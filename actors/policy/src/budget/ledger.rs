@@ -10,7 +10,8 @@ use crate::id::{GraphId, TaskId};
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
     accounts: FxHashMap<GraphId, Entry>,
-    /// Tasks that wait for an attempt after a failure, while records are read.
+    /// Tasks that have failed and wait for another attempt: the retry of each is taken, or is so in
+    /// [`Self::settle`] while records are read. No more than there are tasks.
     failed: FxHashSet<TaskId>,
 }
 
@@ -95,19 +96,32 @@ impl Ledger {
         }
     }
 
-    /// What was set aside is granted.
-    pub fn granted(&mut self, graph: GraphId) {
+    /// What was set aside is granted to this task.
+    pub fn granted(&mut self, graph: GraphId, task: TaskId) {
         if let Some(entry) = self.accounts.get_mut(&graph) {
             entry.account.granted();
+            self.failed.remove(&task);
         }
     }
 
-    /// Takes a retry.
+    /// Takes a retry for a task that has failed.
     ///
     /// # Errors
     /// Where none is left.
-    pub fn retry(&mut self, graph: GraphId) -> Result<(), Reached> {
-        self.accounts.get_mut(&graph).map_or(Ok(()), |entry| entry.account.retry())
+    pub fn retry(&mut self, graph: GraphId, task: TaskId) -> Result<(), Reached> {
+        let Some(entry) = self.accounts.get_mut(&graph) else { return Ok(()) };
+        entry.account.retry()?;
+        self.failed.insert(task);
+        Ok(())
+    }
+
+    /// A task has ended. One that waited for its next attempt gives back the retry it had taken.
+    pub fn ended(&mut self, graph: GraphId, task: TaskId) {
+        if let Some(entry) = self.accounts.get_mut(&graph)
+            && self.failed.remove(&task)
+        {
+            entry.account.give_back_retry();
+        }
     }
 
     /// An attempt is over and has used this: what is used up by that, and what follows.
@@ -186,7 +200,7 @@ impl Ledger {
     pub fn settle(&mut self, graph_of: impl Fn(TaskId) -> Option<GraphId>) -> Vec<(TaskId, u64)> {
         let mut failed: Vec<_> = std::mem::take(&mut self.failed).into_iter().collect();
         failed.sort_unstable();
-        let refused = |task| Some((task, self.retry(graph_of(task)?).err()?.limit));
+        let refused = |task| Some((task, self.retry(graph_of(task)?, task).err()?.limit));
         failed.into_iter().filter_map(refused).collect()
     }
 }
@@ -202,6 +216,12 @@ mod tests {
     use crate::task::{AttemptOutcome, TaskOutcome, Usage};
 
     const GRAPH: GraphId = GraphId(7);
+
+    impl Ledger {
+        fn spent_retries(&self) -> u64 {
+            self.account(GRAPH).unwrap().spent().retries
+        }
+    }
 
     fn task(event: TaskEvent) -> Event {
         Event::Task { task: TaskId(7), sequence: 1, previous: 0, event }
@@ -278,9 +298,27 @@ mod tests {
     }
 
     #[test]
+    fn a_retry_of_which_nothing_comes_is_given_back_as_after_a_crash() {
+        let (budget, task) = (Budget { retries: 1, ..Budget::default() }, TaskId(7));
+        let mut ledger = replayed(budget, &[]);
+        assert_eq!(ledger.retry(GRAPH, task), Ok(()));
+        assert!(ledger.retry(GRAPH, TaskId(8)).is_err());
+        ledger.ended(GRAPH, task);
+        ledger.ended(GRAPH, task);
+        assert_eq!((ledger.spent_retries(), ledger.retry(GRAPH, TaskId(8))), (0, Ok(())));
+        ledger.granted(GRAPH, TaskId(8));
+        ledger.ended(GRAPH, TaskId(8));
+        assert_eq!(ledger.spent_retries(), 1, "what was granted is used");
+        let cancelled = self::task(TaskEvent::Finished(TaskOutcome::Cancelled));
+        let events = [granted(), ended(1, Next::RetryAfter(Duration::ZERO)), cancelled];
+        let mut read = replayed(budget, &events);
+        assert_eq!((read.settle(|_| Some(GRAPH)), read.spent_retries()), (vec![], 0));
+    }
+
+    #[test]
     fn a_graph_without_a_budget_costs_nothing() {
         let mut ledger = replayed(Budget::default(), &[granted()]);
         assert!(ledger.is_empty() && ledger.account(GRAPH).is_none());
-        assert_eq!((ledger.reserve(GRAPH), ledger.retry(GRAPH)), (Start::Yes, Ok(())));
+        assert_eq!((ledger.reserve(GRAPH), ledger.retry(GRAPH, TaskId(7))), (Start::Yes, Ok(())));
     }
 }

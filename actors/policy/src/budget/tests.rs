@@ -80,7 +80,7 @@ proptest! {
     /// is set aside is granted or comes back.
     #[test]
     fn prior_charges_never_exceed_a_budget(
-        inputs in prop::collection::vec((0_u8..5, any::<u64>()), 0..300),
+        inputs in prop::collection::vec((0_u8..6, any::<u64>()), 0..300),
         attempts in 0_u64..10,
         retries in 0_u64..10,
         cost in any::<u64>(),
@@ -93,6 +93,7 @@ proptest! {
                 1 if reserved > 0 => { reserved -= 1; account.granted(); }
                 2 if reserved > 0 => { reserved -= 1; account.release(); }
                 3 => { let _ = account.retry(); }
+                4 => account.give_back_retry(),
                 _ => {
                     let before = account.spent().cost;
                     account.charge(&Charge { cost: amount, wall: Duration::from_nanos(amount), ..Charge::default() });

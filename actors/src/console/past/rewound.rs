@@ -29,6 +29,8 @@ enum Step {
         seconds: u64,
         fails: bool,
     },
+    /// One that waits is cancelled.
+    Cancel,
     Resume(Raise),
     Direct(Directive),
     /// A machine that is drained is empty.
@@ -95,6 +97,7 @@ impl Live {
         match step {
             Step::Attempt => self.attempt(),
             Step::End { seconds, fails } => self.end(seconds, fails),
+            Step::Cancel => self.cancel(),
             Step::Resume(raise) => {
                 let budget = self.ledger.account(GRAPH).map(|account| *account.budget());
                 let budget = raise.of(&budget.unwrap_or_default());
@@ -130,7 +133,7 @@ impl Live {
             Start::Reached(reached, follows) => self.reached(reached, follows),
             Start::Yes => {
                 self.waiting.pop();
-                self.ledger.granted(GRAPH);
+                self.ledger.granted(GRAPH, task);
                 let token = Token::numbered(Epoch(1), self.records.len() as u64 + 1);
                 let (_, attempts) = self.told.entry(task).or_default();
                 *attempts += 1;
@@ -141,6 +144,16 @@ impl Live {
                 self.of_task(task, TaskEvent::Granted { token, attempt, node, session, request, indices });
             }
         }
+    }
+
+    /// The one that waits and came back last, if any.
+    fn cancel(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let task = self.waiting.remove(0);
+        self.ledger.ended(GRAPH, task);
+        self.of_task(task, TaskEvent::Finished(TaskOutcome::Cancelled));
     }
 
     fn end(&mut self, seconds: u64, fails: bool) {
@@ -158,7 +171,7 @@ impl Live {
         self.of_task(task, TaskEvent::AttemptEnded { token, outcome, usage, order: 0, next, report: None });
         let charged = self.ledger.charge(GRAPH, &charge);
         if retries {
-            match self.ledger.retry(GRAPH) {
+            match self.ledger.retry(GRAPH, task) {
                 Ok(()) => self.waiting.insert(0, task),
                 Err(reached) => {
                     let outcome = TaskOutcome::OutOfRetries { last: ended, budget: reached.limit };
@@ -218,6 +231,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => Just(Step::Attempt),
         4 => (0..40_u64, any::<bool>()).prop_map(|(seconds, fails)| Step::End { seconds, fails }),
+        1 => Just(Step::Cancel),
         1 => (prop::option::of(0..9_u64), prop::option::of((0..99_u64).prop_map(Duration::from_secs)))
             .prop_map(move |(attempts, wall)| Step::Resume(raise(attempts, wall))),
         3 => directive().prop_map(Step::Direct),
