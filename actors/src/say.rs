@@ -7,6 +7,7 @@ pub mod output;
 
 use std::time::Duration;
 
+use policy::excess::UseLimits;
 use policy::resources::Resources;
 use policy::sample::Sample;
 use policy::time::Timestamp;
@@ -70,6 +71,17 @@ pub fn resources(resources: &Resources) -> String {
     }
     parts.extend(resources.named.iter().map(|(name, amount)| format!("{amount} {name}")));
     parts.join(", ")
+}
+
+/// `memory 8 GiB, processes 200`.
+#[must_use]
+pub fn limits(limits: &UseLimits) -> String {
+    let parts = [
+        limits.memory_bytes.map(|bytes| format!("memory {}", size(bytes))),
+        limits.processes.map(|processes| format!("processes {processes}")),
+        limits.open_files.map(|files| format!("open files {files}")),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// `12.4s of processor time, 1.2 GiB (at most 1.5 GiB), 12 processes, 3.4 MiB written; 2.0s ago`.

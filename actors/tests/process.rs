@@ -11,6 +11,8 @@ mod bed;
 mod ends;
 #[path = "process/escapes.rs"]
 mod escapes;
+#[path = "process/groups.rs"]
+mod groups;
 #[path = "process/helpers.rs"]
 mod helpers;
 #[path = "process/lives.rs"]
@@ -48,8 +50,16 @@ fn main() -> ExitCode {
 
 /// The part of the usual test harness that people and nextest use.
 fn run(options: &[&str]) -> ExitCode {
-    let tests: Vec<Test> =
-        [ends::TESTS, output::TESTS, escapes::TESTS, lives::TESTS, staging::TESTS, worker::TESTS].concat();
+    let tests: Vec<Test> = [
+        ends::TESTS,
+        output::TESTS,
+        escapes::TESTS,
+        lives::TESTS,
+        staging::TESTS,
+        groups::TESTS,
+        worker::TESTS,
+    ]
+    .concat();
     let ignored_too = options.contains(&"--include-ignored");
     let only_ignored = options.contains(&"--ignored");
     let mut chosen = if only_ignored { Vec::new() } else { tests };

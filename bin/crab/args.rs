@@ -300,6 +300,9 @@ pub(crate) struct TaskOptions {
     /// How many processes it may have at a time
     #[arg(long, value_name = "N")]
     pub(crate) process_limit: Option<u64>,
+    /// How many files each of its processes may have open
+    #[arg(long, value_name = "N")]
+    pub(crate) open_files: Option<u64>,
     /// Between SIGTERM and SIGKILL [default: 5s]
     #[arg(long, value_parser = quantity::duration, value_name = "TIME")]
     pub(crate) grace: Option<Duration>,

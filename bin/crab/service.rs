@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
 
+use actors::process::os::cgroup::OWN as OWN_GROUP;
 use anyhow::Context;
 use strum::{Display, IntoStaticStr};
 
@@ -152,8 +153,9 @@ fn unit(scope: Scope, program: &Program) -> String {
          ExecReload=kill -HUP $MAINPID\n\
          # Tasks live in the process host: only the daemon itself is stopped, they go on.\n\
          KillMode=process\n\
-         # The host may make groups below, to find all processes of a task.\n\
+         # The host makes groups beside its own, for tasks with limits. Before systemd 254 they are measured instead.\n\
          Delegate=yes\n\
+         DelegateSubgroup={OWN_GROUP}\n\
          Restart=on-failure\n\
          RestartSec=1\n\
          TimeoutStopSec=60\n\

@@ -93,6 +93,7 @@ fn facts(detail: &TaskDetail, now: Timestamp) -> Vec<(&'static str, String)> {
     let limits = spec.limits.as_deref().copied().unwrap_or_default();
     facts.extend(limits.memory_bytes.map(|bytes| ("memory limit", text::size(bytes))));
     facts.extend(limits.processes.map(|processes| ("processes", format!("at most {processes}"))));
+    facts.extend(limits.open_files.map(|files| ("open files", format!("at most {files} for each process"))));
     if spec.is_preemptible {
         facts.push((
             "preemptible",

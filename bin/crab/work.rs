@@ -113,6 +113,7 @@ fn option_given(options: &TaskOptions) -> Option<&'static str> {
         ("--deadline", options.deadline.is_some()),
         ("--memory-limit", options.memory_limit.is_some()),
         ("--process-limit", options.process_limit.is_some()),
+        ("--open-files", options.open_files.is_some()),
         ("--grace", options.grace.is_some()),
         ("--retries", options.retries.is_some()),
         ("--array", options.array.is_some()),
@@ -150,7 +151,11 @@ fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::
         (None, directory) => Some(directory.map_or_else(|| here.clone(), |directory| here.join(directory))),
     };
     let retry = RetryPolicy::default();
-    let limits = UseLimits { memory_bytes: options.memory_limit, processes: options.process_limit };
+    let limits = UseLimits {
+        memory_bytes: options.memory_limit,
+        processes: options.process_limit,
+        open_files: options.open_files,
+    };
     let bounds = TimeBounds {
         soft_timeout: options.soft_timeout,
         idle_timeout: options.idle_timeout,

@@ -6,6 +6,8 @@
 use serde::{Deserialize, Serialize};
 use strum::{Display, IntoStaticStr};
 
+use crate::layout::{before, since};
+
 /// What a task's processes must not exceed, all of them together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct UseLimits {
@@ -13,6 +15,9 @@ pub struct UseLimits {
     pub memory_bytes: Option<u64>,
     /// Processes at a time.
     pub processes: Option<u64>,
+    /// Files that one of its processes has open: what is beyond that the system refuses to the process.
+    #[serde(deserialize_with = "since::<7, _, _>", skip_serializing_if = "before::<7, _>")]
+    pub open_files: Option<u64>,
 }
 
 /// What an attempt uses now.
@@ -41,7 +46,7 @@ pub struct Excess {
     pub limit: UseLimit,
     /// What it allows, in bytes or processes.
     pub allowed: u64,
-    /// What was used when that was seen.
+    /// What was used when that was seen. No more than is allowed where the system kept it from getting more.
     pub used: u64,
 }
 
@@ -50,6 +55,22 @@ impl UseLimits {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Each with its name in a task file.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, Option<u64>); 3] {
+        [
+            (UseLimit::MemoryLimit.into(), self.memory_bytes),
+            (UseLimit::ProcessLimit.into(), self.processes),
+            ("open_files", self.open_files),
+        ]
+    }
+
+    /// Whether something is limited that must be measured, as nobody else refuses it.
+    #[must_use]
+    pub fn is_measured(&self) -> bool {
+        self.memory_bytes.is_some() || self.processes.is_some()
     }
 
     /// What is exceeded.
@@ -71,6 +92,12 @@ impl std::fmt::Display for Excess {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { limit, allowed, used } = *self;
         match limit {
+            UseLimit::MemoryLimit if used <= allowed => {
+                write!(f, "needed more than {}, the {limit}", size(allowed))
+            }
+            UseLimit::ProcessLimit if used <= allowed => {
+                write!(f, "started more processes than {allowed}, the {limit}")
+            }
             UseLimit::MemoryLimit => write!(f, "used {}, {limit} is {}", size(used), size(allowed)),
             UseLimit::ProcessLimit => write!(f, "ran {used} processes, {limit} is {allowed}"),
         }
@@ -93,12 +120,15 @@ mod tests {
 
     #[test]
     fn what_is_exceeded_says_by_how_much() {
-        let limits = UseLimits { memory_bytes: Some(8 << 30), processes: Some(100) };
+        let limits = UseLimits { memory_bytes: Some(8 << 30), processes: Some(100), ..UseLimits::default() };
         let exceeded = |memory_bytes, processes| limits.exceeded(InUse { memory_bytes, processes });
         assert_eq!(exceeded(8 << 30, 100), None);
         let told = exceeded((9 << 30) + (1 << 26), 300).unwrap().to_string();
         assert_eq!(told, "used 9.1 GiB, memory_limit is 8 GiB");
         assert_eq!(exceeded(5 << 20, 300).unwrap().to_string(), "ran 300 processes, process_limit is 100");
+        let refused = |limit| Excess { limit, allowed: 8 << 20, used: 8 << 20 }.to_string();
+        assert_eq!(refused(UseLimit::MemoryLimit), "needed more than 8 MiB, the memory_limit");
+        assert_eq!(refused(UseLimit::ProcessLimit), "started more processes than 8388608, the process_limit");
         assert_eq!(UseLimits::default().exceeded(InUse { memory_bytes: u64::MAX / 16, processes: 9 }), None);
         assert_eq!((size(5 << 20), size((5 << 20) + 1)), ("5 MiB".into(), "5.1 MiB".into()));
     }

@@ -4,6 +4,7 @@
 //! process's environment, the start and the end of a child, the orphans that fell to this process, the name of this boot.
 //! Must not know of attempts.
 
+pub mod cgroup;
 mod qos;
 pub mod signals;
 
@@ -44,6 +45,10 @@ pub struct Launch<'a> {
     pub directory: &'a [u8],
     /// Names and values; a later one takes the place of an earlier one of the same name.
     pub environment: Vec<(&'a [u8], &'a [u8])>,
+    /// How many files each of its processes may have open.
+    pub open_files: Option<u64>,
+    /// The group of the kernel's that it is in from its first moment; only where there are such.
+    pub group: Option<&'a cgroup::Door>,
 }
 
 /// A program that runs.

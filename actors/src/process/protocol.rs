@@ -23,16 +23,21 @@ use crate::output::spool::OutputLimits;
 /// The version of everything in this module: a change of its layout, see `policy::layout`, is another, and has a line in
 /// [`host_layout`]. A host outlives the daemon that started it, so a daemon may
 /// meet a host of an older version.
-pub const HOST_PROTOCOL: u16 = 5;
+pub const HOST_PROTOCOL: u16 = 6;
 /// The oldest version of a host that is spoken with as it is: what it runs survives an upgrade of the daemon. An older one is
 /// told to retire, and what it runs ends with its lease. Version 3 knows no [`StopReason::Preempt`] and tells no
-/// [`HostReport::Sampled`], before 5 it knows no [`Start::qos`].
+/// [`HostReport::Sampled`], before 5 it knows no [`Start::qos`], before 6 no limit of open files.
 pub const HOST_PROTOCOL_OLDEST: u16 = 3;
 
 /// The layout of what is said with a host of this version.
 #[must_use]
 pub fn host_layout(version: u16) -> Layout {
-    Layout::known(if version < 5 { 3 } else { 4 }).unwrap_or(Layout::CURRENT)
+    let number = match version {
+        ..5 => 3,
+        5 => 4,
+        _ => 7,
+    };
+    Layout::known(number).unwrap_or(Layout::CURRENT)
 }
 
 /// Bytes of the largest command: more than an operating system takes as arguments and environment.
@@ -300,6 +305,12 @@ impl HostDirectory {
     #[must_use]
     pub fn journal(&self) -> PathBuf {
         self.0.join("host.journal")
+    }
+
+    /// Where the groups of the kernel's are that the host has made, if any: a text with the path of their directory.
+    #[must_use]
+    pub fn groups(&self) -> PathBuf {
+        self.0.join("host.groups")
     }
 
     /// What the host says when it cannot say it to a worker.

@@ -62,7 +62,7 @@ impl ItemLines {
     }
 }
 
-fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 39] {
+fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 40] {
     [
         ("directory", line(&common.directory)),
         ("workspace", line(&common.workspace)),
@@ -97,6 +97,7 @@ fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 39] {
         ("deadline", line(&common.deadline)),
         ("memory_limit", line(&common.memory_limit)),
         ("process_limit", line(&common.process_limit)),
+        ("open_files", line(&common.open_files)),
         ("grace", line(&common.grace)),
         ("retry", line(&common.retries)),
         ("retry", line(&common.retry)),
@@ -248,6 +249,7 @@ fn limits(own: &Common, defaults: &Common) -> Option<Box<UseLimits>> {
     let limits = UseLimits {
         memory_bytes: pick(&own.memory_limit, &defaults.memory_limit).map(|limit| limit.0),
         processes: pick(&own.process_limit, &defaults.process_limit).map(|limit| limit.0),
+        open_files: pick(&own.open_files, &defaults.open_files).map(|limit| limit.0),
     };
     (!limits.is_empty()).then(|| Box::new(limits))
 }

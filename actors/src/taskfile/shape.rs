@@ -142,6 +142,9 @@ fields! {
         "memory_limit" memory_limit: Memory,
         /// How many processes it may have at a time. Default: no limit.
         "process_limit" process_limit: Slots,
+        /// How many files each of its processes may have open; the system refuses more to the process. Default: what the
+        /// machine allows.
+        "open_files" open_files: Slots,
         /// Between SIGTERM and SIGKILL. Default: "5s".
         "grace" grace: Length,
         /// Attempts after the first one where it fails. Default: 0.

@@ -2,20 +2,21 @@
 
 use std::path::Path;
 
-use policy::constraint::{ARCH, CHIP, OS};
+use policy::constraint::{ARCH, CHIP, KERNEL, LIMITS, MEASURED, OS};
 
 use crate::process::os;
 
 /// Where Xcode says which version it is.
 const XCODE: &str = "/Applications/Xcode.app/Contents/version.plist";
 
-/// The operating system and architecture, the processor and the version of Xcode where they are known.
+/// The operating system and architecture, the processor, who sees to limits, and the version of Xcode where they are known.
 #[must_use]
 pub fn detect() -> Vec<(Box<str>, Box<str>)> {
     let known = [
         (OS, Some(std::env::consts::OS.to_owned())),
         (ARCH, Some(std::env::consts::ARCH.to_owned())),
         (CHIP, os::chip()),
+        (LIMITS, Some(if os::cgroup::place().is_some() { KERNEL } else { MEASURED }.to_owned())),
         ("xcode", xcode(Path::new(XCODE))),
     ];
     known.into_iter().filter_map(|(name, value)| Some((name.into(), value?.into()))).collect()

@@ -32,12 +32,18 @@ pub(crate) struct Bed {
     events: Receiver<HostEvent>,
     heard: Vec<HostReport>,
     pub(crate) host: i32,
+    program: HostProgram,
 }
 
 impl Bed {
     pub(crate) fn new() -> Self {
+        Self::with(HostProgram::new(std::env::current_exe().unwrap()))
+    }
+
+    /// With a host that is started so.
+    pub(crate) fn with(program: HostProgram) -> Self {
         let home = tempfile::Builder::new().prefix("crab").tempdir().unwrap();
-        let mut bed = Self { home, port: None, events: channel().1, heard: Vec::new(), host: 0 };
+        let mut bed = Self { home, port: None, events: channel().1, heard: Vec::new(), host: 0, program };
         bed.connect();
         bed
     }
@@ -54,9 +60,8 @@ impl Bed {
     pub(crate) fn connect(&mut self) {
         let (told, events) = channel();
         let listener: HostListener = Arc::new(move |event| drop(told.send(event)));
-        let program = HostProgram::new(std::env::current_exe().unwrap());
         let _runtime = RUNTIME.enter();
-        self.port = Some(LocalHost::open(self.directory(), program, listener));
+        self.port = Some(LocalHost::open(self.directory(), self.program.clone(), listener));
         self.events = events;
         self.heard.clear();
         self.wait_connected();

@@ -3,13 +3,14 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use actors::process::protocol::{HostReport, HostedPhase, StopReason};
+use actors::process::protocol::{HostReport, HostedPhase, MARK_VARIABLE, StopReason};
 use policy::bounds::{AttemptBounds, Overrun, TimeLimit};
 use policy::excess::{UseLimit, UseLimits};
 use policy::task::{AttemptOutcome, Qos, SpawnFailure};
 use policy::text::OsText;
 
 use crate::bed::Bed;
+use crate::helpers;
 
 crate::tests![
     exit_codes_and_signals_are_told,
@@ -26,6 +27,8 @@ crate::tests![
     one_that_stops_itself_is_ended_as_well,
     one_that_uses_more_than_it_may_is_killed,
     one_that_uses_less_than_it_may_goes_on,
+    one_that_multiplies_is_ended_before_it_is_many,
+    no_process_has_more_files_open_than_it_may,
     a_cancelled_one_that_refuses_is_killed_after_its_grace,
     the_rest_of_the_group_has_the_grace_as_well,
     a_stopped_process_can_be_cancelled,
@@ -262,7 +265,7 @@ fn one_that_uses_more_than_it_may_is_killed() {
         format!("({eats}) & sleep 1000")
     };
     let many = "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 1000 & done; trap '' TERM; wait; sleep 1000";
-    let limits = UseLimits { memory_bytes: Some(100 << 20), processes: Some(8) };
+    let limits = UseLimits { memory_bytes: Some(100 << 20), processes: Some(8), open_files: None };
     for (token, script) in [(1, eats), (2, &*away), (3, many)] {
         bed.start_with(token, &["sh", "-c", script], |start| start.limits = limits);
     }
@@ -283,9 +286,36 @@ fn one_that_uses_more_than_it_may_is_killed() {
 fn one_that_uses_less_than_it_may_goes_on() {
     let mut bed = Bed::new();
     bed.start_with(1, &["sh", "-c", "sleep 2 & sleep 2; wait"], |start| {
-        start.limits = UseLimits { memory_bytes: Some(100 << 20), processes: Some(3) };
+        start.limits = UseLimits { memory_bytes: Some(100 << 20), processes: Some(3), open_files: None };
     });
     assert_eq!(bed.ended(1), AttemptOutcome::Exited(0));
+}
+
+fn one_that_multiplies_is_ended_before_it_is_many() {
+    let mut bed = Bed::new();
+    let exe = helpers::exe();
+    // Some 500 if nobody stops them, each in a session of its own.
+    bed.start_with(1, &helpers::argv(&exe, &["bomb", "8"]), |start| start.limits.processes = Some(30));
+    match bed.ended(1) {
+        AttemptOutcome::OverLimit(excess) => {
+            assert_eq!((excess.limit, excess.allowed), (UseLimit::ProcessLimit, 30));
+            assert!(excess.used > 30, "{excess}");
+        }
+        other => panic!("{other}"),
+    }
+    let mark = |pid| actors::process::os::mark(pid, MARK_VARIABLE).is_some_and(|mark| mark.ends_with(".1"));
+    let left =
+        actors::process::os::processes().into_iter().filter(|one| one.parent == bed.host && mark(one.pid));
+    assert_eq!(left.count(), 0);
+}
+
+fn no_process_has_more_files_open_than_it_may() {
+    let mut bed = Bed::new();
+    bed.start_with(1, &["sh", "-c", "ulimit -n; ulimit -Hn"], |start| start.limits.open_files = Some(64));
+    bed.start_with(2, &["true"], |start| start.limits.open_files = Some(u64::MAX / 2));
+    assert_eq!(bed.ended(1), AttemptOutcome::Exited(0));
+    assert_eq!(bed.output(1), "64\n64\n");
+    assert!(refused(&mut bed, 2).starts_with("open_files is 9223372036854775807; this machine allows "));
 }
 
 fn overrun(outcome: &AttemptOutcome) -> Overrun {

@@ -22,6 +22,19 @@ pub(crate) fn main(words: &[&str]) -> ExitCode {
             std::fs::write(pid_file, format!("{}\n", daemon.id())).unwrap();
             ExitCode::SUCCESS
         }
+        // Two more, and each of these, as many times over: no two in one group.
+        ["bomb", generations] => {
+            let _ = nix::unistd::setsid();
+            if let Some(next) = generations.parse::<u32>().unwrap().checked_sub(1) {
+                for _ in 0..2 {
+                    let mut other = Command::new(std::env::current_exe().unwrap());
+                    #[expect(clippy::zombie_processes, reason = "it is to outlive its parent")]
+                    other.args([ARGUMENT, "bomb", &next.to_string()]).spawn().unwrap();
+                }
+            }
+            nix::unistd::pause();
+            ExitCode::SUCCESS
+        }
         ["both-streams", count] => {
             for n in 0..count.parse().unwrap() {
                 let mut out: Box<dyn Write> =

@@ -253,6 +253,7 @@ struct Spec {
     deadline: Option<String>,
     memory_limit_bytes: Option<u64>,
     process_limit: Option<u64>,
+    open_files: Option<u64>,
     grace_s: f64,
     max_attempts: u32,
 }
@@ -284,6 +285,7 @@ impl Spec {
             idle_timeout_s: bounds.idle_timeout.map(|timeout| timeout.as_secs_f64()),
             memory_limit_bytes: spec.limits.as_deref().and_then(|limits| limits.memory_bytes),
             process_limit: spec.limits.as_deref().and_then(|limits| limits.processes),
+            open_files: spec.limits.as_deref().and_then(|limits| limits.open_files),
             grace_s: spec.grace.as_secs_f64(),
             max_attempts: spec.retry.max_attempts,
         }

@@ -49,7 +49,7 @@ pub(super) fn check(spec: &TaskSpec, limits: &AdmissionLimits, found: &mut Findi
     }
     bounds(spec, limits, found);
     let limited = spec.limits.as_deref().copied().unwrap_or_default();
-    for (name, amount) in [("memory_limit", limited.memory_bytes), ("process_limit", limited.processes)] {
+    for (name, amount) in limited.named() {
         if amount == Some(0) {
             found.push(name, &0, "must be more than nothing; leave it out for no limit");
         }

@@ -10,6 +10,12 @@ pub const OS: &str = "os";
 pub const ARCH: &str = "arch";
 /// The processor as its maker calls it, such as `Apple M4 Max`.
 pub const CHIP: &str = "chip";
+/// Who sees to limits of memory and processes: [`KERNEL`], or [`MEASURED`] a few times a second.
+pub const LIMITS: &str = "limits";
+/// The system refuses what is beyond.
+pub const KERNEL: &str = "kernel";
+/// What is beyond is stopped when that is seen.
+pub const MEASURED: &str = "measured";
 /// Where attempts have directories of their own: daemons of before, and machines behind SSH, do not say it.
 pub const WORKSPACES: &str = "workspaces";
 /// The version of the node's program.

@@ -166,6 +166,7 @@ pub(crate) fn card(detail: &TaskDetail, now: Timestamp) -> Reply {
         ("depends on", Kind::Text, Cell::text(needs)),
         ("waits for", Kind::Text, Cell::maybe(detail.waits_for.as_ref())),
         ("time limit", Kind::Length, spec.timeout.map_or(Cell::Nothing, Cell::length)),
+        ("limits", Kind::Text, Cell::maybe(spec.limits.as_deref().map(say::limits).as_ref())),
         ("submitted", Kind::Time, Cell::time(detail.submitted)),
     ];
     for (name, kind, cell) in more {

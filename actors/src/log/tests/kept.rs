@@ -93,7 +93,8 @@ fn spec(layout: Layout) -> TaskSpec {
         deadline: Some(Deadline::At(Timestamp(1 << 50))),
         ..TimeBounds::default()
     }));
-    spec.limits = Some(Box::new(UseLimits { memory_bytes: Some(8 << 30), processes: None }));
+    let open_files = (layout.number() >= 7).then_some(512);
+    spec.limits = Some(Box::new(UseLimits { memory_bytes: Some(8 << 30), processes: None, open_files }));
     spec.grace = 10 * SECOND;
     spec.kind = Some("build".into());
     spec.claims = Some(Arc::new(Claims {

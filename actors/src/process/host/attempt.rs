@@ -10,9 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{ChildStderr, ChildStdout};
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill, killpg};
-use nix::sys::wait::WaitStatus;
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use policy::bounds::AttemptBounds;
 use policy::excess::UseLimits;
@@ -24,10 +22,11 @@ use policy::time::{Moment, Timestamp};
 use burial::Burial;
 use measure::Heard;
 
-use super::family::{Known, Root, Sight};
+use super::family::Known;
 use super::journal::Remembered;
 use crate::output::spool::SpoolWriter;
 use crate::process::os::Launched;
+use crate::process::os::cgroup::Cgroup;
 use crate::process::os::signals::{self, Reaped};
 use crate::process::protocol::StopReason;
 
@@ -45,6 +44,8 @@ pub(super) struct Attempt {
     limits: UseLimits,
     /// The most memory that all its processes were seen to use.
     peak_bytes: u64,
+    /// The kernel's group that its processes are in; only where it is limited and there are such.
+    group: Option<Cgroup>,
     /// The most processor time that they were seen to have used.
     cpu: Duration,
     heard: Heard,
@@ -101,6 +102,7 @@ impl Attempt {
             bounds,
             limits,
             peak_bytes: 0,
+            group: None,
             cpu: Duration::ZERO,
             heard: Heard::default(),
             phase: Phase::Starting,
@@ -123,6 +125,7 @@ impl Attempt {
             bounds: AttemptBounds::default(),
             limits: UseLimits::default(),
             peak_bytes: 0,
+            group: None,
             cpu: Duration::ZERO,
             heard: Heard::default(),
             phase: Phase::Burying { outcome, usage, burial: Burial::new(now) },
@@ -136,7 +139,8 @@ impl Attempt {
     }
 
     /// The process runs.
-    pub(super) fn spawned(&mut self, spawned: Launched) {
+    pub(super) fn spawned(&mut self, spawned: Launched, group: Option<Cgroup>) {
+        self.group = group;
         self.record.pid = Some(spawned.pid);
         self.phase = Phase::Running { pid: spawned.pid };
         self.end = Some(spawned.end);
@@ -190,13 +194,8 @@ impl Attempt {
 
     /// The process has ended.
     fn reaped(&mut self, reaped: &Reaped, now: Moment) {
-        let outcome = match (&self.stop, reaped.status) {
-            (Some(stop), _) => stop.why.outcome(),
-            (None, WaitStatus::Signaled(_, signal, _)) => AttemptOutcome::Signalled(signal as i32),
-            (None, WaitStatus::Exited(_, code)) => AttemptOutcome::Exited(code),
-            // Stops and continuations are told only to who asks for them.
-            (None, _) => AttemptOutcome::Signalled(0),
-        };
+        let outcome =
+            self.stop.as_ref().map_or_else(|| self.ended_by_itself(reaped), |stop| stop.why.outcome());
         let usage = Usage {
             wall: now.since(self.record.at),
             cpu: reaped.cpu.max(self.cpu),
@@ -238,78 +237,6 @@ impl Attempt {
         }
     }
 
-    /// Whether the process has ended and what is left of it should be looked at now.
-    pub(super) fn wants_burial(&self, now: Moment) -> bool {
-        matches!(&self.phase, Phase::Burying { burial, .. } if now >= burial.next_look)
-    }
-
-    /// Kills what is left in the group, unless it still has its grace; gives back whether nothing was.
-    pub(super) fn group_is_empty(&mut self, now: Moment) -> bool {
-        let Some(pid) = self.record.pid.filter(|_| !self.is_orphaned()) else { return false };
-        if killpg(Pid::from_raw(pid), None) == Err(Errno::ESRCH) {
-            return true;
-        }
-        if !self.has_grace(now) {
-            signal_group(pid, Signal::SIGKILL);
-        }
-        false
-    }
-
-    /// Asked to stop, its first process gone, the others still have time.
-    pub(super) fn has_grace(&self, now: Moment) -> bool {
-        self.stop.as_ref().is_some_and(|stop| now < stop.kill_at)
-    }
-
-    /// Kills what one look at all processes shows of it.
-    pub(super) fn look(&mut self, sight: &Sight, rivals: &[Root], now: Moment) -> Look {
-        let family = sight.family(self.root(), &self.known, rivals);
-        let has_grace = self.has_grace(now);
-        let group = self.record.pid;
-        let Phase::Burying { burial, .. } = &mut self.phase else { return Look::Again };
-        if family.is_empty() {
-            return if burial.found_nothing(now) { Look::Clean } else { Look::Again };
-        }
-        burial.again(now);
-        if has_grace && family.iter().any(|known| Some(known.group) == group) {
-            self.known = family;
-            return Look::Again;
-        }
-        for known in &family {
-            let _ = kill(Pid::from_raw(known.pid), Signal::SIGKILL);
-        }
-        let look = if burial.takes_too_long(now) {
-            Look::Unkillable(family.iter().filter_map(|known| u32::try_from(known.pid).ok()).collect())
-        } else {
-            Look::Again
-        };
-        self.known = family;
-        look
-    }
-
-    /// Notes which processes are below it, while they can still be seen to be.
-    pub(super) fn observe(&mut self, sight: &Sight, rivals: &[Root]) {
-        self.known = sight.family(self.root(), &self.known, rivals);
-    }
-
-    /// By what its processes are found.
-    pub(super) fn root(&self) -> Root {
-        Root::of(&self.record)
-    }
-
-    /// Something has changed: looks at once.
-    pub(super) fn bury_now(&mut self, now: Moment) {
-        if let Phase::Burying { burial, .. } = &mut self.phase {
-            burial.next_look = now;
-        }
-    }
-
-    /// Looks again after a moment.
-    pub(super) fn bury_later(&mut self, now: Moment) {
-        if let Phase::Burying { burial, .. } = &mut self.phase {
-            burial.again(now);
-        }
-    }
-
     /// Reads what a stream has now.
     pub(super) fn read(&mut self, stream: Stream, at: Timestamp, buffer: &mut [u8]) {
         for _ in 0..READS_PER_TURN {
@@ -344,6 +271,8 @@ impl Attempt {
             (end.1.stdout_bytes, end.1.stderr_bytes) = spool.seen();
             trouble = spool.take_trouble();
         }
+        let left = self.group.and_then(|group| group.remove().err());
+        trouble = trouble.or(left);
         self.record.end = Some(end);
         (self.record, trouble)
     }

@@ -67,6 +67,12 @@ impl Sight {
         living.map(Known::from).collect()
     }
 
+    /// Those with these numbers that live.
+    pub(super) fn of_numbers(&self, pids: &[i32]) -> impl Iterator<Item = Known> {
+        let these = self.processes.iter().filter(|process| pids.contains(&process.pid) && !process.zombie);
+        these.map(Known::from)
+    }
+
     /// Marked for another attempt, as when a task runs a scheduler of its own.
     fn is_others(&self, process: &Process, root: Root) -> bool {
         self.marks.get(&process.pid).is_some_and(|mark| *mark != root.token)

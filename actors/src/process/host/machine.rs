@@ -5,6 +5,7 @@
 //! nothing is begun either is the [gate](super::gate)'s.
 
 mod burial;
+mod groups;
 mod looking;
 mod staging;
 
@@ -29,6 +30,7 @@ use super::runner::{READ_BYTES, Runners};
 use super::server::{Ear, Server};
 use super::{HostError, os, recovery};
 use crate::clock::Clock;
+use crate::process::os::cgroup::{Cgroup, Cgroups};
 use crate::process::os::signals;
 use crate::process::os::{self as system, Orphans};
 use crate::process::protocol::{Command, HostDirectory, HostId, HostReport, StopReason};
@@ -40,8 +42,6 @@ const ENFORCE_EVERY: Duration = Duration::from_millis(250);
 const IDLE_WAIT: Duration = Duration::from_secs(1);
 /// Without attempts and without a worker, the host ends after this.
 const LONELY_LIMIT: Duration = Duration::from_secs(10);
-/// Between two looks at the trees of running attempts, where the system needs them or they are limited.
-const OBSERVE_EVERY: Duration = Duration::from_secs(1);
 
 /// Everything the host holds.
 pub(super) struct Machine {
@@ -52,6 +52,9 @@ pub(super) struct Machine {
     server: Server,
     runners: Runners,
     orphans: Arc<Orphans>,
+    groups: Option<Arc<Cgroups>>,
+    /// Groups of an earlier host.
+    left: Vec<Cgroup>,
     wake: OwnedFd,
     /// What runs longer than a runner stays, or has left something behind.
     attempts: BTreeMap<Token, Attempt>,
@@ -63,7 +66,8 @@ pub(super) struct Machine {
     /// Orphans known to belong to an attempt that has not ended.
     claimed: FxHashMap<i32, Token>,
     observed: Moment,
-    pace: Pace,
+    sampling: Pace,
+    weighing: Pace,
     retiring: bool,
     lonely_since: Moment,
     buffer: Box<[u8]>,
@@ -95,8 +99,11 @@ impl Machine {
         let held = left.orphaned.iter().map(|attempt| &attempt.record).chain(&left.ended);
         let journal = Journal::begin(&directory.journal(), &boot, held).map_err(os("writing the journal"))?;
         let server = Server::listen(&socket, id).map_err(os("listening"))?;
-        let runners =
-            Runners::start(Gate::new(journal, directory.halt()), waker, Arc::clone(&orphans), clock, id);
+        let mut reports = Vec::new();
+        let left_groups = groups::left(&directory);
+        let groups = groups::open(&directory, id, &mut reports);
+        let shared = (Arc::clone(&orphans), groups.clone());
+        let runners = Runners::start(Gate::new(journal, directory.halt()), waker, shared, clock, id);
         Ok(Self {
             clock,
             server,
@@ -105,15 +112,18 @@ impl Machine {
             id,
             boot,
             orphans,
+            groups,
+            left: left_groups,
             wake,
             attempts: left.orphaned.into_iter().map(|attempt| (attempt.token(), attempt)).collect(),
             ended: left.ended.into_iter().map(|record| (record.token, record)).collect(),
             stops: FxHashMap::default(),
-            reports: Vec::new(),
+            reports,
             deadline: None,
             claimed: FxHashMap::default(),
             observed: now,
-            pace: Pace::new(now),
+            sampling: Pace::of_samples(now),
+            weighing: Pace::of_weighing(now),
             retiring: false,
             lonely_since: now,
             buffer: vec![0; READ_BYTES].into(),
@@ -147,6 +157,7 @@ impl Machine {
         if let Some(socket) = self.directory.socket() {
             let _ = std::fs::remove_file(socket);
         }
+        self.close_groups();
     }
 
     /// Waits for whatever comes first.
@@ -178,7 +189,8 @@ impl Machine {
             return PollTimeout::try_from(IDLE_WAIT).unwrap_or(PollTimeout::ZERO);
         }
         let now = self.clock.now();
-        let due = self.attempts.values().filter_map(Attempt::due).chain(self.deadline).min();
+        let weighing = self.attempts.values().any(Attempt::is_limited).then(|| self.weighing.next());
+        let due = self.attempts.values().filter_map(Attempt::due).chain(self.deadline).chain(weighing).min();
         let wait = due.map_or(ENFORCE_EVERY, |due| due.since(now).min(ENFORCE_EVERY));
         // A part of a millisecond counts as one, or the loop would spin through it.
         let millis = u16::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(u16::MAX);
@@ -276,10 +288,8 @@ impl Machine {
             }
             attempt.enforce(now);
         }
-        if now.since(self.observed) >= OBSERVE_EVERY {
-            self.observed = now;
-            self.observe(now);
-        }
+        self.observe(now);
+        self.left.retain(|group| !group.clear());
     }
 
     /// The journal first, then what it tells of.

@@ -18,6 +18,7 @@ use super::attempt::Attempt;
 use super::gate::{Back, Gate, Job};
 use super::spawn::spawn;
 use crate::clock::Clock;
+use crate::process::os::cgroup::Cgroups;
 use crate::process::os::{self, Orphans, signals};
 use crate::process::protocol::HostId;
 
@@ -43,6 +44,7 @@ struct Shared {
     /// Each has a runner give its process to the loop.
     nudges: Vec<OwnedFd>,
     orphans: Arc<Orphans>,
+    groups: Option<Arc<Cgroups>>,
     clock: Clock,
     id: HostId,
 }
@@ -52,7 +54,7 @@ impl Runners {
     pub(super) fn start(
         gate: Gate,
         wake: OwnedFd,
-        orphans: Arc<Orphans>,
+        (orphans, groups): (Arc<Orphans>, Option<Arc<Cgroups>>),
         clock: Clock,
         id: HostId,
     ) -> io::Result<Self> {
@@ -60,7 +62,7 @@ impl Runners {
         let pipes = (0..count).map(|_| signals::pipe()).collect::<io::Result<Vec<_>>>()?;
         let (nudged, nudges): (Vec<_>, Vec<_>) = pipes.into_iter().unzip();
         let (gate, more) = (Mutex::new(gate), Condvar::new());
-        let shared = Arc::new(Shared { gate, more, wake, nudges, orphans, clock, id });
+        let shared = Arc::new(Shared { gate, more, wake, nudges, orphans, groups, clock, id });
         for (number, nudged) in nudged.into_iter().enumerate() {
             let shared = Arc::clone(&shared);
             // They end with the process.
@@ -164,10 +166,10 @@ impl Shared {
 
     fn run(&self, job: Job, nudged: &OwnedFd, buffer: &mut [u8]) -> Back {
         let Job { start, mut attempt } = job;
-        match spawn(&start, &self.id.mark(start.token)) {
-            Ok(spawned) => {
+        match spawn(&start, &self.id.mark(start.token), self.groups.as_deref()) {
+            Ok((spawned, group)) => {
                 let pid = spawned.pid;
-                attempt.spawned(spawned);
+                attempt.spawned(spawned, group);
                 if self.stays(&attempt, pid) && self.stay(&mut attempt, nudged, buffer) {
                     return self.bury(attempt, buffer);
                 }

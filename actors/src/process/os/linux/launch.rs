@@ -14,7 +14,7 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::sync::OnceLock;
@@ -44,6 +44,9 @@ struct Plan {
     directory: *const c_char,
     /// What its input and outputs are to be.
     streams: [RawFd; 3],
+    /// What it writes itself into; -1 for none.
+    group: RawFd,
+    open_files: Option<libc::rlimit>,
     /// Why it did not become another program: an error number.
     failure: c_int,
 }
@@ -96,6 +99,8 @@ fn start(launch: &Launch<'_>, streams: [RawFd; 3]) -> io::Result<(i32, Option<Ow
         environment: environment.as_ptr(),
         directory: directory.first(),
         streams,
+        group: launch.group.map_or(-1, |door| door.as_fd().as_raw_fd()),
+        open_files: launch.open_files.map(|most| libc::rlimit { rlim_cur: most, rlim_max: most }),
         failure: 0,
     };
     // A handler that ran in the child would run on the parent's memory. The ends of children have none; where they are
@@ -145,6 +150,12 @@ extern "C" fn become_program(plan: *mut c_void) -> c_int {
             ready = ready && libc::dup2(stream, place) >= 0;
         }
         ready = ready && libc::chdir(plan.directory) == 0 && usual_signals();
+        if let Some(most) = &plan.open_files {
+            ready = ready && libc::setrlimit(libc::RLIMIT_NOFILE, ptr::from_ref(most)) == 0;
+        }
+        if plan.group >= 0 {
+            ready = ready && libc::write(plan.group, c"0".as_ptr().cast(), 1) == 1;
+        }
         if ready {
             libc::execve(plan.program, plan.arguments, plan.environment);
         }

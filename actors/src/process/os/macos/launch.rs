@@ -1,10 +1,14 @@
-//! Starts a program by the standard library, which uses `posix_spawn` as long as nothing runs between fork and exec.
+//! Starts a program by the standard library, which uses `posix_spawn` as long as nothing runs between fork and exec: only
+//! a limit of open files makes it slower.
+#![expect(unsafe_code, reason = "what runs between fork and exec is for us to answer for")]
 
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+
+use nix::sys::resource::{Resource, setrlimit};
 
 use crate::process::os::{Launch, Launched, signals};
 
@@ -16,6 +20,10 @@ pub fn launch(launch: &Launch<'_>) -> io::Result<Launched> {
     let text = OsStr::from_bytes;
     let mut command = Command::new(launch.program);
     let (name, arguments) = launch.arguments.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    if let Some(most) = launch.open_files {
+        // SAFETY: it is one call of the kernel, which neither locks nor allocates.
+        unsafe { command.pre_exec(move || Ok(setrlimit(Resource::RLIMIT_NOFILE, most, most)?)) };
+    }
     let mut child = command
         .arg0(text(name.as_bytes()))
         .args(arguments.iter().map(|argument| text(argument.as_bytes())))
