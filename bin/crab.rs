@@ -31,6 +31,7 @@ mod cli {
     pub(crate) mod operate;
     pub(crate) mod resume;
     pub(crate) mod own_directory;
+    pub(crate) mod prio;
     pub(crate) mod remote;
     pub(crate) mod run;
     pub(crate) mod screen;
@@ -63,7 +64,8 @@ use cli::screen::Screen;
 use cli::session::{self, Session};
 use cli::{
     cancel, claims, cluster, completion, config, doctor, events, explain, list, log_level, logs, man, mcp,
-    nodes, operate, remote, resume, run, service, sessions, show, status, submit, timeline, wait, workspaces,
+    nodes, operate, prio, remote, resume, run, service, sessions, show, status, submit, timeline, wait,
+    workspaces,
 };
 
 fn main() -> ExitCode {
@@ -125,6 +127,7 @@ async fn dispatch(session: &Session, command: Command, screen: &mut Screen) -> a
         Command::Wait(Later(wait)) => wait::run(&session.connect()?, screen, wait).await,
         Command::Cancel(Later(cancel)) => cancel::cancel(&session.connect()?, screen, cancel).await,
         Command::Retry(Later(retry)) => cancel::retry(&session.connect()?, screen, retry).await,
+        Command::Prio(Later(prio)) => prio::run(&session.connect()?, screen, prio).await,
         Command::Resume(Later(resume)) => resume::run(&session.connect()?, screen, resume).await,
         Command::Status(Later(status)) => status::run(&session.connect()?, screen, status).await,
         Command::List(Later(list)) => list::run(&session.connect()?, screen, list).await,

@@ -25,6 +25,7 @@ mod nothing_lost;
 mod operators;
 mod order;
 mod placement;
+mod prio;
 mod refusals;
 mod seeing;
 mod sent;

@@ -21,6 +21,7 @@ mod late;
 mod lend;
 mod order;
 mod placed;
+mod prioritise;
 mod queries;
 mod reading;
 mod recovery;
@@ -112,6 +113,8 @@ pub enum SchedulerMessage {
         /// Answered once that is on disk.
         reply: Reply<Response>,
     },
+    /// An operator says how urgent something is from now on. Answered once that is on disk.
+    Prioritise(Target, Priority, Reply<Response>),
     /// Something has happened to a task.
     Stepped {
         /// Which.
@@ -256,15 +259,9 @@ pub enum SchedulerMessage {
         reply: Reply<Option<RawExplanation>>,
     },
     /// What of the fleet is claimed, and who waits for it?
-    Claims {
-        /// Where the answer goes.
-        reply: Reply<Response>,
-    },
+    Claims(Reply<Response>),
     /// Which graphs are still of use?
-    Known {
-        /// Where the answer goes.
-        reply: Reply<Known>,
-    },
+    Known(Reply<Known>),
     /// Whose are these, in the same order? A graph is its first task's tenant's; `None` for what is not there.
     Tenants(Vec<Target>, Reply<Vec<Option<Arc<str>>>>),
     /// Where the names of the newest graphs and their items are.
@@ -338,6 +335,7 @@ impl Actor for SchedulerActor {
             SchedulerMessage::Cancel { target, reply } => self.cancel(target, reply),
             SchedulerMessage::Retry { target, reply } => self.retry(target, reply),
             SchedulerMessage::Resume { graph, raise, reply } => self.resume(graph, &raise, reply),
+            SchedulerMessage::Prioritise(target, priority, reply) => self.prioritise(target, priority, reply),
             SchedulerMessage::Stepped { task, step, mark } => self.stepped(task, step, mark),
             SchedulerMessage::Picked { priority, answer } => self.picked(priority, answer),
             SchedulerMessage::Aged { priority, lines } => self.aged(priority, lines),
@@ -364,8 +362,8 @@ impl Actor for SchedulerActor {
             }
             SchedulerMessage::Row { task, reply } => reply.send(self.row(task)),
             SchedulerMessage::Explain { about, reply } => self.explain(about, reply),
-            SchedulerMessage::Claims { reply } => reply.send(self.claims_view()),
-            SchedulerMessage::Known { reply } => self.tell_known(reply),
+            SchedulerMessage::Claims(reply) => reply.send(self.claims_view()),
+            SchedulerMessage::Known(reply) => self.tell_known(reply),
             SchedulerMessage::Tenants(targets, reply) => reply.send(self.tenants_of(&targets)),
             SchedulerMessage::Names(reply) => reply.send(self.named()),
         }

@@ -83,6 +83,9 @@ pub(crate) enum Command {
     Cancel(Later<Targets>),
     /// Try again what ended without success
     Retry(Later<Targets>),
+    /// Say anew how urgent tasks are that still wait
+    #[command(after_help = operators::PRIO_EXAMPLES)]
+    Prio(Later<operators::Prio>),
     /// Let go on what was paused: everything, a queue, a tenant, or a graph whose budget was used up
     Resume(Later<operators::Resume>),
     /// How everything is, or one graph or task

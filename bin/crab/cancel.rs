@@ -34,11 +34,7 @@ fn tell(
     (doing, nothing): (&str, &str),
 ) -> anyhow::Result<()> {
     if screen.json {
-        let id = match target {
-            Target::Task(task) => task.to_string(),
-            Target::Graph(graph) => graph.to_string(),
-        };
-        return screen.object(&json::Asked::of(id, tasks));
+        return screen.object(&json::Asked::of(target::id(target), tasks));
     }
     let target = target_text(target);
     match tasks {

@@ -10,6 +10,14 @@ use crate::cli::exit::{NotFound, Usage};
 /// Names that are shown where more than one thing has the name.
 const SHOWN: usize = 5;
 
+/// `t12`, `g12`.
+pub(crate) fn id(target: Target) -> String {
+    match target {
+        Target::Task(task) => task.to_string(),
+        Target::Graph(graph) => graph.to_string(),
+    }
+}
+
 /// Finds it; a bare number is a graph.
 pub(crate) async fn find(client: &Client, wanted: &str) -> anyhow::Result<Target> {
     if let Some(target) = parse(wanted) {

@@ -266,10 +266,27 @@ pub(super) async fn client(world: World, mut rng: Rng, number: u64, at: u64) {
         // Another try of all would have it wait again.
         give_up_on_the_last(&world, &mut rng, TaskId(graph.0 + submission.tasks() - 1)).await;
     } else {
-        change_of_mind(&world, &mut rng, (graph, submission, asked), (number, digest)).await;
+        // Of chance of its own, and beside all else: so all else in a seed stays as it is.
+        let urges = urge(&world, Rng::with_seed(rng.clone().u64(..)), (graph, submission.tasks()));
+        let minds = change_of_mind(&world, &mut rng, (graph, submission, asked), (number, digest));
+        tokio::join!(minds, urges);
     }
     if !budget.is_unlimited() {
         see_to_its_end(&world, rng, graph).await;
+    }
+}
+
+/// Some say anew how urgent a task of theirs is, or all of a graph, once or twice, and insist.
+async fn urge(world: &World, mut rng: Rng, (graph, tasks): (GraphId, u64)) {
+    for _ in 0..[0, 0, 1, 2][rng.usize(..4)] {
+        tokio::time::sleep(Duration::from_millis(rng.u64(..10_000))).await;
+        let one = Target::Task(TaskId(graph.0 + rng.u64(..tasks)));
+        let target = if rng.u32(..4) == 0 { Target::Graph(graph) } else { one };
+        let priority = PRIORITIES[rng.usize(..4)];
+        let ask = |reply| SchedulerMessage::Prioritise(target, priority, reply);
+        while insist(world, Asked::Prioritise(target, priority), ask).await == Answer::Unknown {
+            tokio::time::sleep(Duration::from_millis(rng.u64(50..3000))).await;
+        }
     }
 }
 
@@ -377,9 +394,12 @@ pub(super) async fn insist<R: Into<Option<Response>> + Send + 'static>(
     let answer = match response {
         _ if core.head_life != life => Answer::Unknown,
         Some(Some(Response::Submitted(submitted))) => Answer::Submitted { graph: submitted.graph, at },
-        Some(Some(Response::CancelAsked { .. } | Response::RetryAsked { .. } | Response::Resumed { .. })) => {
-            Answer::Done { at }
-        }
+        Some(Some(
+            Response::CancelAsked { .. }
+            | Response::RetryAsked { .. }
+            | Response::Resumed { .. }
+            | Response::Prioritised { .. },
+        )) => Answer::Done { at },
         Some(Some(Response::Busy { retry_after, .. })) => Answer::Busy { retry_after },
         Some(_) => Answer::Refused,
         None => Answer::Unknown,

@@ -36,6 +36,7 @@ use policy::constraint::Labels;
 use policy::event::{LogPosition, Record, SubmissionKey};
 use policy::id::{GraphId, NodeId, TaskId, Token};
 use policy::resources::Resources;
+use policy::task::Priority;
 use policy::time::Timestamp;
 
 use index::Index;
@@ -92,6 +93,8 @@ pub(crate) enum Asked {
     },
     Cancel(Target),
     Retry(Target),
+    /// That what waits of it is as urgent as that.
+    Prioritise(Target, Priority),
     /// That a graph goes on that has used up its budget.
     Resume(GraphId),
 }

@@ -94,6 +94,13 @@ pub enum GraphEvent {
     },
     /// More was added to it, whole. The items follow in the next records, one `ItemAdmitted` each.
     Extended(GraphPart),
+    /// An operator has said anew how urgent tasks of it are.
+    Prioritised {
+        /// Which: whole items.
+        tasks: TaskRange,
+        /// From now on.
+        priority: Priority,
+    },
 }
 
 /// What is added to a graph.

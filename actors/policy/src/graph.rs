@@ -23,6 +23,7 @@ mod stranded;
 mod table;
 mod tasks;
 mod totals;
+mod urgency;
 mod views;
 
 #[cfg(test)]
@@ -43,6 +44,7 @@ pub use crate::graph::retention::Retention;
 pub use crate::graph::state::{Counts, TaskState};
 pub use crate::graph::stranded::{Changes, Stranded, Stuck, Told};
 pub use crate::graph::tasks::{Cancelled, RetryRefused};
+pub use crate::graph::urgency::{Urgency, UrgencyRefused};
 pub use crate::graph::views::{EntryView, GraphView, Known, TaskPage};
 
 use crate::event::{GraphPart, SubmissionKey};
@@ -66,6 +68,8 @@ pub struct Graphs {
     next: u64,
     /// Whether what is waited for is served as those that wait for it.
     lends: bool,
+    /// Whether it was ever said anew how urgent something is.
+    are_urged: bool,
 }
 
 impl Graphs {

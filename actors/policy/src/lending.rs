@@ -82,6 +82,27 @@ impl Lending {
         dependencies: impl Fn(usize) -> I,
     ) {
         self.accounts[item].waits = waits;
+        self.pass_on(item, dependencies);
+    }
+
+    /// An item is by itself as urgent as that from now on.
+    pub(crate) fn set_own<I: Iterator<Item = usize>>(
+        &mut self,
+        item: usize,
+        own: Priority,
+        dependencies: impl Fn(usize) -> I,
+    ) {
+        let account = &mut self.accounts[item];
+        let served = account.served();
+        account.own = own;
+        if account.served() != served {
+            self.changed.push(item);
+        }
+        self.pass_on(item, dependencies);
+    }
+
+    /// Has all know what an item lends now, and so on along those for which they wait.
+    fn pass_on<I: Iterator<Item = usize>>(&mut self, item: usize, dependencies: impl Fn(usize) -> I) {
         let mut visit = vec![item];
         while let Some(item) = visit.pop() {
             let lends = self.accounts[item].would_lend();

@@ -84,7 +84,7 @@ impl KeeperActor {
 }
 
 async fn fold(side: Arc<Side>) -> bool {
-    let asked = side.scheduler.ask(KNOWN_DEADLINE, |reply| SchedulerMessage::Known { reply });
+    let asked = side.scheduler.ask(KNOWN_DEADLINE, SchedulerMessage::Known);
     let Ok(known) = asked.await else { return false };
     let keep = side.limits().log_bytes;
     let folded = tokio::task::spawn_blocking(move || side.archive.fold(&known, keep)).await;

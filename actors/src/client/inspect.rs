@@ -1,10 +1,11 @@
 //! A client that looks at actors, and has things done.
 
 use policy::id::NodeId;
+use policy::task::Priority;
 
 use super::{Client, ClientError, refusal};
 use crate::say;
-use crate::wire::client::{Request, Response};
+use crate::wire::client::{Request, Response, Target};
 use crate::wire::inspect::{Action, Look, Sight};
 
 impl Client {
@@ -32,6 +33,8 @@ impl Client {
                 Ok(format!("{} will be tried again", say::count(tasks, "task")))
             }
             Response::Resumed { tasks } => Ok(format!("{} can start", say::count(tasks, "task"))),
+            Response::Prioritised { tasks: 0 } => Ok("it was so already".to_owned()),
+            Response::Prioritised { tasks } => Ok(format!("{} will go by it", say::count(tasks, "task"))),
             Response::Inspected(sight) => match *sight {
                 Sight::Restarted => Ok("done".to_owned()),
                 Sight::NoActor => Err(ClientError::Refused("that actor is gone".into())),
@@ -40,6 +43,24 @@ impl Client {
                 Sight::Unseen(why) => Err(ClientError::Refused(why)),
                 other => Err(refusal(Response::Inspected(Box::new(other)))),
             },
+            other => Err(refusal(other)),
+        }
+    }
+
+    /// Has what waits of a task or graph be as urgent as that from now on: how many tasks go by it, none where it was
+    /// so already. It is recorded first, as in [`Client::operate`].
+    ///
+    /// # Errors
+    /// As [`Client::operate`]; [`ClientError::Refused`] where nothing of it waits.
+    pub async fn prioritise(
+        &self,
+        (by, reason): (&str, &str),
+        target: Target,
+        priority: Priority,
+    ) -> Result<u64, ClientError> {
+        let action = Action::Prioritise { target, priority };
+        match self.call(&Request::Operate { by: by.into(), reason: reason.into(), action }).await? {
+            Response::Prioritised { tasks } => Ok(tasks),
             other => Err(refusal(other)),
         }
     }

@@ -1,11 +1,12 @@
 //! What operators have done: from a line to an action with the words that are asked for, and the doing.
 
+mod task;
+
 use std::fmt;
 use std::time::Duration;
 
-use policy::budget::Raise;
 use policy::directive::{Directive, Scope};
-use policy::id::{GraphId, NodeId};
+use policy::id::NodeId;
 
 use crate::console::Console;
 use crate::console::ask::actors::{find, name_of};
@@ -14,11 +15,7 @@ use crate::console::fault::{Fault, Sort};
 use crate::console::syntax::{Line, Word};
 use crate::levels::Levels;
 use crate::taskfile::suggest::closest;
-use crate::wire::client::{StateName, Target, TaskFilter};
 use crate::wire::inspect::Action;
-
-/// Attempts among which a lease is looked for: one question each.
-const LEASES_LIMIT: usize = 4096;
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,12 +65,9 @@ impl Console {
         let order = self.order(line).await?;
         match (order.command.actor, order.command.name) {
             (_, "cancel") => self.plan_kill(&self.target_of(&order)?).await,
-            (_, "retry") => {
-                let target = self.target(&self.target_of(&order)?).await?;
-                let says = format!("tries {} again", crate::client::error::target_text(target));
-                Ok(Planned { deed: Deed::Operate(Action::Retry(target)), says, confirm: None })
-            }
+            (_, "retry") => self.plan_retry(&self.target_of(&order)?).await,
             (_, "go-on") => self.plan_go_on(&order).await,
+            (_, "prio") => self.plan_prio(&order).await,
             (_, "requeue") => self.plan_requeue(&self.target_of(&order)?).await,
             (_, "revoke") => self.plan_revoke(subject(&order)?).await,
             (_, "restart") => self.plan_restart(subject(&order)?).await,
@@ -96,6 +90,10 @@ impl Console {
             ("kill", Some(target)) => of(scheduler, "cancel", None)?.with("target", target),
             ("retry", Some(target)) => of(scheduler, "retry", None)?.with("target", target),
             ("resume", Some(graph)) => of(scheduler, "go-on", None)?.with("graph", graph),
+            ("prio", Some(target)) => {
+                let order = of(scheduler, "prio", None)?.with("target", target)?;
+                order.with("priority", second.ok_or_else(|| wanting(line))?)
+            }
             ("requeue", Some(task)) => of(Some("task"), "requeue", Some(task)),
             ("lease", Some(verb)) => {
                 is_word(verb, "revoke", "a lease")?;
@@ -164,71 +162,6 @@ impl Console {
             Deed::Direct(directive) => said(client.direct(directive, by).await?),
             Deed::Drain(node, within) => said(client.drain(node, within, by).await?),
         })
-    }
-
-    async fn plan_kill(&self, word: &Word) -> Result<Planned, Fault> {
-        let target = self.target(word).await?;
-        let (id, says) = match target {
-            Target::Task(task) => {
-                let row = self.eye()?.task(task).await?.row;
-                (task.to_string(), format!("ends {task} {}, which is {}", row.name, row.state))
-            }
-            Target::Graph(graph) => {
-                let row = self.eye()?.graph(graph).await?;
-                let open = row.tasks.unended();
-                (graph.to_string(), format!("ends {open} tasks of {graph} {}", row.name))
-            }
-        };
-        Ok(Planned { deed: Deed::Operate(Action::Cancel(target)), says, confirm: Some(id) })
-    }
-
-    async fn plan_go_on(&self, order: &Order) -> Result<Planned, Fault> {
-        let word = order.value("graph").ok_or_else(|| Fault::usage(order.span.clone(), "which graph?"))?;
-        let graph = match self.target(word).await? {
-            Target::Graph(graph) => graph,
-            Target::Task(task) => GraphId(task.0),
-        };
-        let (wall, attempts, cost) = (order.length("time"), order.number("attempts"), order.number("cost"));
-        let raise = Raise { wall, attempts, cost, ..Raise::default() };
-        let says = format!("goes on with {graph}");
-        Ok(Planned { deed: Deed::Operate(Action::Resume { graph, raise }), says, confirm: None })
-    }
-
-    async fn plan_requeue(&self, word: &Word) -> Result<Planned, Fault> {
-        let Target::Task(task) = self.target(word).await? else {
-            return Err(Fault::usage(word.span.clone(), "a graph has no place in a queue; name a task"));
-        };
-        let detail = self.eye()?.task(task).await?;
-        let held = detail.attempts.last().filter(|attempt| attempt.outcome.is_none());
-        let Some(attempt) = held else {
-            let text = format!("{task} is {}: it has no attempt to be stopped", detail.row.state);
-            return Err(Fault::of(Sort::Refused, text).at(word.span.clone()));
-        };
-        let says = format!(
-            "stops attempt {} of {task} {} on {}; it counts as nothing, and {task} is queued again",
-            attempt.number, detail.row.name, attempt.node
-        );
-        let action = Action::HandBack { node: attempt.node.clone(), task, token: attempt.token };
-        Ok(Planned { deed: Deed::Operate(action), says, confirm: Some(task.to_string()) })
-    }
-
-    /// A lease by its token: what it ends is the attempt that holds it.
-    async fn plan_revoke(&self, word: &Word) -> Result<Planned, Fault> {
-        let states = vec![StateName::Granted, StateName::Running];
-        let filter = TaskFilter { graph: None, states };
-        let eye = self.eye()?;
-        let token = word.text.trim_start_matches("lease/");
-        for row in eye.tasks(&filter, LEASES_LIMIT).await? {
-            let detail = eye.task(row.task).await?;
-            let holder = detail.attempts.last().filter(|attempt| attempt.outcome.is_none());
-            if holder.is_some_and(|attempt| attempt.token.to_string() == token) {
-                let task = Word { text: row.task.to_string(), span: word.span.clone() };
-                let planned = self.plan_requeue(&task).await?;
-                return Ok(Planned { confirm: Some(token.to_owned()), ..planned });
-            }
-        }
-        let fault = Fault::of(Sort::NotFound, format!("nobody holds a lease {token}")).at(word.span.clone());
-        Err(fault.help("`leases` shows them"))
     }
 
     async fn plan_restart(&self, word: &Word) -> Result<Planned, Fault> {

@@ -94,7 +94,7 @@ impl Takes {
 
     fn fits(self, text: &str) -> bool {
         match self {
-            Self::Priority => PRIORITIES.contains(&text),
+            Self::Priority => text.parse::<Priority>().is_ok(),
             // Several with commas between, and of a target, are levels as well.
             Self::Level => text.parse::<crate::levels::Levels>().is_ok(),
             Self::Name | Self::Target => {
@@ -147,11 +147,13 @@ pub const COMMANDS: &[Command] = commands! {
     SCHEDULER, "unhalt" {} does "unhalt", "ends the halt";
     SCHEDULER, "cancel" { "target": Target needed } asks "kill", "ends a task or all tasks of a graph";
     SCHEDULER, "retry" { "target": Target needed } does "retry", "tries again what ended without success";
+    SCHEDULER, "prio" { "target": Target needed, "priority": Priority needed } does "prio", "has what waits of a task or graph be as urgent as that";
     SCHEDULER, "go-on" { "graph": Target needed, "attempts": Number, "time": Length, "cost": Number } does "resume", "goes on with a graph whose budget was used up";
     QUEUE, "pause" {} does "pause", "grants nothing more of its priority";
     QUEUE, "resume" {} does "resume", "ends that pause";
     TASK, "cancel" {} asks "kill", "ends it";
     TASK, "retry" {} does "retry", "tries it again, where it ended without success";
+    TASK, "prio" { "priority": Priority needed } does "prio", "has it be as urgent as that, where it still waits";
     TASK, "requeue" {} asks "requeue", "stops its attempt, which counts as nothing, and puts it back into its queue";
     NODE, "cordon" {} does "cordon", "keeps new work from the machine";
     NODE, "uncordon" {} does "uncordon", "takes that, or a drain, back";
@@ -366,7 +368,7 @@ mod tests {
         assert!(fault("scheduler", r#"{"pause":{"queue":["low"]}}"#).contains("[\\\"low\\\"]"));
         assert!(fault("scheduler", r#"{"pause":{"queue""#).contains("this is no JSON"));
         assert!(fault("scheduler", r#"{"pause":{},"halt":{}}"#).contains("one command is wanted"));
-        assert!(fault("task", r#"{"pause":{}}"#).contains("possible: cancel retry requeue restart"));
+        assert!(fault("task", r#"{"pause":{}}"#).contains("possible: cancel retry prio requeue restart"));
     }
 
     #[test]

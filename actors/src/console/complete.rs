@@ -239,6 +239,10 @@ mod tests {
         assert_eq!(offered("node "), ["mac-1"]);
         assert_eq!(offered("state sched"), ["scheduler"]);
         assert_eq!(offered("context p"), ["prod"]);
+        assert_eq!(
+            (&offered("prio t1")[0], &offered("prio t10 cri")[0]),
+            (&"t10".into(), &"critical".into())
+        );
         assert_eq!(offered("tasks graph="), ["graph=g9"]);
         assert!(offered("tasks pend").contains(&"pending".to_owned()));
         assert_eq!(offered("tasks | wh"), ["where"]);

@@ -119,6 +119,7 @@ pub const VERBS: &[Verb] = verbs! {
     Act "halt" [] [Node], 0, "[NODE]", "starts nothing more, there or anywhere; what runs goes on";
     Act "unhalt" [] [Node], 0, "[NODE]", "ends the halt";
     Act "requeue" [] [Target], 1, "TASK", "stops its attempt, which counts as nothing, and puts it back into its queue";
+    Act "prio" ["priority"] [Target, Word(crate::console::command::PRIORITIES)], 2, "TASK|GRAPH PRIORITY", "lets it be as urgent as that while it waits; of an array, all of it";
     Act "lease" [] [Word(&["revoke"])], 2, "revoke TOKEN", "the same, by the token of the lease (`leases`)";
     Act "remove" ["forget"] [Node], 1, "NODE", "forgets a machine that is gone";
     Act "restart" [] [Actor], 1, "ACTOR", "ends an actor, so that its supervisor starts it again";

@@ -62,7 +62,7 @@ impl Answerer {
             }
             Request::Output { task, attempt, read } => self.output(task, attempt, read).await,
             Request::Nodes => Response::Nodes(self.nodes().await),
-            Request::Claims => self.schedule(|reply| SchedulerMessage::Claims { reply }).await,
+            Request::Claims => self.schedule(SchedulerMessage::Claims).await,
             Request::Explain(task) => self.explain(task, None).await,
             Request::Suppose(task, what_if) => self.explain(task, Some(Box::new(what_if))).await,
             Request::Direct { directive, by } => self.direct(directive, by).await,

@@ -84,7 +84,12 @@ impl Wanted {
             (Self::Task(wanted), Event::Task { task, .. }) => wanted == task,
             (
                 Self::Task(wanted),
-                Event::Graph(_, GraphEvent::Unschedulable { tasks, .. } | GraphEvent::Schedulable { tasks }),
+                Event::Graph(
+                    _,
+                    GraphEvent::Unschedulable { tasks, .. }
+                    | GraphEvent::Schedulable { tasks }
+                    | GraphEvent::Prioritised { tasks, .. },
+                ),
             ) => tasks.contains(*wanted),
             (Self::Graph(_, parts), Event::Task { task, .. }) => {
                 let after = parts.partition_point(|tasks| tasks.first <= *task);

@@ -36,9 +36,9 @@ pub(super) fn detail(side: &Side, raw: &RawRow) -> Result<TaskDetail, StoryError
 /// What a task waits for, with the names of what it depends on.
 pub(super) fn explained(side: &Side, raw: RawExplanation) -> Result<Explanation, StoryError> {
     let mut blocked_by = Vec::with_capacity(raw.blocked_by.len());
-    for (tasks, item, runs_as) in &raw.blocked_by {
-        let spec = &story::read_item(&side.archive, *item)?.item.spec;
-        let (name, priority) = (spec.name.as_ref().into(), spec.priority);
+    for (tasks, item, [priority, runs_as]) in &raw.blocked_by {
+        let (name, priority) =
+            (story::read_item(&side.archive, *item)?.item.spec.name.as_ref().into(), *priority);
         let (task, tasks) = (tasks.first, tasks.count);
         let runs_as = Some(*runs_as).filter(|runs_as| *runs_as > priority);
         blocked_by.push(Blocker { task, tasks, name, priority, runs_as });
@@ -73,7 +73,7 @@ pub(super) fn find(side: &Side, named: &[NamedAt], name: &str) -> Vec<Found> {
 }
 
 fn row(told: &Told, raw: &RawRow) -> TaskRow {
-    told.row((raw.seat.task, raw.seat.graph), raw.state)
+    told.row((raw.seat.task, raw.seat.graph), (raw.state, raw.priority))
 }
 
 fn read(side: &Side, raw: &RawRow) -> Result<Told, StoryError> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use policy::breaker::Key;
 use policy::event::{Event, SchedulerEvent};
 use policy::id::{NodeId, TaskId, Token};
+use policy::task::Priority;
 use policy::trust::Caller;
 use supervision::{Address, Reply};
 use tokio::sync::oneshot;
@@ -15,8 +16,9 @@ use tokio::sync::oneshot;
 use crate::gateway::GatewayMessage;
 use crate::inspect::{InspectorArgs, look};
 use crate::node::NodeMessage;
+use crate::scheduler::SchedulerMessage;
 use crate::side::Side;
-use crate::wire::client::{Request, Response};
+use crate::wire::client::{Request, Response, Target};
 use crate::wire::inspect::{Action, Look, Sight};
 
 /// How long an actor may take to do what an operator wants: far above what it takes under full load.
@@ -89,6 +91,7 @@ async fn act(
         Action::LogLevel { machine: Some(machine), levels } => {
             Response::Inspected(Box::new(side.reach.ask(&machine, Look::SetLevels(levels)).await))
         }
+        Action::Prioritise { target, priority } => prioritise(side, target, priority).await,
         Action::Discard { machine, task } => {
             Response::Inspected(Box::new(side.reach.ask(&machine, Look::Discard(task)).await))
         }
@@ -100,6 +103,14 @@ async fn pass_on(gateway: &Address<GatewayMessage>, request: Request) -> Respons
     let question = |reply| GatewayMessage::Asked { caller: Caller::Local, request: Box::new(request), reply };
     gateway.ask(ACTION_DEADLINE, question).await.unwrap_or_else(|why| {
         let reason = format!("the gateway does not answer: {why}").into();
+        Response::Busy { reason, retry_after: Duration::from_secs(1) }
+    })
+}
+
+async fn prioritise(side: &Side, target: Target, priority: Priority) -> Response {
+    let question = |reply| SchedulerMessage::Prioritise(target, priority, reply);
+    side.scheduler.ask(ACTION_DEADLINE, question).await.unwrap_or_else(|why| {
+        let reason = format!("the scheduler does not answer: {why}").into();
         Response::Busy { reason, retry_after: Duration::from_secs(1) }
     })
 }

@@ -97,6 +97,9 @@ fn of_graph(event: &GraphEvent) -> String {
         }
         GraphEvent::Unschedulable { tasks, reason } => format!("cannot run {}: {reason}", which(*tasks)),
         GraphEvent::Schedulable { tasks } => format!("can run {} now", which(*tasks)),
+        GraphEvent::Prioritised { tasks, priority } => {
+            format!("has {} priority for {} from now on", priority, which(*tasks))
+        }
     }
 }
 

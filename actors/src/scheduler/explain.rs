@@ -33,8 +33,8 @@ pub struct RawExplanation {
     pub row: RawRow,
     /// In one word.
     pub verdict: Verdict,
-    /// What it depends on and is not over.
-    pub blocked_by: Vec<(TaskRange, LogPosition, Priority)>,
+    /// What it depends on and is not over, with its own priority and as what it is served.
+    pub blocked_by: Vec<Open>,
     /// What refuses it.
     pub hindrances: Vec<Hindrance>,
     /// Who makes room for it.
@@ -54,6 +54,9 @@ pub struct RawExplanation {
     /// When it should start.
     pub estimate: Option<explain::Estimate>,
 }
+
+/// Tasks that are not over, the record of their item, their own priority and as what they are served.
+type Open = (TaskRange, LogPosition, [Priority; 2]);
 
 impl SchedulerActor {
     pub(super) fn explain(
@@ -149,11 +152,11 @@ impl SchedulerActor {
     }
 
     /// What it depends on and is not over, with the records of their items.
-    fn blockers(&self, task: TaskId) -> Vec<(TaskRange, LogPosition, Priority)> {
+    fn blockers(&self, task: TaskId) -> Vec<Open> {
         let open = self.graphs.blocked_by(task, BLOCKERS_LIMIT).into_iter();
         let told = open.filter_map(|tasks| {
             let entry = self.graphs.entry(tasks.first)?;
-            Some((tasks, entry.spec_position, entry.runs_as))
+            Some((tasks, entry.spec_position, [entry.priority, entry.runs_as]))
         });
         told.collect()
     }

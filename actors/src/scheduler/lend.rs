@@ -60,7 +60,7 @@ impl SchedulerActor {
 
     /// The queue in which a task belongs that was taken from `from`.
     pub(super) fn queue_of(&self, task: TaskId, from: Priority) -> Priority {
-        if !self.graphs.lends() {
+        if !self.graphs.serves_otherwise() {
             return from;
         }
         self.graphs.entry(task).map_or(from, |entry| entry.runs_as)
@@ -68,7 +68,7 @@ impl SchedulerActor {
 
     /// A task's own priority, where it was taken from the queue of `from`.
     pub(super) fn own_priority(&self, task: TaskId, from: Priority) -> Priority {
-        if !self.graphs.lends() {
+        if !self.graphs.serves_otherwise() {
             return from;
         }
         self.graphs.entry(task).map_or(from, |entry| entry.priority)

@@ -130,8 +130,8 @@ impl SchedulerActor {
     }
 
     fn raw(entry: &EntryView) -> RawRow {
-        let (seat, state) = (Seat::from(entry), entry.state);
-        RawRow { seat, state, dependencies: Vec::new(), waits_for: None, unschedulable: None }
+        let (seat, state, priority) = (Seat::from(entry), entry.state, entry.priority);
+        RawRow { seat, state, priority, dependencies: Vec::new(), waits_for: None, unschedulable: None }
     }
 
     /// What is still of use; what is not may be gone once this is told, so what tenants and rates have used goes to disk before.

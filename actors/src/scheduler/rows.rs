@@ -4,6 +4,7 @@ use policy::dependency::Need;
 use policy::event::LogPosition;
 use policy::graph::TaskState;
 use policy::id::TaskId;
+use policy::task::Priority;
 use policy::time::Moment;
 
 use crate::scheduler::SchedulerActor;
@@ -17,6 +18,8 @@ pub struct RawRow {
     pub seat: Seat,
     /// Its state.
     pub state: TaskState,
+    /// How urgent it is by itself.
+    pub priority: Priority,
     /// Where the records of the items it depends on are, and how it needs them.
     pub dependencies: Vec<(LogPosition, Need)>,
     /// Why it is ready and does not run, where one task alone was asked for.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use policy::event::{Event, LogPosition, Next, Record, TaskEvent};
 use policy::graph::TaskState;
 use policy::id::{GraphId, TaskId};
-use policy::task::{TaskOutcome, TaskSpec, Usage};
+use policy::task::{Priority, TaskOutcome, TaskSpec, Usage};
 use policy::time::Timestamp;
 
 use crate::story::ItemRecord;
@@ -73,14 +73,18 @@ impl Told {
     }
 
     /// The task as it stands in lists, where the table says so of it.
-    pub(crate) fn row(&self, (task, graph): (TaskId, GraphId), state: TaskState) -> TaskRow {
+    pub(crate) fn row(
+        &self,
+        (task, graph): (TaskId, GraphId),
+        (state, priority): (TaskState, Priority),
+    ) -> TaskRow {
         let spec: &TaskSpec = &self.item.item.spec;
         TaskRow {
             task,
             graph,
             name: name_of(spec, self.index),
             state: self.state(state),
-            priority: spec.priority,
+            priority,
             tenant: Arc::clone(&spec.tenant),
             attempts: u32::try_from(self.attempts.len()).unwrap_or(u32::MAX),
             node: self.attempts.last().map(|attempt| attempt.node.clone()),

@@ -251,6 +251,11 @@ pub enum Response {
     Way(Box<WayRow>),
     /// To `Cluster`.
     Cluster(Enrolled),
+    /// To `Operate`, where it says how urgent something is: safely on disk.
+    Prioritised {
+        /// How many tasks wait, and go by that; 0 where it was so already.
+        tasks: u64,
+    },
 }
 
 /// What a request is about.

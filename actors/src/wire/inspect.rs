@@ -8,6 +8,7 @@ use std::time::Duration;
 use policy::breaker::Key;
 use policy::budget::Raise;
 use policy::id::{GraphId, NodeId, TaskId, Token};
+use policy::task::Priority;
 use policy::text::OsText;
 use policy::time::Timestamp;
 use policy::workspace::WhyKept;
@@ -222,6 +223,13 @@ pub enum Action {
         /// Which task.
         task: TaskId,
     },
+    /// Let these be as urgent as that from now on.
+    Prioritise {
+        /// Which: of an array, all of it.
+        target: Target,
+        /// How urgent.
+        priority: Priority,
+    },
 }
 
 /// `cancel task t12`, as it stands in the record.
@@ -244,6 +252,7 @@ impl std::fmt::Display for Action {
                 write!(f, "take lease {token} of task {task} back from {node}")
             }
             Self::Discard { machine, task } => write!(f, "discard the workspaces of {task} on {machine}"),
+            Self::Prioritise { target, priority } => write!(f, "give {} {priority} priority", what(target)),
         }
     }
 }

@@ -82,6 +82,27 @@ impl Paused {
     }
 }
 
+pub(crate) const PRIO_EXAMPLES: &str = "\
+Examples:
+  crab prio t12 high                                     it is served as the high ones from now on
+  crab prio nightly low --reason 'people are waiting'    all of a graph that still waits
+
+What runs keeps its machine. Of an array all members are as urgent as each other. It holds until it is said
+otherwise, for further attempts as well, and whoever said it is in the events (scheduler.operated).";
+
+#[derive(Debug, Args)]
+pub(crate) struct Prio {
+    /// A task (t12), a graph (g12), or a name
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: String,
+    /// low, normal, high or critical
+    #[arg(value_name = "PRIORITY")]
+    pub(crate) priority: Priority,
+    /// Why, for the record
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) reason: String,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
     /// Mend what can be mended without harm: permissions, what was left behind

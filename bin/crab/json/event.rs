@@ -124,7 +124,10 @@ impl Event {
         match happened {
             Happened::Graph(graph, event) => {
                 self.graph = Some(graph.to_string());
-                if let GraphEvent::Unschedulable { tasks, .. } | GraphEvent::Schedulable { tasks } = event {
+                if let GraphEvent::Unschedulable { tasks, .. }
+                | GraphEvent::Schedulable { tasks }
+                | GraphEvent::Prioritised { tasks, .. } = event
+                {
                     // The first of them; `tasks` says how many.
                     self.task = Some(tasks.first.to_string());
                 }
@@ -190,6 +193,10 @@ fn of_graph(event: &GraphEvent) -> (&'static str, Details) {
             ("task.schedulable", Details { tasks: Some(u64::from(tasks.count)), ..none })
         }
         GraphEvent::Extended(part) => ("graph.extended", Details { tasks: Some(part.tasks), ..none }),
+        GraphEvent::Prioritised { tasks, priority } => {
+            let (tasks, priority) = (Some(u64::from(tasks.count)), Some((*priority).into()));
+            ("task.prioritised", Details { tasks, priority, ..none })
+        }
     }
 }
 

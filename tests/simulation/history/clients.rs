@@ -5,14 +5,22 @@ use std::collections::BTreeMap;
 use actors::wire::client::Target;
 use policy::event::{Event, GraphEvent, Next, Record, SubmissionKey, TaskEvent};
 use policy::id::{GraphId, TaskId};
-use policy::task::TaskOutcome;
+use policy::task::{Priority, TaskOutcome};
 use policy::time::Timestamp;
 
 use super::index::Index;
+use super::lending::Own;
 use super::{Answer, Asked, Findings, History};
 
 pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Findings) {
     submissions(history, index, findings);
+    for operation in &history.operations {
+        if let (Asked::Prioritise(target, priority), Answer::Done { at }) =
+            (operation.asked, operation.answer)
+        {
+            urged(history, index, (target, priority, at), findings);
+        }
+    }
     let facts = Facts::of(history);
     for operation in &history.operations {
         if let (Asked::Cancel(target), Answer::Done { at }) = (operation.asked, operation.answer) {
@@ -51,6 +59,27 @@ fn submissions(history: &History, index: &Index<'_>, findings: &mut Findings) {
             });
         }
     }
+}
+
+/// Whoever was told that a task is as urgent as that finds it so in the records.
+fn urged(
+    history: &History,
+    index: &Index<'_>,
+    (target, priority, at): (Target, Priority, Timestamp),
+    findings: &mut Findings,
+) {
+    let task = match target {
+        Target::Task(task) => task,
+        Target::Graph(graph) => graph.first_task(),
+    };
+    let mut own = Own::new(index);
+    let by_then = history.records.iter().filter(|(_, record)| record.at <= at);
+    by_then.for_each(|(_, record)| {
+        own.hear(&record.event);
+    });
+    findings.expect("I1", own.of(task) == priority, || {
+        format!("{target:?} was to be of {priority} priority, acknowledged at {at:?}; it is {}", own.of(task))
+    });
 }
 
 /// What was added to a graph later is not meant.

@@ -11,7 +11,7 @@ use policy::task::{Priority, TaskSpec};
 use policy::time::Timestamp;
 
 use super::index::Index;
-use super::lending::Served;
+use super::lending::{Own, Served};
 use super::{Findings, History};
 
 /// From asking the first victim to the start of the one who wants its room, in a world where nothing fails meanwhile:
@@ -32,15 +32,17 @@ struct Pass {
 
 pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Findings) {
     let (mut pass, mut served) = (Pass::default(), Served::new(history, index));
+    let mut own = Own::new(index);
     for (_, record) in &history.records {
         served.hear(&record.event);
+        own.hear(&record.event);
         pass.late(record.at, index, findings);
         match &record.event {
             Event::Task { task, event: TaskEvent::EvictAsked { token, by }, .. } => {
                 findings.expect("I19", history.preempts, || format!("{task} was evicted, and nobody is"));
-                let is_lent =
-                    served.of(*by) > spec(*by, index).map_or(Priority::Critical, |spec| spec.priority);
-                pass.asked((*task, *token), (*by, served.of(*by)), index, findings);
+                let is_lent = served.of(*by) > own.of(*by);
+                let victim = (*task, own.of(*task), *token);
+                pass.asked(victim, (*by, served.of(*by)), index, findings);
                 // Who is served as somebody else may soon not be any more.
                 if is_lent {
                     continue;
@@ -62,7 +64,7 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
 impl Pass {
     fn asked(
         &mut self,
-        (task, token): (TaskId, Token),
+        (task, own, token): (TaskId, Priority, Token),
         (by, priority): (TaskId, Priority),
         index: &Index<'_>,
         findings: &mut Findings,
@@ -75,9 +77,7 @@ impl Pass {
         findings.expect("I19", priority == Priority::Critical, || {
             format!("{task} was evicted for {by} of {priority} priority")
         });
-        findings.expect("I19", victim.priority <= Priority::Normal, || {
-            format!("{task} was evicted, of {} priority", victim.priority)
-        });
+        findings.expect("I19", own <= Priority::Normal, || format!("{task} was evicted, of {own} priority"));
         let times = self.times.get(&task).copied().unwrap_or(0);
         findings
             .expect("I19", times < EVICTIONS_LIMIT, || format!("{task} was evicted {times} times before"));

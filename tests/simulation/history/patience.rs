@@ -75,6 +75,10 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
                 let items = index.graphs.get(graph).map_or(&[][..], |info| info.items.as_slice());
                 items.iter().flat_map(|(_, range)| range.iter()).for_each(|task| pass.leave(task));
             }
+            // It stands in another line, behind others.
+            Event::Graph(_, GraphEvent::Prioritised { tasks, .. }) => {
+                tasks.iter().for_each(|task| pass.leave(task));
+            }
             Event::Task { task, event: TaskEvent::Granted { node, request, .. }, .. } => {
                 if let Some(item) = index.item_of(*task) {
                     pass.granted((*task, node), item.spec.request(*request), record.at, findings);

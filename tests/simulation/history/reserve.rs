@@ -44,6 +44,12 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
                 }
                 waiting.values_mut().for_each(|large| large.behind(&others));
             }
+            Event::Graph(_, GraphEvent::Prioritised { tasks, priority }) => {
+                waiting.retain(|task, _| !tasks.contains(*task));
+                let urged = others.iter_mut().filter(|(task, _)| tasks.contains(**task));
+                urged.for_each(|(_, (of, _))| *of = *priority);
+                waiting.values_mut().for_each(|large| large.behind(&others));
+            }
             Event::Task { task, event: TaskEvent::Granted { node, .. }, .. } => {
                 waiting.remove(task);
                 others.remove(task);

@@ -25,12 +25,11 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
         format!("{tasks} tasks were admitted, the table has {}", history.rows.len())
     });
     for row in &history.rows {
-        let replayed = recovered
-            .graphs
-            .entry(row.seat.task)
-            .map(|entry| (entry.state, entry.position, entry.graph, entry.spec_position, entry.index));
+        let replayed = recovered.graphs.entry(row.seat.task).map(|entry| {
+            (entry.state, entry.priority, entry.position, entry.graph, entry.spec_position, entry.index)
+        });
         let seat = row.seat;
-        let live = (row.state, seat.last, seat.graph, seat.item, seat.index);
+        let live = (row.state, row.priority, seat.last, seat.graph, seat.item, seat.index);
         findings.expect("I12", replayed == Some(live), || {
             format!("{} is {live:?}, its records say {replayed:?}", seat.task)
         });

@@ -126,7 +126,7 @@ impl Pass {
                 self.up.clear();
                 self.quiet_since = record.at;
             }
-            Event::Graph(_, GraphEvent::Extended(_) | GraphEvent::ItemAdmitted(_))
+            Event::Graph(..)
             | Event::Task { .. }
             | Event::Scheduler(
                 SchedulerEvent::Pressure(_)

@@ -124,7 +124,7 @@ impl Graph {
         }
     }
 
-    fn push_moved(&self, Change { item, from, to }: Change, out: &mut Out<'_>) {
+    pub(super) fn push_moved(&self, Change { item, from, to }: Change, out: &mut Out<'_>) {
         let Item { first, count, shape, out: members, .. } = self.items[item];
         if members == 0 {
             return;

@@ -12,7 +12,7 @@ use crate::dependency::{Dependency, Need};
 use crate::event::{
     ArraySpec, Event, GraphEvent, GraphHead, GraphPart, Item, Next, Record, SubmissionKey, TaskEvent,
 };
-use crate::graph::{Cancelled, Effects, Graphs, ItemShape, Mark, Moved, Ready, Replay, TaskState};
+use crate::graph::{Cancelled, Effects, Graphs, ItemShape, Mark, Moved, Ready, Replay, TaskState, Urgency};
 use crate::id::{AttemptNumber, GraphId, NodeSession, TaskId, TaskRange, Token};
 use crate::placement::{ShapeId, Shapes};
 use crate::task::{AttemptOutcome, Priority, TaskOutcome, TaskSpec, Usage};
@@ -270,6 +270,38 @@ impl World {
         self.graphs.lend(!self.graphs.lends(), &mut self.effects);
     }
 
+    /// Says of an item, or of all of the graph, how urgent it is from now on.
+    fn prioritise(&mut self, which: usize) {
+        let priority = Priority::VARIANTS[which % 4];
+        let offset = u32::try_from(which / 4 % self.model.states.len()).unwrap();
+        let to_start = |states: &[TaskState]| {
+            states.iter().filter(|state| matches!(state, Waiting | TaskState::Ready | BackingOff)).count()
+                as u64
+        };
+        let is_whole = which & 1024 != 0;
+        let urgency = if is_whole {
+            self.graphs.urgency_of_graph(GRAPH).unwrap()
+        } else {
+            self.graphs.urgency_of_task(self.ids[offset as usize])
+        };
+        let number = self.model.items.iter().position(|(range, ..)| range.contains(&offset)).unwrap();
+        let range = self.model.items[number].0.clone();
+        let range =
+            if is_whole { 0..self.model.states.len() } else { range.start as usize..range.end as usize };
+        let waiting = to_start(&self.model.states[range]);
+        let Ok(Urgency { parts, waiting: told, .. }) = urgency else { return assert_eq!(waiting, 0) };
+        assert_eq!(told, waiting);
+        let items = if is_whole { 0..self.model.items.len() } else { number..number + 1 };
+        let differs = self.model.priorities[items.clone()].iter().any(|one| *one != priority);
+        let mut changed = false;
+        for tasks in parts {
+            self.append(Event::Graph(GRAPH, GraphEvent::Prioritised { tasks, priority }));
+            changed |= self.graphs.prioritise((GRAPH, tasks), priority, &mut self.effects);
+        }
+        assert_eq!(changed, differs);
+        self.model.priorities[items].fill(priority);
+    }
+
     fn take_ids(&mut self, first: u64) {
         let new = self.model.states.len() - self.ids.len();
         self.ids.extend((first..).take(new).map(TaskId));
@@ -333,6 +365,7 @@ impl World {
             86..=93 => self.retry(which),
             94..=95 => self.extend(which),
             96 => self.turn(),
+            97..=98 => self.prioritise(which),
             _ => self.record(which),
         }
         self.model.settle();

@@ -230,6 +230,9 @@ impl Replay {
                 self.stranded.tell(Told { graph, tasks: *tasks, reason, position });
             }
             GraphEvent::Schedulable { tasks } => self.stranded.take_back(*tasks),
+            GraphEvent::Prioritised { tasks, priority } => {
+                self.graphs.prioritise((graph, *tasks), *priority, &mut self.effects);
+            }
         }
         if self.building.get_mut(&graph).is_some_and(|building| building.builder().is_full()) {
             self.built(graph)?;

@@ -188,7 +188,7 @@ impl Fold {
         let item = self.items.get(&entry.spec_position)?.clone();
         let records = self.stories.get(&task).cloned().unwrap_or_default();
         let told = Told::new(item, entry.index, records);
-        Some((told.row((task, entry.graph), entry.state), told))
+        Some((told.row((task, entry.graph), (entry.state, entry.priority)), told))
     }
 
     /// Everything about a task, if it was there.

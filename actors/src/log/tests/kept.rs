@@ -14,7 +14,7 @@ use policy::event::{
     ArraySpec, Event, GraphEvent, GraphHead, Item, Next, NodeEvent, SchedulerEvent, SubmissionKey, TaskEvent,
 };
 use policy::excess::{Excess, UseLimit, UseLimits};
-use policy::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, Token};
+use policy::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, TaskRange, Token};
 use policy::layout::Layout;
 use policy::resources::Resources;
 use policy::task::{
@@ -211,7 +211,9 @@ fn later() -> Vec<(u8, Event)> {
         served_as: Priority::Critical,
         by: TaskId(1 << 40),
     };
-    vec![(5, Event::Scheduler(lent))]
+    let tasks = TaskRange { first: TaskId(7), count: 3 };
+    let urged = GraphEvent::Prioritised { tasks, priority: Priority::High };
+    vec![(5, Event::Scheduler(lent)), (8, Event::Graph(GraphId(7), urged))]
 }
 
 fn others() -> Vec<Event> {

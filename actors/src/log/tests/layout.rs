@@ -20,7 +20,7 @@ fn traced() -> Result<String, serde_reflection::Error> {
 
 #[test]
 fn what_is_kept_has_the_layout_of_its_number() {
-    let changes = spoken::changes(&traced(), include_str!("../samples/layout-7.types"));
+    let changes = spoken::changes(&traced(), include_str!("../samples/layout-8.types"));
     assert!(changes.is_empty(), "kept types changed; how they may is said in policy::layout: {changes:#?}");
 }
 
@@ -34,6 +34,7 @@ fn logs_of_every_layout_are_read() {
         include_bytes!("../samples/layout-5.segment"),
         include_bytes!("../samples/layout-6.segment"),
         include_bytes!("../samples/layout-7.segment"),
+        include_bytes!("../samples/layout-8.segment"),
     ];
     for (sample, number) in samples.into_iter().zip(1..) {
         let disk = SimulatedDisk::new();
