@@ -3,6 +3,7 @@
 mod blamed;
 mod budget;
 mod cancel;
+mod chaos;
 mod claims;
 mod commands;
 mod company;

@@ -9,6 +9,11 @@ mod cluster;
 /// Sessions on a machine behind SSH, which is this one.
 #[cfg(test)]
 mod sessions;
+/// The promises as checks over a history, which the simulation uses as well.
+#[cfg(test)]
+#[path = "simulation/history/root.rs"]
+#[expect(dead_code, reason = "what only a simulated world can know is filled in there alone")]
+mod promises;
 /// What several of them use.
 #[cfg(test)]
 mod support;

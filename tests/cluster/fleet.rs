@@ -9,7 +9,8 @@ use actors::client::COOKIE_NAME;
 use crate::support::place::{Daemon, Place};
 
 /// Leases short enough to see one end within a test, long enough for a machine that is busy.
-const LEASES: &str = "[lease]\nheartbeat = \"1s\"\nttl = \"5s\"\ngrace = \"2s\"\nkill_margin = \"1s\"\n";
+pub(crate) const LEASES: &str =
+    "[lease]\nheartbeat = \"1s\"\nttl = \"5s\"\ngrace = \"2s\"\nkill_margin = \"1s\"\n";
 
 /// A fleet on loopback. A daemon that was killed is `None` until it is started again.
 #[derive(Debug)]

@@ -13,12 +13,15 @@
 #![cfg_attr(not(feature = "mutants"), expect(clippy::print_stderr, reason = "a test harness prints"))]
 
 #[cfg(test)]
+mod changed;
+#[cfg(test)]
 mod claims;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod crowds;
 #[cfg(test)]
+#[path = "history/root.rs"]
 mod history;
 #[cfg(test)]
 mod host;

@@ -297,7 +297,7 @@ async fn conclude(seed: u64, plan: Plan, world: &World, rows: Vec<RawRow>) -> Ru
     }
     let bound = plan.nature.waiting_tasks;
     let claims = super::claims::rules();
-    let mut history = History { rows, has_ended: plan.ends, bound, claims, ..History::default() };
+    let mut history = History { rows: Some(rows), has_ended: plan.ends, bound, claims, ..History::default() };
     let mut core = world.core();
     match open_log(&disk, clock, false) {
         Ok(log) => {

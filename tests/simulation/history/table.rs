@@ -10,6 +10,7 @@ use super::{Findings, History};
 const SHAPES: usize = 10_000;
 
 pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Findings) {
+    let Some(rows) = &history.rows else { return };
     let mut replay = Replay::new(Shapes::new(SHAPES));
     for (position, record) in &history.records {
         if let Err(malformed) = replay.apply(*position, record) {
@@ -21,10 +22,10 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
     let recovered = replay.finish();
     findings.expect("I12", recovered.unknown == 0, || format!("{} records of nobody", recovered.unknown));
     let tasks = index.tasks().count();
-    findings.expect("I12", tasks == history.rows.len(), || {
-        format!("{tasks} tasks were admitted, the table has {}", history.rows.len())
+    findings.expect("I12", tasks == rows.len(), || {
+        format!("{tasks} tasks were admitted, the table has {}", rows.len())
     });
-    for row in &history.rows {
+    for row in rows {
         let replayed = recovered.graphs.entry(row.seat.task).map(|entry| {
             (entry.state, entry.priority, entry.position, entry.graph, entry.spec_position, entry.index)
         });

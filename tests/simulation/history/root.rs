@@ -13,7 +13,6 @@ mod evictions;
 mod index;
 mod lending;
 mod log;
-mod mutants;
 mod order;
 mod patience;
 mod placing;
@@ -54,8 +53,8 @@ pub(crate) struct History {
     pub(crate) nodes: BTreeMap<NodeId, Resources>,
     /// What is said of each.
     pub(crate) labels: BTreeMap<NodeId, Labels>,
-    /// What the scheduler said of every task at the very end.
-    pub(crate) rows: Vec<RawRow>,
+    /// What the scheduler said of every task at the very end; `None` where nobody could ask it from within.
+    pub(crate) rows: Option<Vec<RawRow>>,
     /// Whether it has come to rest: faults are over, and there was time for everything to end.
     pub(crate) has_ended: bool,
     /// What the fleet had for tasks to claim.

@@ -10,8 +10,9 @@ use policy::event::{Event, GraphEvent, NodeEvent, SchedulerEvent, TaskEvent};
 use policy::pressure::{Mode, ModeChange};
 use policy::tenant::Quota;
 
-use super::{History, Mutant, find, is_grant};
+use super::{Mutant, find, is_grant};
 use crate::history::Answer;
+use crate::history::History;
 
 /// For any rich history.
 pub(super) const OF_ALL: &[Mutant] = &[

@@ -13,7 +13,7 @@ use policy::id::{GraphId, TaskId, TaskRange, Token};
 use policy::task::{TaskOutcome, TaskSpec};
 use policy::time::Timestamp;
 
-use super::{Answer, Asked, History, Operation};
+use crate::history::{Answer, Asked, History, Operation};
 use crate::house::Crowd;
 use actors::wire::client::Target;
 
@@ -181,7 +181,9 @@ const MUTANTS: &[Mutant] = &[
             *sequence += 1;
         }
     }),
-    ("the table says something else", "I12", |history| history.rows[0].state = TaskState::Waiting),
+    ("the table says something else", "I12", |history| {
+        history.rows.as_mut().expect("the table")[0].state = TaskState::Waiting
+    }),
     ("a grant after the cancellation", "I13", |history| {
         let place = find(history, is_grant);
         repeat(history, place);
