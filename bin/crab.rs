@@ -41,6 +41,7 @@ mod cli {
     pub(crate) mod show;
     pub(crate) mod status;
     pub(crate) mod submit;
+    pub(crate) mod suite;
     pub(crate) mod target;
     pub(crate) mod text;
     pub(crate) mod timeline;
@@ -64,8 +65,8 @@ use cli::screen::Screen;
 use cli::session::{self, Session};
 use cli::{
     cancel, claims, cluster, completion, config, doctor, events, explain, list, log_level, logs, man, mcp,
-    nodes, operate, prio, remote, resume, run, service, sessions, show, status, submit, timeline, wait,
-    workspaces,
+    nodes, operate, prio, remote, resume, run, service, sessions, show, status, submit, suite, timeline,
+    wait, workspaces,
 };
 
 fn main() -> ExitCode {
@@ -75,8 +76,11 @@ fn main() -> ExitCode {
     completion::answer();
     let cli = Cli::parse();
     let mut screen = Screen::new(&cli.global);
-    let infrastructure =
-        if matches!(cli.command, Command::Run(_)) { Exit::RUN_TROUBLE } else { Exit::FAILURE };
+    let infrastructure = if matches!(cli.command, Command::Run(_) | Command::Test(_)) {
+        Exit::RUN_TROUBLE
+    } else {
+        Exit::FAILURE
+    };
     let done = start(cli, &mut screen);
     match done {
         Ok(exit) => exit.into(),
@@ -115,6 +119,7 @@ fn start(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
     let session = Session::new(&cli.global)?;
     match cli.command {
         Command::Run(Later(run)) => run::run(&session, screen, run),
+        Command::Test(Later(test)) => suite::run(&session, screen, test),
         Command::Mcp => session::on_one_thread(mcp::serve(session)),
         other => session::on_one_thread(dispatch(&session, other, screen)),
     }
@@ -155,6 +160,7 @@ async fn dispatch(session: &Session, command: Command, screen: &mut Screen) -> a
         Command::Cluster(Later(args)) => cluster::run(session, screen, args).await,
         Command::Service(Later(args)) => service::run(session, screen, args),
         Command::Run(_)
+        | Command::Test(_)
         | Command::Mcp
         | Command::Schema
         | Command::Man { .. }

@@ -33,6 +33,7 @@ mod sent;
 mod settings;
 mod signals;
 mod strangers;
+mod suites;
 mod survival;
 mod top;
 mod trust;

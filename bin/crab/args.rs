@@ -9,6 +9,7 @@ pub(crate) mod operators;
 pub(crate) mod remote;
 pub(crate) mod seeing;
 pub(crate) mod service;
+pub(crate) mod suite;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -74,6 +75,9 @@ pub(crate) enum Command {
     /// Run a task file or a command to its end, with a live view
     #[command(after_help = RUN_EXAMPLES)]
     Run(Later<Run>),
+    /// Run the tests of a suite in pieces that run at once, and put together what came of them
+    #[command(after_help = suite::TEST_EXAMPLES)]
+    Test(Later<suite::Test>),
     /// Hand a task file or a command to the daemon and return
     #[command(after_help = SUBMIT_EXAMPLES)]
     Submit(Later<Submit>),

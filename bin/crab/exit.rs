@@ -6,6 +6,8 @@ use actors::client::ClientError;
 use actors::taskfile::FileRefused;
 use policy::task::{AttemptOutcome, TaskOutcome};
 
+use crate::cli::suite::NotListed;
+
 /// An exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Exit(pub(crate) u8);
@@ -32,6 +34,9 @@ impl Exit {
     pub(crate) fn of(error: &anyhow::Error, otherwise: Self) -> Self {
         if error.is::<FileRefused>() || error.is::<Usage>() {
             return Self::USAGE;
+        }
+        if error.is::<NotListed>() {
+            return Self::FAILURE;
         }
         if error.is::<NotFound>() {
             return Self::NOT_FOUND;

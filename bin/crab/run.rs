@@ -1,7 +1,7 @@
 //! `crab run`: submits, shows how it goes, and ends as the work did.
 
 mod command;
-mod interrupt;
+pub(crate) mod interrupt;
 mod live;
 mod plan;
 mod progress;

@@ -65,7 +65,8 @@ impl Session {
         }
     }
 
-    fn data_dir(&self) -> anyhow::Result<PathBuf> {
+    /// This user's data directory on this machine, whoever schedules.
+    pub(crate) fn data_dir(&self) -> anyhow::Result<PathBuf> {
         let advice = "no home directory: name a data directory with --data-dir DIR";
         self.data_dir.clone().or_else(default_data_dir).ok_or_else(|| Usage(advice.to_owned()).into())
     }

@@ -49,5 +49,6 @@ pub mod fleet;
 pub mod slots;
 pub mod retry;
 pub mod output;
+pub mod shards;
 pub mod session;
 pub mod trust;

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 /// The user's wish to stop, by Ctrl-C or SIGTERM.
 #[derive(Debug)]
-pub(super) struct Interrupts {
+pub(crate) struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
     count: u32,
@@ -18,7 +18,7 @@ pub(super) struct Interrupts {
 
 /// What there is to be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Told {
+pub(crate) enum Told {
     /// The user wants to cancel.
     Cancel,
     /// The user does not want to wait any longer.
@@ -28,7 +28,7 @@ pub(super) enum Told {
 }
 
 impl Told {
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         match self {
             Self::Cancel => "cancelling, again to kill".to_owned(),
             Self::Kill => "killed".to_owned(),
@@ -38,18 +38,18 @@ impl Told {
 }
 
 impl Interrupts {
-    pub(super) fn new() -> std::io::Result<Self> {
+    pub(crate) fn new() -> std::io::Result<Self> {
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         Ok(Self { interrupt, terminate, count: 0, cancelling: None })
     }
 
     /// Whether the user has said so at all.
-    pub(super) fn cancelled(&self) -> bool {
+    pub(crate) fn cancelled(&self) -> bool {
         self.count > 0
     }
 
     /// Waits until there is something to be told. Cancel safe.
-    pub(super) async fn next(&mut self) -> Told {
+    pub(crate) async fn next(&mut self) -> Told {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
@@ -60,7 +60,7 @@ impl Interrupts {
     }
 
     /// Asks to cancel, beside everything else: the user may become impatient meanwhile.
-    pub(super) fn cancel(&mut self, client: &Client, target: Target) {
+    pub(crate) fn cancel(&mut self, client: &Client, target: Target) {
         let client = client.clone();
         self.cancelling = Some(tokio::spawn(async move { client.cancel(target).await }));
     }
