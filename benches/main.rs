@@ -39,6 +39,7 @@ mod recovery;
 mod seeing;
 mod shapes;
 mod single;
+mod suites;
 mod waiting;
 
 #[global_allocator]
@@ -48,7 +49,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Question = (&'static str, fn());
 
 /// In the order of the letters in `benches/README.md`.
-const QUESTIONS: [Question; 14] = [
+const QUESTIONS: [Question; 15] = [
     ("processes", processes::ask),
     ("chain", chain::ask),
     ("single", single::ask),
@@ -63,6 +64,7 @@ const QUESTIONS: [Question; 14] = [
     ("explaining", explaining::ask),
     ("failures", failures::ask),
     ("agent", agent::ask),
+    ("suites", suites::ask),
 ];
 
 fn main() {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
@@ -62,6 +63,11 @@ fn shell(place: &Place, names: &[&str], run: &str) -> [String; 4] {
 fn ledger(place: &Place) -> Vec<String> {
     let text = fs::read_to_string(place.root().join("ledger")).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
+}
+
+/// Of `crab` for a suite in two shards.
+fn words(suite: &[String]) -> Vec<&str> {
+    ["test", "--json", "--shards", "2"].into_iter().chain(suite.iter().map(String::as_str)).collect()
 }
 
 fn crab_test(place: &Place, more: &[&str], suite: &[String]) -> Ran {
@@ -166,9 +172,7 @@ fn a_host_that_is_killed_in_the_midst_of_a_shard_costs_no_result() {
     );
     let names = ["a", "b", "c", "d", "e", "f"];
     let suite = shell(&place, &names, &waits);
-    let words: Vec<&str> =
-        ["test", "--json", "--shards", "2"].into_iter().chain(suite.iter().map(String::as_str)).collect();
-    let running = Running::start(&mut place.crab(&words));
+    let running = Running::start(&mut place.crab(&words(&suite)));
     until_true("it is in the midst of a shard", SOON, || begun.exists());
     let host = place.host_pid().expect("there is a host");
     kill(Pid::from_raw(host), Signal::SIGKILL).expect("it is there");
@@ -180,14 +184,113 @@ fn a_host_that_is_killed_in_the_midst_of_a_shard_costs_no_result() {
 }
 
 #[test]
+fn a_daemon_that_is_killed_and_started_again_costs_no_result() {
+    let place = Place::new();
+    let daemon = place.single("2");
+    let (begun, go) = (place.root().join("begun"), place.root().join("go"));
+    let waits = format!(
+        "[ $1 != c ] || {{ touch {}; until [ -e {} ]; do sleep 0.05; done; }}",
+        begun.display(),
+        go.display()
+    );
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let suite = shell(&place, &names, &waits);
+    let running = Running::start(&mut place.crab(&words(&suite)));
+    until_true("it is in the midst of a shard", SOON, || begun.exists());
+    daemon.kill();
+    let _daemon = place.single("2");
+    fs::write(&go, "").expect("a file");
+    let (tests, _) = read(&running.end().expect(0));
+    assert_eq!(outcomes(&tests), names.map(|name| (name, "passed")));
+    // What ran went on, and nothing was run twice.
+    assert_eq!(ledger(&place).len(), 6);
+}
+
+/// A program of a test's own on the path, which says what the real one is documented to say: it is not here to be asked.
+fn pretend(place: &Place, name: &str, script: &str) -> String {
+    let bin = place.root().join("bin");
+    fs::create_dir_all(&bin).expect("a directory");
+    crate::support::program::write(&bin.join(name), format!("#!/bin/sh\n{script}"));
+    fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755)).expect("it is ours");
+    format!("{}:{}", bin.display(), std::env::var("PATH").expect("there is one"))
+}
+
+fn with_pretended(place: &Place, name: &str, script: &str, args: &[&str]) -> Ran {
+    let path = pretend(place, name, script);
+    let env = format!("PATH={path}");
+    let mut command = place.crab(&[&["test", "--json", "--shards", "2", "--env", &env], args].concat());
+    run(command.env("PATH", path))
+}
+
+#[test]
+fn what_go_is_documented_to_say_is_understood() {
+    let place = Place::new();
+    let script = r#"case "$*" in
+*-list*)
+    for p in a b; do
+        for t in TestOne TestTwo ExampleX "ok m/$p 0.1s"; do
+            printf '{"Action":"output","Package":"m/%s","Output":"%s\\n"}\n' $p "$t"
+        done
+    done;;
+*)
+    for package; do :; done
+    while [ $1 != -run ]; do shift; done
+    for t in $(echo "$2" | tr -d '^()$' | tr '|' ' '); do
+        how=pass; [ $package$t != m/bTestTwo ] || how=fail
+        printf '{"Action":"%s","Package":"%s","Test":"%s","Elapsed":0.5}\n' $how $package $t
+    done;;
+esac
+"#;
+    let ran =
+        with_pretended(&place, "go", script, &["--runner", "go", "--", "-tags", "x", "./..."]).expect(1);
+    let (tests, _) = read(&ran);
+    let of = |name: &str| tests[name]["outcome"].as_str().unwrap_or_default().to_owned();
+    assert_eq!((tests.len(), of("m/a TestOne"), of("m/b TestTwo")), (6, "passed".into(), "failed".into()));
+    assert_eq!(tests["m/a ExampleX"]["duration_s"], 0.5);
+}
+
+#[test]
+fn what_swift_and_xcodebuild_are_documented_to_say_is_understood() {
+    let place = Place::new();
+    let swift = "case \"$*\" in\n'test list'*) echo Building; echo Mod.Cls/testA; echo Mod.Cls/testB;;\n\
+        *) echo \"$*\" | grep -q testA && echo \"Test Case '-[Mod.Cls testA]' passed (0.25 seconds).\"\n\
+        echo \"$*\" | grep -q testB && { echo \"Test Case 'Cls.testB' failed (0.5 seconds)\"; exit 1; }; exit 0;;\nesac\n";
+    let (tests, _) = read(&with_pretended(&place, "swift", swift, &["--runner", "swift"]).expect(1));
+    assert_eq!(outcomes(&tests), [("Mod.Cls/testA", "passed"), ("Mod.Cls/testB", "failed")]);
+    let xcodebuild = "case \"$*\" in\nbuild-for-testing*) echo built;;\n\
+        *-enumerate-tests*) echo noise; echo '{\"errors\":[],\"values\":[{\"testPlan\":\"P\",\"disabledTests\":[],\"enabledTests\":[{\"identifier\":\"Mod/Cls/testA\"}]}]}';;\n\
+        *-only-testing:Mod/Cls/testA*) echo \"Test Case '-[Mod.Cls testA]' passed (0.25 seconds).\";;\n*) exit 9;;\nesac\n";
+    let args = ["--runner", "xcodebuild", "--", "-scheme", "App"];
+    let (tests, _) = read(&with_pretended(&place, "xcodebuild", xcodebuild, &args).expect(0));
+    assert_eq!(outcomes(&tests), [("Mod/Cls/testA", "passed")]);
+}
+
+#[test]
+fn a_suite_in_a_task_file_is_a_task_that_waits_for_its_shards() {
+    let place = Place::new();
+    let _daemon = place.single("2");
+    let suite = shell(&place, &["a", "b"], "true");
+    let words: Vec<String> = words(&suite).iter().map(|word| format!("{word:?}")).collect();
+    let text = format!(
+        "[task.tests]\ncpus = 0.1\ncommand = [{:?}, {}]\nenv = {{ CRAB_DATA_DIR = {:?} }}\n[task.after]\nafter = [\"tests\"]\ncommand = [\"true\"]\n",
+        env!("CARGO_BIN_EXE_crab"),
+        words.join(", "),
+        place.data().display().to_string()
+    );
+    let file = place.file("graph.toml", text).display().to_string();
+    place.run(&["submit", "--wait", &file]).expect(0);
+    assert_eq!(ledger(&place).len(), 2);
+    // The file's two tasks, and the suite's graph.
+    assert_eq!(place.run(&["list", "--json"]).expect(0).json().len(), 2);
+}
+
+#[test]
 fn an_interruption_cancels_what_runs_and_is_told_by_the_exit_code() {
     let place = Place::new();
     let _daemon = place.single("2");
     let begun = place.root().join("begun");
     let suite = shell(&place, &["a", "b"], &format!("touch {}; sleep 1000", begun.display()));
-    let words: Vec<&str> =
-        ["test", "--json", "--shards", "2"].into_iter().chain(suite.iter().map(String::as_str)).collect();
-    let running = Running::start(&mut place.crab(&words));
+    let running = Running::start(&mut place.crab(&words(&suite)));
     until_true("it runs", SOON, || begun.exists());
     running.signal(Signal::SIGINT);
     let (tests, whole) = read(&running.end().expect(130));

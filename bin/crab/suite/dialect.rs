@@ -68,6 +68,9 @@ impl Reader {
         }
         if line == "failures:" {
             self.telling = None;
+        } else if let Some(test) = slow(line).and_then(|name| self.heard.find(name)) {
+            // Of many threads none tells what it begins, but one that takes a minute is told of.
+            self.heard.begin(test);
         } else if let Some((name, rest)) =
             line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... "))
         {
@@ -213,6 +216,11 @@ impl Reader {
         self.heard.end(test, verdict, took);
         self.telling = None;
     }
+}
+
+/// `name` of `test name has been running for over 60 seconds`.
+fn slow(line: &str) -> Option<&str> {
+    Some(line.strip_prefix("test ")?.split_once(" has been running for over ")?.0)
 }
 
 fn libtest_word(rest: &str) -> Option<Verdict> {

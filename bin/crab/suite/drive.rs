@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actors::client::{Client, ClientError, Seen, Watch, random_key};
 use actors::taskfile::path_text;
-use actors::wire::client::{EventFilter, Target};
+use actors::wire::client::{EventFilter, Ran, Target};
 use policy::event::{Event, Item, Next, Record, TaskEvent};
 use policy::id::{AttemptNumber, GraphId, TaskId};
 use policy::output::lines::Lines;
@@ -116,7 +116,7 @@ impl<'d> Drive<'d> {
             return Ok(None);
         }
         let submission = self.submission(&batches, None);
-        let ran = self.opened.client.run_patiently(submission, (Duration::ZERO, true), BUSY_PATIENCE).await?;
+        let ran = self.submitted(submission, true).await?;
         submit::warn(screen, &ran.submitted);
         let graph = ran.submitted.graph;
         self.graph = Some(graph);
@@ -129,10 +129,15 @@ impl<'d> Drive<'d> {
         let batches = self.next_batches();
         if !batches.is_empty() {
             let submission = self.submission(&batches, Some(graph));
-            let submitted = self.opened.client.submit_patiently(submission, BUSY_PATIENCE).await?;
-            self.took_up(submitted.first, batches);
+            let ran = self.submitted(submission, false).await?;
+            self.took_up(ran.submitted.first, batches);
         }
         Ok(())
+    }
+
+    /// However often the connection is lost meanwhile: the same key is the same submission.
+    async fn submitted(&self, submission: Submission, report: bool) -> Result<Ran, ClientError> {
+        self.opened.client.run_patiently(submission, (Duration::ZERO, report), BUSY_PATIENCE).await
     }
 
     fn next_batches(&mut self) -> Vec<Batch> {

@@ -103,7 +103,7 @@ fn after(before: Option<Time>, took: Duration, flaky: bool) -> Time {
     let measured = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let Time { micros, runs, flaky: flaked } = before.unwrap_or_default();
     Time {
-        micros: if before.is_some() { micros / 2 + measured / 2 + (micros & measured & 1) } else { measured },
+        micros: if before.is_some() { micros.midpoint(measured) } else { measured },
         runs: runs.saturating_add(1),
         flaky: flaked.saturating_add(u32::from(flaky)),
     }
@@ -144,4 +144,67 @@ fn forget_oldest(directory: &Path) -> io::Result<()> {
     files.sort_unstable();
     let over = files.len().saturating_sub(SUITES_LIMIT);
     files.into_iter().take(over).try_for_each(|(_, path)| fs::remove_file(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use policy::shards::{By, Cut};
+
+    use super::*;
+
+    fn times(path: PathBuf) -> Times {
+        let tests = read(&path).unwrap_or_default();
+        Times { path, tests, unread: None }
+    }
+
+    #[test]
+    fn what_was_known_and_what_was_measured_count_alike() {
+        let first = after(None, Duration::from_millis(100), false);
+        assert_eq!(first, Time { micros: 100_000, runs: 1, flaky: 0 });
+        let second = after(Some(first), Duration::from_millis(300), true);
+        assert_eq!(second, Time { micros: 200_000, runs: 2, flaky: 1 });
+        assert_eq!(after(Some(Time { micros: u64::MAX, ..first }), Duration::MAX, false).micros, u64::MAX);
+    }
+
+    #[test]
+    fn a_file_that_is_none_of_ours_is_told_and_not_fatal() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("x");
+        assert_eq!(read(&path).unwrap().len(), 0);
+        for (text, is_read) in
+            [("{\"v\":1,\"tests\":{}}", true), ("{\"v\":9,\"tests\":{}}", true), ("{\"v\":1,", false)]
+        {
+            write_whole(&path, text.as_bytes()).unwrap();
+            assert_eq!(read(&path).is_ok(), is_read, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_suites_that_were_not_run_for_longest_are_forgotten() {
+        let place = tempfile::tempdir().unwrap();
+        for name in 0..SUITES_LIMIT + 3 {
+            let file = File::create(place.path().join(format!("{name}"))).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(name as u64)).unwrap();
+        }
+        forget_oldest(place.path()).unwrap();
+        let left = fs::read_dir(place.path()).unwrap().count();
+        assert_eq!(
+            (left, place.path().join("2").exists(), place.path().join("3").exists()),
+            (SUITES_LIMIT, false, true)
+        );
+    }
+
+    #[test]
+    fn tests_that_are_gone_are_forgotten_and_those_that_did_not_run_are_not() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("times/x");
+        let before = Time { micros: 7, runs: 1, flaky: 0 };
+        let kept = [("g a".into(), before), ("g gone".into(), before)].into();
+        let (suite, times) =
+            (Suite::for_test(&[("g", "a"), ("g", "b")]), Times { tests: kept, ..times(path) });
+        let cut = Cut { shards: 1, by: By::Time, retries: 0, start: Duration::ZERO, batch_bytes: 9 };
+        let (work, results) = (Work::new(&suite.tests, &cut), Results::new(2));
+        times.keep(&suite, &work, &results).unwrap();
+        assert_eq!(read(&times.path).unwrap(), [("g a".into(), before)].into());
+    }
 }

@@ -56,6 +56,8 @@ fn whoever_runs_when_the_output_ends_has_not_reported() {
     let silent = Some(Verdict::Silent);
     let told = read(Dialect::Libtest, &["a", "b", "c"], "running 3 tests\ntest a ... ok\ntest b ... ");
     assert_eq!(verdicts(&told, 3), [PASSED, silent, None]);
+    let told = read(Dialect::Libtest, &["a", "b"], "test b has been running for over 60 seconds\n");
+    assert_eq!(verdicts(&told, 2), [None, silent]);
     let told = read(Dialect::Pytest, &["f.py::a", "f.py::b"], "f.py::a ");
     assert_eq!(verdicts(&told, 2), [silent, None]);
     let text = "{\"Action\":\"run\",\"Test\":\"TestA\"}\nexit status 2\n";
