@@ -12,6 +12,13 @@ use policy::resources::Resources;
 use policy::sample::Sample;
 use policy::time::Timestamp;
 
+/// `ann@mac: new disk`, or who alone where nobody said why.
+#[must_use]
+pub fn said(said: &policy::directive::Author) -> String {
+    let why = if said.reason.is_empty() { String::new() } else { format!(": {}", said.reason) };
+    format!("{}{why}", said.by)
+}
+
 /// `1h02m`, `3m20s`, `4.1s`, `12ms`.
 #[must_use]
 pub fn length(length: Duration) -> String {

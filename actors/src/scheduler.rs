@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::budget::Raise;
-use policy::directive::Directive;
+use policy::directive::{Author, Directive};
 use policy::event::{LogPosition, SubmissionKey};
 use policy::fleet::Said;
 use policy::graph::{Closed, Graphs, Mark};
@@ -169,8 +169,8 @@ pub enum SchedulerMessage {
     Direct {
         /// What.
         directive: Box<Directive>,
-        /// Who.
-        by: Arc<str>,
+        /// Who, and why.
+        said: Author,
         /// Answered once that is on disk.
         reply: Reply<Response>,
     },
@@ -344,7 +344,7 @@ impl Actor for SchedulerActor {
                 self.node_changed(&node, (room, reservations), said);
             }
             SchedulerMessage::NodeGone { node } => self.node_gone(&node),
-            SchedulerMessage::Direct { directive, by, reply } => self.direct(&directive, by, reply),
+            SchedulerMessage::Direct { directive, said, reply } => self.direct(&directive, said, reply),
             SchedulerMessage::Returned { tasks } => self.returned(tasks),
             SchedulerMessage::NotAwake { task, acknowledge } => self.not_awake(task, acknowledge),
             SchedulerMessage::BackoffDue => self.backoff_due(),

@@ -7,6 +7,7 @@
 mod budget;
 mod claims;
 mod cluster;
+mod directive;
 mod doctor;
 mod event;
 mod explain;
@@ -23,7 +24,6 @@ mod workspace;
 use std::collections::BTreeMap;
 
 use actors::wire::client::{GraphRow, Submitted, TaskCounts, TaskRow, TenantRow};
-use policy::directive::Scope;
 use policy::resources::Resources;
 use serde::Serialize;
 
@@ -31,6 +31,7 @@ use crate::cli::status::Seen;
 use crate::cli::text::rfc3339;
 
 use self::budget::Budget;
+use self::directive::{Author, Paused};
 pub(crate) use claims::claims;
 pub(crate) use cluster::{Authority, Invitation, Member, Revoked};
 pub(crate) use doctor::{Finding, Service};
@@ -232,6 +233,8 @@ pub(crate) struct Overview {
     pressure: Pressure,
     /// Whether an operator has halted everything.
     halted: bool,
+    /// Who has.
+    halted_said: Option<Author>,
     /// What operators have paused.
     paused: Vec<Paused>,
     warnings: Vec<String>,
@@ -249,23 +252,6 @@ struct Pressure {
     limit: u64,
     /// Submissions that were told to come back since the scheduler started.
     shed: u64,
-}
-
-/// What is paused: everything where neither is named.
-#[derive(Debug, Serialize)]
-pub(crate) struct Paused {
-    priority: Option<&'static str>,
-    tenant: Option<String>,
-}
-
-impl From<&Scope> for Paused {
-    fn from(scope: &Scope) -> Self {
-        match scope {
-            Scope::All => Self { priority: None, tenant: None },
-            Scope::Priority(priority) => Self { priority: Some(priority.into()), tenant: None },
-            Scope::Tenant(tenant) => Self { priority: None, tenant: Some(tenant.to_string()) },
-        }
-    }
 }
 
 /// A number for each priority.
@@ -348,7 +334,8 @@ impl From<&Seen> for Overview {
                 shed: status.pressure.shed,
             },
             halted: status.halted,
-            paused: status.paused.iter().map(Paused::from).collect(),
+            halted_said: directive::halted(&status.said),
+            paused: directive::paused(&status.said),
             warnings: status.warnings.iter().map(ToString::to_string).collect(),
             nodes: status.nodes.iter().map(Node::from).collect(),
             oldest: seen.oldest.iter().map(oldest).collect(),

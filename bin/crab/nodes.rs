@@ -2,6 +2,7 @@
 
 use actors::client::Client;
 use actors::clock::Clock;
+use actors::say;
 use actors::wire::client::{Directed, NodeRow};
 use policy::time::Timestamp;
 
@@ -29,7 +30,9 @@ pub(crate) fn health(node: &NodeRow) -> String {
         None => format!(", breaker {seen}"),
         Some(kind) => format!(", breaker for {kind} {seen}"),
     });
-    format!("{}{}{}", node.health, directed(&node.directed), breakers.collect::<String>())
+    let said = node.directed.said.as_ref().map(|said| format!(" ({})", text::harmless(&say::said(said))));
+    let said = said.unwrap_or_default();
+    format!("{}{}{said}{}", node.health, directed(&node.directed), breakers.collect::<String>())
 }
 
 /// What operators have said of it: `, draining until 12:00:00`.

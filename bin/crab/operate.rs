@@ -10,7 +10,7 @@ use policy::directive::{Directive, Scope};
 use policy::id::NodeId;
 use tokio::time::{Instant, sleep};
 
-use crate::cli::args::operators::{Drain, Halt, Node, NodeName, Pause, Paused};
+use crate::cli::args::operators::{Drain, Halt, Node, NodeName, Pause, Paused, Why};
 use crate::cli::exit::{Exit, Usage};
 use crate::cli::json;
 use crate::cli::screen::Screen;
@@ -20,22 +20,27 @@ use crate::cli::session::Session;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 pub(crate) async fn node(client: &Client, screen: &mut Screen, args: Node) -> anyhow::Result<Exit> {
-    let id = |name: NodeName| NodeId::from(name.node.as_str());
-    let directive = match args {
-        Node::Cordon(name) => Directive::Cordon(id(name)),
-        Node::Uncordon(name) => Directive::Uncordon(id(name)),
-        Node::Remove(name) => Directive::Remove(id(name)),
+    let id = |name: &NodeName| NodeId::from(name.node.as_str());
+    let (directive, name) = match args {
+        Node::Cordon(name) => (Directive::Cordon(id(&name)), name),
+        Node::Uncordon(name) => (Directive::Uncordon(id(&name)), name),
+        Node::Remove(name) => (Directive::Remove(id(&name)), name),
         Node::Drain(args) => return drain(client, screen, args).await,
     };
-    say(client, screen, directive).await
+    say(client, screen, directive, &name.why).await
 }
 
 pub(crate) async fn pause(client: &Client, screen: &mut Screen, args: Pause) -> anyhow::Result<Exit> {
-    say(client, screen, Directive::Pause(Paused::scope(args.what))).await
+    let (scope, why) = Paused::scope(args.what, args.why);
+    say(client, screen, Directive::Pause(scope), &why).await
 }
 
-pub(crate) async fn resume(client: &Client, screen: &mut Screen, scope: Scope) -> anyhow::Result<Exit> {
-    say(client, screen, Directive::Resume(scope)).await
+pub(crate) async fn resume(
+    client: &Client,
+    screen: &mut Screen,
+    (scope, why): (Scope, Why),
+) -> anyhow::Result<Exit> {
+    say(client, screen, Directive::Resume(scope), &why).await
 }
 
 /// Halts, or ends a halt.
@@ -53,16 +58,16 @@ pub(crate) async fn halt(
     }
     let node = args.node.as_deref().map(NodeId::from);
     let directive = if halted { Directive::Halt(node) } else { Directive::Unhalt(node) };
-    let said = say(&session.connect()?, screen, directive).await;
+    let said = say(&session.connect()?, screen, directive, &args.why).await;
     if said.is_err() && halted {
         screen.note("crab: a machine can be halted without its scheduler: `crab halt --here` on the machine");
     }
     said
 }
 
-async fn say(client: &Client, screen: &mut Screen, directive: Directive) -> anyhow::Result<Exit> {
+async fn say(client: &Client, screen: &mut Screen, directive: Directive, why: &Why) -> anyhow::Result<Exit> {
     let kind: &'static str = (&directive).into();
-    let changed = client.direct(directive, by()).await?;
+    let changed = client.direct(directive, (&by(), &why.reason)).await?;
     tell(screen, kind, changed)?;
     Ok(Exit::SUCCESS)
 }
@@ -79,7 +84,7 @@ fn tell(screen: &mut Screen, directive: &'static str, changed: bool) -> anyhow::
 
 async fn drain(client: &Client, screen: &mut Screen, args: Drain) -> anyhow::Result<Exit> {
     let node = NodeId::from(args.name.node.as_str());
-    let changed = client.drain(node.clone(), args.deadline, by()).await?;
+    let changed = client.drain(node.clone(), args.deadline, (&by(), &args.name.why.reason)).await?;
     tell(screen, "drain", changed)?;
     if !args.wait {
         return Ok(Exit::SUCCESS);

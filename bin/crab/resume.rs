@@ -4,14 +4,16 @@ use actors::client::Client;
 use actors::wire::client::Target;
 use policy::budget::Raise;
 
-use crate::cli::args::operators::{Paused, Resume};
+use crate::cli::args::operators::{Paused, Resume, Why};
 use crate::cli::exit::{Exit, Usage};
 use crate::cli::screen::Screen;
 use crate::cli::{json, operate, target, text};
 
 pub(crate) async fn run(client: &Client, screen: &mut Screen, args: Resume) -> anyhow::Result<Exit> {
-    let Resume { what, graph, time: wall, cpu_time: cpu, attempts, cost, retries } = args;
-    let Some(wanted) = graph else { return operate::resume(client, screen, Paused::scope(what)).await };
+    let Resume { what, graph, reason, time: wall, cpu_time: cpu, attempts, cost, retries } = args;
+    let Some(wanted) = graph else {
+        return operate::resume(client, screen, Paused::scope(what, Why { reason })).await;
+    };
     let Target::Graph(graph) = target::find(client, &wanted).await? else {
         return Err(Usage(format!("{wanted} is a task: budgets are those of graphs")).into());
     };

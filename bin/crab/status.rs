@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use actors::client::Client;
 use actors::clock::Clock;
+use actors::say;
 use actors::wire::client::{BudgetRow, NodeHealth, NodeRow, StateName, Status, TaskFilter, TaskRow};
 use actors::wire::client::{Target, TaskCounts, TenantRow};
 use policy::budget::OnReached;
+use policy::directive::{Directive, Scope};
 use policy::id::{GraphId, NodeId, TaskId};
 use policy::pressure::Mode;
 use policy::task::Priority;
@@ -111,6 +113,16 @@ fn overview(screen: &mut Screen, seen: &Seen) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// ` (ann@mac: new disk)`: who has paused this, or halted everything.
+fn said(status: &Status, paused: Option<&Scope>) -> String {
+    let is_it = |directive: &Directive| match directive {
+        Directive::Pause(scope) => paused == Some(scope),
+        _ => paused.is_none(),
+    };
+    let said = status.said.iter().find(|(directive, _)| is_it(directive)).map(|(_, said)| said);
+    said.map_or_else(String::new, |said| format!(" ({})", text::harmless(&say::said(said))))
+}
+
 /// `one runs t1 build (3.0s), t2 test (1m02s) and 3 more`.
 fn running_on(node: &NodeId, running: &[TaskRow], now: Timestamp) -> Option<String> {
     let mut here: Vec<_> = running.iter().filter(|row| row.node.as_ref() == Some(node)).collect();
@@ -154,8 +166,10 @@ fn overview_text(status: &Status, now: Timestamp) -> String {
     let pressure = &status.pressure;
     let strained = (pressure.mode != Mode::Normal)
         .then(|| format!("mode    {} pressure: {} of {}", pressure.mode, pressure.depth, pressure.limit));
-    let halted = status.halted.then(|| "halted  everything; `crab unhalt` ends it".to_owned());
-    let paused: Vec<_> = status.paused.iter().map(ToString::to_string).collect();
+    let halted =
+        status.halted.then(|| format!("halted  everything{}; `crab unhalt` ends it", said(status, None)));
+    let paused: Vec<_> =
+        status.paused.iter().map(|scope| format!("{scope}{}", said(status, Some(scope)))).collect();
     let paused =
         (!paused.is_empty()).then(|| format!("paused  {}; `crab resume` ends it", paused.join(", ")));
     let used = utilisation(&status.nodes);

@@ -38,6 +38,7 @@ const NODE: &[&str] = &[
     "drain_deadline",
     "halted",
     "halted_here",
+    "said",
 ];
 
 #[test]
@@ -60,6 +61,7 @@ fn every_command_writes_the_json_that_is_documented() {
         "last_event",
         "graphs",
         "halted",
+        "halted_said",
         "paused",
         "tasks",
         "queued",

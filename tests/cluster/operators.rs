@@ -210,3 +210,41 @@ fn a_machine_that_is_gone_is_forgotten() {
     assert_eq!(node(&fleet.scheduler, "worker1")["cordoned"], false, "with what was said of it");
     fleet.stop();
 }
+
+#[test]
+fn why_something_was_said_is_shown_with_what_holds_and_kept() {
+    let place = Place::new();
+    let daemon = place.single("2");
+    place.run(&["node", "cordon", "one", "--reason", "new disk"]).expect(0);
+    place.run(&["pause", "queue", "low", "--reason", "people wait"]).expect(0);
+    place.ask_top("pause tenant=ann reason='too loud'").expect(0).tells("done");
+    place
+        .run(&["node", "cordon", "one", "--reason", &"x".repeat(201)])
+        .expect(1)
+        .says(&["at most 200 bytes"]);
+    let check = || {
+        let said = node(&place, "one")["said"].clone();
+        assert_eq!(said["reason"], "new disk");
+        assert!(said["by"].as_str().expect("a text").starts_with("tester@"), "{said}");
+        let paused = status(&place)["paused"].clone();
+        assert_eq!(
+            (&paused[0]["priority"], &paused[0]["said"]["reason"]),
+            (&"low".into(), &"people wait".into())
+        );
+        assert_eq!((&paused[1]["tenant"], &paused[1]["said"]["reason"]), (&"ann".into(), &"too loud".into()));
+        place.run(&["nodes"]).expect(0).tells(": new disk)");
+        let shown = place.run(&["status"]).expect(0).text();
+        assert!(shown.contains("low priority (tester@") && shown.contains(": people wait)"), "{shown}");
+        let top = place.ask_top("status").expect(0).text();
+        assert!(top.contains("low priority, by tester@") && top.contains("new disk"), "{top}");
+    };
+    check();
+    assert!(daemon.stop().success());
+    let _daemon = place.single("2");
+    check();
+    let reasons: Vec<_> = events(&place).into_iter().filter(|event| event["by"].is_string()).collect();
+    let reasons: Vec<_> = reasons.iter().map(|event| event["reason"].as_str().unwrap_or_default()).collect();
+    assert_eq!(reasons, ["new disk", "people wait", "too loud"]);
+    place.run(&["node", "uncordon", "one", "--reason", "done"]).expect(0);
+    assert_eq!(node(&place, "one")["said"], Value::Null);
+}

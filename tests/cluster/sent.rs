@@ -27,6 +27,15 @@ fn a_command_in_json_is_the_same_message_as_the_verb_and_recorded_like_it() {
         .expect(2)
         .says(&["queue = \"lo\" cannot be", "allowed: low, normal, high, critical"]);
     place.ask_top(r#"send scheduler {"pasue":{}}"#).expect(2).says(&["did you mean pause?"]);
+    // Who stays away leaves a promise to nobody: there is always something else that is meant.
+    place.ask_top("stop queue/low").expect(7).says(&[
+        "nobody would keep",
+        "`pause queue=low`",
+        "`restart queue/low`",
+    ]);
+    place.ask_top("stop node/one").expect(7).says(&["`drain one`"]);
+    place.ask_top(&format!("stop task/{task}")).expect(7).says(&[&format!("`kill {task}`")]);
+    place.ask_top(r#"send core {"stop":{}}"#).expect(7).says(&["it ends with its daemon"]);
     place.ask_top("send scheduler").expect(2).says(&["what is scheduler to be told?", "{\"go-on\":{}}"]);
     place.ask_top(r#"send node/two {"cordon":{}}"#).expect(4).says(&["there is no node two"]);
     place.ask_top(r#"step -1; send node/one {"cordon":{}}"#).expect(7).says(&["the past cannot be changed"]);

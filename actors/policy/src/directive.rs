@@ -44,6 +44,17 @@ pub enum Directive {
     Resume(Scope),
 }
 
+/// Who has said something, when and why.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Author {
+    /// Who, as the program that asked says.
+    pub by: Arc<str>,
+    /// Why; empty where they did not say.
+    pub reason: Arc<str>,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// What is paused.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Scope {
@@ -101,9 +112,51 @@ pub struct Directives {
     is_paused: bool,
     priorities: [bool; 4],
     tenants: BTreeSet<Arc<str>>,
+    /// Who has said what holds, by its subject.
+    said: BTreeMap<String, Author>,
 }
 
 impl Directives {
+    /// Takes note of a directive and of who says it; whether that changes anything: another reason does.
+    pub fn hear(&mut self, directive: &Directive, said: &Author) -> bool {
+        let is_new = self.apply(directive);
+        let subjects = directive.subjects();
+        if directive.takes_back() {
+            subjects.iter().for_each(|subject| drop(self.said.remove(subject)));
+            return is_new;
+        }
+        let known = |subject: &String| self.said.get(subject).is_some_and(|was| was.reason == said.reason);
+        let is_other = !said.reason.is_empty() && !subjects.iter().all(known);
+        if is_new || is_other {
+            self.said.extend(subjects.into_iter().map(|subject| (subject, said.clone())));
+        }
+        is_new || is_other
+    }
+
+    /// Who has said that a node takes no work or starts nothing, where somebody has of that one: the gravest.
+    #[must_use]
+    pub fn said_of(&self, node: &NodeId) -> Option<&Author> {
+        let of = self.nodes.get(node)?;
+        let subject = if of.is_halted { format!("halt {node}") } else { format!("taking {node}") };
+        self.said.get(&subject)
+    }
+
+    /// What holds of everything, of priorities and of tenants, the widest first, and who has said so.
+    #[must_use]
+    pub fn all_said(&self) -> Vec<(Directive, Author)> {
+        let halt = self.is_halted.then_some(Directive::Halt(None));
+        let all = halt.into_iter().chain(self.paused().into_iter().map(Directive::Pause));
+        let said = |directive: &Directive| {
+            directive
+                .subjects()
+                .first()
+                .and_then(|subject| self.said.get(subject))
+                .cloned()
+                .unwrap_or_default()
+        };
+        all.map(|directive| (directive.clone(), said(&directive))).collect()
+    }
+
     /// Takes note of a directive; whether that changes anything.
     pub fn apply(&mut self, directive: &Directive) -> bool {
         match directive {

@@ -14,6 +14,7 @@ use crate::claims::{Indices, RateUsage};
 use crate::dependency::Dependency;
 use crate::directive::Directive;
 use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, TaskRange, Token};
+use crate::layout::{before, since};
 use crate::pressure::ModeChange;
 use crate::resources::Resources;
 use crate::task::{AttemptOutcome, Priority, RequestNumber, TaskOutcome, TaskReport, TaskSpec, Usage};
@@ -351,6 +352,9 @@ pub enum SchedulerEvent {
         directive: Directive,
         /// Who, as the program that asked says.
         by: Arc<str>,
+        /// Why; empty where nobody said.
+        #[serde(deserialize_with = "since::<9, _, _>", skip_serializing_if = "before::<9, _>")]
+        reason: Arc<str>,
     },
     /// What rates have used so far: records that say so may be removed after this.
     RatesUsed(Vec<RateUsage>),

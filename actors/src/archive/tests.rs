@@ -133,7 +133,7 @@ fn what_operators_have_said_outlives_its_segment_until_it_is_taken_back() {
     let archive = Archive::new(log.clone(), Place::Memory);
     replayed(&archive);
     let say = |directive| {
-        let event = SchedulerEvent::Directed { directive, by: "ann".into() };
+        let event = SchedulerEvent::Directed { directive, by: "ann".into(), reason: "".into() };
         log.append(&Event::Scheduler(event), 0, 0);
     };
     let pass = |from: u64| (from..from + 100).for_each(|graph| drop(write(&log, graph, 30)));

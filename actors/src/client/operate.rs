@@ -1,6 +1,5 @@
 //! What operators say and see.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use policy::directive::Directive;
@@ -11,12 +10,16 @@ use crate::wire::client::{Enrolled, Enrolment, Request, Response, Sample, Settin
 
 impl Client {
     /// Says something that holds until it is taken back; tells whether it has changed anything, once that is on disk.
-    /// `by` is for the record: who says it.
+    /// `by` and `reason` are for the record: who says it, and why; nothing where there is no more to say.
     ///
     /// # Errors
     /// Among others [`ClientError::Refused`] where it names what is not there.
-    pub async fn direct(&self, directive: Directive, by: impl Into<Arc<str>>) -> Result<bool, ClientError> {
-        self.say(&Request::Direct { directive, by: by.into() }).await
+    pub async fn direct(
+        &self,
+        directive: Directive,
+        (by, reason): (&str, &str),
+    ) -> Result<bool, ClientError> {
+        self.say(&Request::Direct { directive, by: by.into(), reason: reason.into() }).await
     }
 
     /// Has a node emptied; after `within` also of what runs there. Otherwise as [`Self::direct`].
@@ -27,9 +30,9 @@ impl Client {
         &self,
         node: NodeId,
         within: Option<Duration>,
-        by: impl Into<Arc<str>>,
+        (by, reason): (&str, &str),
     ) -> Result<bool, ClientError> {
-        self.say(&Request::Drain { node, within, by: by.into() }).await
+        self.say(&Request::Drain { node, within, by: by.into(), reason: reason.into() }).await
     }
 
     /// What is measured.

@@ -48,6 +48,14 @@ pub struct Planned {
     pub says: String,
     /// What has to be typed to agree; `None` where it harms nothing.
     pub confirm: Option<String>,
+    /// Why, where the line says so.
+    pub reason: Option<String>,
+}
+
+impl Planned {
+    fn new(deed: Deed, says: String, confirm: Option<String>) -> Self {
+        Self { deed, says, confirm, reason: None }
+    }
 }
 
 impl Console {
@@ -63,17 +71,23 @@ impl Console {
             return Err(fault.help(help));
         }
         let order = self.order(line).await?;
+        let reason = line.pair("reason").map(|word| word.text.clone());
+        Ok(Planned { reason, ..self.plan_order(&order).await? })
+    }
+
+    async fn plan_order(&self, order: &Order) -> Result<Planned, Fault> {
         match (order.command.actor, order.command.name) {
-            (_, "cancel") => self.plan_kill(&self.target_of(&order)?).await,
-            (_, "retry") => self.plan_retry(&self.target_of(&order)?).await,
-            (_, "go-on") => self.plan_go_on(&order).await,
-            (_, "prio") => self.plan_prio(&order).await,
-            (_, "requeue") => self.plan_requeue(&self.target_of(&order)?).await,
-            (_, "revoke") => self.plan_revoke(subject(&order)?).await,
-            (_, "restart") => self.plan_restart(subject(&order)?).await,
-            (_, "reset-breaker") => self.plan_breaker(&order).await,
-            (_, "log-level") => self.plan_level(&order).await,
-            _ => self.plan_directive(&order).await,
+            (_, "cancel") => self.plan_kill(&self.target_of(order)?).await,
+            (_, "retry") => self.plan_retry(&self.target_of(order)?).await,
+            (_, "go-on") => self.plan_go_on(order).await,
+            (_, "prio") => self.plan_prio(order).await,
+            (_, "requeue") => self.plan_requeue(&self.target_of(order)?).await,
+            (_, "revoke") => self.plan_revoke(subject(order)?).await,
+            (_, "stop") => self.plan_stop(subject(order)?).await,
+            (_, "restart") => self.plan_restart(subject(order)?).await,
+            (_, "reset-breaker") => self.plan_breaker(order).await,
+            (_, "log-level") => self.plan_level(order).await,
+            _ => self.plan_directive(order).await,
         }
     }
 
@@ -103,6 +117,7 @@ impl Console {
                 is_word(verb, "reset", "a breaker")?;
                 of(node, "reset-breaker", Some(second.ok_or_else(|| wanting(line))?))
             }
+            ("stop", Some(actor)) => of(None, "stop", Some(actor)),
             ("restart", Some(actor)) => of(None, "restart", Some(actor)),
             ("log-level", Some(level)) => {
                 of(Some("inspector"), "log-level", line.pair("node"))?.with("level", level)
@@ -155,13 +170,36 @@ impl Console {
     /// # Errors
     /// It cannot be done, or nobody answers.
     pub async fn perform(&self, planned: &Planned, (by, reason): (&str, &str)) -> Result<String, Fault> {
+        let reason = planned.reason.as_deref().unwrap_or(reason);
         let client = self.live("what is to be done")?;
         let said = |changed: bool| if changed { "done" } else { "it was so already" }.to_owned();
         Ok(match planned.deed.clone() {
             Deed::Operate(action) => client.operate(by, reason, action).await?,
-            Deed::Direct(directive) => said(client.direct(directive, by).await?),
-            Deed::Drain(node, within) => said(client.drain(node, within, by).await?),
+            Deed::Direct(directive) => said(client.direct(directive, (by, reason)).await?),
+            Deed::Drain(node, within) => said(client.drain(node, within, (by, reason)).await?),
         })
+    }
+
+    /// No actor can be missed: each is the only owner of a promise, and whoever supervises it would start it again.
+    async fn plan_stop(&self, word: &Word) -> Result<Planned, Fault> {
+        let (row, machine) = find(self.live("an actor")?, word).await?;
+        let name = name_of(&row, machine.as_ref());
+        let own = &row.name;
+        let next = match &*row.kind {
+            "task" => format!("`kill {own}` ends the task, `requeue {own}` its attempt"),
+            "lease" => format!("`lease revoke {own}` takes the right to run back"),
+            "attempt" => "`requeue TASK` stops it and puts its task back into its queue".to_owned(),
+            "node" => format!("`drain {own}` empties the machine, `remove {own}` forgets one that is gone"),
+            "queue" => format!("`pause queue={own}` grants nothing more of it"),
+            "scheduler" => "`pause` grants nothing more, `halt` starts nothing more".to_owned(),
+            "worker" | "dialler" => {
+                "`drain NODE` empties the machine; then its daemon can be stopped".to_owned()
+            }
+            _ => "it ends with its daemon: `systemctl stop` or `launchctl bootout`".to_owned(),
+        };
+        let text = format!("{name} is not stopped: nobody would keep what it alone promises");
+        let fault = Fault::of(Sort::Refused, text).at(word.span.clone()).help(next);
+        Err(if row.is_supervisor { fault } else { fault.help(format!("`restart {name}` starts it anew")) })
     }
 
     async fn plan_restart(&self, word: &Word) -> Result<Planned, Fault> {
@@ -185,7 +223,7 @@ impl Console {
         };
         let says = format!("kills {name}: {follows}");
         let action = Action::Restart { machine, probe: row.probe, name: name.as_str().into() };
-        Ok(Planned { deed: Deed::Operate(action), says, confirm: Some(name) })
+        Ok(Planned::new(Deed::Operate(action), says, Some(name)))
     }
 
     async fn plan_breaker(&self, order: &Order) -> Result<Planned, Fault> {
@@ -193,7 +231,7 @@ impl Console {
         let key = order.value("kind").map(|word| word.text.as_str().into());
         let says = format!("closes the breaker of {node}: work is sent there at once");
         let confirm = Some(node.to_string());
-        Ok(Planned { deed: Deed::Operate(Action::ResetBreaker { node, key }), says, confirm })
+        Ok(Planned::new(Deed::Operate(Action::ResetBreaker { node, key }), says, confirm))
     }
 
     async fn plan_level(&self, order: &Order) -> Result<Planned, Fault> {
@@ -208,13 +246,12 @@ impl Console {
         let whose = machine.as_ref().map_or_else(|| "the scheduler's daemon".to_owned(), ToString::to_string);
         let says = format!("has the log of {whose} say {levels}, until it is started again");
         let deed = Deed::Operate(Action::LogLevel { machine, levels: levels.into() });
-        Ok(Planned { deed, says, confirm: None })
+        Ok(Planned::new(deed, says, None))
     }
 
     /// What is said until it is taken back.
     async fn plan_directive(&self, order: &Order) -> Result<Planned, Fault> {
-        let direct =
-            |directive, says: String, confirm| Planned { deed: Deed::Direct(directive), says, confirm };
+        let direct = |directive, says: String, confirm| Planned::new(Deed::Direct(directive), says, confirm);
         let node = match order.command.actor {
             Some("node") => Some(self.node(subject(order)?).await?),
             _ => None,
@@ -235,7 +272,7 @@ impl Console {
             ("drain", Some(node)) => {
                 let within = order.length("within");
                 let says = format!("empties {node}: it takes nothing new and gives back what it has");
-                Planned { deed: Deed::Drain(node.clone(), within), says, confirm: Some(node.to_string()) }
+                Planned::new(Deed::Drain(node.clone(), within), says, Some(node.to_string()))
             }
             ("halt", node) => {
                 let confirm = node.as_ref().map_or_else(|| "all".to_owned(), ToString::to_string);

@@ -164,6 +164,7 @@ pub const COMMANDS: &[Command] = commands! {
     NODE, "remove" {} asks "remove", "forgets a machine that is gone";
     LEASE, "revoke" {} asks "lease", "takes the right to run back: its attempt is stopped, and its task goes back into its queue";
     INSPECTOR, "log-level" { "level": Level needed, "target": Name } does "log-level", "lets the log of its daemon say more or less";
+    None, "stop" {} does "stop", "tells what to do in place of it: an actor that stays away would leave its promise to nobody";
     None, "restart" {} asks "restart", "ends the actor, so that its supervisor starts it again";
 };
 
@@ -368,7 +369,9 @@ mod tests {
         assert!(fault("scheduler", r#"{"pause":{"queue":["low"]}}"#).contains("[\\\"low\\\"]"));
         assert!(fault("scheduler", r#"{"pause":{"queue""#).contains("this is no JSON"));
         assert!(fault("scheduler", r#"{"pause":{},"halt":{}}"#).contains("one command is wanted"));
-        assert!(fault("task", r#"{"pause":{}}"#).contains("possible: cancel retry prio requeue restart"));
+        assert!(
+            fault("task", r#"{"pause":{}}"#).contains("possible: cancel retry prio requeue stop restart")
+        );
     }
 
     #[test]

@@ -162,6 +162,9 @@ fn arguments(verb: &Verb, typed: &str, words: &Words) -> Offered {
         };
     }
     let mut offered = Vec::new();
+    if verb.sort == verb::Sort::Act && !verb.wants.contains(&Wants::Json) && typed.starts_with('r') {
+        offered.push(("reason=".to_owned(), "why, for the record".to_owned(), false));
+    }
     for wants in verb.wants {
         match wants {
             Wants::Actor => offered.extend(known(&words.actors)),

@@ -157,7 +157,9 @@ fn take(line: &mut Line, word: &Word) -> Result<(), Fault> {
     match word.text.split_once('=') {
         Some((key, value)) if !takes_moment => {
             let span = word.span.clone();
-            if !keys.unwrap_or_default().contains(&key) {
+            // Whatever one does, one may say why.
+            let is_why = key == "reason" && line.verb.sort == verb::Sort::Act;
+            if !is_why && !keys.unwrap_or_default().contains(&key) {
                 let text = format!("{} takes no {key}=", line.verb.name);
                 return Err(Fault::usage(span, text)
                     .possible(keys.unwrap_or_default().iter().map(|key| format!("{key}="))));

@@ -122,6 +122,7 @@ pub const VERBS: &[Verb] = verbs! {
     Act "prio" ["priority"] [Target, Word(crate::console::command::PRIORITIES)], 2, "TASK|GRAPH PRIORITY", "lets it be as urgent as that while it waits; of an array, all of it";
     Act "lease" [] [Word(&["revoke"])], 2, "revoke TOKEN", "the same, by the token of the lease (`leases`)";
     Act "remove" ["forget"] [Node], 1, "NODE", "forgets a machine that is gone";
+    Act "stop" [] [Actor], 1, "ACTOR", "is refused, with what to do in place of it: no actor can be missed";
     Act "restart" [] [Actor], 1, "ACTOR", "ends an actor, so that its supervisor starts it again";
     Act "breaker" [] [Word(&["reset"]), Node, Pairs(&["kind"])], 2, "reset NODE [kind=K]", "closes a breaker";
     Act "log-level" ["level"] [Word(crate::levels::NAMES), Pairs(&["target", "node"])], 1, "LEVEL [target=actors::task] [node=N]",

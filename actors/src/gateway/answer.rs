@@ -65,8 +65,8 @@ impl Answerer {
             Request::Claims => self.schedule(SchedulerMessage::Claims).await,
             Request::Explain(task) => self.explain(task, None).await,
             Request::Suppose(task, what_if) => self.explain(task, Some(Box::new(what_if))).await,
-            Request::Direct { directive, by } => self.direct(directive, by).await,
-            Request::Drain { node, within, by } => self.drain(node, within, by).await,
+            Request::Direct { directive, by, reason } => self.direct(directive, (by, reason)).await,
+            Request::Drain { node, within, by, reason } => self.drain(node, within, (by, reason)).await,
             Request::Run { submission, wait, report } => self.run(submission, wait, report).await,
             Request::Way(to) => self.way(to).await,
             Request::Inspect { .. } | Request::Operate { .. } => {

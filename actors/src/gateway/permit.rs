@@ -71,8 +71,10 @@ pub(crate) fn admit(side: &Side, caller: &Caller, request: Request) -> Result<Re
 /// The same, by whom the certificate names.
 fn named(request: Request, who: &str) -> Request {
     match request {
-        Request::Direct { directive, .. } => Request::Direct { directive, by: who.into() },
-        Request::Drain { node, within, .. } => Request::Drain { node, within, by: who.into() },
+        Request::Direct { directive, reason, .. } => Request::Direct { directive, by: who.into(), reason },
+        Request::Drain { node, within, reason, .. } => {
+            Request::Drain { node, within, by: who.into(), reason }
+        }
         Request::Operate { reason, action, .. } => Request::Operate { by: who.into(), reason, action },
         other => other,
     }
@@ -289,8 +291,15 @@ mod tests {
             (Request::Cancel(Target::Task(task)), changes),
             (Request::Retry(Target::Task(task)), changes),
             (Request::Resume { graph, raise: Raise::default() }, changes),
-            (Request::Direct { directive: Directive::Cordon(node.clone()), by: Arc::clone(&by) }, operates),
-            (Request::Drain { node, within: None, by }, operates),
+            (
+                Request::Direct {
+                    directive: Directive::Cordon(node.clone()),
+                    by: Arc::clone(&by),
+                    reason: "".into(),
+                },
+                operates,
+            ),
+            (Request::Drain { node, within: None, by, reason: "".into() }, operates),
             (
                 Request::Operate {
                     by: "x".into(),
@@ -330,8 +339,9 @@ mod tests {
         adopt(&mut submission, &"bot".into());
         let tenants: Vec<_> = submission.items.iter().map(|item| &*item.spec.tenant).collect();
         assert_eq!(tenants, ["bot", "bot"]);
-        let request = Request::Direct { directive: Directive::Cordon("n".into()), by: "eve@x".into() };
-        let Request::Direct { by, .. } = named(request, "operator olga") else { panic!() };
-        assert_eq!(&*by, "operator olga");
+        let (by, reason) = ("eve@x".into(), "new disk".into());
+        let request = Request::Direct { directive: Directive::Cordon("n".into()), by, reason };
+        let Request::Direct { by, reason, .. } = named(request, "operator olga") else { panic!() };
+        assert_eq!((&*by, &*reason), ("operator olga", "new disk"));
     }
 }

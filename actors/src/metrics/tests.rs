@@ -79,6 +79,7 @@ fn sample() -> Sample {
         pressure: PressureRow { mode: Mode::Moderate, depth: 600, limit: 1000, shed: 5 },
         halted: false,
         paused: Vec::new(),
+        said: Vec::new(),
     };
     let scheduler = ActorRow {
         name: "scheduler".into(),

@@ -86,6 +86,7 @@ impl NodeActor {
             drained: drain.is_some() && self.heeding.is_drained,
             halted: directives.is_halted(&self.args.node),
             halted_here: self.heeding.halt.here,
+            said: directives.said_of(&self.args.node).cloned(),
         }
     }
 

@@ -38,8 +38,9 @@ pub fn text(event: &Event) -> String {
         Event::Scheduler(SchedulerEvent::TenantSpent(spending)) => {
             format!("what tenant {:?} has used was written down", spending.tenant)
         }
-        Event::Scheduler(SchedulerEvent::Directed { directive, by }) => {
-            format!("{by} says: {}", of_directive(directive))
+        Event::Scheduler(SchedulerEvent::Directed { directive, by, reason }) => {
+            let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+            format!("{by} says: {}{why}", of_directive(directive))
         }
         Event::Scheduler(SchedulerEvent::RatesUsed(usage)) => {
             format!("what {} had used was written down", say::count(usage.len() as u64, "rate"))

@@ -3,9 +3,7 @@
 //! What follows from it is `policy::directive`'s; nodes and questions read it in [`Side`](crate::side::Side), where
 //! this alone writes it.
 
-use std::sync::Arc;
-
-use policy::directive::{Directive, Directives, Scope, Stopped};
+use policy::directive::{Author, Directive, Directives, Scope, Stopped};
 use policy::event::{Event, SchedulerEvent};
 use policy::id::NodeId;
 use policy::placement::ShapeId;
@@ -18,16 +16,17 @@ use crate::wire::client::Response;
 
 impl SchedulerActor {
     /// An operator says something.
-    pub(super) fn direct(&mut self, directive: &Directive, by: Arc<str>, reply: Reply<Response>) {
+    pub(super) fn direct(&mut self, directive: &Directive, said: Author, reply: Reply<Response>) {
         let before = self.side.directives();
         if let Err(reason) = self.check(directive, &before) {
             return reply.send(Response::Refused(reason.into()));
         }
         let mut after = Directives::clone(&before);
-        let changed = after.apply(directive);
+        let changed = after.hear(directive, &said);
         if changed {
-            tracing::info!(?directive, %by, "an operator says");
-            let event = SchedulerEvent::Directed { directive: directive.clone(), by };
+            let Author { by, reason, .. } = said;
+            tracing::info!(?directive, %by, %reason, "an operator says");
+            let event = SchedulerEvent::Directed { directive: directive.clone(), by, reason };
             self.side.log.append(&Event::Scheduler(event), 0, 0);
             self.side.set_directives(after);
             self.heed(directive);

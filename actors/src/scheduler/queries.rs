@@ -41,6 +41,7 @@ impl SchedulerActor {
             pressure: self.guard.row(),
             halted: directives.is_everything_halted(),
             paused: directives.paused(),
+            said: directives.all_said(),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use policy::breaker::{BreakerRules, End, Replay as Breakers, Verdict};
 use policy::budget::{Ledger, TenantLedger};
 use policy::claims::RateHistory;
-use policy::directive::Directives;
+use policy::directive::{Author, Directives};
 use policy::event::{Event, LogPosition, NodeEvent, Record, SchedulerEvent, TaskEvent};
 use policy::graph::{Malformed, Replay};
 use policy::id::{Epoch, Token};
@@ -74,8 +74,9 @@ impl Reading {
         if let Event::Scheduler(SchedulerEvent::Started { epoch, .. }) = &record.event {
             self.last_epoch = *epoch;
         }
-        if let Event::Scheduler(SchedulerEvent::Directed { directive, .. }) = &record.event {
-            self.directives.apply(directive);
+        if let Event::Scheduler(SchedulerEvent::Directed { directive, by, reason }) = &record.event {
+            let (by, reason) = (Arc::clone(by), Arc::clone(reason));
+            self.directives.hear(directive, &Author { by, reason, at: record.at });
         }
         self.hear_breakers(record);
         if let Err(malformed) = self.graphs.apply(position, record) {

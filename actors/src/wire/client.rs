@@ -18,6 +18,7 @@ use policy::budget::Raise;
 use policy::claims::ClaimsView;
 use policy::directive::Directive;
 use policy::id::{AttemptNumber, GraphId, NodeId, TaskId};
+use policy::layout::{before, since};
 use policy::submission::Submission;
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -121,6 +122,9 @@ pub enum Request {
         directive: Directive,
         /// Who, for the record: at most [`BY_LIMIT_BYTES`].
         by: Arc<str>,
+        /// Why, for the record: at most [`REASON_LIMIT_BYTES`]; empty where nobody said.
+        #[serde(deserialize_with = "since::<9, _, _>", skip_serializing_if = "before::<9, _>")]
+        reason: Arc<str>,
     },
     /// An operator wants a node empty.
     Drain {
@@ -130,6 +134,9 @@ pub enum Request {
         within: Option<Duration>,
         /// Who, as in `Direct`.
         by: Arc<str>,
+        /// Why, as in `Direct`.
+        #[serde(deserialize_with = "since::<9, _, _>", skip_serializing_if = "before::<9, _>")]
+        reason: Arc<str>,
     },
     /// As `Submit`, and tell how it went: answers when the graph has ended, or when `wait` is over. What takes
     /// milliseconds is over with one exchange.
@@ -167,6 +174,8 @@ pub enum Request {
 
 /// Bytes of the name of whoever gives a directive: `user@host`.
 pub const BY_LIMIT_BYTES: usize = 128;
+/// Bytes of why a directive is given: a line or two, which every list of machines shows.
+pub const REASON_LIMIT_BYTES: usize = 200;
 /// Rows in one answer.
 pub const PAGE_LIMIT: u32 = 1000;
 /// The longest an answer may be waited for; then ask again.

@@ -29,11 +29,21 @@ Examples:
 
 What is taken away counts as no failure and no loss of its task.";
 
+/// Why one says something.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Why {
+    /// Why, for the record: it is shown with what holds (`crab nodes`, `crab status`) and in the events
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub(crate) reason: String,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct NodeName {
     /// The machine, as `crab nodes` names it
     #[arg(value_name = "NODE")]
     pub(crate) node: String,
+    #[command(flatten)]
+    pub(crate) why: Why,
 }
 
 #[derive(Debug, Args)]
@@ -55,6 +65,8 @@ pub(crate) struct Drain {
 pub(crate) struct Pause {
     #[command(subcommand)]
     pub(crate) what: Option<Paused>,
+    #[command(flatten)]
+    pub(crate) why: Why,
 }
 
 #[derive(Debug, Subcommand)]
@@ -63,21 +75,25 @@ pub(crate) enum Paused {
     Queue {
         /// low, normal, high or critical
         priority: Priority,
+        #[command(flatten)]
+        why: Why,
     },
     /// Tasks of this tenant
     Tenant {
         /// Its name
         name: String,
+        #[command(flatten)]
+        why: Why,
     },
 }
 
 impl Paused {
     /// What is meant; everything where nothing is named.
-    pub(crate) fn scope(what: Option<Self>) -> Scope {
+    pub(crate) fn scope(what: Option<Self>, why: Why) -> (Scope, Why) {
         match what {
-            None => Scope::All,
-            Some(Self::Queue { priority }) => Scope::Priority(priority),
-            Some(Self::Tenant { name }) => Scope::Tenant(name.into()),
+            None => (Scope::All, why),
+            Some(Self::Queue { priority, why }) => (Scope::Priority(priority), why),
+            Some(Self::Tenant { name, why }) => (Scope::Tenant(name.into()), why),
         }
     }
 }
@@ -143,8 +159,10 @@ pub(crate) struct Halt {
     #[arg(value_name = "NODE")]
     pub(crate) node: Option<String>,
     /// The machine on which this is typed, by a file: also where no daemon and no scheduler answers
-    #[arg(long, conflicts_with = "node")]
+    #[arg(long, conflicts_with_all = ["node", "reason"])]
     pub(crate) here: bool,
+    #[command(flatten)]
+    pub(crate) why: Why,
 }
 
 #[derive(Debug, Args)]
@@ -155,6 +173,15 @@ pub(crate) struct Resume {
     /// A graph (g12) or its name whose budget was used up; without it the pause of everything is over
     #[arg(value_name = "GRAPH")]
     pub(crate) graph: Option<String>,
+    /// Why a pause is over, for the record
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true,
+        conflicts_with = "graph"
+    )]
+    pub(crate) reason: String,
     /// From now on the graph may use so much time, all attempts together; 0s for any
     #[arg(long, requires = "graph", value_name = "LENGTH", value_parser = quantity::duration)]
     pub(crate) time: Option<Duration>,

@@ -302,7 +302,7 @@ fn of_scheduler(event: &SchedulerEvent) -> (&'static str, Details) {
             let (waited_s, late) = (Some(waited.as_secs_f64()), Some(*is_late));
             ("task.aged-boost", Details { priority, served_as, waited_s, late, ..none })
         }
-        SchedulerEvent::Directed { directive, by } => of_directive(directive, by),
+        SchedulerEvent::Directed { directive, by, reason } => of_directive(directive, (by, reason)),
         SchedulerEvent::RatesUsed(usage) => (
             "scheduler.rates-used",
             Details { rates: Some(usage.iter().map(|one| one.rate.to_string()).collect()), ..none },
@@ -327,8 +327,9 @@ fn of_scheduler(event: &SchedulerEvent) -> (&'static str, Details) {
     }
 }
 
-fn of_directive(directive: &Directive, by: &str) -> (&'static str, Details) {
-    let mut details = Details { by: Some(by.to_owned()), ..Details::default() };
+fn of_directive(directive: &Directive, (by, reason): (&str, &str)) -> (&'static str, Details) {
+    let reason = (!reason.is_empty()).then(|| reason.to_owned());
+    let mut details = Details { by: Some(by.to_owned()), reason, ..Details::default() };
     let event = match directive {
         Directive::Cordon(_) => "operator.cordon",
         Directive::Uncordon(_) => "operator.uncordon",

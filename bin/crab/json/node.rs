@@ -6,7 +6,7 @@ use actors::wire::client::NodeRow;
 use policy::breaker::{Key, Seen};
 use serde::Serialize;
 
-use super::{Amounts, VERSION};
+use super::{Amounts, Author, VERSION};
 use crate::cli::text::rfc3339;
 
 /// Of `nodes`, and within `status`.
@@ -36,6 +36,8 @@ pub(crate) struct Node {
     halted: bool,
     /// It starts nothing, as somebody has said on the machine itself.
     halted_here: bool,
+    /// Who has said the gravest of that of this machine alone.
+    said: Option<Author>,
 }
 
 /// A breaker of a node that is not closed.
@@ -80,6 +82,7 @@ impl From<&NodeRow> for Node {
             drained: directed.drained,
             halted: directed.halted,
             halted_here: directed.halted_here,
+            said: directed.said.as_ref().map(Author::from),
         }
     }
 }

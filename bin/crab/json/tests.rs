@@ -10,6 +10,7 @@ use actors::wire::fleet::OutputPart;
 use policy::bounds::{Overrun, TimeLimit};
 use policy::breaker::Seen;
 use policy::dependency::Need;
+use policy::directive::{Author, Directive, Scope};
 use policy::event::{Event as Happened, Next, Record, TaskEvent};
 use policy::id::{AttemptNumber, GraphId, TaskId, Token};
 use policy::output::Stream;
@@ -218,6 +219,7 @@ fn everything() {
     };
     let server =
         ServerInfo { version: "0.1.0".into(), name: "mac1".into(), started: at(0), epoch: 2, durable: 99 };
+    let author = |reason: &str| Author { by: "bob@mac".into(), reason: reason.into(), at: at(3) };
     let status = Status {
         server,
         tasks: TaskCounts { ready: 4, ..TaskCounts::default() },
@@ -237,6 +239,10 @@ fn everything() {
         pressure: PressureRow { mode: Mode::High, depth: 900, limit: 1000, shed: 3 },
         halted: false,
         paused: vec![Scope::Priority(Priority::Low), Scope::Tenant("ann".into())],
+        said: vec![
+            (Directive::Pause(Scope::Priority(Priority::Low)), author("people wait")),
+            (Directive::Pause(Scope::Tenant("ann".into())), author("")),
+        ],
     };
     assert_eq!(
         json(&Overview::from(&status::Seen {
@@ -252,13 +258,15 @@ fn everything() {
             r#""running":{"low":0,"normal":1,"high":0,"critical":0},"#,
             r#""share":{"low":0.0,"normal":0.25,"high":0.0,"critical":0.0},"budget":null}],"awake":2,"#,
             r#""pressure":{"mode":"high","depth":900,"limit":1000,"shed":3},"#,
-            r#""halted":false,"paused":[{"priority":"low","tenant":null},{"priority":null,"tenant":"ann"}],"#,
+            r#""halted":false,"halted_said":null,"paused":[{"priority":"low","tenant":null,"#,
+            r#""said":{"by":"bob@mac","at":"2026-01-01T00:00:03Z","reason":"people wait"}},{"priority":null,"#,
+            r#""tenant":"ann","said":{"by":"bob@mac","at":"2026-01-01T00:00:03Z","reason":""}}],"#,
             r#""warnings":["the disk is nearly full"],"nodes":[{"v":1,"node":"mac1","health":"up","capacity":"#,
             r#"{"cpu_millis":1500,"memory_bytes":1024,"gpu":0,"disk_bytes":0,"named":{"license":1}},"allocated":{"cpu_millis":500,"#,
             r#""memory_bytes":0,"gpu":0,"disk_bytes":0,"named":{}},"running":1,"staged":0,"heard":"2026-01-01T00:00:05Z","#,
             r#""labels":{"os":"macos"},"version":"0.1.0","#,
             r#""breakers":[{"kind":null,"state":"open","wait_s":40.0}],"cordoned":false,"draining":true,"#,
-            r#""drain_deadline":"2026-01-01T00:01:00Z","drained":false,"halted":false,"halted_here":false}],"#,
+            r#""drain_deadline":"2026-01-01T00:01:00Z","drained":false,"halted":false,"halted_here":false,"said":null}],"#,
             r#""oldest":[{"task":"t12","name":"test[2]","priority":"high","since":"2026-01-01T00:00:03Z","#,
             r#""waits_for":"no node is up"}]}"#
         )

@@ -90,3 +90,29 @@ proptest! {
         prop_assert_eq!(again, all);
     }
 }
+
+#[test]
+fn who_has_said_what_holds_is_known_until_it_is_taken_back() {
+    let author = |by: &str, reason: &str| Author { by: by.into(), reason: reason.into(), at: Timestamp(7) };
+    let mut all = Directives::default();
+    let cordon = Directive::Cordon(node("a"));
+    assert!(all.hear(&cordon, &author("ann", "")));
+    assert!(!all.hear(&cordon, &author("bob", "")), "it is so already, and nothing more was said");
+    assert_eq!(all.said_of(&node("a")), Some(&author("ann", "")));
+    assert!(all.hear(&cordon, &author("bob", "new disk")), "the reason is news");
+    assert!(!all.hear(&cordon, &author("cid", "new disk")));
+    assert_eq!(all.said_of(&node("a")), Some(&author("bob", "new disk")));
+    assert!(all.hear(&Directive::Halt(Some(node("a"))), &author("cid", "smoke")));
+    assert_eq!(all.said_of(&node("a")), Some(&author("cid", "smoke")), "the gravest");
+    all.hear(&Directive::Unhalt(Some(node("a"))), &author("cid", ""));
+    assert_eq!(all.said_of(&node("a")), Some(&author("bob", "new disk")));
+    let pause = Directive::Pause(Scope::Priority(Priority::Low));
+    all.hear(&pause, &author("ann", "people wait"));
+    all.hear(&Directive::Halt(None), &author("bob", ""));
+    let said = [(Directive::Halt(None), author("bob", "")), (pause.clone(), author("ann", "people wait"))];
+    assert_eq!(all.all_said(), said);
+    all.hear(&Directive::Uncordon(node("a")), &author("ann", ""));
+    all.hear(&Directive::Resume(Scope::Priority(Priority::Low)), &author("ann", ""));
+    all.hear(&Directive::Unhalt(None), &author("ann", ""));
+    assert_eq!(all, Directives::default(), "nothing is left of it");
+}

@@ -28,13 +28,13 @@ impl Console {
                 (graph.to_string(), format!("ends {open} tasks of {graph} {}", row.name))
             }
         };
-        Ok(Planned { deed: Deed::Operate(Action::Cancel(target)), says, confirm: Some(id) })
+        Ok(Planned::new(Deed::Operate(Action::Cancel(target)), says, Some(id)))
     }
 
     pub(super) async fn plan_retry(&self, word: &Word) -> Result<Planned, Fault> {
         let target = self.target(word).await?;
         let says = format!("tries {} again", crate::client::error::target_text(target));
-        Ok(Planned { deed: Deed::Operate(Action::Retry(target)), says, confirm: None })
+        Ok(Planned::new(Deed::Operate(Action::Retry(target)), says, None))
     }
 
     pub(super) async fn plan_go_on(&self, order: &Order) -> Result<Planned, Fault> {
@@ -46,7 +46,7 @@ impl Console {
         let (wall, attempts, cost) = (order.length("time"), order.number("attempts"), order.number("cost"));
         let raise = Raise { wall, attempts, cost, ..Raise::default() };
         let says = format!("goes on with {graph}");
-        Ok(Planned { deed: Deed::Operate(Action::Resume { graph, raise }), says, confirm: None })
+        Ok(Planned::new(Deed::Operate(Action::Resume { graph, raise }), says, None))
     }
 
     pub(super) async fn plan_prio(&self, order: &Order) -> Result<Planned, Fault> {
@@ -63,7 +63,7 @@ impl Console {
         };
         let says = format!("has {what} served as {priority} where it still waits");
         let deed = Deed::Operate(Action::Prioritise { target, priority });
-        Ok(Planned { deed, says, confirm: None })
+        Ok(Planned::new(deed, says, None))
     }
 
     pub(super) async fn plan_requeue(&self, word: &Word) -> Result<Planned, Fault> {
@@ -81,7 +81,7 @@ impl Console {
             attempt.number, detail.row.name, attempt.node
         );
         let action = Action::HandBack { node: attempt.node.clone(), task, token: attempt.token };
-        Ok(Planned { deed: Deed::Operate(action), says, confirm: Some(task.to_string()) })
+        Ok(Planned::new(Deed::Operate(action), says, Some(task.to_string())))
     }
 
     /// A lease by its token: what it ends is the attempt that holds it.

@@ -1,7 +1,7 @@
 //! The fleet as a whole, and its machines.
 
 use policy::breaker::Seen;
-use policy::directive::Scope;
+use policy::directive::{Author, Directive};
 use policy::time::Timestamp;
 
 use crate::console::Console;
@@ -25,7 +25,7 @@ pub(super) async fn status(console: &Console) -> Result<Vec<Reply>, Fault> {
             lines.line("actors", format!("{} tasks are awake", status.awake));
             let pressure = &status.pressure;
             lines.line("pressure", format!("{}: {} of {}", pressure.mode, pressure.depth, pressure.limit));
-            stopped(&mut lines, status.halted, &status.paused);
+            stopped(&mut lines, &status.said);
             lines.notes.extend(status.warnings.iter().map(|warning| format!("warning: {warning}")));
             (status.tasks, status.graphs)
         }
@@ -33,7 +33,7 @@ pub(super) async fn status(console: &Console) -> Result<Vec<Reply>, Fault> {
             let fold = console.past.fold();
             let open = fold.graphs(usize::MAX).iter().filter(|graph| graph.ended.is_none()).count();
             lines.line("event", format!("{} at {}", fold.number(), say::rfc3339(fold.at())));
-            stopped(&mut lines, fold.directives().is_everything_halted(), &fold.directives().paused());
+            stopped(&mut lines, &fold.directives().all_said());
             (fold.counts(), open as u64)
         }
     };
@@ -55,12 +55,15 @@ pub(super) async fn status(console: &Console) -> Result<Vec<Reply>, Fault> {
 }
 
 /// What operators have stopped.
-fn stopped(lines: &mut Reply, halted: bool, paused: &[Scope]) {
-    if halted {
-        lines.line("halted", "nothing is started; `unhalt` ends that");
-    }
-    for scope in paused {
-        lines.line("paused", format!("{scope}; `resume` ends that"));
+fn stopped(lines: &mut Reply, said: &[(Directive, Author)]) {
+    for (directive, said) in said {
+        let by = say::said(said);
+        match directive {
+            Directive::Pause(scope) => {
+                lines.line("paused", format!("{scope}, by {by}; `resume` ends that"));
+            }
+            _ => lines.line("halted", format!("nothing is started, by {by}; `unhalt` ends that")),
+        }
     }
 }
 
@@ -82,6 +85,7 @@ pub(super) const NODE: &[(&str, Kind, u8)] = &[
     ("directed", Kind::State, 1),
     ("breaker", Kind::State, 1),
     ("version", Kind::Text, 5),
+    ("said", Kind::Text, 2),
 ];
 
 fn table(rows: &[NodeRow], now: Timestamp) -> Reply {
@@ -123,6 +127,7 @@ fn cells(row: &NodeRow, now: Timestamp) -> Vec<Cell> {
         Cell::maybe(directed(row)),
         Cell::maybe(breaker),
         Cell::text(&row.version),
+        Cell::maybe(row.directed.said.as_ref().map(say::said)),
     ]
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use policy::breaker::{Change, Seen};
 use policy::budget::Ledger;
-use policy::directive::{Directive, Directives};
+use policy::directive::{Author, Directive, Directives};
 use policy::event::{Event, GraphEvent, NodeEvent, Record, SchedulerEvent, TaskEvent};
 use policy::graph::{Malformed, Replay};
 use policy::id::{GraphId, NodeId, TaskId};
@@ -84,7 +84,10 @@ impl Fold {
             Event::Node(node, event) => self.node(node, event, record.at),
             // Nodes register anew with every reign.
             Event::Scheduler(SchedulerEvent::Started { .. }) => self.nodes.clear(),
-            Event::Scheduler(SchedulerEvent::Directed { directive, .. }) => self.direct(directive),
+            Event::Scheduler(SchedulerEvent::Directed { directive, by, reason }) => {
+                let (by, reason) = (Arc::clone(by), Arc::clone(reason));
+                self.direct(directive, &Author { by, reason, at: record.at });
+            }
             Event::Graph(..) | Event::Scheduler(_) => {}
         }
         Ok(())
@@ -96,8 +99,8 @@ impl Fold {
         &self.directives
     }
 
-    fn direct(&mut self, directive: &Directive) {
-        self.directives.apply(directive);
+    fn direct(&mut self, directive: &Directive, said: &Author) {
+        self.directives.hear(directive, said);
         for row in self.nodes.values_mut() {
             // It is said anew of a machine that is drained anew.
             row.directed.drained &= self.directives.drain(&row.node).is_some();
@@ -117,6 +120,7 @@ impl Fold {
             drained: drain.is_some() && row.directed.drained,
             halted: self.directives.is_halted(&row.node),
             halted_here: false,
+            said: self.directives.said_of(&row.node).cloned(),
         }
     }
 
@@ -132,7 +136,7 @@ impl Fold {
                 heard: at,
                 labels: Vec::new(),
                 version: "".into(),
-                directed: self.nodes.get(node).map(|before| before.directed).unwrap_or_default(),
+                directed: self.nodes.get(node).map(|before| before.directed.clone()).unwrap_or_default(),
                 breakers: self.nodes.remove(node).map(|before| before.breakers).unwrap_or_default(),
             };
             self.nodes.insert(node.clone(), row);

@@ -109,7 +109,11 @@ impl Live {
                 self.directives.apply(&directive);
                 let directives = &self.directives;
                 self.drained.retain(|node| directives.drain(node).is_some());
-                self.record(Event::Scheduler(SchedulerEvent::Directed { directive, by: "a".into() }));
+                self.record(Event::Scheduler(SchedulerEvent::Directed {
+                    directive,
+                    by: "a".into(),
+                    reason: "".into(),
+                }));
             }
             Step::Drained(node) => {
                 if self.directives.drain(&node).is_some() && !self.drained.contains(&node) {

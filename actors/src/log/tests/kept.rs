@@ -213,7 +213,9 @@ fn later() -> Vec<(u8, Event)> {
     };
     let tasks = TaskRange { first: TaskId(7), count: 3 };
     let urged = GraphEvent::Prioritised { tasks, priority: Priority::High };
-    vec![(5, Event::Scheduler(lent)), (8, Event::Graph(GraphId(7), urged))]
+    let (directive, by) = (Directive::Cordon("mac-2".into()), "ann".into());
+    let explained = SchedulerEvent::Directed { directive, by, reason: "new disk".into() };
+    vec![(5, Event::Scheduler(lent)), (8, Event::Graph(GraphId(7), urged)), (9, Event::Scheduler(explained))]
 }
 
 fn others() -> Vec<Event> {
@@ -226,7 +228,7 @@ fn others() -> Vec<Event> {
     };
     let window = WindowUsage { unit: "tokens".into(), length: 60 * SECOND, used: vec![(Timestamp(1), 9)] };
     let usage = RateUsage { rate: "llm".into(), parked: None, windows: vec![window] };
-    let directed = |directive| SchedulerEvent::Directed { directive, by: "ann".into() };
+    let directed = |directive| SchedulerEvent::Directed { directive, by: "ann".into(), reason: "".into() };
     let node: NodeId = "mac-1".into();
     let opened = policy::breaker::Change::Opened { failures: 5, wait: 60 * SECOND };
     let schedulers = [

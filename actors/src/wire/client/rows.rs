@@ -5,7 +5,7 @@ use std::sync::Arc;
 use policy::breaker::{Key, Seen};
 use policy::budget::{Budget, Exceeded, Reached, Spent};
 use policy::dependency::Need;
-use policy::directive::Scope;
+use policy::directive::{Author, Directive, Scope};
 use policy::event::{Event, LogPosition, Record, TaskEvent};
 use policy::graph::{Counts, TaskState};
 use policy::id::{AttemptNumber, GraphId, NodeId, TaskId, Token};
@@ -46,6 +46,9 @@ pub struct Status {
     pub halted: bool,
     /// What operators have paused, the widest first.
     pub paused: Vec<Scope>,
+    /// Who has halted everything, and who has paused what, in the same order.
+    #[serde(deserialize_with = "since::<9, _, _>", skip_serializing_if = "before::<9, _>")]
+    pub said: Vec<(Directive, Author)>,
 }
 
 /// How strained the queue is.
@@ -325,7 +328,7 @@ pub struct NodeRow {
 }
 
 /// What operators have said of a machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Directed {
     /// It takes no new work.
     pub cordoned: bool,
@@ -339,6 +342,9 @@ pub struct Directed {
     pub halted: bool,
     /// It starts nothing, as somebody has said on the machine itself.
     pub halted_here: bool,
+    /// Who has said the gravest of this, where that was said of this machine alone.
+    #[serde(deserialize_with = "since::<9, _, _>", skip_serializing_if = "before::<9, _>")]
+    pub said: Option<Author>,
 }
 
 /// How a node is.
