@@ -8,6 +8,7 @@
 //! ```
 
 mod agents;
+mod figures;
 mod land;
 mod nemesis;
 mod probe;
@@ -30,6 +31,7 @@ use policy::event::{Event, GraphEvent, LogPosition, NodeEvent, Record, Submissio
 use policy::id::NodeId;
 use policy::resources::Resources;
 
+use super::fleet::LEASES;
 use super::history::all_records;
 use crate::promises::{Asked, History, Operation};
 use crate::support::place::Place;
@@ -55,7 +57,7 @@ fn number(name: &str, default: u64) -> u64 {
 fn a_fleet_under_fire_keeps_its_promises() {
     let (seed, length) =
         (number("CRAB_SEED", SEED), Duration::from_secs(number("CRAB_CHAOS_SECONDS", LENGTH)));
-    let mut town = Town::start(seed);
+    let mut town = Town::start(seed, LEASES);
     let probes = Place::new();
     let is_over = Arc::new(AtomicBool::new(false));
     let (last, tells_last) = tokio::sync::watch::channel(None);

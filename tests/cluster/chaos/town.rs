@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 use super::land::Land;
 use super::relay::Relay;
-use crate::cluster::fleet::{LEASES, free_address};
+use crate::cluster::fleet::free_address;
 use crate::support::place::{Daemon, Place};
 use crate::support::program::run;
 
@@ -40,7 +40,8 @@ pub(super) struct Town {
 }
 
 impl Town {
-    pub(super) fn start(seed: u64) -> Self {
+    /// With these leases, or those that everybody has.
+    pub(super) fn start(seed: u64, leases: &str) -> Self {
         let land = Arc::new(Land::new(1 + WORKERS + AGENTS));
         let head = if land.has_cables() { format!("{}:7070", land.address(HEAD)) } else { free_address() };
         let places: Vec<_> = (0..=WORKERS).map(|_| Place::new()).collect();
@@ -50,7 +51,7 @@ impl Town {
         let daemons = places.iter().map(|_| None).collect();
         let mut town = Self { land, places, daemons, relays, head, disks: Vec::new() };
         town.mount();
-        town.found();
+        town.found(leases);
         for worker in HEAD + 1..=HEAD + WORKERS {
             let line = town.invite(worker, &format!("worker{worker}"), "worker");
             town.launch(worker, &line);
@@ -138,8 +139,8 @@ impl Town {
         }
     }
 
-    fn found(&mut self) {
-        self.head().file("crabd.toml", LEASES);
+    fn found(&mut self, leases: &str) {
+        self.head().file("crabd.toml", leases);
         self.head().run(&["cluster", "init"]).expect(0);
         self.launch_head();
         self.head().wait_ready();
