@@ -32,6 +32,7 @@ mod seeing;
 mod sent;
 mod settings;
 mod signals;
+mod stalled;
 mod strangers;
 mod suites;
 mod survival;

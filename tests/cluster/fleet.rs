@@ -82,6 +82,11 @@ impl Fleet {
         assert!(self.head.take().expect("it runs").stop().success());
     }
 
+    /// The scheduler's process.
+    pub(crate) fn scheduler_pid(&self) -> u32 {
+        self.head.as_ref().expect("it runs").id()
+    }
+
     /// A worker that runs.
     pub(crate) fn worker(&self, number: usize) -> &Daemon {
         self.members[number].as_ref().expect("it runs")

@@ -205,6 +205,10 @@ impl Daemon {
         Self { child: command.spawn().expect("the daemon starts"), log }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
         kill(pid, signal).expect("it is there");
