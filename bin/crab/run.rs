@@ -60,7 +60,7 @@ pub(crate) fn run(session: &Session, screen: &mut Screen, args: Run) -> anyhow::
 async fn embedded(screen: &mut Screen, submission: Submission, one_command: bool) -> anyhow::Result<Exit> {
     // Before anything is started that an interruption must take down again.
     let interrupts = Interrupts::new()?;
-    let opened = Opened::embedded().await?;
+    let opened = Opened::embedded(session::this_program()?).await?;
     let done = run_on(&opened, screen, submission, (one_command, interrupts)).await;
     if let Some(kept) = opened.stop().await {
         screen.note(format_args!("crab: there are workspaces that were kept, in {}", kept.display()));

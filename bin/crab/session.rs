@@ -94,9 +94,10 @@ impl Opened {
     }
 
     /// A scheduler and a worker of this process, which end with [`Opened::stop`].
-    pub(crate) async fn embedded() -> anyhow::Result<Self> {
+    /// `program` is this one, which becomes their process host as well.
+    pub(crate) async fn embedded(program: PathBuf) -> anyhow::Result<Self> {
         let directory = OwnDirectory::create().context("making a directory for this run")?;
-        let program = HostProgram::new(std::env::current_exe().context("finding this program")?);
+        let program = HostProgram::new(program);
         let run = actors::embedded::Embedded::start(directory.path(), program).await?;
         let client = Client::in_process(run.service(), Clock::system());
         let embedded = Box::new(Run { run, directory });
@@ -118,6 +119,11 @@ impl Opened {
             embedded.kill();
         }
     }
+}
+
+/// Where this program is; to be asked before it can have been replaced, as a build of itself does.
+pub(crate) fn this_program() -> anyhow::Result<PathBuf> {
+    std::env::current_exe().context("finding this program")
 }
 
 /// Runs to its end what only asks: one thread is enough for that.

@@ -15,6 +15,9 @@ mod drive;
 mod results;
 mod junit;
 
+use std::path::PathBuf;
+
+use actors::wire::client::NodeHealth;
 use policy::shards::{self, Cut, Work};
 use policy::task::TaskSpec;
 use tokio::time::Instant;
@@ -49,6 +52,7 @@ struct Plan {
 }
 
 pub(crate) fn run(session: &Session, screen: &mut Screen, args: args::suite::Test) -> anyhow::Result<Exit> {
+    let program = session::this_program()?;
     let plan = plan(session, screen, args)?;
     let by_daemon = session::on_one_thread(async {
         let opened = Opened::daemon(session.connect()?);
@@ -60,12 +64,12 @@ pub(crate) fn run(session: &Session, screen: &mut Screen, args: args::suite::Tes
     })?;
     match by_daemon {
         Some(exit) => Ok(exit),
-        None => session::on_all_threads(embedded(screen, &plan)),
+        None => session::on_all_threads(embedded(screen, &plan, program)),
     }
 }
 
-async fn embedded(screen: &mut Screen, plan: &Plan) -> anyhow::Result<Exit> {
-    let opened = Opened::embedded().await?;
+async fn embedded(screen: &mut Screen, plan: &Plan, program: PathBuf) -> anyhow::Result<Exit> {
+    let opened = Opened::embedded(program).await?;
     let done = Box::pin(run_on(&opened, screen, plan)).await;
     opened.stop().await;
     done
@@ -133,7 +137,9 @@ async fn usual_shards(opened: &Opened, spec: &TaskSpec) -> anyhow::Result<usize>
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
     let one = spec.resources.cpu_millis.max(1);
     let room = |millis: u64| millis / one;
-    let fleet: u64 = opened.client.nodes().await?.iter().map(|node| room(node.capacity.cpu_millis)).sum();
+    let nodes = opened.client.nodes().await?;
+    let up = nodes.iter().filter(|node| node.health == NodeHealth::Up);
+    let fleet: u64 = up.map(|node| room(node.capacity.cpu_millis)).sum();
     let room = if fleet == 0 { room(cores * 1000) } else { fleet };
     Ok(usize::try_from(room.clamp(1, SHARDS_USUAL_LIMIT)).unwrap_or(1))
 }

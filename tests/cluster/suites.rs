@@ -184,6 +184,18 @@ fn a_host_that_is_killed_in_the_midst_of_a_shard_costs_no_result() {
 }
 
 #[test]
+fn a_suite_whose_build_replaces_this_very_program_runs_all_the_same() {
+    let place = Place::new();
+    let own = place.root().join("crab");
+    fs::copy(env!("CARGO_BIN_EXE_crab"), &own).expect("there is room");
+    let list = format!("cp {0} {0}.new && mv {0}.new {0} && echo a", own.display());
+    let mut command = Command::new(&own);
+    command.env("CRAB_DATA_DIR", place.data()).env_remove("CRAB_ADDRESS").current_dir(place.root());
+    command.args(["test", "--json", "--list", &list, "--run", "true"]);
+    assert_eq!(outcomes(&read(&run(&mut command).expect(0)).0), [("a", "passed")]);
+}
+
+#[test]
 fn a_daemon_that_is_killed_and_started_again_costs_no_result() {
     let place = Place::new();
     let daemon = place.single("2");

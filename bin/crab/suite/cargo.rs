@@ -62,7 +62,7 @@ pub(super) fn list(suite: &mut Suite, args: &[OsString]) -> anyhow::Result<()> {
     for (artifact, program) in built.artifacts.iter().filter_map(tested) {
         let launch = as_cargo_does(artifact, program, &built).env(LIBRARY_PATH, &libraries);
         let name = name(artifact);
-        let asked = launch.clone().args(["--list", "--format", "terse"]).args(own).ask()?;
+        let asked = launch.clone().args(["--list", "--format=terse"]).args(own).ask()?;
         match own_tests(&asked.out).filter(|_| asked.is_well) {
             Some(tests) => {
                 let kept =

@@ -97,7 +97,8 @@ impl Suite {
         let threads = threads.max(1).to_string();
         match self.runner {
             Runner::Cargo | Runner::Auto => match self.group_of(first).dialect {
-                Dialect::Libtest => launch.args(["--test-threads", &threads, "--exact"]).args(ids),
+                // One word each: who reads arguments less well takes a value for the name of a test.
+                Dialect::Libtest => launch.args([&*format!("--test-threads={threads}"), "--exact"]).args(ids),
                 _ => launch,
             },
             Runner::Nextest => {
