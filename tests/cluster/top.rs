@@ -68,6 +68,31 @@ fn every_actor_of_both_sides_is_told_and_shows_what_it_holds() {
 }
 
 #[test]
+fn beside_actors_stand_their_breakers_leases_and_what_they_run() {
+    let place = Place::new();
+    let _daemon = place.single("2");
+    let task = place.submit(&["--name", "long", "--env", "TOKEN=hidden", "--", "sleep", "600"]);
+    let pid = place.wait_state(&task, "running")["attempt_list"][0]["pid"].clone();
+    let rows = place.rows("tree");
+    let row = |name: &str| {
+        let found =
+            rows.iter().find(|row| row["actor"].as_str().is_some_and(|actor| actor.starts_with(name)));
+        found.unwrap_or_else(|| panic!("{name} is in {rows:?}")).clone()
+    };
+    let node = row("node/one");
+    assert_eq!(node["brk"], "closed");
+    assert!(node["lease"].as_str().is_some_and(|ends| ends.ends_with('s')), "{node}");
+    for actor in [format!("task/{task}"), "attempt/".to_owned()] {
+        let told = row(&actor);
+        assert_eq!((&told["command"], &told["pid"]), (&"sleep 600".into(), &pid), "{told}");
+        assert_eq!(told["lease"], node["lease"], "one heartbeat renews them all");
+    }
+    assert!(!format!("{rows:?}").contains("hidden"));
+    assert_eq!(row("queue/low")["command"], Value::Null);
+    place.run(&["cancel", &task]).expect(0);
+}
+
+#[test]
 fn actors_of_another_machine_are_told_over_the_connection_it_dialled() {
     let fleet = Fleet::start(2);
     let place = &fleet.scheduler;

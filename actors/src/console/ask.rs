@@ -12,6 +12,7 @@ mod sessions;
 pub(super) mod tasks;
 pub(super) mod top;
 mod trace;
+mod tree;
 pub(super) mod what_if;
 
 use crate::console::Console;

@@ -12,7 +12,7 @@ use crate::console::fault::{Fault, Sort};
 use crate::console::reply::{Cell, Kind, Reply, Shape, short};
 use crate::console::syntax::{Line, Word};
 use crate::taskfile::suggest::closest;
-use crate::wire::client::NodeHealth;
+use crate::wire::client::{NodeHealth, StateName, TaskFilter};
 use crate::wire::inspect::{ActorRow, CHILDREN_LIMIT, Look, Sight};
 
 /// Handling one message for so long is more than work: handlers never wait.
@@ -150,13 +150,11 @@ pub(super) async fn list(console: &Console, line: &Line) -> Result<Reply, Fault>
     let is_tree = line.verb.name == "tree";
     let client = console.live("what actors do")?;
     let named = line.plain().next().map(|word| split(&word.text));
-    let place = match (&named, line.pair("node")) {
-        (Some((_, Some(machine))), _) => Where::of(Some(machine)),
-        (_, pair) => Where::of(pair.map(|word| word.text.as_str())),
-    };
+    let pair = line.pair("node").map(|word| word.text.as_str());
+    let place = Where::of(named.as_ref().and_then(|(_, machine)| machine.as_deref()).or(pair));
     let name = named.as_ref().map(|(name, _)| name.as_str());
-    let only = name.map(Into::into);
-    let look = Look::Actors { only, first: First::Oldest, limit: if is_tree { 16 } else { CHILDREN_LIMIT } };
+    let limit = if is_tree { 16 } else { CHILDREN_LIMIT };
+    let look = Look::Actors { only: name.map(Into::into), first: First::Oldest, limit };
     let mut reply = Reply::new("actor", COLUMNS);
     reply.shape = if is_tree { Shape::Tree } else { Shape::Table };
     for side in gather(client, &place, &look).await? {
@@ -170,6 +168,9 @@ pub(super) async fn list(console: &Console, line: &Line) -> Result<Reply, Fault>
     }
     if let Some(word) = line.plain().next().filter(|_| reply.rows.is_empty()) {
         return Err(nobody(word, &[]));
+    }
+    if is_tree {
+        super::tree::beside(client, &mut reply, (0, COLUMNS.len() - 1)).await;
     }
     Ok(reply)
 }
@@ -378,8 +379,7 @@ pub(super) async fn leases(console: &Console) -> Result<Reply, Fault> {
     let rows: Vec<_> = sides.into_iter().filter_map(|side| side.rows.ok()).flatten().collect();
     let leases: Vec<_> = rows.into_iter().filter(|row| &*row.kind == "lease").collect();
     reply.notes.extend((leases.len() > LEASES).then(|| format!("{} more", leases.len() - LEASES)));
-    let states = vec![crate::wire::client::StateName::Granted, crate::wire::client::StateName::Running];
-    let filter = crate::wire::client::TaskFilter { graph: None, states };
+    let filter = TaskFilter { graph: None, states: vec![StateName::Granted, StateName::Running] };
     let tasks = client.tasks(&filter, 4096).await?;
     for row in leases.iter().take(LEASES) {
         let Sight::State(facts) = client.inspect(None, Look::State(row.probe)).await? else { continue };
