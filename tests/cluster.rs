@@ -14,6 +14,7 @@ mod evictions;
 mod explain;
 mod fairness;
 mod fleet;
+mod gangs;
 mod growing;
 mod guard;
 mod history;

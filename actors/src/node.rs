@@ -123,7 +123,7 @@ impl Actor for NodeActor {
             NodeMessage::ResetBreaker { key, reply } => reply.send(self.reset_breaker(&key)),
             NodeMessage::HandBack { token, reply } => reply.send(self.attempts.hand_back_one(token)),
             NodeMessage::Cancel { task, acknowledge } => self.cancel(task, acknowledge),
-            NodeMessage::Evict { task, by } => self.evict(task, by),
+            NodeMessage::Evict { task, by, is_recall } => self.evict(task, (by, is_recall)),
             NodeMessage::ReadOutput { token, read, reply } => self.read_output(token, read, reply),
             NodeMessage::Live(reply) => reply.send(self.live.clone()),
             NodeMessage::Describe(reply) => reply.send(self.describe()),
@@ -245,9 +245,9 @@ impl NodeActor {
     }
 
     /// Of one that is not awake the attempt is over: there is nothing to make room with.
-    fn evict(&self, task: TaskId, by: TaskId) {
+    fn evict(&self, task: TaskId, (by, is_recall): (TaskId, bool)) {
         if let Some(address) = self.attempts.awake(task) {
-            address.tell(TaskMessage::Evict { by });
+            address.tell(TaskMessage::Evict { by, is_recall });
         }
     }
 

@@ -23,6 +23,7 @@ use policy::breaker::Verdict;
 use policy::event::{Event, Next, Record, TaskEvent};
 use policy::graph::Mark;
 use policy::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
+use policy::lifecycle::Holder;
 use policy::task::{LossReason, TaskOutcome};
 use policy::{planted, trap};
 use supervision::{Actor, ActorError, Address, Fact, Me};
@@ -133,7 +134,7 @@ impl Actor for TaskActor {
             TaskMessage::LeaseExpired { token } => self.lost(token, LossReason::LeaseExpired, me),
             TaskMessage::Lost { token, reason } => self.lost(token, reason, me),
             TaskMessage::Cancel(acknowledge) => self.cancel(acknowledge, me),
-            TaskMessage::Evict { by } => self.evict(by),
+            TaskMessage::Evict { by, is_recall } => self.evict(by, is_recall),
         }
         Ok(())
     }
@@ -190,7 +191,8 @@ impl TaskActor {
     fn resume(&mut self, me: &Me<TaskMessage>) {
         if let Some(holder) = self.story.life.holder() {
             let attempt = AttemptNumber(self.story.life.attempts());
-            let terms = Terms { request: holder.request, indices: holder.indices.clone() };
+            let Holder { request, indices, gang, .. } = holder.clone();
+            let terms = Terms { request, indices, gang };
             let grant = self.grant_under(holder.token, attempt, &terms);
             let granted = NodeMessage::Granted { grant, task: me.address().clone() };
             return self.tell_node(granted);
@@ -221,6 +223,7 @@ impl TaskActor {
             session,
             request: terms.request,
             indices: terms.indices.clone(),
+            gang: terms.gang.clone(),
         });
         self.tell_scheduler(Step::Granted(attempt), appended);
         let grant = self.grant_under(Token::numbered(epoch, appended.number), attempt, terms);
@@ -238,7 +241,7 @@ impl TaskActor {
         let array_index = self.item.item.array.map(|_| index);
         let (spec, stretch_percent) =
             (Arc::clone(&self.item.item.spec), self.args.side.mode().stretch_percent());
-        let Terms { request, indices } = terms.clone();
+        let Terms { request, indices, gang } = terms.clone();
         let submitted = self.item.at;
         let deadline = spec.bounds.as_deref().and_then(|bounds| bounds.deadline).map(|deadline| {
             let at = deadline.of(submitted);
@@ -255,6 +258,7 @@ impl TaskActor {
             indices,
             stretch_percent,
             deadline,
+            gang,
         })
     }
 

@@ -182,6 +182,7 @@ Examples:
   crab submit nightly.toml --wait
   crab submit --name tests --cpus 4 --memory '8 GiB' --timeout 20m --retries 2 -- cargo test
   crab submit --array 1-1000%10 --priority low -- ./simulate
+  crab submit --gang 3 -- ./ring                (on three machines at once, or not yet)
   crab submit --key release-42 release.toml     (the same key twice is one submission)
   crab submit --into g7 more.toml               (its tasks may name those of g7)
   crab submit --after t5:end -- ./report        (joins the graph of t5)
@@ -319,6 +320,9 @@ pub(crate) struct TaskOptions {
     /// A task for each index; with %N at most N at once
     #[arg(long, value_parser = array, value_name = "FROM-TO[%N]")]
     pub(crate) array: Option<ArraySpec>,
+    /// So many tasks that start together, each on a machine of its own, all of them or none
+    #[arg(long, value_name = "N", conflicts_with = "array")]
+    pub(crate) gang: Option<u32>,
 }
 
 #[derive(Debug, Args)]

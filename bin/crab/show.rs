@@ -5,7 +5,7 @@ use actors::clock::Clock;
 use actors::say;
 use actors::wire::client::{AttemptRow, TaskDetail};
 use policy::dependency::Need;
-use policy::task::Qos;
+use policy::task::{Qos, TaskSpec};
 use policy::time::Timestamp;
 use policy::workspace::Keep;
 
@@ -94,11 +94,21 @@ fn facts(detail: &TaskDetail, now: Timestamp) -> Vec<(&'static str, String)> {
     facts.extend(limits.memory_bytes.map(|bytes| ("memory limit", text::size(bytes))));
     facts.extend(limits.processes.map(|processes| ("processes", format!("at most {processes}"))));
     facts.extend(limits.open_files.map(|files| ("open files", format!("at most {files} for each process"))));
+    facts.extend(manners(spec));
+    facts
+}
+
+/// How it is started and runs beside others.
+fn manners(spec: &TaskSpec) -> Vec<(&'static str, String)> {
+    let mut facts = Vec::new();
     if spec.is_preemptible {
         facts.push((
             "preemptible",
             "makes room for critical tasks where the site lets them have it".to_owned(),
         ));
+    }
+    if let Some(members) = spec.gang {
+        facts.push(("gang", format!("one of {members} that start together, each on a machine of its own")));
     }
     if spec.qos != Qos::Default {
         facts.push(("qos", spec.qos.to_string()));

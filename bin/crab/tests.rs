@@ -239,6 +239,7 @@ fn attempt(id: u64, outcome: &AttemptOutcome) -> [Event; 3] {
                 session,
                 request: RequestNumber::default(),
                 indices: Indices::new(),
+                gang: Vec::new(),
             },
         ),
         task(id, TaskEvent::Started { token, pid: 1, order: 1 }),

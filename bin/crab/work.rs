@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use policy::bounds::TimeBounds;
 use policy::constraint::{Condition, Constraints, NODE};
 use policy::dependency::Dependency;
-use policy::event::Item;
+use policy::event::{ArraySpec, Item};
 use policy::excess::UseLimits;
 use policy::id::GraphId;
 use policy::resources::Resources;
@@ -68,7 +68,7 @@ pub(crate) fn addition(work: Work, Joined { into, after }: Joined) -> anyhow::Re
             })
         }
         None => {
-            let array = work.task.array;
+            let array = work.task.gang.map(ArraySpec::of_gang).or(work.task.array);
             let spec = spec(work.task, work.argv, tenant.into())?;
             let name = Arc::clone(&spec.name);
             let item = Item { array, dependencies: after, ..Item::new(spec) };
@@ -117,6 +117,7 @@ fn option_given(options: &TaskOptions) -> Option<&'static str> {
         ("--grace", options.grace.is_some()),
         ("--retries", options.retries.is_some()),
         ("--array", options.array.is_some()),
+        ("--gang", options.gang.is_some()),
     ];
     given.into_iter().chain(options.space.given()).find(|&(_, given)| given).map(|(option, _)| option)
 }
@@ -196,6 +197,7 @@ fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::
         kind: options.kind.map(Arc::from),
         claims,
         is_preemptible: options.preemptible,
+        gang: options.gang,
         qos: options.qos.unwrap_or_default(),
         ..TaskSpec::new(
             options.name.map_or_else(|| program_name(&argv), Arc::from),

@@ -19,6 +19,7 @@ use policy::task::{Priority, RetryPolicy, TaskSpec};
 use supervision::Reply;
 
 use super::claims;
+use super::gangs;
 use super::keeper::see_to_its_end;
 use super::program::Program;
 use super::world::World;
@@ -258,6 +259,7 @@ pub(super) async fn client(world: World, mut rng: Rng, number: u64, at: u64) {
     let mut submission = submission(&mut rng, number);
     let_others(&mut submission, &world);
     world.house().dress(&mut submission, number);
+    gangs::form(&mut submission, &world);
     let budget = submission.budget;
     let digest = [u8::try_from(number % 251).expect("below 251"); 16];
     let asked = Asked::Submit { key: submission.key, digest };

@@ -21,6 +21,8 @@ mod clients;
 #[cfg(test)]
 mod crowds;
 #[cfg(test)]
+mod gangs;
+#[cfg(test)]
 #[path = "history/root.rs"]
 mod history;
 #[cfg(test)]

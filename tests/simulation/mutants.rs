@@ -29,6 +29,7 @@ const HIDING: &[Mutant] = &[
     Mutant::AgeingDisabled,
     Mutant::AgesForgotten,
     Mutant::NothingHeld,
+    Mutant::GangNotRecalled,
 ];
 
 /// The promises of which one is broken first where the fault shows as what it is.
@@ -66,6 +67,7 @@ fn breaks(mutant: Mutant) -> &'static [&'static str] {
         | Mutant::PoisonIgnored
         | Mutant::SuspectsTogether => &["I14"],
         Mutant::EvictsAnybody => &["I19"],
+        Mutant::GangInParts | Mutant::GangNotRecalled => &["I20"],
         Mutant::CancelIsRetried => &["I13", "I14"],
         Mutant::NoBound
         | Mutant::BudgetIgnored

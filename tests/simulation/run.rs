@@ -13,6 +13,7 @@ use policy::resources::Resources;
 
 use super::clients::{ask, client, flood};
 use super::crowds::{comes_at, gather};
+use super::gangs;
 use super::house::{Crowd, House};
 use super::machine::Node;
 use super::nemesis::{self, Fault, traps};
@@ -62,8 +63,9 @@ impl Plan {
         let mut rng = Rng::with_seed(seed);
         let bad_links = rng.u32(..3) == 0;
         let (ends, flood) = (rng.u32(..6) > 0, rng.u32(..6) == 0);
+        let nodes = rng.usize(1..5);
         Self {
-            nodes: rng.usize(1..5),
+            nodes,
             graphs: rng.u64(2..12),
             faults: (!ends || rng.u32(..10) > 0).then(|| rng.u64(1000..10_000)),
             ends,
@@ -79,6 +81,7 @@ impl Plan {
                 delay: [0, 3, 50, 400][rng.usize(..4)],
                 lost: if bad_links { rng.u32(..500) } else { 0 },
                 doubled: if bad_links { rng.u32(..1000) } else { 0 },
+                gangs: gangs::largest(seed, nodes, &house),
                 planted: Planted::Nothing,
                 house,
             },
@@ -95,6 +98,7 @@ impl Plan {
             delay: 3,
             lost: 0,
             doubled: 0,
+            gangs: 0,
             ..plan.nature
         };
         let told = Some(scenario);

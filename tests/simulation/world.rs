@@ -119,6 +119,8 @@ pub(super) struct Nature {
     pub(super) waiting_tasks: u64,
     /// Whether tasks make room for urgent ones.
     pub(super) preempts: bool,
+    /// The most members that a gang has; 0 where there are none.
+    pub(super) gangs: u32,
     /// Whether what is waited for is served as what waits for it.
     pub(super) lends: bool,
     /// A planted fault of the world itself, which the checks must notice.

@@ -6,6 +6,7 @@
 mod addition;
 mod claims;
 mod cycle;
+mod gang;
 mod limits;
 mod misfit;
 mod spec;
@@ -94,6 +95,7 @@ pub fn check_within(submission: &Submission, limits: &AdmissionLimits) -> Result
         found.item = Some(place);
         spec::check(&item.spec, limits, &mut found);
         array(item, &mut found);
+        gang::check(item, &mut found);
         dependencies(place, submission, limits, &mut found);
     }
     if let Some(cycle) = cycle::find(&submission.items) {

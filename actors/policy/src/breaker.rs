@@ -90,9 +90,9 @@ impl From<&AttemptOutcome> for Verdict {
             | AttemptOutcome::OverLimit(_)
             | AttemptOutcome::SpawnFailed(_) => Self::TaskFailed,
             AttemptOutcome::Cancelled
-            | AttemptOutcome::Lost(LossReason::Evicted | LossReason::Drained | LossReason::Preempted) => {
-                Self::Nothing
-            }
+            | AttemptOutcome::Lost(
+                LossReason::Evicted | LossReason::Drained | LossReason::Preempted | LossReason::Recalled,
+            ) => Self::Nothing,
             AttemptOutcome::Lost(_) => Self::NodeFailed,
         }
     }

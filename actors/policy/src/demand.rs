@@ -27,6 +27,8 @@ pub struct Demand {
     pub claims: Option<Arc<Claims>>,
     /// Whether it makes room for what is more urgent.
     pub is_preemptible: bool,
+    /// How many nodes it needs at once, where it is one of a gang.
+    pub gang: Option<u32>,
 }
 
 impl Demand {
@@ -41,6 +43,7 @@ impl Demand {
             kind: spec.kind.clone(),
             claims: spec.claims.clone().filter(|claims| !claims.is_empty()),
             is_preemptible: spec.is_preemptible,
+            gang: spec.gang,
         }
     }
 
@@ -48,8 +51,20 @@ impl Demand {
     #[must_use]
     pub fn resources(resources: Resources) -> Self {
         let (constraints, tenant) = (Constraints::default(), crate::task::DEFAULT_TENANT.into());
-        let (kind, claims, is_preemptible) = (None, None, false);
-        Self { resources, alternatives: Vec::new(), constraints, tenant, kind, claims, is_preemptible }
+        let (kind, claims, is_preemptible, gang) = (None, None, false, None);
+        Self { resources, alternatives: Vec::new(), constraints, tenant, kind, claims, is_preemptible, gang }
+    }
+
+    /// How many nodes it needs at once.
+    #[must_use]
+    pub fn nodes(&self) -> u32 {
+        self.gang.unwrap_or(1)
+    }
+
+    /// How many may start where there is room for so many attempts: of gangs, whole ones.
+    #[must_use]
+    pub fn starts_within(&self, places: u32) -> u32 {
+        places.checked_div(self.nodes()).unwrap_or(0)
     }
 
     /// All that it asks for, each with its number, in order of preference; at least one.

@@ -170,20 +170,6 @@ pub struct ArraySpec {
     pub parallel_limit: Option<u32>,
 }
 
-impl Item {
-    /// One task that depends on nothing.
-    #[must_use]
-    pub fn new(spec: impl Into<Arc<TaskSpec>>) -> Self {
-        Self { spec: spec.into(), dependencies: Vec::new(), array: None }
-    }
-
-    /// How many tasks it makes.
-    #[must_use]
-    pub fn tasks(&self) -> u64 {
-        self.array.map_or(1, |array| array.count)
-    }
-}
-
 /// What can happen to a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 pub enum TaskEvent {
@@ -201,6 +187,9 @@ pub enum TaskEvent {
         request: RequestNumber,
         /// The indices of pools that it holds.
         indices: Indices,
+        /// The nodes of its gang by rank, without a name for those that have succeeded; empty where it is in none.
+        #[serde(deserialize_with = "since::<10, _, _>", skip_serializing_if = "before::<10, _>")]
+        gang: Vec<NodeId>,
     },
     /// The attempt's process runs.
     Started {
@@ -239,12 +228,15 @@ pub enum TaskEvent {
         /// Which, as a person should read it.
         faults: Vec<Box<str>>,
     },
-    /// Its attempt is to make room for a more urgent task.
+    /// Its attempt is to make room for a more urgent task, or its gang is not whole.
     EvictAsked {
         /// The grant it runs under.
         token: Token,
-        /// For whom.
+        /// For whom; of a gang, whom it lacks.
         by: TaskId,
+        /// Whether its gang lacks that.
+        #[serde(deserialize_with = "since::<10, _, _>", skip_serializing_if = "before::<10, _>")]
+        is_recall: bool,
     },
 }
 

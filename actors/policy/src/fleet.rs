@@ -7,6 +7,7 @@ mod beside;
 mod company;
 mod evicting;
 mod front;
+mod gangs;
 mod holding;
 mod kept;
 mod site;
@@ -62,6 +63,15 @@ pub struct Said {
     pub tripped: Vec<(Key, Seen)>,
     /// Whether somebody has halted it on the machine itself.
     pub halted_here: bool,
+}
+
+/// Why the nodes that are known can never run tasks of a demand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// Why not, for each node that cannot.
+    pub nodes: Vec<(NodeId, Reason)>,
+    /// Of a gang where some can run one of it: how many nodes it needs, and how many could.
+    pub gang: Option<(u32, u32)>,
 }
 
 impl Fleet {
@@ -167,9 +177,12 @@ impl Fleet {
     }
 
     /// How many attempts of a demand, which is that of this shape, fit now, up to `limit`. [`Self::room_for`] tells the
-    /// same and remembers it.
+    /// same and remembers it. Of gangs it is one at the most.
     #[must_use]
     pub fn times(&self, demand: &Demand, shape: ShapeId, limit: u32) -> u32 {
+        if demand.gang.is_some() {
+            return demand.starts_within(self.nodes_for(demand, shape)).min(1);
+        }
         if let Some(company) = &demand.constraints.company {
             return self.times_beside(demand, company, (shape, limit));
         }
@@ -177,11 +190,13 @@ impl Fleet {
         self.nodes.iter().map(on).fold(0, u32::saturating_add).min(limit)
     }
 
-    /// Whether some node could run it if it were empty.
+    /// Whether some node could run it if it were empty; of a gang, whether as many could as it needs.
     #[must_use]
     pub fn could_take(&self, demand: &Demand) -> bool {
         let could = |node: &Site| node.candidate(None, Ok(())).is_some_and(|node| node.could_take(demand));
-        self.nodes.iter().any(|node| node.may_take(demand) && could(node))
+        let able = self.nodes.iter().filter(|node| node.may_take(demand) && could(node));
+        let needed = demand.nodes() as usize;
+        able.take(needed).count() == needed
     }
 
     /// The node for an attempt: the one that suits it best; and the request that is granted. [`Self::choose`] tells the
@@ -194,6 +209,9 @@ impl Fleet {
     /// Why no node takes it now; `None` where one does.
     #[must_use]
     pub fn hindrance(&self, demand: &Demand, asker: Asker<'_>) -> Option<Hindrance> {
+        if let Some(needs) = demand.gang {
+            return self.gang_hindrance(demand, needs, asker);
+        }
         let NoFit { reasons, never } = self.search(demand, asker).err()?;
         let named = reasons.into_iter().map(|(place, reason)| (self.nodes[place].id.clone(), reason));
         Some(Hindrance::NoNode { never, nodes: named.collect() })
@@ -202,7 +220,10 @@ impl Fleet {
     /// Why none of the nodes that are known, be they away for the moment, can ever run tasks of this demand; `None`
     /// where one can, or none was ever there.
     #[must_use]
-    pub fn never_fits(&self, demand: &Demand) -> Option<Vec<(NodeId, Reason)>> {
+    pub fn never_fits(&self, demand: &Demand) -> Option<Misfit> {
+        if let Some(misfit) = demand.gang.and_then(|needs| self.never_fits_gang(demand, needs)) {
+            return Some(misfit);
+        }
         let known: Vec<_> =
             self.nodes.iter().filter_map(|node| Some((node, node.last_room.as_ref()?))).collect();
         let accepting = |node: &Site| if node.room.is_some() { Ok(()) } else { Err("is away") };
@@ -219,7 +240,7 @@ impl Fleet {
             .collect();
         let no_fit = placement::place(Search::of(demand), &candidates).err().filter(|no_fit| no_fit.never)?;
         let reasons = no_fit.reasons.into_iter().map(|(place, reason)| (known[place].0.id.clone(), reason));
-        Some(reasons.collect())
+        Some(Misfit { nodes: reasons.collect(), gang: None })
     }
 
     /// Asks `placement` among the nodes that are up, and translates its places into those of all nodes.

@@ -12,6 +12,7 @@ mod due;
 mod edges;
 mod effects;
 mod flow;
+mod gang;
 mod item;
 mod lent;
 mod lists;

@@ -9,7 +9,7 @@ use strum::IntoStaticStr;
 use crate::budget::{Exceeded, Reached};
 use crate::claims::Blocked;
 use crate::directive::Stopped;
-use crate::id::NodeId;
+use crate::id::{NodeId, TaskId};
 use crate::placement::Reason;
 use crate::pressure::Mode;
 use crate::tenant::OverQuota;
@@ -48,6 +48,22 @@ pub enum Hindrance {
         /// When that is over, where it depends on nobody.
         until: Option<Timestamp>,
     },
+    /// It needs several nodes at once, and too few would start it.
+    Gang {
+        /// How many it needs.
+        needs: u32,
+        /// How many have room now.
+        have: u32,
+        /// Whether waiting does not help: fewer than it needs ever could.
+        never: bool,
+        /// Why not, for each other node that is up.
+        nodes: Vec<(NodeId, Reason)>,
+    },
+    /// Another one of its gang is not ready.
+    GangLacks {
+        /// Which.
+        member: TaskId,
+    },
 }
 
 impl Hindrance {
@@ -55,12 +71,13 @@ impl Hindrance {
     #[must_use]
     pub fn is_for_ever(&self) -> bool {
         match self {
-            Self::NoNode { never, .. } => *never,
+            Self::NoNode { never, .. } | Self::Gang { never, .. } => *never,
             Self::Budget(_)
             | Self::TenantBudget(_)
             | Self::Stopped(_)
             | Self::Quota(_)
             | Self::Pressure { .. }
+            | Self::GangLacks { .. }
             | Self::Claim { .. } => false,
         }
     }
@@ -81,6 +98,8 @@ impl Hindrance {
             Self::TenantBudget(exceeded) => exceeded.until,
             Self::Claim { until, .. } => *until,
             Self::NoNode { .. }
+            | Self::Gang { .. }
+            | Self::GangLacks { .. }
             | Self::Budget(_)
             | Self::Stopped(_)
             | Self::Quota(_)
@@ -98,13 +117,16 @@ impl fmt::Display for Hindrance {
             Self::NoNode { nodes, .. } if nodes.is_empty() => f.write_str("no node is up"),
             Self::NoNode { never, nodes } => {
                 f.write_str(if *never { "no node can ever run it" } else { "no node has room now" })?;
-                for (place, (node, reason)) in nodes.iter().take(NODES_NAMED).enumerate() {
-                    write!(f, "{} {node} {reason}", if place == 0 { ":" } else { ";" })?;
-                }
-                match nodes.len().saturating_sub(NODES_NAMED) {
-                    0 => Ok(()),
-                    more => write!(f, "; and {more} more"),
-                }
+                named(nodes, f)
+            }
+            Self::Gang { needs, have, never, nodes } => {
+                let noun = if *have == 1 { "has" } else { "have" };
+                write!(f, "it needs {needs} machines at once, and {have} {noun} room now")?;
+                f.write_str(if *never { "; those that are up can never run it" } else { "" })?;
+                named(nodes, f)
+            }
+            Self::GangLacks { member } => {
+                write!(f, "{member} of its gang is not ready, and they start together")
             }
             Self::Budget(reached) => write!(f, "its graph is paused: {reached}"),
             Self::TenantBudget(exceeded) => exceeded.fmt(f),
@@ -115,5 +137,16 @@ impl fmt::Display for Hindrance {
                 write!(f, "the queue is under {mode} pressure: {running} run, as many as may")
             }
         }
+    }
+}
+
+/// What speaks against single nodes.
+fn named(nodes: &[(NodeId, Reason)], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (place, (node, reason)) in nodes.iter().take(NODES_NAMED).enumerate() {
+        write!(f, "{} {node} {reason}", if place == 0 { ":" } else { ";" })?;
+    }
+    match nodes.len().saturating_sub(NODES_NAMED) {
+        0 => Ok(()),
+        more => write!(f, "; and {more} more"),
     }
 }

@@ -46,6 +46,7 @@ pub mod breaker;
 pub mod reserve;
 pub mod preempt;
 pub mod fleet;
+pub mod gang;
 pub mod slots;
 pub mod retry;
 pub mod output;

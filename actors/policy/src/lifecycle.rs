@@ -12,9 +12,12 @@ use crate::bounds::Overrun;
 use crate::claims::Indices;
 use crate::event::{Next, TaskEvent};
 use crate::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
+use crate::layout::{before, since};
 use crate::planted;
 use crate::retry::{self, Tally};
-use crate::task::{AttemptOutcome, Death, RequestNumber, RetryPolicy, TaskOutcome, TaskReport, Usage};
+use crate::task::{
+    AttemptOutcome, Death, LossReason, RequestNumber, RetryPolicy, TaskOutcome, TaskReport, Usage,
+};
 
 /// Attempts refused by a rate that cost a task nothing. One that goes on to be refused more often than this
 /// fails of itself from then on.
@@ -33,8 +36,11 @@ pub struct Life {
     /// Attempts that a rate had refused.
     throttled: u32,
     cancel_asked: bool,
-    /// For whom the present attempt is to make room.
+    /// For whom the present attempt is to make room, or whom its gang lacks.
     evicted_for: Option<TaskId>,
+    /// Whether it is its gang that lacks somebody.
+    #[serde(deserialize_with = "since::<10, _, _>", skip_serializing_if = "before::<10, _>")]
+    is_recalled: bool,
     last_token: Option<Token>,
     /// Machines that died while it ran.
     deaths: Vec<Death>,
@@ -80,6 +86,9 @@ pub struct Holder {
     pub request: RequestNumber,
     /// The indices of pools that the attempt holds.
     pub indices: Indices,
+    /// The nodes of its gang.
+    #[serde(deserialize_with = "since::<10, _, _>", skip_serializing_if = "before::<10, _>")]
+    pub gang: Vec<NodeId>,
 }
 
 /// Why an input changes nothing.
@@ -183,6 +192,13 @@ impl Life {
     pub fn attempt_ended(&self, ended: AttemptEnd, rules: EndRules<'_>) -> Result<TaskEvent, Refusal> {
         self.current(ended.token)?;
         let AttemptEnd { token, outcome, usage, order, report } = ended;
+        // Who stops it there knows of one reason alone.
+        let outcome = match outcome {
+            AttemptOutcome::Lost(LossReason::Preempted) if self.is_recalled => {
+                AttemptOutcome::Lost(LossReason::Recalled)
+            }
+            outcome => outcome,
+        };
         let next = if self.cancel_asked && !planted!(CancelIsRetried) {
             Next::Finish(TaskOutcome::Cancelled)
         } else if let Some(wait) = self.refused_for(&outcome, report.as_deref()) {
@@ -258,14 +274,15 @@ impl Life {
         }
     }
 
-    /// Its attempt is to make room for a more urgent task; it is to be stopped as well.
+    /// Its attempt is to make room for a more urgent task, or (`is_recall`) lacks another one of its gang; it is to be stopped
+    /// as well.
     ///
     /// # Errors
     /// Where it holds none, or that was asked of this attempt before, or it is to end anyway.
-    pub fn evict(&self, by: TaskId) -> Result<TaskEvent, Refusal> {
+    pub fn evict(&self, by: TaskId, is_recall: bool) -> Result<TaskEvent, Refusal> {
         let token = self.holder().ok_or(Refusal::NotHeld)?.token;
         let is_leaving = self.evicted_for.is_some() || self.cancel_asked;
-        if is_leaving { Err(Refusal::Repeated) } else { Ok(TaskEvent::EvictAsked { token, by }) }
+        if is_leaving { Err(Refusal::Repeated) } else { Ok(TaskEvent::EvictAsked { token, by, is_recall }) }
     }
 
     /// A task it depends on did not succeed.
@@ -300,16 +317,17 @@ impl Life {
     /// Takes note of what has happened.
     pub fn apply(&mut self, event: &TaskEvent) {
         match event {
-            TaskEvent::Granted { token, attempt, node, session, request, indices } => {
+            TaskEvent::Granted { token, attempt, node, session, request, indices, gang } => {
                 self.attempts = attempt.0;
                 self.last_token = Some(*token);
-                self.evicted_for = None;
+                (self.evicted_for, self.is_recalled) = (None, false);
                 self.state = State::Granted(Holder {
                     token: *token,
                     node: node.clone(),
                     session: *session,
                     request: *request,
                     indices: indices.clone(),
+                    gang: gang.clone(),
                 });
             }
             TaskEvent::Started { pid, .. } => {
@@ -318,7 +336,9 @@ impl Life {
                 }
             }
             TaskEvent::CancelAsked => self.cancel_asked = true,
-            TaskEvent::EvictAsked { by, .. } => self.evicted_for = Some(*by),
+            TaskEvent::EvictAsked { by, is_recall, .. } => {
+                (self.evicted_for, self.is_recalled) = (Some(*by), *is_recall);
+            }
             TaskEvent::AttemptEnded { outcome, next, report, .. } => {
                 self.apply_end(outcome, report.as_deref(), next);
             }

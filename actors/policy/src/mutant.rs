@@ -155,6 +155,10 @@ mod switch {
         AgesForgotten,
         /// No node is held for anybody.
         NothingHeld,
+        /// Of a gang as many are started as there is room for.
+        GangInParts,
+        /// Who runs without another of its gang is left alone.
+        GangNotRecalled,
     }
 
     /// Where an actor may be made to panic. Not a mutant: every promise must hold through it.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget::Budget;
 use crate::event::{GraphHead, GraphPart, Item, SubmissionKey};
 use crate::id::{GraphId, TaskId};
+use crate::task::TaskSpec;
 
 /// A graph as handed in, before admission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,5 +55,19 @@ impl Submission {
     pub fn part(&self, first: TaskId, digest: [u8; 16]) -> GraphPart {
         let GraphHead { key, items, tasks, .. } = self.head(digest);
         GraphPart { first, key, items, tasks, digest }
+    }
+}
+
+impl Item {
+    /// One task that depends on nothing.
+    #[must_use]
+    pub fn new(spec: impl Into<Arc<TaskSpec>>) -> Self {
+        Self { spec: spec.into(), dependencies: Vec::new(), array: None }
+    }
+
+    /// How many tasks it makes.
+    #[must_use]
+    pub fn tasks(&self) -> u64 {
+        self.array.map_or(1, |array| array.count)
     }
 }

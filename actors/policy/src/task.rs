@@ -83,6 +83,9 @@ pub struct TaskSpec {
     /// A directory of its own to work in; `None` where it works in place.
     #[serde(deserialize_with = "since::<6, _, _>", skip_serializing_if = "before::<6, _>")]
     pub workspace: Option<Box<Workspace>>,
+    /// How many nodes its item needs at once: as many members as it has, see `gang`. `None` where each task starts for itself.
+    #[serde(deserialize_with = "since::<10, _, _>", skip_serializing_if = "before::<10, _>")]
+    pub gang: Option<u32>,
 }
 
 impl TaskSpec {
@@ -109,6 +112,7 @@ impl TaskSpec {
             is_preemptible: false,
             qos: Qos::Default,
             workspace: None,
+            gang: None,
         }
     }
 
@@ -260,6 +264,8 @@ pub enum LossReason {
     Drained,
     /// A more urgent task was given its room. It counts as nothing at all.
     Preempted,
+    /// Another of its gang was not there. It counts as nothing at all.
+    Recalled,
 }
 
 /// How a task ended, for good.
@@ -308,6 +314,12 @@ impl AttemptOutcome {
         matches!(self, Self::Lost(LossReason::Preempted))
     }
 
+    /// Whether it was stopped for the sake of others, and its task goes on as if it had not been started.
+    #[must_use]
+    pub fn is_put_off(&self) -> bool {
+        matches!(self, Self::Lost(LossReason::Preempted | LossReason::Recalled))
+    }
+
     /// Whether something else than the task is to blame: then it does not count towards its attempts.
     #[must_use]
     pub fn is_loss(&self) -> bool {
@@ -329,7 +341,12 @@ impl LossReason {
     pub fn is_death(self) -> bool {
         match self {
             Self::LeaseExpired | Self::Rebooted | Self::HostDied => true,
-            Self::LeaseLost | Self::Unknown | Self::Evicted | Self::Drained | Self::Preempted => false,
+            Self::LeaseLost
+            | Self::Unknown
+            | Self::Evicted
+            | Self::Drained
+            | Self::Preempted
+            | Self::Recalled => false,
         }
     }
 
@@ -337,7 +354,8 @@ impl LossReason {
     /// it happens.
     #[must_use]
     pub fn is_nobodys_fault(self) -> bool {
-        self == Self::Drained || (self == Self::Preempted && !planted!(EvictionCounts))
+        matches!(self, Self::Drained | Self::Recalled)
+            || (self == Self::Preempted && !planted!(EvictionCounts))
     }
 }
 

@@ -42,6 +42,20 @@ pub enum OverQuota {
         /// How many run.
         running: u64,
     },
+    /// Not started: a gang is started whole.
+    #[error(
+        "tenant {tenant:?} has {running} tasks running of {limit} that it may, and {needs} would start at once"
+    )]
+    Gang {
+        /// Who.
+        tenant: Arc<str>,
+        /// How many run.
+        running: u64,
+        /// How many may.
+        limit: u64,
+        /// How many would come to them.
+        needs: u64,
+    },
 }
 
 /// The quotas of all tenants.
@@ -132,6 +146,20 @@ impl Running {
             places => Ok(places),
         }
     }
+
+    /// Whether `needs` of a tenant may be started at once.
+    ///
+    /// # Errors
+    ///
+    /// When they are too many.
+    pub fn admits(&self, tenant: &Arc<str>, quotas: &Quotas, needs: u32) -> Result<(), OverQuota> {
+        let needs = u64::from(needs);
+        if self.places(tenant, quotas)? >= needs {
+            return Ok(());
+        }
+        let (running, limit) = (self.of(tenant), quotas.of(tenant).max_running);
+        Err(OverQuota::Gang { tenant: Arc::clone(tenant), running, limit, needs })
+    }
 }
 
 #[cfg(test)]
@@ -158,6 +186,11 @@ mod tests {
         let mut running = Running::default();
         running.start(&agent);
         assert_eq!(running.places(&agent, &quotas), Ok(1));
+        assert_eq!(running.admits(&agent, &quotas, 1), Ok(()));
+        assert_eq!(
+            running.admits(&agent, &quotas, 2).unwrap_err().to_string(),
+            "tenant \"agent\" has 1 tasks running of 2 that it may, and 2 would start at once"
+        );
         running.start(&agent);
         assert_eq!(
             running.places(&agent, &quotas).unwrap_err().to_string(),

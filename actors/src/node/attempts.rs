@@ -400,6 +400,7 @@ mod tests {
             indices: policy::claims::Indices::new(),
             stretch_percent: 100,
             deadline: None,
+            gang: Vec::new(),
         })
     }
 

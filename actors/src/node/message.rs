@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use policy::breaker::{Key, Recorded};
 use policy::claims::Indices;
-use policy::id::{TaskId, Token};
+use policy::id::{NodeId, TaskId, Token};
 use policy::resources::Resources;
 use policy::sample::Sample;
 use policy::task::{Progress, RequestNumber};
@@ -96,12 +96,14 @@ pub enum NodeMessage {
         /// To be done once that is on disk.
         acknowledge: Acknowledge,
     },
-    /// A task that is awake here is to make room for a more urgent one.
+    /// A task that is awake here is to make room for a more urgent one, or its gang is not whole.
     Evict {
         /// The task.
         task: TaskId,
-        /// For whom.
+        /// For whom; of a gang, whom it lacks.
         by: TaskId,
+        /// Whether that is one of its own gang.
+        is_recall: bool,
     },
     /// Somebody reads an attempt's output.
     ReadOutput {
@@ -152,6 +154,8 @@ pub struct Terms {
     pub request: RequestNumber,
     /// The indices of pools that were taken for it.
     pub indices: Indices,
+    /// The nodes of its gang, by rank.
+    pub gang: Vec<NodeId>,
 }
 
 /// An attempt that was granted before a restart.

@@ -119,6 +119,9 @@ fn of_task(event: &TaskEvent) -> String {
         }
         TaskEvent::Started { pid, .. } => format!("started, pid {pid}"),
         TaskEvent::CancelAsked => "is to be cancelled".to_owned(),
+        TaskEvent::EvictAsked { by, is_recall: true, .. } => {
+            format!("is stopped, for {by} of its gang is not there")
+        }
         TaskEvent::EvictAsked { by, .. } => format!("is stopped to make room for {by}"),
         TaskEvent::AttemptEnded { outcome, usage, next, report, .. } => {
             let took = say::length(usage.wall);

@@ -6,6 +6,7 @@
 
 mod back;
 mod evict;
+mod gangs;
 mod keeping;
 mod nodes;
 mod why;
@@ -27,6 +28,7 @@ use rustc_hash::FxHashMap;
 
 use crate::node::{Reservation, Terms};
 use crate::scheduler::dispatch::evict::Evicting;
+use crate::scheduler::dispatch::gangs::Gangs;
 use crate::scheduler::dispatch::keeping::Keeping;
 pub(super) use crate::scheduler::dispatch::keeping::Kept;
 use crate::scheduler::dispatch::nodes::Door;
@@ -54,6 +56,7 @@ pub(super) struct Dispatch {
     keeping: Keeping,
     /// Who makes room for others.
     pub(super) evicting: Evicting,
+    pub(super) gangs: Gangs,
     /// Answers of queues that this round still waits for.
     awaited: u32,
     picked: Vec<(TurnId, Priority, Taken)>,
@@ -140,6 +143,7 @@ impl Dispatch {
 impl SchedulerActor {
     /// Begins a round where something may fit and none is under way.
     pub(super) fn start_round(&mut self) {
+        self.tend_gangs();
         if self.dispatch.awaited > 0 || !std::mem::take(&mut self.dispatch.is_stale) {
             return;
         }
@@ -181,7 +185,7 @@ impl SchedulerActor {
             true => 0,
             false => {
                 let places = self.guard.places(&limits.quotas, demand, ROUND_LIMIT);
-                self.covered(demand, places, &refused)
+                demand.starts_within(self.covered(demand, places, &refused))
             }
         };
         let may = |(shape, fit): (ShapeId, u32)| Some((shape, fit.min(may(self.shapes.demand(shape)?))));
@@ -236,6 +240,9 @@ impl SchedulerActor {
         if !self.tenant_may_start(&demand) || self.stopped(priority, taken.shape).is_some() {
             return false;
         }
+        if demand.gang.is_some() {
+            return self.place_gang(priority, taken, &demand);
+        }
         let line = Some(LineId { priority, shape: taken.shape });
         let apart = self.kept_from(taken.task);
         let asker = Asker { line, failed_on: self.failed_on.get(&taken.task), apart: &apart };
@@ -261,7 +268,10 @@ impl SchedulerActor {
                 taken.task,
                 Placed { node: node.clone(), tenant, since, priority, taken, request, is_set_aside },
             );
-            self.dispatch.take(place, Reservation { seat, need, terms: Terms { request, indices }, kind });
+            self.dispatch.take(
+                place,
+                Reservation { seat, need, terms: Terms { request, indices, ..Terms::default() }, kind },
+            );
             self.mind_staging(&node);
             self.dispatch.is_stale = true;
         }

@@ -92,7 +92,8 @@ impl SchedulerActor {
         }
         told.hindrances = self.hindrances(&entry);
         told.holdings = self.holdings(&told.hindrances);
-        let EntryView { task, shape, runs_as: priority, .. } = entry;
+        let EntryView { shape, runs_as: priority, .. } = entry;
+        let task = self.stands_for(task);
         let fitting = self.contenders(shape, told.hindrances.is_empty());
         let (waiting, order) = (self.dispatch.waiting(&fitting), self.dispatch.ordering.copy());
         let directives = self.side.directives();
@@ -204,7 +205,7 @@ impl SchedulerActor {
     /// end first before others.
     fn holdings(&self, hindrances: &[Hindrance]) -> Vec<Holding> {
         let full = hindrances.iter().flat_map(|hindrance| match hindrance {
-            Hindrance::NoNode { nodes, .. } => nodes.as_slice(),
+            Hindrance::NoNode { nodes, .. } | Hindrance::Gang { nodes, .. } => nodes.as_slice(),
             _ => &[],
         });
         let full: Vec<_> = full

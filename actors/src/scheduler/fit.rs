@@ -1,8 +1,8 @@
 //! What is handed in and no machine can ever run: by the function that places, before anything is written.
 
 use policy::admission::{PROBLEMS_LIMIT, Problem, Rejection, Unschedulable, misfit};
-use policy::id::NodeId;
-use policy::placement::{Reason, ShapeId};
+use policy::fleet::Misfit;
+use policy::placement::ShapeId;
 use policy::submission::Submission;
 use rustc_hash::FxHashMap;
 
@@ -49,8 +49,8 @@ impl SchedulerActor {
     }
 
     /// The demands that no machine can ever meet, each looked at once.
-    fn misfits_among(&self, shapes: &[ShapeId]) -> FxHashMap<ShapeId, Vec<(NodeId, Reason)>> {
-        let mut seen: FxHashMap<ShapeId, Option<Vec<(NodeId, Reason)>>> = FxHashMap::default();
+    fn misfits_among(&self, shapes: &[ShapeId]) -> FxHashMap<ShapeId, Misfit> {
+        let mut seen: FxHashMap<ShapeId, Option<Misfit>> = FxHashMap::default();
         for shape in shapes {
             seen.entry(*shape).or_insert_with(|| self.dispatch.never_fits(self.shapes.demand(*shape)?));
         }

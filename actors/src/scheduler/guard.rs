@@ -125,11 +125,26 @@ impl SchedulerActor {
             return busy(shed.to_string(), self.guard.pressure.excess(&shed), &self.guard.drain);
         }
         let limits = self.side.limits();
+        self.gangs_within(submission, &limits.quotas)?;
         for (tenant, new) in by_tenant(submission, &limits.quotas) {
             let waiting = self.unended_of(&tenant);
             if let Err(over) = limits.quotas.admit(&tenant, waiting, new) {
                 let excess = (waiting + new).saturating_sub(limits.quotas.of(&tenant).max_waiting);
                 return busy(over.to_string(), excess.min(waiting), &self.guard.drain);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether no gang is larger than what its tenant may ever have started at once.
+    fn gangs_within(&self, submission: &Submission, quotas: &Quotas) -> Result<(), Response> {
+        for (needs, spec) in submission.items.iter().filter_map(|item| Some((item.spec.gang?, &item.spec))) {
+            let refused = |why: String| Response::Refused(format!("gang = {needs}: {why}").into());
+            Running::default()
+                .admits(&spec.tenant, quotas, needs)
+                .map_err(|over| refused(over.to_string()))?;
+            if !self.guard.tenants.could_cover(&spec.tenant, needs) {
+                return Err(refused(format!("tenant {:?} never has so many attempts left", spec.tenant)));
             }
         }
         Ok(())
@@ -156,8 +171,9 @@ impl SchedulerActor {
 
     /// Whether one more of a demand may be started as far as its tenant goes.
     pub(super) fn tenant_may_start(&self, demand: &Demand) -> bool {
-        self.guard.places(&self.side.limits().quotas, demand, 1) > 0
-            && (self.guard.tenants.is_empty() || self.tenant_places(demand).is_ok())
+        let whole = demand.nodes();
+        self.guard.places(&self.side.limits().quotas, demand, whole) >= whole
+            && (self.guard.tenants.is_empty() || self.tenant_covers(demand).is_ok())
     }
 
     /// A task was sent to a node, or is known to be there.
@@ -184,6 +200,7 @@ impl SchedulerActor {
     pub(super) fn note_gone(&mut self, task: TaskId) -> Option<Placed> {
         let placed = self.placed.remove(&task)?;
         self.dispatch.evicting.gone(task, &placed.node);
+        self.dispatch.gangs.gone(task);
         self.guard.running.end(&placed.tenant);
         self.dispatch.leave(task);
         if placed.is_set_aside {
@@ -211,11 +228,16 @@ impl SchedulerActor {
             return Some(Hindrance::Budget(reached));
         }
         let demand = self.shapes.demand(shape)?;
-        if let Err(exceeded) = self.tenant_places(demand) {
+        if let Err(exceeded) = self.tenant_covers(demand) {
             return Some(Hindrance::TenantBudget(exceeded));
         }
-        if let Err(over) = self.guard.running.places(&demand.tenant, &self.side.limits().quotas) {
+        if let Err(over) =
+            self.guard.running.admits(&demand.tenant, &self.side.limits().quotas, demand.nodes())
+        {
             return Some(Hindrance::Quota(over));
+        }
+        if let Some(lacking) = self.gang_in_the_way(entry.task) {
+            return Some(lacking);
         }
         let mode = self.guard.pressure.mode();
         let running = self.placed.len() as u64;

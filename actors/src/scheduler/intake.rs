@@ -5,7 +5,7 @@ use std::sync::Arc;
 use policy::admission;
 use policy::demand::Demand;
 use policy::event::{Event, GraphEvent, GraphHead, Item};
-use policy::graph::{Cancelled, ItemShape, Opening, TaskState};
+use policy::graph::{Cancelled, Effects, ItemShape, Opening, TaskState};
 use policy::id::{GraphId, TaskId, TaskRange};
 use policy::placement::ShapeId;
 use policy::planted;
@@ -142,12 +142,14 @@ impl SchedulerActor {
 
     fn cancel_task(&mut self, task: TaskId, reply: Reply<Response>) {
         let (at, mut effects) = (self.side.clock.wall(), no_effects());
+        let count = self.cancelled_with(task);
         let asked = |tasks| Response::CancelAsked { tasks };
         match self.graphs.cancel_task(task, at, &mut effects) {
             Cancelled::Unknown => reply.send(Response::NotFound(Target::Task(task))),
             Cancelled::Already(_) => self.when_written(reply, asked(0)),
             Cancelled::Told => {
-                let acknowledge = Acknowledge::with(move || reply.send(asked(1)));
+                self.cancel_others(task, effects);
+                let acknowledge = Acknowledge::with(move || reply.send(asked(count)));
                 self.tell_cancel(task, acknowledge);
             }
             Cancelled::Closed => {
@@ -155,8 +157,21 @@ impl SchedulerActor {
                 // Its record is written here and now, so that it can be waited for; its turn among the
                 // others will find it written.
                 self.wake(task, Purpose::Cancel);
-                self.when_written(reply, asked(1));
+                self.when_written(reply, asked(count));
             }
+        }
+    }
+
+    /// How many tasks are cancelled with this one, itself among them: all of its gang that have not ended.
+    fn cancelled_with(&self, task: TaskId) -> u64 {
+        let members = if self.is_in_gang(task) { self.graphs.gang(task) } else { Vec::new() };
+        (members.iter().filter(|(_, state)| !state.is_ended()).count() as u64).max(1)
+    }
+
+    /// What follows for the others of its gang when an active task is cancelled.
+    pub(super) fn cancel_others(&mut self, task: TaskId, effects: Effects) {
+        if self.is_in_gang(task) {
+            self.carry_out(effects);
         }
     }
 

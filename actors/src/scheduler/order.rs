@@ -151,6 +151,9 @@ impl SchedulerActor {
         let node = grant.node.clone();
         let request = grant.request;
         self.take_hold(task, Placed { node, tenant, since, priority, taken, request, is_set_aside: false });
+        if demand.gang.is_some() {
+            self.dispatch.gangs.touch(task.into());
+        }
         if planted!(CompanyForgotten) {
             self.dispatch.leave(task);
         }
@@ -227,9 +230,10 @@ impl SchedulerActor {
         }
     }
 
-    /// Looks at ages as long as anybody waits.
+    /// Looks at ages as long as anybody waits, or is to be reminded.
     pub(super) fn arm_beat(&mut self, me: &Me<SchedulerMessage>) {
-        if !self.dispatch.ordering.is_beating && self.dispatch.queued_by_priority() != [0; 4] {
+        let is_of_use = self.dispatch.queued_by_priority() != [0; 4] || self.dispatch.gangs.is_recalling();
+        if !self.dispatch.ordering.is_beating && is_of_use {
             self.dispatch.ordering.is_beating = true;
             me.after(self.side.limits().scheduling.ageing.tick, SchedulerMessage::Beat);
         }
@@ -240,6 +244,7 @@ impl SchedulerActor {
         self.look_at_preemption();
         self.look_at_lending();
         self.remind_leaving();
+        self.remind_recalled();
         // A place that nobody takes: so lines that are served now wait since before the next beat, also where nobody comes.
         self.next_arrival = self.next_arrival.after(1);
         let (now, next, limits) = (self.now(), self.next_arrival, self.side.limits());

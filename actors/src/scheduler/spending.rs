@@ -27,6 +27,11 @@ impl SchedulerActor {
         self.guard.tenants.places(&demand.tenant, self.side.clock.wall())
     }
 
+    /// Whether one more of a demand may be sent out as far as its tenant's budget goes; of a gang, all of it.
+    pub(super) fn tenant_covers(&self, demand: &Demand) -> Result<(), Exceeded> {
+        self.guard.tenants.covers(&demand.tenant, demand.nodes(), self.side.clock.wall())
+    }
+
     /// How many of `places` the budget covers. Who is refused is noted.
     pub(super) fn covered(&self, demand: &Demand, places: u32, refused: &RefCell<Vec<Arc<str>>>) -> u32 {
         if places == 0 || self.guard.tenants.is_empty() {
@@ -120,6 +125,10 @@ impl SchedulerActor {
         }
         if self.guard.tenants.is_empty() {
             return;
+        }
+        if self.dispatch.gangs.is_any_standing() {
+            // What is left of a budget may have been too little for a gang: then nobody is told to go on.
+            self.dispatch.wake();
         }
         for tenant in self.guard.tenants.resumed(self.side.clock.wall()) {
             tracing::info!(tenant = &*tenant, "a tenant goes on under its budget");

@@ -54,10 +54,16 @@ impl SchedulerActor {
                 self.tenant_charge(task, &charge, mark.at);
                 self.end_claims(task, report.as_deref());
                 self.budget_charge(task, &charge);
-                self.side.meters.evicted();
+                let is_recalled = self.is_in_gang(task);
+                if !is_recalled {
+                    self.side.meters.evicted();
+                }
                 let waits = self.graphs.backs_off(task, mark, &mut effects);
                 self.carry_out(std::mem::take(&mut effects));
-                self.evicted(task, by, waits);
+                match is_recalled {
+                    true => self.recalled(task, waits),
+                    false => self.evicted(task, by, waits),
+                }
             }
             Step::Over { next: Next::RetryAfter(wait), charge, is_retry, report, is_suspect, .. } => {
                 self.tenant_charge(task, &charge, mark.at);
@@ -80,6 +86,7 @@ impl SchedulerActor {
             }
         }
         self.carry_out(effects);
+        self.mind_gang(task);
         self.settle_budgets();
     }
 
@@ -131,6 +138,14 @@ impl SchedulerActor {
         if self.is_held(ready.tasks.first) {
             return;
         }
+        match self.is_gang(ready.shape) {
+            true => self.dispatch.gangs.touch(ready.tasks),
+            false => self.push(ready),
+        }
+    }
+
+    /// As [`Self::enqueue`] where a task stands for itself, or for its gang.
+    pub(super) fn push(&mut self, ready: Ready) {
         if self.dispatch.is_anybody_leaving() {
             return self.dispatch.coming.push(ready);
         }
@@ -159,6 +174,9 @@ impl SchedulerActor {
     fn close(&mut self, closed: Closed) {
         if closed.was == TaskState::Ready && !self.is_held(closed.tasks.first) {
             self.leave_queue(closed);
+        }
+        if self.is_gang(closed.shape) {
+            self.dispatch.gangs.touch(closed.tasks);
         }
         let tasks = closed.tasks.first..closed.tasks.end();
         let gone: Vec<TaskId> = self.failed_on.range(tasks).map(|(task, _)| *task).collect();
@@ -231,7 +249,10 @@ impl SchedulerActor {
         let (at, mut effects) = (self.side.clock.wall(), no_effects());
         match self.graphs.cancel_task(task, at, &mut effects) {
             // It was placed anew meanwhile.
-            Cancelled::Told => return self.tell_cancel(task, acknowledge),
+            Cancelled::Told => {
+                self.cancel_others(task, effects);
+                return self.tell_cancel(task, acknowledge);
+            }
             Cancelled::Closed => {
                 self.carry_out(effects);
                 self.wake(task, Purpose::Cancel);

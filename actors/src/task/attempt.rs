@@ -103,7 +103,7 @@ impl TaskActor {
     ) -> Step {
         let charge = Charge::of(usage, report.as_deref());
         let is_retry = budget::is_retry(&next, outcome, report.as_deref());
-        let evicted_for = self.story.life.evicted_for().filter(|_| outcome.is_preempted());
+        let evicted_for = self.story.life.evicted_for().filter(|_| outcome.is_put_off());
         let is_suspect = self.story.life.is_suspect();
         Step::Over { next, report, charge, is_retry, evicted_for, is_suspect }
     }

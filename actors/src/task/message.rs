@@ -40,10 +40,12 @@ pub enum TaskMessage {
     },
     /// Somebody asks for its end.
     Cancel(Acknowledge),
-    /// Its attempt is to make room for a more urgent task.
+    /// Its attempt is to make room for a more urgent task, or its gang is not whole.
     Evict {
-        /// For whom.
+        /// For whom; of a gang, whom it lacks.
         by: TaskId,
+        /// Whether that is one of its own gang.
+        is_recall: bool,
     },
 }
 
@@ -98,7 +100,7 @@ pub enum Step {
         charge: Charge,
         /// Whether what follows is a retry after a failure of the task's own.
         is_retry: bool,
-        /// For whom the attempt made room, if that is how it ended.
+        /// For whom the attempt made room, or whom its gang lacked, if that is how it ended.
         evicted_for: Option<TaskId>,
         /// Whether a machine has died while it ran, this time or before.
         is_suspect: bool,

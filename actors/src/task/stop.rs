@@ -7,10 +7,10 @@ use crate::task::{Step, TaskActor};
 use crate::wire::fleet::StopCause;
 
 impl TaskActor {
-    /// The attempt makes room for `by`. Asked again it stops the attempt again: the order may have been lost with an
+    /// The attempt makes room for `by`, or (`is_recall`) its gang lacks that. Asked again it stops the attempt again: the order may have been lost with an
     /// earlier life of this actor.
-    pub(super) fn evict(&mut self, by: TaskId) {
-        if let Ok(event) = self.story.life.evict(by) {
+    pub(super) fn evict(&mut self, by: TaskId, is_recall: bool) {
+        if let Ok(event) = self.story.life.evict(by, is_recall) {
             let appended = self.append(|_| event.clone());
             self.tell_scheduler(Step::Noted, appended);
         }

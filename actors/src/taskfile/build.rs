@@ -7,7 +7,7 @@ use std::time::Duration;
 use policy::bounds::TimeBounds;
 use policy::budget::{Budget, OnReached};
 use policy::claims::Claims;
-use policy::event::Item;
+use policy::event::{ArraySpec, Item};
 use policy::excess::UseLimits;
 use policy::submission::Submission;
 use policy::task::{DEFAULT_GRACE, Priority, Qos, RetryPolicy, Signals, TaskSpec};
@@ -49,6 +49,7 @@ impl ItemLines {
             ("command", line(&task.value.shell)),
             ("after", line(&task.value.after)),
             ("array", line(&task.value.array)),
+            ("gang", line(&task.value.gang)),
         ];
         let common = [common_lines(&task.value.common), common_lines(defaults)];
         let fields = own.into_iter().chain(common.into_iter().flatten());
@@ -128,7 +129,7 @@ pub(super) fn build(file: &File, context: &Context) -> Built {
         faults.extend(workspace::conflicts(name, &task.value.common, defaults));
         items.push(Item {
             dependencies: dependencies(name, task.value.after.as_ref(), (&places, adds), &mut faults),
-            array: task.value.array.as_ref().map(|array| array.value.0),
+            array: array(&task.value),
             ..Item::new(spec(name, &task.value, defaults, context))
         });
     }
@@ -167,11 +168,20 @@ fn conflicts(name: &str, task: &At<Task>) -> Vec<Fault> {
         (Some(_), Some(shell)) => fault(shell.line, "shell", "stands beside command: keep one of them"),
         _ => {}
     }
+    if let (Some(_), Some(gang)) = (&task.value.array, &task.value.gang) {
+        fault(gang.line, "gang", "stands beside array: a gang is an array of its own, keep one of them");
+    }
     let common = &task.value.common;
     if let (Some(_), Some(retry)) = (&common.retries, &common.retry) {
         fault(retry.line, "retry", "stands beside retries: keep one of them");
     }
     faults
+}
+
+/// Its indices: those that it gives, or those of its gang.
+fn array(task: &Task) -> Option<ArraySpec> {
+    let gang = value(&task.gang).map(|members| ArraySpec::of_gang(members.0));
+    gang.or_else(|| value(&task.array).map(|array| array.0))
 }
 
 fn spec(name: &str, task: &Task, defaults: &Common, context: &Context) -> TaskSpec {
@@ -197,6 +207,7 @@ fn spec(name: &str, task: &Task, defaults: &Common, context: &Context) -> TaskSp
         kind: pick(&own.kind, &defaults.kind).map(|kind| kind.0.as_str().into()),
         claims: claims(own, defaults),
         qos: pick(&own.qos, &defaults.qos).map_or_else(Qos::default, |qos| qos.0),
+        gang: value(&task.gang).map(|members| members.0),
         is_preemptible: pick(&own.preemptible, &defaults.preemptible).is_some_and(|one| one.0),
         ..TaskSpec::new(name, argv(task))
     }

@@ -9,6 +9,7 @@ use policy::budget::OnReached;
 use policy::constraint::{AvoidFailed, Condition, Distance, Near, Preference, Spread};
 use policy::dependency::Need;
 use policy::event::ArraySpec;
+use policy::gang::GANG_LIMIT;
 use policy::task::{Priority, Qos};
 use policy::workspace::Keep;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -143,6 +144,10 @@ values! {
     /// How many tasks of an array may run at once.
     Parallel(u32) { "type": "integer", "minimum": 1, "maximum": 1_000_000 } = |node, reader| {
         small(node, reader, (1, PARALLEL_LIMIT))
+    };
+    /// Machines that a gang needs at once.
+    Members(u32) { "type": "integer", "minimum": 2, "maximum": GANG_LIMIT } = |node, reader| {
+        small(node, reader, (2, GANG_LIMIT.into()))
     };
     /// A number of indices.
     Indices(u32) { "type": "integer", "minimum": 1, "maximum": 65536 } = |node, reader| {

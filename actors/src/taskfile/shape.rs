@@ -6,8 +6,8 @@ use super::after::After;
 use super::claims::{Locks, Pools, Rates};
 use super::field::{
     Amounts, Array, Attempts, Avoiding, Conditions, Cpus, Distances, Environment, ExitCodes, Factor, Follows,
-    Groups, KeptWhen, Length, Losses, Manner, Memory, Nearness, Preferences, Quality, Retries, RetryBudget,
-    SignalNumbers, Slots, Spreads, Text, Truth, Units, Until, Urgency, Words,
+    Groups, KeptWhen, Length, Losses, Manner, Members, Memory, Nearness, Preferences, Quality, Retries,
+    RetryBudget, SignalNumbers, Slots, Spreads, Text, Truth, Units, Until, Urgency, Words,
 };
 use super::reader::{At, Fields, Reader, fields};
 use super::request::Requests;
@@ -44,6 +44,10 @@ fields! {
         "after" after: After,
         /// Makes one task for each index; each finds its own in the variable CRAB_ARRAY_INDEX.
         "array" array: Array,
+        /// Makes so many tasks that start together, each on a machine of its own, all of them or none, and are stopped and tried
+        /// again together. Each finds its place among them, from 0, in CRAB_GANG_RANK, their number in CRAB_GANG_SIZE, and the
+        /// machines of all, in this order with commas between them, in CRAB_GANG_NODES.
+        "gang" gang: Members,
     } with common: Common
 }
 

@@ -59,6 +59,16 @@ const NIGHTLY: &str = r#"
 "#;
 
 #[test]
+fn a_gang_is_read_as_the_array_that_it_is_and_not_beside_another_one() {
+    let item = &read("[task.ring]\ncommand = [\"ring\"]\ngang = 3\n").items[0];
+    assert_eq!((item.spec.gang, item.array), (Some(3), Some(ArraySpec::of_gang(3))));
+    let told = faults("[task.ring]\ncommand = [\"ring\"]\ngang = 3\narray = \"1-4\"\n");
+    assert!(told.contains("stands beside array: a gang is an array of its own, keep one of them"), "{told}");
+    let told = faults("[task.ring]\ncommand = [\"ring\"]\ngang = 1\n");
+    assert!(told.contains("gang = 1: must be"), "{told}");
+}
+
+#[test]
 fn tasks_stand_in_the_order_of_the_file_and_take_the_defaults() {
     let submission = read(NIGHTLY);
     assert_eq!((&*submission.name, submission.key), ("nightly", SubmissionKey(7)));

@@ -73,6 +73,7 @@ fn attempt(side: &Side, task: u64, (number, node): (u32, &str), (code, next): (i
             session: NodeSession(1),
             request: Default::default(),
             indices: Default::default(),
+            gang: Vec::new(),
         },
     );
     of_task(side, task, TaskEvent::Started { token, pid: 42, order: 1 });

@@ -244,6 +244,10 @@ pub struct Grant {
     pub stretch_percent: u32,
     /// When it is of no use any more, and how long after its submission that is.
     pub deadline: Option<(Timestamp, Duration)>,
+    /// The nodes of all members of its gang by rank, without a name for those that have succeeded before; empty where it is no
+    /// gang's.
+    #[serde(deserialize_with = "since::<10, _, _>", skip_serializing_if = "before::<10, _>")]
+    pub gang: Vec<NodeId>,
 }
 
 impl Grant {

@@ -55,6 +55,11 @@ impl BaseEnvironment {
         let index = grant.array_index.map(|index| ("CRAB_ARRAY_INDEX", index.to_string()));
         let several = !grant.spec.alternatives.is_empty();
         let request = several.then(|| ("CRAB_ALTERNATIVE", grant.request.number().to_string()));
+        let gang = grant.spec.gang.map(|members| {
+            let nodes = grant.gang.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+            let rank = grant.array_index.unwrap_or_default().to_string();
+            [("CRAB_GANG_RANK", rank), ("CRAB_GANG_SIZE", members.to_string()), ("CRAB_GANG_NODES", nodes)]
+        });
         let own = [
             ("CRAB_TASK", grant.task.to_string()),
             ("CRAB_GRAPH", grant.graph.to_string()),
@@ -62,8 +67,8 @@ impl BaseEnvironment {
             ("CRAB_TOKEN", grant.token.0.to_string()),
             ("CRAB_NODE", node.to_string()),
         ];
-        let own =
-            own.into_iter().chain(index).chain(request).map(|(name, value)| (name.into(), value.into()));
+        let own = own.into_iter().chain(index).chain(request).chain(gang.into_iter().flatten());
+        let own = own.map(|(name, value)| (name.into(), value.into()));
         let indices = claims::environment(&grant.indices);
         let indices = indices.map(|(name, value)| (name.as_str().into(), value.as_str().into()));
         let report = (REPORT_VARIABLE.into(), path_text(report));
@@ -127,5 +132,20 @@ mod tests {
             ]
         );
         assert_eq!(base.get("HOME"), Some(&OsText::from("/h")));
+    }
+
+    #[test]
+    fn a_member_of_a_gang_knows_its_rank_and_where_the_others_are() {
+        let mut grant = grant(7, 1000);
+        let spec = policy::task::TaskSpec { gang: Some(3), ..(*grant.spec).clone() };
+        (grant.spec, grant.array_index) = (spec.into(), Some(1));
+        grant.gang = vec!["a".into(), "b".into(), "".into()];
+        let environment = BaseEnvironment::default().with(&grant, &NodeId::from("b"), Path::new("/r"));
+        let value = |name: &str| {
+            let found = environment.iter().find(|(known, _)| known.as_bytes() == name.as_bytes());
+            found.map(|(_, value)| value.to_string())
+        };
+        let told = ["CRAB_GANG_RANK", "CRAB_GANG_SIZE", "CRAB_GANG_NODES"].map(value);
+        assert_eq!(told, ["1", "3", "a,b,"].map(|text| Some(text.to_owned())));
     }
 }

@@ -33,6 +33,7 @@ pub(crate) fn grant(token: u64, cpu_millis: u64) -> Grant {
         indices: policy::claims::Indices::new(),
         stretch_percent: 100,
         deadline: None,
+        gang: Vec::new(),
     }
 }
 

@@ -162,6 +162,7 @@ pub(crate) fn grant(token: u64, argv: &[&str]) -> Grant {
         indices: policy::claims::Indices::new(),
         stretch_percent: 100,
         deadline: None,
+        gang: Vec::new(),
     }
 }
 

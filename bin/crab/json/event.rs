@@ -210,9 +210,10 @@ fn of_task(event: &TaskEvent) -> (&'static str, Details) {
             ("task.started", Details { token: Some(token.to_string()), pid: Some(*pid), ..none })
         }
         TaskEvent::CancelAsked => ("task.cancel-asked", none),
-        TaskEvent::EvictAsked { token, by } => {
+        TaskEvent::EvictAsked { token, by, is_recall } => {
             let (token, by) = (Some(token.to_string()), Some(by.to_string()));
-            ("task.evict-asked", Details { token, by, ..none })
+            let kind = if *is_recall { "task.recall-asked" } else { "task.evict-asked" };
+            (kind, Details { token, by, ..none })
         }
         TaskEvent::AttemptEnded { token, outcome, usage, next, report, .. } => {
             let retry_after_s = match next {

@@ -244,6 +244,8 @@ struct Spec {
     apart: Vec<String>,
     prefer_apart: Vec<String>,
     preemptible: bool,
+    /// How many start together, each on a machine of its own.
+    gang: Option<u32>,
     /// `default`, `utility` or `background`.
     qos: &'static str,
     timeout_s: Option<f64>,
@@ -277,6 +279,7 @@ impl Spec {
             apart: company.apart.iter().map(ToString::to_string).collect(),
             prefer_apart: company.prefer_apart.iter().map(ToString::to_string).collect(),
             preemptible: spec.is_preemptible,
+            gang: spec.gang,
             qos: spec.qos.into(),
             timeout_s: spec.timeout.map(|timeout| timeout.as_secs_f64()),
             soft_timeout_s: bounds.soft_timeout.map(|timeout| timeout.as_secs_f64()),

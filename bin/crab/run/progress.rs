@@ -192,6 +192,7 @@ mod tests {
                 session,
                 request: RequestNumber::default(),
                 indices: Indices::new(),
+                gang: Vec::new(),
             },
         )
     }

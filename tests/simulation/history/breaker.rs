@@ -106,9 +106,9 @@ fn says(outcome: &AttemptOutcome) -> Says {
     match outcome {
         AttemptOutcome::Exited(0) => Says::Good,
         AttemptOutcome::Cancelled
-        | AttemptOutcome::Lost(LossReason::Evicted | LossReason::Drained | LossReason::Preempted) => {
-            Says::Nothing
-        }
+        | AttemptOutcome::Lost(
+            LossReason::Evicted | LossReason::Drained | LossReason::Preempted | LossReason::Recalled,
+        ) => Says::Nothing,
         AttemptOutcome::Lost(_) => Says::Bad,
         AttemptOutcome::SpawnFailed(failure) if failure.nodes_fault => Says::Bad,
         AttemptOutcome::Exited(_)

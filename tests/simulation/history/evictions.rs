@@ -38,7 +38,7 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
         own.hear(&record.event);
         pass.late(record.at, index, findings);
         match &record.event {
-            Event::Task { task, event: TaskEvent::EvictAsked { token, by }, .. } => {
+            Event::Task { task, event: TaskEvent::EvictAsked { token, by, is_recall: false }, .. } => {
                 findings.expect("I19", history.preempts, || format!("{task} was evicted, and nobody is"));
                 let is_lent = served.of(*by) > own.of(*by);
                 let victim = (*task, own.of(*task), *token);

@@ -207,7 +207,7 @@ impl Pass<'_> {
             track.deaths += u32::from(was_running && reason.is_death());
         }
         match outcome {
-            AttemptOutcome::Lost(LossReason::Drained | LossReason::Preempted) => {}
+            AttemptOutcome::Lost(LossReason::Drained | LossReason::Preempted | LossReason::Recalled) => {}
             outcome if outcome.is_loss() => track.losses += 1,
             AttemptOutcome::Exited(0) => {}
             _ => track.failures += 1,
@@ -273,7 +273,7 @@ fn follows_law(
         AttemptOutcome::Lost(_) if poison_after > 0 && track.deaths >= poison_after => {
             matches!(next, Next::Finish(TaskOutcome::Poisoned(deaths)) if deaths.len() == poison_after as usize)
         }
-        AttemptOutcome::Lost(LossReason::Drained | LossReason::Preempted) => {
+        AttemptOutcome::Lost(LossReason::Drained | LossReason::Preempted | LossReason::Recalled) => {
             *next == Next::RetryAfter(Duration::ZERO)
         }
         loss if loss.is_loss() && track.losses > policy.losses => failed(),

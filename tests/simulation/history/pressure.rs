@@ -132,6 +132,17 @@ impl Pass<'_> {
         }
     }
 
+    /// What runs, a gang as one: it is started whole, and where one may run it is that one.
+    fn starts(&self) -> u64 {
+        let of_gang = |task: &TaskId| {
+            let (_, info) = self.index.graph_of(*task)?;
+            let (item, range) = info.items.iter().find(|(_, range)| range.contains(*task))?;
+            item.spec.gang.is_some().then_some(range.first)
+        };
+        let starts: BTreeSet<TaskId> = self.live.keys().map(|task| of_gang(task).unwrap_or(*task)).collect();
+        starts.len() as u64
+    }
+
     fn granted(&mut self, task: TaskId, record: &Record, findings: &mut Findings) {
         let Some(item) = self.index.item_of(task) else { return };
         let tenant = Arc::clone(&item.spec.tenant);
@@ -142,7 +153,7 @@ impl Pass<'_> {
             format!("record {}: {running} of {tenant} run, {limit} may", record.number)
         });
         let cores = self.history.nodes.values().map(|node| node.cpu_millis / 1000).sum();
-        let (running, may) = (self.live.len() as u64, at_once(self.mode, cores));
+        let (running, may) = (self.starts(), at_once(self.mode, cores));
         let lawful = may.is_none_or(|may| running <= may) || record.at <= self.since;
         findings.expect("I18", lawful, || {
             format!("record {}: {running} run under {} pressure, {may:?} may", record.number, self.mode)

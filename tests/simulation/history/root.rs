@@ -10,6 +10,7 @@ mod claims;
 mod clients;
 mod company;
 mod evictions;
+mod gangs;
 mod index;
 mod lending;
 mod log;
@@ -172,6 +173,7 @@ impl History {
         company::check(self, &index, &mut findings);
         bounds::check(self, &index, &mut findings);
         evictions::check(self, &index, &mut findings);
+        gangs::check(self, &index, &mut findings);
         pressure::check(self, &index, &mut findings);
         budget::check(self, &index, &mut findings);
         breaker::check(self, &index, &mut findings);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use crate::admission::Problem;
-use crate::id::NodeId;
+use crate::fleet::Misfit;
 use crate::placement::Reason;
 use crate::resources::Shortage;
 
@@ -37,16 +37,22 @@ pub enum Unschedulable {
 
 /// What is wrong with an item whose demand no node can ever meet, by the node that comes closest to it.
 #[must_use]
-pub fn misfit(item: usize, name: &str, nodes: &[(NodeId, Reason)]) -> Vec<Problem> {
-    let Some((node, reason)) = nodes.iter().min_by_key(|(node, reason)| (distance(reason), node)) else {
-        return Vec::new();
-    };
+pub fn misfit(item: usize, name: &str, misfit: &Misfit) -> Vec<Problem> {
+    let Misfit { nodes, gang } = misfit;
+    let closest = nodes.iter().min_by_key(|(node, reason)| (distance(reason), node));
     let problem = |field: &str, value: &str, expected: String| Problem {
         item: Some(item),
         field: field.into(),
         value: value.into(),
         expected: expected.into(),
     };
+    if let Some((needs, able)) = gang {
+        let closest = closest.map_or_else(String::new, |(node, reason)| format!(": {node}: {reason}"));
+        let most =
+            format!("task {name:?} needs so many machines at once, and {able} can run one of it{closest}");
+        return vec![problem("gang", &needs.to_string(), most)];
+    }
+    let Some((node, reason)) = closest else { return Vec::new() };
     match reason {
         Reason::TooSmall(shortages) => {
             let of = |shortage: &Shortage| {
@@ -73,6 +79,7 @@ fn distance(reason: &Reason) -> (bool, usize, u128) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::NodeId;
     use crate::resources::Resources;
 
     fn too_small(capacity: &Resources, need: &Resources) -> Reason {
@@ -83,6 +90,21 @@ mod tests {
         Resources { cpu_millis, gpu_slots, ..Resources::default() }
     }
 
+    fn alone(nodes: &[(NodeId, Reason)]) -> Misfit {
+        Misfit { nodes: nodes.to_vec(), gang: None }
+    }
+
+    #[test]
+    fn of_a_gang_it_is_said_how_many_machines_there_are_for_it() {
+        let nodes = vec![("a".into(), too_small(&both(4000, 0), &both(8000, 0)))];
+        let found = misfit(0, "ring", &Misfit { nodes, gang: Some((3, 2)) });
+        assert_eq!(
+            found[0].to_string(),
+            "gang = 3: task \"ring\" needs so many machines at once, and 2 can run one of it: a: too small: needs 8000 cpu_millis, 4000 available"
+        );
+        assert_eq!(misfit(0, "ring", &Misfit { nodes: Vec::new(), gang: Some((3, 2)) }).len(), 1);
+    }
+
     #[test]
     fn the_task_what_it_needs_and_the_closest_machine_are_named() {
         let need = both(64_000, 1);
@@ -91,13 +113,13 @@ mod tests {
             ("b".into(), too_small(&both(8000, 1), &need)),
             ("c".into(), too_small(&both(16_000, 1), &need)),
         ];
-        let found = misfit(3, "giant", &nodes);
+        let found = misfit(3, "giant", &alone(&nodes));
         assert_eq!(found.iter().map(|problem| problem.item).collect::<Vec<_>>(), [Some(3)]);
         assert_eq!(
             found[0].to_string(),
             "cpu_millis = 64000: no machine has all that task \"giant\" needs: c comes closest and has 16000"
         );
-        assert_eq!(misfit(0, "giant", &nodes[..1]).len(), 2, "each dimension that falls short");
-        assert_eq!(misfit(0, "giant", &[]), []);
+        assert_eq!(misfit(0, "giant", &alone(&nodes[..1])).len(), 2, "each dimension that falls short");
+        assert_eq!(misfit(0, "giant", &alone(&[])), []);
     }
 }

@@ -206,6 +206,33 @@ fn arrays_have_an_index_at_least_and_none_beyond_the_largest_number() {
 }
 
 #[test]
+fn a_gang_is_an_array_of_its_own_that_claims_nothing_and_goes_for_nobody() {
+    let gang = |members: u32, array, change: Change| {
+        let mut spec = TaskSpec { gang: Some(members), ..spec("a") };
+        change(&mut spec);
+        lines(&submission(vec![Item { array, ..Item::new(spec) }])).join("\n")
+    };
+    let own = |members| Some(ArraySpec::of_gang(members));
+    assert_eq!(gang(3, own(3), |_| ()), "");
+    assert_eq!(gang(1, own(1), |_| ()), r#"task "a": gang = 1: must be 2 to 64 machines"#);
+    assert_eq!(gang(65, own(65), |_| ()), r#"task "a": gang = 65: must be 2 to 64 machines"#);
+    for array in [None, own(2), own(3).map(|array| ArraySpec { parallel_limit: Some(3), ..array })] {
+        let told = gang(3, array, |_| ());
+        assert!(
+            told.ends_with("is an array of its own: its indices are from 0, and all run at once"),
+            "{told}"
+        );
+    }
+    let told = gang(2, own(2), |spec| spec.is_preemptible = true);
+    assert!(told.starts_with(r#"task "a": gang = 2: cannot be preemptible"#), "{told}");
+    let told = gang(2, own(2), |spec| {
+        let lock = [("repo".into(), crate::claims::Mode::Exclusive)].into();
+        spec.claims = Some(Arc::new(crate::claims::Claims { locks: lock, ..Default::default() }));
+    });
+    assert_eq!(told, r#"task "a": gang = 2: cannot claim locks, pools, amounts or rates"#);
+}
+
+#[test]
 fn what_is_not_listed_of_many_problems_is_counted() {
     let items = (0..250).map(|number| item(&number.to_string(), &[9999])).collect();
     let rejection = check(&submission(items)).unwrap_err();

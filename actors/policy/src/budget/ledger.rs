@@ -230,7 +230,15 @@ mod tests {
     fn granted() -> Event {
         let (token, attempt, node, session) = (Token(1), AttemptNumber(1), "a".into(), NodeSession(1));
         let request = crate::task::RequestNumber::default();
-        task(TaskEvent::Granted { token, attempt, node, session, request, indices: Indices::new() })
+        task(TaskEvent::Granted {
+            token,
+            attempt,
+            node,
+            session,
+            request,
+            indices: Indices::new(),
+            gang: Vec::new(),
+        })
     }
 
     fn ended(seconds: u64, next: Next) -> Event {

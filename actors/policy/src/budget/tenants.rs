@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
-use crate::budget::{Account, Budget, Charge, OnReached, Reached, Spent};
+use crate::budget::{Account, Budget, Charge, Meter, OnReached, Reached, Spent};
 use crate::event::{Event, SchedulerEvent, TaskEvent};
 use crate::id::TaskId;
 use crate::planted;
@@ -153,6 +153,28 @@ impl TenantLedger {
         let Spent { attempts, .. } = entry.account.spent;
         let left = rules.budget.attempts.saturating_sub(attempts).saturating_sub(entry.account.reserved);
         Ok(if rules.budget.attempts == 0 { u64::MAX } else { left })
+    }
+
+    /// Whether so many attempts of a tenant may be granted at once: those of a gang are.
+    ///
+    /// # Errors
+    /// Where fewer may.
+    pub fn covers(&self, tenant: &Arc<str>, needs: u32, now: Timestamp) -> Result<(), Exceeded> {
+        let places = self.places(tenant, now)?;
+        if places >= u64::from(needs) {
+            return Ok(());
+        }
+        let rules = self.rules.of(tenant);
+        let (meter, limit) = (Meter::Attempts, rules.budget.attempts);
+        let reached = Reached { meter, used: limit.saturating_sub(places), limit };
+        Err(Self::exceeded(tenant, reached, rules, rules.begin(now)))
+    }
+
+    /// Whether so many attempts at once are ever within a tenant's budget.
+    #[must_use]
+    pub fn could_cover(&self, tenant: &str, needs: u32) -> bool {
+        let limit = self.rules.of(tenant).budget.attempts;
+        limit == 0 || limit >= u64::from(needs)
     }
 
     /// Sets an attempt aside, which [`Self::places`] has said may be granted.

@@ -188,8 +188,8 @@ mod tests {
 
     fn granted() -> Event {
         let (token, attempt, node, session) = (Token(1), AttemptNumber(1), "n".into(), NodeSession(1));
-        let (request, indices) = Default::default();
-        task(TaskEvent::Granted { token, attempt, node, session, request, indices })
+        let (request, indices, gang) = Default::default();
+        task(TaskEvent::Granted { token, attempt, node, session, request, indices, gang })
     }
 
     fn ended(report: &TaskReport) -> Event {

@@ -59,6 +59,20 @@ impl Fleet {
         u32::try_from(least.map_or(all, |least| least.min(all))).unwrap_or(u32::MAX).min(limit)
     }
 
+    /// How many that say this may come, one to each of these nodes.
+    pub(super) fn places_beside(
+        &self,
+        company: &Company,
+        is_own: impl Fn(LineId) -> bool + Copy,
+        nodes: &[&Site],
+    ) -> u32 {
+        let open = nodes.iter().filter(|site| self.against(company, site, is_own).is_none());
+        let open: Vec<_> = open.map(|site| (*site, 1)).collect();
+        let least = company.spread.iter().map(|rule| self.places(company, rule, &open)).min();
+        let all = open.len() as u64;
+        u32::try_from(least.map_or(all, |least| least.min(all))).unwrap_or(u32::MAX)
+    }
+
     /// How many may come by one rule, where so many fit on these nodes.
     fn places(&self, company: &Company, rule: &Spread, open: &[(&Site, u64)]) -> u64 {
         let mut by_value: BTreeMap<&str, (u64, u64)> = BTreeMap::new();

@@ -12,7 +12,8 @@ use crate::reserve::LineId;
 
 impl Fleet {
     /// Holds for the first of a line the node that lacks least of what it needs, among those that are held for nobody; what
-    /// is held for it already stays, as long as it can run there. `false` where there is none.
+    /// is held for it already stays, as long as it can run there. `false` where there is none. For a gang as many are held as
+    /// it needs, or none.
     pub fn hold(&mut self, line: LineId, task: TaskId, demand: &Demand) -> bool {
         let able = self.nodes.iter().enumerate();
         let able = able.filter_map(|(place, node)| {
@@ -21,16 +22,35 @@ impl Fleet {
         });
         let able: Vec<_> = able.collect();
         let is_its = |place: usize| self.nodes[place].hold.as_ref().is_some_and(|hold| hold.line == line);
-        if able.iter().any(|(.., place)| is_its(*place)) {
+        let held = able.iter().filter(|(.., place)| is_its(*place)).count();
+        let needed = (demand.nodes() as usize).saturating_sub(held);
+        if needed == 0 {
             return true;
         }
-        let free = able.into_iter().filter(|(.., place)| self.nodes[*place].hold.is_none());
-        let best = free.min_by_key(|(lacking, _, place)| (*lacking, *place));
+        let is_free = |place: usize| self.nodes[place].hold.is_none();
+        let (mut best, its): (Vec<_>, Vec<_>) = able
+            .into_iter()
+            .filter(|(.., place)| is_free(*place) || is_its(*place))
+            .partition(|(.., place)| is_free(*place));
+        best.sort_by_key(|(lacking, _, place)| (*lacking, *place));
+        best.truncate(needed);
         self.release(line);
-        let Some((_, need, place)) = best else { return false };
-        self.nodes[place].hold = Some(Hold { line, task, need, company: demand.constraints.company.clone() });
-        self.kept.touch(place);
+        if best.len() < needed {
+            return false;
+        }
+        for (_, need, place) in best.into_iter().chain(its) {
+            let company = demand.constraints.company.clone();
+            self.nodes[place].hold = Some(Hold { line, task, need, company });
+            self.kept.touch(place);
+        }
         true
+    }
+
+    /// Whether a gang for which no nodes are held would have enough of them once nobody else has any: then nobody is to have
+    /// others before it, or there are never enough at one time.
+    #[must_use]
+    pub fn awaits_holds(&self, demand: &Demand) -> bool {
+        demand.gang.is_some() && self.could_take(demand)
     }
 
     /// Whether who is on a node has something against one of this demand that passes; `None` where its group has no place
@@ -56,6 +76,13 @@ impl Fleet {
     /// For whom room is held, and who was first there.
     #[must_use]
     pub fn holds(&self) -> Vec<(LineId, TaskId)> {
-        self.nodes.iter().filter_map(|node| node.hold.as_ref()).map(|hold| (hold.line, hold.task)).collect()
+        let mut held: Vec<(LineId, TaskId)> = Vec::new();
+        for hold in self.nodes.iter().filter_map(|node| node.hold.as_ref()) {
+            // A gang has several nodes.
+            if !held.iter().any(|(line, _)| *line == hold.line) {
+                held.push((hold.line, hold.task));
+            }
+        }
+        held
     }
 }

@@ -103,7 +103,7 @@ impl Kept {
 impl Fleet {
     /// As [`Fleet::times`] up to [`COUNTED_LIMIT`], and remembers it.
     pub fn room_for(&mut self, demand: &Arc<Demand>, shape: ShapeId) -> u32 {
-        if demand.constraints.company.is_some() {
+        if demand.constraints.company.is_some() || demand.gang.is_some() {
             return self.times(demand, shape, COUNTED_LIMIT);
         }
         let Self { nodes, kept, .. } = self;

@@ -137,6 +137,13 @@ impl Site {
         demand.requests().map(|(_, need)| self.times(need, shape, limit)).max().unwrap_or(0)
     }
 
+    /// Whether one of a demand, which is that of this shape, would start here now and wait for nobody.
+    pub(super) fn starts_one(&self, demand: &Demand, shape: ShapeId) -> bool {
+        let starts =
+            |need| self.room.as_ref().is_some_and(|room| room.starts(need)) && self.times(need, shape, 1) > 0;
+        self.may_take(demand) && demand.requests().any(|(_, need)| starts(need))
+    }
+
     /// Whether tasks of a demand are sent here though it is up.
     pub(super) fn open_to(&self, demand: &Demand) -> Result<(), Shut> {
         if let Some(closed) = self.closed {

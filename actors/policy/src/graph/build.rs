@@ -40,6 +40,8 @@ pub struct ItemShape<'a> {
     pub first_index: u64,
     /// How many of its tasks may be out at once; `None` for no limit.
     pub parallel_limit: Option<u32>,
+    /// Whether its tasks run together or not at all.
+    pub is_gang: bool,
     /// What must have ended before, by place in the graph. The same one twice counts once, as it is needed the
     /// most strictly.
     pub dependencies: &'a [Dependency],
@@ -58,6 +60,7 @@ impl<'a> ItemShape<'a> {
             shape,
             first_index: item.array.map_or(0, |array| array.first),
             parallel_limit: item.array.and_then(|array| array.parallel_limit),
+            is_gang: item.spec.gang.is_some(),
             dependencies: &item.dependencies,
             position,
         }
@@ -220,6 +223,7 @@ fn item(shape: &ItemShape<'_>, deps_left: u32, first: u64) -> Item {
         unrecorded: 0,
         cause: 0,
         priority: shape.priority,
+        is_gang: shape.is_gang,
         rest: Rest::Open,
         told: Standing::default(),
     }

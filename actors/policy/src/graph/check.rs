@@ -91,6 +91,13 @@ impl Graph {
         assert_eq!(sum(TaskState::is_bad), u64::from(item.bad), "members that ended badly");
         assert_eq!(sum(TaskState::is_stopped), u64::from(item.stopped), "members that were stopped");
         assert_eq!(counts.of(TaskState::Succeeded), u64::from(item.succeeded), "members that succeeded");
+        let active = counts.of(TaskState::Active);
+        assert!(
+            !item.is_gang
+                || item.bad == 0
+                || (u64::from(item.out) == active && counts.of(TaskState::Waiting) == 0),
+            "nothing of a gang is still to start once a member has ended badly"
+        );
         assert!(item.out <= item.limit, "at most {} of item {number} are out", item.limit);
         counts
     }
@@ -120,7 +127,8 @@ impl Graph {
         assert!(left > 0 || waiting == 0 || item.places() == 0, "item {number} waits for nothing");
         assert!(bad == 0 || waiting == 0, "item {number} waits for what does not come");
         let skipped = counts.of(TaskState::Skipped);
-        assert!(bad > 0 || skipped == 0, "item {number} is skipped for nothing");
+        let by_itself = self.has_failed_as_gang(number);
+        assert!(bad > 0 || skipped == 0 || by_itself, "item {number} is skipped for nothing");
         assert!(item.rest != Rest::Skipped || bad > 0, "item {number} is closed for nothing");
     }
 }

@@ -246,8 +246,21 @@ impl Graph {
         (0..self.items.len()).for_each(|number| self.settle(number, out));
     }
 
-    /// Cancels one task, or marks it as to be cancelled where it is active. Whether that changed anything.
+    /// Cancels one task, or marks it as to be cancelled where it is active; with one of a gang all of it. Whether that changed
+    /// anything.
     pub(super) fn cancel_one(&mut self, offset: u32, out: &mut Out<'_>) -> bool {
+        let number = self.item_of(offset);
+        let others = self.others_of_gang(number, offset);
+        let changed = self.cancel_alone(offset, out);
+        if changed {
+            for other in others {
+                let _ = self.cancel_alone(other, out);
+            }
+        }
+        changed
+    }
+
+    pub(super) fn cancel_alone(&mut self, offset: u32, out: &mut Out<'_>) -> bool {
         let number = self.item_of(offset);
         let was = self.state_of(number, offset);
         if was.is_ended() {
@@ -290,7 +303,7 @@ impl Graph {
             ClosedBy::Cancel | ClosedBy::Late(_) => (TaskState::Cancelled, Rest::Cancelled),
         };
         let (mut offset, end) = (item.first, item.first + item.count);
-        let cursor = item.first + item.cursor;
+        let (cursor, is_gang) = (item.first + item.cursor, item.is_gang);
         let mut closed = None;
         while offset < end {
             let limit = if offset < cursor { cursor } else { end } - offset;
@@ -298,7 +311,7 @@ impl Graph {
             let was = self.state_of(number, offset);
             if was == TaskState::Active {
                 self.tell(offset, stretch.count, by, out);
-            } else if !was.is_ended() && (was == TaskState::Waiting || by == ClosedBy::Cancel) {
+            } else if !was.is_ended() && (was == TaskState::Waiting || by == ClosedBy::Cancel || is_gang) {
                 if stretch.state.is_some() {
                     self.close_each(offset..offset + stretch.count, to);
                 }
@@ -347,6 +360,10 @@ impl Graph {
         if item.deps_bad > 0 || (item.stopped == 0 && item.rest != Rest::Skipped) {
             return;
         }
+        if self.has_failed_as_gang(number) {
+            return;
+        }
+        let item = &self.items[number];
         let (mut offset, end) = (item.first, item.first + item.count);
         while offset < end {
             let stretch = self.pages.stretch(offset, end - offset);

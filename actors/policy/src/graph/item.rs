@@ -52,6 +52,8 @@ pub(super) struct Item {
     /// The offset of the task that made the first member end badly; means nothing while `bad` is 0.
     pub cause: u32,
     pub priority: Priority,
+    /// Whether its members run together or not at all, see `crate::gang`.
+    pub is_gang: bool,
     pub rest: Rest,
     /// What its dependents know of it.
     pub told: Standing,

@@ -380,9 +380,9 @@ impl World {
         let attempt = AttemptNumber(
             self.graphs.entry(self.ids[offset as usize]).unwrap().attempt.map_or(1, |last| last.0 + 1),
         );
-        let (node, session, indices) = ("n".into(), NodeSession(1), Indices::new());
+        let (node, session, indices, gang) = ("n".into(), NodeSession(1), Indices::new(), Vec::new());
         let request = crate::task::RequestNumber::default();
-        let granted = TaskEvent::Granted { token, attempt, node, session, request, indices };
+        let granted = TaskEvent::Granted { token, attempt, node, session, request, indices, gang };
         let mark = self.append_task(offset, granted);
         self.graphs.granted(self.ids[offset as usize], attempt, mark, &mut self.effects);
         self.tokens.insert(offset, token);

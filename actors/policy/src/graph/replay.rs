@@ -258,7 +258,7 @@ impl Replay {
             return;
         }
         match event {
-            TaskEvent::Granted { token, attempt, node, session, request, indices } => {
+            TaskEvent::Granted { token, attempt, node, session, request, indices, .. } => {
                 graphs.granted(task, *attempt, mark, effects);
                 if let Some(entry) = graphs.entry(task) {
                     self.ages.granted(task, (entry.priority, entry.shape), mark.at);
@@ -308,7 +308,7 @@ impl Replay {
                         graphs.backs_off(task, mark, effects);
                         let (due, since) = (mark.at + *wait, mark.position);
                         self.backing_off.insert(task, BackingOff { task, due, since });
-                        let failed = grant.filter(|_| !outcome.is_preempted());
+                        let failed = grant.filter(|_| !outcome.is_put_off());
                         self.failed_on.extend(failed.map(|grant| (task, grant.node)));
                     }
                 }

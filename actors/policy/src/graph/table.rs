@@ -135,7 +135,7 @@ impl Graph {
             self.held.insert(offset);
         }
         self.shift(number, (from, to), 1, out);
-        self.follow(number, offset, was_bad, out);
+        self.follow(number, (offset, to), was_bad, out);
     }
 
     /// Counts `count` members of an item from one state into another.
@@ -166,10 +166,11 @@ impl Graph {
         self.touch_lending(number);
     }
 
-    fn follow(&mut self, number: usize, offset: u32, was_bad: bool, out: &mut Out<'_>) {
+    fn follow(&mut self, number: usize, (offset, to): (u32, TaskState), was_bad: bool, out: &mut Out<'_>) {
         let item = &mut self.items[number];
         if !was_bad && item.bad > 0 {
             item.cause = offset;
+            self.end_gang(number, (offset, to), out);
         }
         self.settle(number, out);
         self.hand_out(number, out);

@@ -44,6 +44,9 @@ pub enum RetryRefused {
     /// Its graph is being cancelled.
     #[error("{0} is still being cancelled")]
     Cancelling(GraphId),
+    /// Others of its gang have not ended yet.
+    #[error("the gang of {0} has not ended yet")]
+    GangEnding(TaskId),
 }
 
 impl Graphs {
@@ -178,6 +181,9 @@ impl Graphs {
         if graph.cancel_asked && !graph.is_finished() {
             return Err(RetryRefused::Cancelling(graph.id));
         }
+        if graph.is_gang_ending(number) {
+            return Err(RetryRefused::GangEnding(task));
+        }
         Ok(())
     }
 
@@ -189,6 +195,7 @@ impl Graphs {
             let state = graph.state_of(graph.item_of(offset), offset);
             if matches!(state, TaskState::Failed | TaskState::Cancelled) {
                 graph.cancel_asked = false;
+                graph.revive_gang(offset, out);
                 graph.set(offset, TaskState::Waiting, false, out);
             }
         });
@@ -206,6 +213,9 @@ impl Graph {
             return false;
         }
         let number = self.item_of(offset);
+        if self.follows_its_gang((number, offset), to, out) {
+            return false;
+        }
         if to == TaskState::Ready && self.items[number].deps_left > 0 {
             self.withdraw(number, out);
             // It was in nobody's queue.

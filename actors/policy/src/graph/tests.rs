@@ -52,6 +52,7 @@ impl Bench {
         head.key = SubmissionKey(u128::from(graph.0));
         let opening = Opening { graph, position: 1, at: AT, head: &head };
         let shapes = plans.iter().map(|(count, parallel_limit, dependencies)| ItemShape {
+            is_gang: false,
             count: *count,
             priority: Priority::Normal,
             shape: ShapeId(0),

@@ -13,6 +13,7 @@ fn granted(token: u64, attempt: u32) -> TaskEvent {
         session: NodeSession(1),
         request: RequestNumber::default(),
         indices: Indices::new(),
+        gang: Vec::new(),
     }
 }
 
@@ -45,14 +46,14 @@ fn a_report_with_an_older_token_changes_nothing() {
 fn an_attempt_that_makes_room_is_told_so_once_and_its_end_counts_for_nothing() {
     let policy = RetryPolicy { losses: 0, ..RetryPolicy::default() };
     let (by, mut life) = (TaskId(12), Life::default());
-    assert_eq!(life.evict(by), Err(Refusal::NotHeld));
+    assert_eq!(life.evict(by, false), Err(Refusal::NotHeld));
     for n in 1..20 {
         life.apply(&granted(n, u32::try_from(n).unwrap()));
         assert_eq!(life.evicted_for(), None, "the one before was");
-        let event = life.evict(by).unwrap();
-        assert_eq!(event, TaskEvent::EvictAsked { token: Token(n), by });
+        let event = life.evict(by, false).unwrap();
+        assert_eq!(event, TaskEvent::EvictAsked { token: Token(n), by, is_recall: false });
         life.apply(&event);
-        assert_eq!((life.evicted_for(), life.evict(by)), (Some(by), Err(Refusal::Repeated)));
+        assert_eq!((life.evicted_for(), life.evict(by, false)), (Some(by), Err(Refusal::Repeated)));
         let outcome = AttemptOutcome::Lost(LossReason::Preempted);
         let event = life.attempt_ended(end(n, outcome), rules(&policy)).unwrap();
         assert!(
@@ -64,7 +65,24 @@ fn an_attempt_that_makes_room_is_told_so_once_and_its_end_counts_for_nothing() {
     }
     life.apply(&granted(30, 20));
     life.apply(&TaskEvent::CancelAsked);
-    assert_eq!(life.evict(by), Err(Refusal::Repeated), "it ends anyway");
+    assert_eq!(life.evict(by, false), Err(Refusal::Repeated), "it ends anyway");
+}
+
+#[test]
+fn a_member_that_is_recalled_by_its_gang_ends_as_that_and_not_as_one_that_made_room() {
+    let (policy, mut life) = (RetryPolicy { losses: 0, ..RetryPolicy::default() }, Life::default());
+    let preempted = AttemptOutcome::Lost(LossReason::Preempted);
+    for (n, is_recall, as_what) in
+        [(1, true, LossReason::Recalled), (2, false, LossReason::Preempted), (3, true, LossReason::Recalled)]
+    {
+        life.apply(&granted(n, u32::try_from(n).unwrap()));
+        life.apply(&life.evict(TaskId(3), is_recall).unwrap());
+        let event = life.attempt_ended(end(n, preempted.clone()), rules(&policy)).unwrap();
+        let TaskEvent::AttemptEnded { outcome, next, .. } = &event else { panic!("{event:?}") };
+        assert_eq!((outcome, next), (&AttemptOutcome::Lost(as_what), &Next::RetryAfter(Duration::ZERO)));
+        life.apply(&event);
+        assert_eq!((life.failures, life.losses, life.deaths.len()), (0, 0, 0));
+    }
 }
 
 #[test]

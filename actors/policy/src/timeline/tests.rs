@@ -49,6 +49,7 @@ fn granted(attempt: u32) -> TaskEvent {
         node: "a".into(),
         session: NodeSession(1),
         indices: Indices::default(),
+        gang: Vec::new(),
         request: RequestNumber::default(),
     }
 }
@@ -107,7 +108,7 @@ fn a_life_falls_into_its_phases_through_a_retry_and_another_try() {
 
 #[test]
 fn for_whom_an_attempt_made_room_is_told_where_that_is_how_it_ended() {
-    let evicted = TaskEvent::EvictAsked { token: Token(1), by: TaskId(9) };
+    let evicted = TaskEvent::EvictAsked { token: Token(1), by: TaskId(9), is_recall: false };
     let over = |outcome| TaskEvent::AttemptEnded {
         token: Token(1),
         outcome,

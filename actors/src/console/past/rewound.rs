@@ -144,8 +144,11 @@ impl Live {
                 let attempt = AttemptNumber(*attempts);
                 self.running.push((task, token));
                 let (node, session) = (NODES[0].into(), NodeSession(1));
-                let (request, indices) = Default::default();
-                self.of_task(task, TaskEvent::Granted { token, attempt, node, session, request, indices });
+                let (request, indices, gang) = Default::default();
+                self.of_task(
+                    task,
+                    TaskEvent::Granted { token, attempt, node, session, request, indices, gang },
+                );
             }
         }
     }

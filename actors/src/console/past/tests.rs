@@ -50,6 +50,7 @@ fn events() -> Vec<Event> {
                 session,
                 request: Default::default(),
                 indices: Default::default(),
+                gang: Vec::new(),
             },
         ),
         of_task(2, TaskEvent::Started { token, pid: 9, order: 1 }),

@@ -106,6 +106,7 @@ fn spec(layout: Layout) -> TaskSpec {
     if layout.number() >= 4 {
         spec.qos = Qos::Background;
     }
+    spec.gang = (layout.number() >= 10).then_some(2);
     spec.is_preemptible = layout.number() >= 2;
     spec.workspace = has_workspaces(layout).then(|| {
         let source = Source::Worktree { repository: "/repo".into(), commit: "main".into() };
@@ -168,6 +169,7 @@ fn task_events(layout: Layout) -> Vec<TaskEvent> {
         session: NodeSession(9),
         request: RequestNumber(1),
         indices: BTreeMap::from([("ports".into(), vec!["9000".into(), "9001".into()])]),
+        gang: if layout.number() >= 10 { vec!["mac-1".into(), "mac-2".into()] } else { Vec::new() },
     };
     let overrun =
         Overrun { limit: TimeLimit::IdleTimeout, allowed: 60 * SECOND, used: Duration::from_millis(60_250) };
@@ -192,12 +194,17 @@ fn task_events(layout: Layout) -> Vec<TaskEvent> {
         TaskEvent::ReportIgnored { token: Token(77), faults: vec!["no such rate".into()] },
     ];
     if layout.number() >= 2 {
-        all.push(TaskEvent::EvictAsked { token: Token(78), by: TaskId(8) });
+        all.push(TaskEvent::EvictAsked { token: Token(78), by: TaskId(8), is_recall: false });
         all.push(ended(
             layout,
             AttemptOutcome::Lost(LossReason::Preempted),
             Next::RetryAfter(Duration::ZERO),
         ));
+    }
+    if layout.number() >= 10 {
+        all.push(TaskEvent::EvictAsked { token: Token(79), by: TaskId(8), is_recall: true });
+        let recalled = AttemptOutcome::Lost(LossReason::Recalled);
+        all.push(ended(layout, recalled, Next::RetryAfter(Duration::ZERO)));
     }
     all
 }

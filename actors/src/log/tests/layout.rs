@@ -20,7 +20,7 @@ fn traced() -> Result<String, serde_reflection::Error> {
 
 #[test]
 fn what_is_kept_has_the_layout_of_its_number() {
-    let changes = spoken::changes(&traced(), include_str!("../samples/layout-9.types"));
+    let changes = spoken::changes(&traced(), include_str!("../samples/layout-10.types"));
     assert!(changes.is_empty(), "kept types changed; how they may is said in policy::layout: {changes:#?}");
 }
 
@@ -36,6 +36,7 @@ fn logs_of_every_layout_are_read() {
         include_bytes!("../samples/layout-7.segment"),
         include_bytes!("../samples/layout-8.segment"),
         include_bytes!("../samples/layout-9.segment"),
+        include_bytes!("../samples/layout-10.segment"),
     ];
     for (sample, number) in samples.into_iter().zip(1..) {
         let disk = SimulatedDisk::new();

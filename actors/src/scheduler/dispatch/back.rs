@@ -14,6 +14,13 @@ impl SchedulerActor {
     /// Takes what has ended out of its queue; while a round is under way, at the end of it, since a queue
     /// may have handed it out already.
     pub(in crate::scheduler) fn leave_queue(&mut self, closed: Closed) {
+        match self.is_gang(closed.shape) {
+            true => self.gangs_leave_queue(closed),
+            false => self.take_out_of_queue(closed),
+        }
+    }
+
+    pub(super) fn take_out_of_queue(&mut self, closed: Closed) {
         for tasks in take_out(&mut self.dispatch.coming, closed.tasks) {
             self.dispatch.leaving.push(Closed { tasks, ..closed });
         }
@@ -31,7 +38,7 @@ impl SchedulerActor {
                 self.side.queue(priority).tell(QueueMessage::Remove { tasks, shape });
             }
         }
-        std::mem::take(&mut self.dispatch.coming).into_iter().for_each(|ready| self.enqueue(ready));
+        std::mem::take(&mut self.dispatch.coming).into_iter().for_each(|ready| self.push(ready));
     }
 
     pub(super) fn return_to_queues(&mut self, back: Vec<(Priority, Taken)>) {
@@ -39,7 +46,7 @@ impl SchedulerActor {
         for (priority, taken) in back.into_iter().rev() {
             self.dispatch.queued(taken.shape, priority, 1);
             self.note_arrival(taken.shape, taken.arrival, taken.task);
-            if self.is_choosy(taken.task) {
+            if self.is_any_choosy(taken.task) {
                 let arrival = self.next_arrival;
                 self.next_arrival = arrival.after(1);
                 self.side.queue(priority).tell(QueueMessage::PutBehind { taken, arrival });
@@ -71,7 +78,7 @@ impl SchedulerActor {
 
     /// Whether a task may have no room where others that ask alike have: it must not run where it failed, or where
     /// another suspect runs.
-    fn is_choosy(&self, task: TaskId) -> bool {
+    pub(super) fn is_choosy(&self, task: TaskId) -> bool {
         if self.suspects.contains(&task) {
             return true;
         }
@@ -87,7 +94,7 @@ impl SchedulerActor {
             self.give_back_claims(task);
             let (at, mut effects) = (self.side.clock.wall(), no_effects());
             if self.graphs.put_back(task, at, &mut effects) {
-                if self.is_held(task) {
+                if self.is_held(task) || self.is_in_gang(task) {
                     self.let_go(task);
                 } else if let Some(Placed { priority, taken, .. }) = self.drop_hold(task) {
                     self.bring_back(priority, taken);
@@ -98,6 +105,7 @@ impl SchedulerActor {
                 effects.closed.iter_mut().for_each(|closed| closed.was = TaskState::Active);
             }
             self.carry_out(effects);
+            self.mind_gang(task);
         }
     }
 }

@@ -104,7 +104,9 @@ impl SchedulerActor {
         }
         let waits = |shape: &ShapeId| self.dispatch.queued_of(*shape, Priority::Critical) > 0;
         let is_helped = |shape: &ShapeId| self.is_room_on_its_way(*shape);
-        stuck.iter().copied().filter(|shape| waits(shape) && !is_helped(shape)).collect()
+        // Room is made on one node at a time: for a gang it is kept until there is enough.
+        let may_be = |shape: &ShapeId| waits(shape) && !self.is_gang(*shape) && !is_helped(shape);
+        stuck.iter().copied().filter(may_be).collect()
     }
 
     /// Whether somebody leaves for the first of this line already.
@@ -193,7 +195,7 @@ impl SchedulerActor {
     fn tell_evict(&self, task: TaskId, by: TaskId) {
         let node = self.placed.get(&task).and_then(|placed| self.side.nodes.get(&placed.node));
         if let Some(node) = node {
-            node.tell(NodeMessage::Evict { task, by });
+            node.tell(NodeMessage::Evict { task, by, is_recall: false });
         }
     }
 

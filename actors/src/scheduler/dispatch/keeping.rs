@@ -183,9 +183,13 @@ impl Dispatch {
     fn hold_wanted(&mut self, shapes: &Shapes) {
         let Self { keeping, fleet, .. } = self;
         let first = &keeping.first;
+        let mut is_over = false;
         keeping.reserve.hold(|line| {
-            let wants = first.get(&line).zip(shapes.demand(line.shape));
-            wants.is_some_and(|(task, demand)| fleet.hold(line, *task, demand))
+            let wants = first.get(&line).zip(shapes.demand(line.shape)).filter(|_| !is_over);
+            let Some((task, demand)) = wants else { return false };
+            let is_held = fleet.hold(line, *task, demand);
+            is_over = !is_held && fleet.awaits_holds(demand);
+            is_held
         });
     }
 }

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use policy::demand::Demand;
-use policy::fleet::Asker;
+use policy::fleet::{Asker, Misfit};
 use policy::hindrance::Hindrance;
-use policy::id::NodeId;
-use policy::placement::{Reason, ShapeId, Shapes};
+use policy::placement::{ShapeId, Shapes};
 use rustc_hash::FxHashMap;
 
 use super::Dispatch;
@@ -31,7 +30,7 @@ impl Dispatch {
 
     /// Why none of the nodes that are known, be they away for the moment, can ever run tasks of this demand; `None`
     /// where one can, or none was ever there.
-    pub(in crate::scheduler) fn never_fits(&self, demand: &Demand) -> Option<Vec<(NodeId, Reason)>> {
+    pub(in crate::scheduler) fn never_fits(&self, demand: &Demand) -> Option<Misfit> {
         self.fleet.never_fits(demand)
     }
 
@@ -43,6 +42,7 @@ impl Dispatch {
             let hindrance = self.no_node(shapes.demand(*shape)?, Asker::default())?;
             let in_vain = match &hindrance {
                 Hindrance::NoNode { never, nodes } => *never || nodes.is_empty(),
+                Hindrance::Gang { never, have, nodes, .. } => *never || (*have == 0 && nodes.is_empty()),
                 _ => false,
             };
             let tasks: u64 = counts.iter().sum();

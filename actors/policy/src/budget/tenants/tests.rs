@@ -3,7 +3,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::budget::Meter;
 use crate::event::Next;
 use crate::id::{AttemptNumber, NodeSession, Token};
 use crate::task::{AttemptOutcome, TaskOutcome, Usage};
@@ -45,6 +44,18 @@ fn an_attempt_too_many_is_refused_until_the_period_ends() {
     assert_eq!(ledger.resumed(hours(48)), [ann()]);
     assert!(granted(&mut ledger, hours(48)));
     assert_eq!(ledger.places(&"bob".into(), hours(48)), Ok(u64::MAX), "who has no budget has no limit");
+}
+
+#[test]
+fn a_gang_needs_all_its_attempts_at_once() {
+    let mut ledger = TenantLedger::new(rules(Budget { attempts: 3, ..Budget::default() }, Some(DAY)));
+    assert_eq!(ledger.covers(&ann(), 3, hours(1)), Ok(()));
+    assert!(granted(&mut ledger, hours(1)));
+    let told = ledger.covers(&ann(), 3, hours(2)).unwrap_err();
+    assert_eq!((told.reached.used, told.until), (1, Some(hours(24))));
+    assert_eq!(ledger.covers(&ann(), 2, hours(2)), Ok(()));
+    assert_eq!(ledger.covers(&ann(), 3, hours(24)), Ok(()));
+    assert!(ledger.could_cover("ann", 3) && !ledger.could_cover("ann", 4) && ledger.could_cover("bob", 64));
 }
 
 #[test]
@@ -90,6 +101,7 @@ fn grant_record() -> Event {
         node,
         session,
         indices: Default::default(),
+        gang: Vec::new(),
         request: Default::default(),
     })
 }

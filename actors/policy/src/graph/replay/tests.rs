@@ -47,6 +47,7 @@ impl Log {
                 session,
                 request: RequestNumber::default(),
                 indices: Indices::new(),
+                gang: Vec::new(),
             },
         );
     }
