@@ -34,6 +34,7 @@ mod sent;
 mod settings;
 mod signals;
 mod stalled;
+mod strain;
 mod strangers;
 mod suites;
 mod survival;

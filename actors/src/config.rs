@@ -18,6 +18,7 @@ mod origin;
 pub mod scheduler;
 pub mod section;
 pub mod ssh_nodes;
+pub mod strain;
 pub mod tenants;
 pub mod worker;
 
@@ -46,6 +47,7 @@ use crate::config::origin::Lines;
 use crate::config::scheduler::SchedulerConfig;
 use crate::config::section::{Section, Setting};
 use crate::config::ssh_nodes::SshNodeConfig;
+use crate::config::strain::StrainConfig;
 use crate::config::telemetry::TelemetryConfig;
 use crate::config::tenants::TenantConfig;
 use crate::config::worker::WorkerConfig;
@@ -69,6 +71,8 @@ pub struct Config {
     pub scheduler: SchedulerConfig,
     /// What this machine has for tasks.
     pub worker: WorkerConfig,
+    /// When this machine is too strained for new work.
+    pub strain: StrainConfig,
     /// What the daemon says of itself.
     pub log: LogConfig,
     /// Where collectors are answered.
@@ -194,12 +198,13 @@ impl Config {
 
     /// Every section with the name it has in the file.
     fn sections(&self) -> Vec<(String, &dyn Section)> {
-        let fixed: [(&str, &dyn Section); 13] = [
+        let fixed: [(&str, &dyn Section); 14] = [
             ("daemon", &self.daemon),
             ("lease", &self.lease),
             ("limits", &self.limits),
             ("scheduler", &self.scheduler),
             ("worker", &self.worker),
+            ("strain", &self.strain),
             ("log", &self.log),
             ("metrics", &self.metrics),
             ("telemetry", &self.telemetry),

@@ -88,6 +88,8 @@ impl Embedded {
             output: OutputLimits::default(),
             retention: Retention::default(),
             workspaces: Some(keeping(directory)),
+            // One graph, and somebody waits for it: whoever is strained by it says so.
+            strain: None,
             program,
             abroad: None,
             clock,

@@ -9,6 +9,7 @@ use arc_swap::ArcSwapOption;
 use policy::constraint::WORKSPACES;
 use policy::id::{Incarnation, NodeId};
 use policy::resources::Resources;
+use policy::strain::StrainRules;
 use supervision::dynamic::{Dynamic, Options};
 use supervision::supervisor::StartError;
 use supervision::{Address, Child, Ending, Reply, Running};
@@ -31,6 +32,7 @@ use crate::tree;
 use crate::wire::codec;
 use crate::wire::fleet::{FromWorker, ToWorker};
 use crate::worker::environment::BaseEnvironment;
+use crate::worker::gauge::Gauge;
 use crate::worker::{Worker, WorkerArgs, WorkerMessage};
 use crate::workspace::{Keeping, Workspaces};
 
@@ -55,6 +57,8 @@ pub struct MachineOptions {
     pub retention: Retention,
     /// Directories of attempts' own; `None` where it makes none.
     pub workspaces: Option<Keeping>,
+    /// When it is too strained for new work; `None` where nobody looks.
+    pub strain: Option<StrainRules>,
     /// How to start the host.
     pub program: HostProgram,
     /// Where it is behind SSH: how attempts are run there.
@@ -120,6 +124,7 @@ impl Machine {
         };
         let attempts = Dynamic::temporary("processes", Options::default());
         let makes = options.workspaces.is_some().then(|| (WORKSPACES.into(), "yes".into()));
+        let gauge = options.strain.map(|rules| Gauge::of_system(rules, directory.path()));
         let spaces = spaces(options.workspaces, options.clock);
         let args = WorkerArgs {
             node: options.node,
@@ -131,6 +136,7 @@ impl Machine {
             base: options.base,
             output: options.output,
             retention: options.retention,
+            gauge: gauge.unwrap_or_default(),
             spaces: Arc::clone(&spaces),
             directory,
             clock: options.clock,

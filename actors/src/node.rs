@@ -2,7 +2,7 @@
 //!
 //! **Role.** Owns the node's capacity (P4), its lease (P3) and what it was granted.
 //! **Decides with** `policy::{slots, node, lease}`. **Parent** nodes (dynamic, never restarted alone).
-//! **Hears** the machine's worker through the link: `Heard`; scheduler: `Reserve`, `Cancel`, `Evict`, `ReadOutput`,
+//! **Hears** the machine's worker through the link: `Heard`; scheduler: `Reserve`, `Cancel`, `Evict`, `Relieve`, `ReadOutput`,
 //! `Heed`;
 //! tasks: `Granted`, `Declined`, `StopAttempt`, `AttemptClosed`.
 //! **Tells** worker through its outlet; tasks; scheduler: `NodeChanged`, `Returned`, `NodeGone`.
@@ -18,6 +18,7 @@ mod output;
 mod registration;
 mod reports;
 mod show;
+mod strain;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use policy::id::{NodeId, NodeSession, TaskId, Token};
 use policy::lease::{NodeLease, Standing};
 use policy::node::{Pace, Room};
 use policy::planted;
+use policy::strain::Strain;
 use policy::task::LossReason;
 use supervision::{Actor, ActorError, Address, Fact, Me, Reply};
 
@@ -74,6 +76,8 @@ pub struct NodeActor {
     readers: Readers,
     breakers: Board,
     heeding: Heeding,
+    /// How strained the machine is, as the last heartbeat told it.
+    strain: Strain,
     /// How what runs here does, as the last heartbeat told it.
     live: Live,
     flush_asked: bool,
@@ -101,6 +105,7 @@ impl Actor for NodeActor {
             readers: Readers::default(),
             breakers: Board::default(),
             heeding: Heeding::default(),
+            strain: Strain::default(),
             live: Live::default(),
             flush_asked: false,
             room_changed: false,
@@ -124,6 +129,7 @@ impl Actor for NodeActor {
             NodeMessage::HandBack { token, reply } => reply.send(self.attempts.hand_back_one(token)),
             NodeMessage::Cancel { task, acknowledge } => self.cancel(task, acknowledge),
             NodeMessage::Evict { task, by, is_recall } => self.evict(task, (by, is_recall)),
+            NodeMessage::Relieve { task } => self.relieve(task),
             NodeMessage::ReadOutput { token, read, reply } => self.read_output(token, read, reply),
             NodeMessage::Live(reply) => reply.send(self.live.clone()),
             NodeMessage::Describe(reply) => reply.send(self.describe()),
@@ -145,12 +151,13 @@ impl NodeActor {
     fn heard(&mut self, message: FromWorker, outlet: Outlet<ToWorker>) {
         match message {
             FromWorker::Register(registration) => self.register(registration, outlet),
-            FromWorker::Heartbeat { session, sequence, sent, inventory, halt, samples, progress } => {
+            FromWorker::Heartbeat { session, sequence, sent, inventory, halt, samples, progress, strain } => {
                 // One that was overtaken by a later one tells of what is past.
                 if self.is_current(session, &outlet) && self.is_later(sequence) {
                     self.renew();
                     outlet.send(ToWorker::HeartbeatHeard { session, sent, sequence });
                     self.halt_heard(halt);
+                    self.strain_heard(strain);
                     self.live = Live { samples, progress };
                     self.reconcile(inventory);
                 }
@@ -183,7 +190,9 @@ impl NodeActor {
         let (mut returned, mut room) = (Vec::new(), self.room());
         for Reservation { seat, need, terms, kind } in reservations {
             self.reservations += 1;
-            if let Some(session) = self.session_for(seat.task, kind.as_deref()).filter(|_| room.take(&need)) {
+            let may = !self.strain.refuses_need(&need, &room.capacity);
+            let session = self.session_for(seat.task, kind.as_deref()).filter(|_| may && room.take(&need));
+            if let Some(session) = session {
                 self.attempts.reserve(seat.task, need);
                 let node = me.address().clone();
                 let name = self.args.node.clone();

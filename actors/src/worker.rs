@@ -16,6 +16,7 @@
 pub mod attempt;
 pub mod capacity;
 pub mod environment;
+pub mod gauge;
 mod heartbeat;
 mod held;
 mod hosting;
@@ -37,6 +38,7 @@ use std::time::Duration;
 use policy::id::{Epoch, Incarnation, NodeId, NodeSession, Token};
 use policy::lease::{LeaseTerms, WorkerLease};
 use policy::resources::Resources;
+use policy::strain::Watch;
 use policy::task::{AttemptOutcome, LossReason, Progress, Usage};
 use supervision::{Actor, ActorError, Address, Dynamic, Fact, Me, Message, Reply};
 
@@ -50,6 +52,7 @@ use crate::wire::fleet::{FromWorker, OutputPiece, OutputRefusal, Phase, Registra
 use crate::workspace::Workspaces;
 use attempt::{AttemptActor, AttemptMessage};
 use environment::BaseEnvironment;
+use gauge::Gauge;
 use held::HeldAttempt;
 use output::Reading;
 use space::SpaceMessage;
@@ -133,6 +136,8 @@ pub struct WorkerArgs {
     pub retention: Retention,
     /// Where the host keeps its things.
     pub directory: HostDirectory,
+    /// How the machine is looked at.
+    pub gauge: Gauge,
     /// The directories of attempts' own.
     pub spaces: Arc<Workspaces>,
     /// The only reader of time.
@@ -170,6 +175,7 @@ pub struct Worker {
     readers: u32,
     /// Whether what attempts say of how far they are is being read.
     is_reading_progress: bool,
+    watch: Watch,
     spaces: space::Jobs,
     stillness: report::Stillness,
     drain: Option<Vec<Reply<()>>>,
@@ -209,6 +215,7 @@ impl Actor for Worker {
             reports: Vec::new(),
             readers: 0,
             is_reading_progress: false,
+            watch: Watch::default(),
             spaces: space::Jobs::default(),
             stillness: report::Stillness::default(),
             drain: None,
@@ -322,6 +329,7 @@ impl Worker {
             self.lose_staged(me);
         }
         self.register();
+        self.measure();
         self.heartbeat();
     }
 

@@ -4,6 +4,7 @@ use actors::client::Client;
 use actors::clock::Clock;
 use actors::say;
 use actors::wire::client::{Directed, NodeRow};
+use policy::strain::Level;
 use policy::time::Timestamp;
 
 use crate::cli::exit::Exit;
@@ -32,7 +33,11 @@ pub(crate) fn health(node: &NodeRow) -> String {
     });
     let said = node.directed.said.as_ref().map(|said| format!(" ({})", text::harmless(&say::said(said))));
     let said = said.unwrap_or_default();
-    format!("{}{}{said}{}", node.health, directed(&node.directed), breakers.collect::<String>())
+    let strain = match node.strain.level {
+        Level::Normal => String::new(),
+        Level::Warn | Level::Critical => format!(", strained ({})", node.strain),
+    };
+    format!("{}{}{said}{strain}{}", node.health, directed(&node.directed), breakers.collect::<String>())
 }
 
 /// What operators have said of it: `, draining until 12:00:00`.

@@ -254,6 +254,7 @@ fn machine(
         capacity,
         labels: labels::detect().into_iter().chain(given).collect(),
         workspaces: Some(workspaces(settings, &base)),
+        strain: settings.config.strain.rules(),
         base,
         output: OutputLimits::default(),
         retention: Retention::default(),
@@ -302,6 +303,7 @@ fn ssh_node(
         output: OutputLimits::default(),
         retention: Retention::default(),
         workspaces: None,
+        strain: None,
         program: HostProgram::new(this),
         clock,
     })

@@ -39,6 +39,8 @@ const NODE: &[&str] = &[
     "halted",
     "halted_here",
     "said",
+    "strain",
+    "strain_reason",
 ];
 
 #[test]

@@ -1,6 +1,7 @@
 //! A machine: a real worker under supervision, between a simulated host and a simulated link.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use actors::clock::Clock;
 use actors::outlet::Outlet;
@@ -12,9 +13,11 @@ use actors::tree::MACHINE_INTENSITY;
 use actors::wire::fleet::FromWorker;
 use actors::worker::attempt::AttemptActor;
 use actors::worker::environment::BaseEnvironment;
+use actors::worker::gauge::{Gauge, Measure};
 use actors::worker::{Worker, WorkerArgs, WorkerMessage};
 use policy::id::{Incarnation, NodeId};
 use policy::resources::Resources;
+use policy::strain::{Reading, Sign, StrainRules};
 use supervision::dynamic::{Dynamic, Options};
 use supervision::supervisor::StartError;
 use supervision::{Address, Child, Running, Strategy, SupervisorArgs};
@@ -37,8 +40,31 @@ pub(super) struct Node {
     pub(super) daemon: Option<Daemon>,
     pub(super) link: Link,
     pub(super) host: Host,
+    pub(super) memory: Memory,
     /// Whoever gives the host its next command panics.
     pub(super) panics: bool,
+}
+
+/// How much of its memory is to be had, in percent.
+#[derive(Clone)]
+pub(super) struct Memory(Arc<AtomicU64>);
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self(Arc::new(AtomicU64::new(100)))
+    }
+}
+
+impl Memory {
+    pub(super) fn set(&self, percent: u64) {
+        self.0.store(percent, Ordering::Relaxed);
+    }
+}
+
+impl Measure for Memory {
+    fn read(&self) -> Vec<Reading> {
+        vec![Reading { sign: Sign::MemoryFree, value: self.0.load(Ordering::Relaxed) }]
+    }
 }
 
 pub(super) struct Daemon {
@@ -62,6 +88,7 @@ impl Node {
             daemon: None,
             link: Link::default(),
             host: Host::new(),
+            memory: Memory::default(),
             panics: false,
         }
     }
@@ -165,6 +192,7 @@ impl World {
             retention: Retention::default(),
             directory: HostDirectory::new("/nonexistent/simulated"),
             spaces: actors::workspace::Workspaces::none(node.clock),
+            gauge: Gauge::new(Arc::new(node.memory.clone()), StrainRules::default()),
             clock: node.clock,
             outlet: {
                 let hands = Arc::clone(&hands);

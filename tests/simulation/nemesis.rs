@@ -61,6 +61,12 @@ pub(super) enum Fault {
         node: usize,
         length: u64,
     },
+    /// A machine has only so much of its memory left for a while, in percent.
+    Strained {
+        node: usize,
+        memory_free: u64,
+        length: u64,
+    },
     /// An actor of the scheduler side panics, where traps are compiled in.
     Panics(Panicking),
 }
@@ -75,6 +81,9 @@ pub(super) enum Panicking {
     TaskThatWrote,
     Lease,
 }
+
+/// Between two machines that are strained, in milliseconds.
+const STRAINED_EVERY: std::ops::Range<u64> = 5000..60_000;
 
 const PANICKING: [Panicking; 5] =
     [Panicking::Scheduler, Panicking::Queue, Panicking::Task, Panicking::TaskThatWrote, Panicking::Lease];
@@ -131,6 +140,18 @@ pub(super) fn plan(core: &mut Core, until: u64, pause: u64) {
         core.plan_at(at, Event::Fault(fault));
         at += rng.u64(1..=2 * pause);
     }
+    plan_strain(core, rng.fork(), until);
+}
+
+/// Now and then a machine is strained: beside the other faults, so that these are the same with it and without.
+fn plan_strain(core: &mut Core, mut rng: Rng, until: u64) {
+    let mut at = rng.u64(STRAINED_EVERY);
+    while at < until {
+        let (node, memory_free) = (rng.usize(..core.nodes.len()), rng.u64(0..12));
+        let length = rng.u64(1000..20_000);
+        core.plan_at(at, Event::Fault(Fault::Strained { node, memory_free, length }));
+        at += rng.u64(STRAINED_EVERY);
+    }
 }
 
 impl World {
@@ -171,6 +192,11 @@ impl World {
                 core.plan(after, Event::Fault(Fault::Cut { node, cut: (true, true), length }));
             }
             Fault::Sleeps { node, length } => self.core().sleep(node, length),
+            Fault::Strained { node, memory_free, length } => {
+                let mut core = self.core();
+                core.nodes[node].memory.set(memory_free);
+                core.plan(length, Event::Relaxed(node));
+            }
             Fault::Panics(who) => traps::lay(who),
         }
     }
@@ -188,6 +214,7 @@ impl World {
             core.heal_link(node);
             core.nodes[node].link.panics = false;
             core.nodes[node].panics = false;
+            core.nodes[node].memory.set(100);
             core.plan(0, Event::StartHost { node });
             core.plan(0, Event::StartDaemon { node });
         }

@@ -85,6 +85,8 @@ pub(super) enum Event {
     StartHost {
         node: usize,
     },
+    /// A machine has memory again.
+    Relaxed(usize),
     StartDaemon {
         node: usize,
     },
@@ -310,6 +312,7 @@ impl World {
             Event::Command { node, port, told } => self.core().told(node, port, told),
             Event::Host { node, token, run, turn } => self.core().turn(node, (token, run), turn),
             Event::HostDeadline { node } => self.core().host_deadline(node),
+            Event::Relaxed(node) => self.core().nodes[node].memory.set(100),
             Event::StartHost { node } => self.core().start_host(node),
             Event::StartDaemon { node } => self.start_daemon(node),
             Event::WorkerBegan { node, life } => self.worker_began(node, life),

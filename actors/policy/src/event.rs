@@ -17,8 +17,11 @@ use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId
 use crate::layout::{before, since};
 use crate::pressure::ModeChange;
 use crate::resources::Resources;
+use crate::strain::Strain;
 use crate::task::{AttemptOutcome, Priority, RequestNumber, TaskOutcome, TaskReport, TaskSpec, Usage};
 use crate::time::Timestamp;
+
+pub use crate::task::ArraySpec;
 
 /// One numbered fact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,17 +162,6 @@ pub struct Item {
     pub array: Option<ArraySpec>,
 }
 
-/// The indices of an array.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ArraySpec {
-    /// The first index.
-    pub first: u64,
-    /// How many, from 1.
-    pub count: u64,
-    /// How many may run at once; `None` for no limit.
-    pub parallel_limit: Option<u32>,
-}
-
 /// What can happen to a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 pub enum TaskEvent {
@@ -290,6 +282,17 @@ pub enum NodeEvent {
         kind: Option<Arc<str>>,
         /// How.
         change: breaker::Change,
+    },
+    /// It is strained otherwise than before.
+    Strained(Strain),
+    /// An attempt is taken off it because it is under critical strain.
+    Relieved {
+        /// Whose.
+        task: TaskId,
+        /// The grant it runs under.
+        token: Token,
+        /// What shows the strain.
+        strain: Strain,
     },
 }
 

@@ -27,6 +27,7 @@ use crate::node::Room;
 use crate::placement::{self, Candidate, Choice, Held, NoFit, Reason, Search, ShapeId};
 use crate::reserve::LineId;
 use crate::resources::Resources;
+use crate::strain::Strain;
 
 pub use crate::fleet::kept::COUNTED_LIMIT;
 
@@ -63,6 +64,8 @@ pub struct Said {
     pub tripped: Vec<(Key, Seen)>,
     /// Whether somebody has halted it on the machine itself.
     pub halted_here: bool,
+    /// How strained it is.
+    pub strain: Strain,
 }
 
 /// Why the nodes that are known can never run tasks of a demand.

@@ -18,6 +18,7 @@ pub mod task;
 pub mod dependency;
 pub mod event;
 pub mod demand;
+pub mod strain;
 pub mod submission;
 pub mod admission;
 pub mod pressure;

@@ -182,6 +182,18 @@ impl Running<'_> {
     }
 }
 
+/// Whose attempt leaves a machine that is under critical strain: the least urgent that allows it, and of those the one that
+/// loses the least work. However often its task was stopped before: the system would stop one that does not allow it.
+/// `None` while one leaves already.
+#[must_use]
+pub fn least_valuable(running: &[Running<'_>]) -> Option<TaskId> {
+    if running.iter().any(|one| one.is_leaving) {
+        return None;
+    }
+    let may = running.iter().filter(|one| one.is_preemptible);
+    may.min_by_key(|one| (one.priority, one.ran, one.task)).map(|one| one.task)
+}
+
 /// Who makes room for a task of this priority that will do with any of these requests; `None` where no set of victims is
 /// enough.
 #[must_use]

@@ -268,6 +268,17 @@ pub enum LossReason {
     Recalled,
 }
 
+/// The indices of an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArraySpec {
+    /// The first index.
+    pub first: u64,
+    /// How many, from 1.
+    pub count: u64,
+    /// How many may run at once; `None` for no limit.
+    pub parallel_limit: Option<u32>,
+}
+
 /// How a task ended, for good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TaskOutcome {

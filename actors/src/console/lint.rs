@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use policy::breaker::{Change as BreakerChange, Seen};
 use policy::event::{Event, NodeEvent, Record, SchedulerEvent};
+use policy::strain::Level;
 use policy::time::Timestamp;
 
 use crate::client::Client;
@@ -74,6 +75,13 @@ pub fn of_nodes(nodes: &[NodeRow], now: Timestamp) -> Vec<Lint> {
             since: Some(silent),
             evidence: format!("last heard of {} ago", say::length(silent)),
             fix: "look at crabd and the network there".to_owned(),
+        }));
+        lints.extend((row.strain.level > Level::Normal).then(|| Lint {
+            code: Code::Strained,
+            about: about.clone(),
+            since: None,
+            evidence: row.strain.to_string(),
+            fix: format!("top node={about}; limits are in [strain] of its configuration"),
         }));
         for (kind, seen) in &row.breakers {
             let what = kind.as_ref().map(|kind| format!(" kind={kind}")).unwrap_or_default();

@@ -138,6 +138,7 @@ fn machines_that_are_late_lost_or_left_alone_have_lints() {
         version: "1".into(),
         breakers,
         directed: Default::default(),
+        strain: Default::default(),
     };
     let of = |health, breakers| {
         let lints = lint::of_nodes(&[row(health, breakers)], Timestamp(8_000_000));

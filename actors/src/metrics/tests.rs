@@ -34,6 +34,7 @@ fn node(name: &str, health: NodeHealth) -> NodeRow {
         version: "0.1.0".into(),
         breakers: Vec::new(),
         directed: Directed::default(),
+        strain: Default::default(),
     }
 }
 

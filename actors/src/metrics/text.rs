@@ -294,6 +294,11 @@ fn of_fleet(nodes: &[NodeRow]) -> Vec<Family> {
             }),
         ),
         gauge(
+            "node_strain",
+            "How strained a machine is: 0 normal, 1 warn, 2 critical.",
+            each(|node| f64::from(node.strain.level as u8)),
+        ),
+        gauge(
             "node_breakers",
             "Breakers of a machine that are not closed.",
             each(|node| node.breakers.len() as f64),

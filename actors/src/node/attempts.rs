@@ -142,6 +142,11 @@ impl Attempts {
         self.awake.get(&task)
     }
 
+    /// The grant under which a task holds something here.
+    pub(super) fn token_of(&self, task: TaskId) -> Option<Token> {
+        self.active.iter().find(|(_, active)| active.task == task).map(|(token, _)| *token)
+    }
+
     /// An attempt from before a restart: the worker will say how far it is.
     pub(super) fn restore(&mut self, token: Token, need: Resources, seat: Restoring) {
         let Restoring { task, address, lease, started } = seat;

@@ -105,6 +105,11 @@ pub enum NodeMessage {
         /// Whether that is one of its own gang.
         is_recall: bool,
     },
+    /// The attempt of a task is to leave the machine, if that is still under critical strain.
+    Relieve {
+        /// The task.
+        task: TaskId,
+    },
     /// Somebody reads an attempt's output.
     ReadOutput {
         /// Its grant.

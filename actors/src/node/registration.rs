@@ -8,6 +8,7 @@ use policy::fleet::Said;
 use policy::id::NodeSession;
 use policy::lease::Standing;
 use policy::resources::Resources;
+use policy::strain::Strain;
 use policy::task::LossReason;
 
 use crate::meters::NodeNews;
@@ -51,6 +52,8 @@ impl NodeActor {
         self.machine =
             Some(Machine { session: Some(session), heartbeat: 0, boot, capacity, labels, version });
         self.outlet = Some(outlet.clone());
+        // Told anew by its first heartbeat.
+        self.strain = Strain::default();
         let expired = self.lease.standing(self.args.side.clock.now()) == Standing::Expired;
         self.renew();
         self.welcome(session, appended.number, outlet);
@@ -82,6 +85,7 @@ impl NodeActor {
             labels: self.machine.as_ref().map(|machine| Arc::clone(&machine.labels)).unwrap_or_default(),
             tripped: self.tripped(),
             halted_here: self.is_halted_here(),
+            strain: self.strain,
         }
     }
 }

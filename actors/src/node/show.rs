@@ -28,6 +28,7 @@ impl NodeActor {
             version: machine.version.clone(),
             breakers: self.breakers.seen(self.args.side.clock.now()),
             directed: self.directed(),
+            strain: self.strain,
         })
     }
 
@@ -41,6 +42,7 @@ impl NodeActor {
             Fact::new("staged", self.attempts.staged()),
             Fact::new("allocated", crate::say::resources(&self.attempts.allocated())),
             Fact::new("reservations", self.reservations),
+            Fact::new("strain", self.strain),
         ];
         if let Some(machine) = &self.machine {
             let session = machine.session.map_or_else(|| "none".to_owned(), |session| session.0.to_string());

@@ -16,12 +16,12 @@ mod macos;
 #[cfg(target_os = "linux")]
 pub use linux::{
     Orphans, START_SLACK, boot_id, chip, cores, cpu_time, footprint_bytes, launch, mark, memory_bytes,
-    processes, resident_bytes, watch, watches_trees,
+    processes, resident_bytes, signs, watch, watches_trees,
 };
 #[cfg(target_os = "macos")]
 pub use macos::{
     Orphans, START_SLACK, boot_id, chip, cores, cpu_time, footprint_bytes, launch, mark, memory_bytes,
-    processes, resident_bytes, watch, watches_trees,
+    processes, resident_bytes, signs, watch, watches_trees,
 };
 
 pub use qos::put_into;
@@ -99,6 +99,8 @@ fn value_in(environment: &[u8], variable: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use policy::strain::Sign;
+
     use super::*;
     use crate::clock::Clock;
 
@@ -122,6 +124,15 @@ mod tests {
         // A tick of the kernel's clock is a hundredth of a second.
         assert!((0_u64..1_000_000_000).any(|turn| turn % 100_000 == 0 && used()));
         assert_eq!(cpu_time(-5), std::time::Duration::ZERO);
+    }
+
+    #[test]
+    fn a_machine_tells_how_strained_it_is() {
+        let signs = signs();
+        let of = |sign| signs.iter().find(|reading| reading.sign == sign).map(|reading| reading.value);
+        let memory = if cfg!(target_os = "macos") { Sign::Memory } else { Sign::MemoryFree };
+        assert!(of(memory).is_some_and(|value| value <= 100), "{signs:?}");
+        assert!(of(Sign::Load).is_some(), "{signs:?}");
     }
 
     #[test]

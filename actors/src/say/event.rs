@@ -162,6 +162,10 @@ fn of_node(event: &NodeEvent) -> String {
         NodeEvent::Left { .. } => "left".to_owned(),
         NodeEvent::Drained => "is drained: nothing is left there".to_owned(),
         NodeEvent::StaleReport { task, token } => format!("reported on {task} under the old token {token}"),
+        NodeEvent::Strained(strain) => format!("is strained otherwise than before, {strain}"),
+        NodeEvent::Relieved { task, strain, .. } => {
+            format!("is strained, {strain}: {task} is taken off it")
+        }
         NodeEvent::Breaker { kind, change } => {
             let what = kind.as_deref().map(|kind| format!(" for {kind}")).unwrap_or_default();
             match change {

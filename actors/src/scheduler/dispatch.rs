@@ -7,6 +7,7 @@
 mod back;
 mod evict;
 mod gangs;
+mod relief;
 mod keeping;
 mod nodes;
 mod why;

@@ -204,7 +204,9 @@ impl SchedulerActor {
         self.node(node);
         self.dispatch.node_changed(node, room, reservations);
         self.mind_staging(node);
+        let strain = said.strain;
         self.dispatch.described(node, said);
+        self.relieve(node, strain);
     }
 
     /// The actor of a node, known to the dispatcher from now on.

@@ -14,6 +14,7 @@ use policy::lease::LeaseTerms;
 use policy::output::Stream;
 use policy::resources::Resources;
 use policy::sample::Sample;
+use policy::strain::Strain;
 use policy::task::{AttemptOutcome, Progress, RequestNumber, TaskReport, TaskSpec, Usage};
 use policy::time::{Moment, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -125,6 +126,9 @@ pub enum FromWorker {
         /// How far those of them are that say so.
         #[serde(deserialize_with = "since::<3, _, _>", skip_serializing_if = "before::<3, _>")]
         progress: Vec<(TaskId, Progress)>,
+        /// How strained the machine is.
+        #[serde(deserialize_with = "since::<11, _, _>", skip_serializing_if = "before::<11, _>")]
+        strain: Strain,
     },
     /// What happened to attempts, in the order in which it happened.
     Reports {

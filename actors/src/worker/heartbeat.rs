@@ -17,7 +17,17 @@ impl Worker {
         let halt =
             HaltState { told: self.is_halted == Some(true), here: self.args.directory.halt().exists() };
         let (samples, progress) = (self.samples(), self.progress());
-        self.tell(FromWorker::Heartbeat { session, sequence, sent, inventory, halt, samples, progress });
+        let strain = self.watch.strain();
+        self.tell(FromWorker::Heartbeat {
+            session,
+            sequence,
+            sent,
+            inventory,
+            halt,
+            samples,
+            progress,
+            strain,
+        });
     }
 
     pub(super) fn held(&self) -> Vec<Held> {

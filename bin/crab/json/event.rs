@@ -55,6 +55,8 @@ struct Details {
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     mode: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     budget: Option<Reached>,
@@ -249,6 +251,14 @@ fn of_node(event: &NodeEvent) -> (&'static str, Details) {
         NodeEvent::Drained => ("node.drained", none),
         NodeEvent::StaleReport { token, .. } => {
             ("node.stale-report", Details { token: Some(token.to_string()), ..none })
+        }
+        NodeEvent::Strained(strain) => {
+            let reason = strain.seen.map(|seen| seen.to_string());
+            ("node.strained", Details { level: Some(strain.level.into()), reason, ..none })
+        }
+        NodeEvent::Relieved { token, strain, .. } => {
+            let reason = strain.seen.map(|seen| seen.to_string());
+            ("node.relieved", Details { token: Some(token.to_string()), reason, ..none })
         }
         NodeEvent::Breaker { kind, change } => {
             let details = Details { kind: kind.as_deref().map(ToOwned::to_owned), ..none };

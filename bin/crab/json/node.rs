@@ -38,6 +38,10 @@ pub(crate) struct Node {
     halted_here: bool,
     /// Who has said the gravest of that of this machine alone.
     said: Option<Author>,
+    /// How strained it is: `normal`, `warn` (it takes nothing heavy), `critical` (it takes nothing).
+    strain: &'static str,
+    /// What shows that.
+    strain_reason: Option<String>,
 }
 
 /// A breaker of a node that is not closed.
@@ -83,6 +87,8 @@ impl From<&NodeRow> for Node {
             halted: directed.halted,
             halted_here: directed.halted_here,
             said: directed.said.as_ref().map(Author::from),
+            strain: row.strain.level.into(),
+            strain_reason: row.strain.seen.map(|seen| seen.to_string()),
         }
     }
 }

@@ -216,6 +216,7 @@ fn everything() {
         version: "0.1.0".into(),
         breakers: vec![(None, Seen::Open(Duration::from_secs(40)))],
         directed: Directed { draining: true, drain_deadline: Some(at(60)), ..Directed::default() },
+        strain: Default::default(),
     };
     let server =
         ServerInfo { version: "0.1.0".into(), name: "mac1".into(), started: at(0), epoch: 2, durable: 99 };
@@ -266,7 +267,7 @@ fn everything() {
             r#""memory_bytes":0,"gpu":0,"disk_bytes":0,"named":{}},"running":1,"staged":0,"heard":"2026-01-01T00:00:05Z","#,
             r#""labels":{"os":"macos"},"version":"0.1.0","#,
             r#""breakers":[{"kind":null,"state":"open","wait_s":40.0}],"cordoned":false,"draining":true,"#,
-            r#""drain_deadline":"2026-01-01T00:01:00Z","drained":false,"halted":false,"halted_here":false,"said":null}],"#,
+            r#""drain_deadline":"2026-01-01T00:01:00Z","drained":false,"halted":false,"halted_here":false,"said":null,"strain":"normal","strain_reason":null}],"#,
             r#""oldest":[{"task":"t12","name":"test[2]","priority":"high","since":"2026-01-01T00:00:03Z","#,
             r#""waits_for":"no node is up"}]}"#
         )

@@ -78,7 +78,8 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
                 | NodeEvent::Recovered
                 | NodeEvent::Lost { .. }
                 | NodeEvent::Left { .. }
-                | NodeEvent::Breaker { .. },
+                | NodeEvent::Breaker { .. }
+                | NodeEvent::Strained(_),
             ) => waiting.values_mut().for_each(|one| one.started.values_mut().for_each(|count| *count = 0)),
             _ => {}
         }

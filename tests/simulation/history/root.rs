@@ -20,6 +20,7 @@ mod placing;
 mod pressure;
 mod reserve;
 mod share;
+mod strain;
 mod table;
 mod truth;
 mod unschedulable;
@@ -178,6 +179,7 @@ impl History {
         budget::check(self, &index, &mut findings);
         breaker::check(self, &index, &mut findings);
         lending::check(self, &index, &mut findings);
+        strain::check(self, &index, &mut findings);
         if self.has_ended {
             table::check(self, &index, &mut findings);
         }

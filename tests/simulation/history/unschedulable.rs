@@ -156,7 +156,11 @@ impl Pass {
                 self.up.insert(node.clone());
             }
             NodeEvent::Suspected | NodeEvent::Lost { .. } | NodeEvent::Left { .. } => self.away(node, at),
-            NodeEvent::StaleReport { .. } | NodeEvent::Breaker { .. } | NodeEvent::Drained => return,
+            NodeEvent::StaleReport { .. }
+            | NodeEvent::Breaker { .. }
+            | NodeEvent::Drained
+            | NodeEvent::Strained(_)
+            | NodeEvent::Relieved { .. } => return,
         }
         self.quiet_since = at;
     }

@@ -14,6 +14,7 @@ use crate::node::Room;
 use crate::placement::{self, Candidate, Choice, Held, Rank, Search, ShapeId};
 use crate::reserve::LineId;
 use crate::resources::Resources;
+use crate::strain::{Level, Strain};
 
 /// One node.
 #[derive(Debug)]
@@ -52,6 +53,7 @@ pub(super) enum Shut {
     Closed(Closed),
     HaltedHere,
     Tripped(Tripped),
+    Strained(Strain),
     Suspect,
 }
 
@@ -61,6 +63,10 @@ impl fmt::Display for Shut {
             Self::Closed(closed) => closed.fmt(f),
             Self::HaltedHere => f.write_str("was halted on the machine itself"),
             Self::Tripped(tripped) => tripped.fmt(f),
+            Self::Strained(strain) => {
+                let what = if strain.level == Level::Warn { "nothing heavy" } else { "nothing" };
+                write!(f, "takes {what} while it is strained, {strain}")
+            }
             Self::Suspect => f.write_str(
                 "a task runs there that may have taken a machine down, as this one may: they are kept apart",
             ),
@@ -151,6 +157,10 @@ impl Site {
         }
         if self.said.halted_here {
             return Err(Shut::HaltedHere);
+        }
+        let strain = self.said.strain;
+        if self.room.as_ref().is_some_and(|room| strain.refuses(demand, &room.capacity)) {
+            return Err(Shut::Strained(strain));
         }
         let concerned = |(kind, _): &&(Key, Seen)| kind.is_none() || *kind == demand.kind;
         let tripped = self.said.tripped.iter().find(concerned).cloned();

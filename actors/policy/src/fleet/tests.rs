@@ -7,6 +7,7 @@ use crate::constraint::Constraints;
 use crate::id::TaskId;
 use crate::queue::{Arrival, Pick, Queue};
 use crate::reserve::Reserve;
+use crate::strain::{Level, Sign, Strain, Symptom};
 use crate::task::{Priority, RequestNumber};
 
 /// The shape that tests ask for where it does not matter.
@@ -69,6 +70,27 @@ fn who_may_have_taken_a_machine_down_is_kept_apart_from_others_of_the_kind_and_t
 }
 
 #[test]
+fn a_strained_node_takes_nothing_heavy_or_nothing_and_says_why() {
+    let mut fleet = fleet(&["a"], 4);
+    let mut refusal = |level, cores: u64| {
+        let seen = Symptom { sign: Sign::MemoryFree, value: 7, limit: 10 };
+        let strain = Strain { level, seen: Some(seen), heavy_percent: 50 };
+        fleet.described(&NodeId::from("a"), Said { strain, ..Said::default() });
+        let demand = Demand::resources(Resources::cpus(cores * 1000));
+        assert_eq!(fleet.times(&demand, ANY, 9) == 0, fleet.hindrance(&demand, Asker::default()).is_some());
+        fleet.hindrance(&demand, Asker::default()).map(|hindrance| hindrance.to_string())
+    };
+    assert_eq!((refusal(Level::Normal, 3), refusal(Level::Warn, 2)), (None, None));
+    let told = refusal(Level::Warn, 3).unwrap();
+    assert_eq!(
+        told,
+        "no node has room now: a takes nothing heavy while it is strained, warn: 7 % of its memory is free, less than \
+         10 %"
+    );
+    assert!(refusal(Level::Critical, 1).is_some());
+}
+
+#[test]
 fn who_is_away_or_shut_takes_nothing_and_says_so() {
     let mut fleet = fleet(&["a", "b"], 2);
     fleet.changed(&NodeId::from("a"), None, 0);
@@ -76,7 +98,7 @@ fn who_is_away_or_shut_takes_nothing_and_says_so() {
     assert_eq!(hindrance.to_string(), "no node can ever run it: b label node=a missing (it is b)");
     assert!(hindrance.is_for_ever());
     let (labels, tripped) = (Arc::new(Labels::of("b", [])), vec![(None, Seen::HalfOpen { free: false })]);
-    fleet.described(&NodeId::from("b"), Said { labels, tripped, halted_here: false });
+    fleet.described(&NodeId::from("b"), Said { labels, tripped, ..Said::default() });
     assert_eq!(fleet.times(&on("b"), ANY, 9), 0);
     assert!(!fleet.hindrance(&on("b"), Asker::default()).unwrap().is_for_ever());
     fleet.changed(&NodeId::from("b"), None, 0);
@@ -328,7 +350,10 @@ fn apply(fleet: &mut Fleet, change: &Change, needs: &[Arc<Demand>]) {
         Change::Halted(node, halted_here) => {
             let racks = [("rack", if node < 3 { "left" } else { "right" })];
             let labels = Labels::of(&name(node).to_string(), racks.into_iter().filter(|_| node != 1));
-            fleet.described(&name(node), Said { labels: Arc::new(labels), halted_here, tripped: Vec::new() });
+            let level = if node.is_multiple_of(2) { Level::Warn } else { Level::Normal };
+            let strain = Strain { level, seen: None, heavy_percent: 50 };
+            let said = Said { labels: Arc::new(labels), halted_here, strain, tripped: Vec::new() };
+            fleet.described(&name(node), said);
         }
         Change::Closed(node, is) => fleet.set_closed(&name(node), is.then_some(Closed::Cordoned)),
         Change::Place(need, failed_on) => {

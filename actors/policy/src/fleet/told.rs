@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::constraint::{AvoidFailed, Condition, Constraints};
 use crate::id::TaskId;
+use crate::strain::{Level, Strain};
 use crate::task::Priority;
 
 /// Random situations in one run.
@@ -23,6 +24,8 @@ const CORDONED: u8 = 2;
 const HALTED: u8 = 3;
 const TRIPPED: u8 = 4;
 const TRIPPED_FOR_KIND: u8 = 5;
+const WARNS: u8 = 6;
+const CRITICAL: u8 = 7;
 const RACKS: [&str; 3] = ["a", "b", "c"];
 
 fn id(place: usize) -> NodeId {
@@ -48,7 +51,13 @@ fn fleet(nodes: &[Drawn]) -> Fleet {
             _ => Vec::new(),
         };
         let labels = Arc::new(Labels::of(&id.0, [("rack", RACKS[rack])]));
-        fleet.described(&id, Said { labels, tripped, halted_here: what == HALTED });
+        let level = match what {
+            WARNS => Level::Warn,
+            CRITICAL => Level::Critical,
+            _ => Level::Normal,
+        };
+        let strain = Strain { level, seen: None, heavy_percent: 50 };
+        fleet.described(&id, Said { labels, tripped, halted_here: what == HALTED, strain });
         fleet.set_closed(&id, (what == CORDONED).then_some(Closed::Cordoned));
     }
     fleet
@@ -59,7 +68,7 @@ proptest! {
 
     #[test]
     fn what_is_explained_is_what_is_done_in_ten_thousand_situations(
-        nodes in prop::collection::vec((0_u64..6, 0_u64..6, 0_usize..3, 0_u8..9), 0..6),
+        nodes in prop::collection::vec((0_u64..6, 0_u64..6, 0_usize..3, 0_u8..12), 0..6),
         (cores, rack, is_build) in (0_u64..7, 0_usize..6, any::<bool>()),
         (failed_on, must_avoid, apart) in (prop::option::of(0_usize..6), any::<bool>(), 0_u8..64),
         held in prop::option::of(1_u64..6),

@@ -215,3 +215,17 @@ proptest! {
         prop_assert_eq!(chosen, forced);
     }
 }
+
+#[test]
+fn under_strain_the_least_urgent_that_allows_it_goes_and_one_at_a_time() {
+    let need = Resources::cpus(1000);
+    let of = |task, priority, ran| running(task, &need, priority, ran);
+    let all = [of(1, Priority::Normal, 1), of(2, Priority::Low, 90), of(3, Priority::Low, 60)];
+    assert_eq!(least_valuable(&all), Some(TaskId(3)));
+    let stays = Running { is_preemptible: false, ..of(1, Priority::Low, 1) };
+    assert_eq!(least_valuable(&[stays]), None);
+    let often = Running { evictions: EVICTIONS_LIMIT, ..of(1, Priority::Critical, 1) };
+    assert_eq!(least_valuable(&[often]), Some(TaskId(1)), "the system would not ask");
+    let leaving = Running { is_leaving: true, ..of(4, Priority::Low, 1) };
+    assert_eq!(least_valuable(&[of(1, Priority::Low, 1), leaving]), None);
+}

@@ -1,6 +1,7 @@
 //! Why a machine takes nothing, and which events led to one.
 
 use policy::event::Record;
+use policy::strain::Level;
 
 use crate::console::Console;
 use crate::console::eye::Eye;
@@ -83,5 +84,11 @@ fn refusals(row: &NodeRow) -> Vec<String> {
     ];
     let said = said.into_iter().filter(|(holds, _)| *holds).map(|(_, why)| why.to_owned());
     let breaker = row.breakers.iter().filter(|(kind, _)| kind.is_none());
+    let strain = match row.strain.level {
+        Level::Normal => None,
+        Level::Warn => Some(format!("nothing heavy comes while it is strained, {}", row.strain)),
+        Level::Critical => Some(format!("it is strained, {}", row.strain)),
+    };
+    let said = said.chain(strain);
     said.chain(breaker.map(|(_, seen)| format!("its breaker is {seen}"))).collect()
 }

@@ -2,6 +2,7 @@
 
 use policy::breaker::Seen;
 use policy::directive::{Author, Directive};
+use policy::strain::Level;
 use policy::time::Timestamp;
 
 use crate::console::Console;
@@ -84,6 +85,7 @@ pub(super) const NODE: &[(&str, Kind, u8)] = &[
     ("heard", Kind::Length, 1),
     ("directed", Kind::State, 1),
     ("breaker", Kind::State, 1),
+    ("strain", Kind::State, 1),
     ("version", Kind::Text, 5),
     ("said", Kind::Text, 2),
 ];
@@ -126,6 +128,7 @@ fn cells(row: &NodeRow, now: Timestamp) -> Vec<Cell> {
         Cell::length(now.since(row.heard)),
         Cell::maybe(directed(row)),
         Cell::maybe(breaker),
+        if row.strain.level == Level::Normal { Cell::Nothing } else { Cell::text(row.strain.level) },
         Cell::text(&row.version),
         Cell::maybe(row.directed.said.as_ref().map(say::said)),
     ]

@@ -42,6 +42,8 @@ pub enum Code {
     OrphanProcess,
     /// A machine has next to no room on its disk for tasks.
     Disk,
+    /// A machine is strained by what runs on it.
+    Strained,
     /// The tasks of a machine use more memory than it has for them.
     Memory,
     /// The scheduler's clock is not that of who looks.
@@ -74,6 +76,7 @@ impl Code {
             | Self::GraphPaused
             | Self::Inversion
             | Self::Disk
+            | Self::Strained
             | Self::Memory
             | Self::ClockSkew
             | Self::DroppedTelemetry => "warning",
@@ -105,6 +108,9 @@ impl Code {
             Self::Inversion => "the urgent one cannot start before the other has ended",
             Self::OrphanProcess => "what it does is believed by nobody, and may be done again elsewhere",
             Self::Disk => "what is built or written there fails when it is full",
+            Self::Strained => {
+                "it takes nothing heavy, or nothing; where it goes on so the system kills what it chooses"
+            }
             Self::Memory => "the system swaps, or kills what it chooses",
             Self::ClockSkew => {
                 "times of events are the scheduler's; what is compared with them is off by so much"

@@ -206,6 +206,7 @@ mod tests {
             version: "1".into(),
             breakers: Vec::new(),
             directed: Default::default(),
+            strain: Default::default(),
         };
         let of = |row| codes(&of_use(&[row], &[row_of(1, 3 << 30), row_of(2, 2 << 30)]));
         assert_eq!(of(node(8 << 30, 8 << 30)), []);

@@ -136,6 +136,7 @@ impl Fold {
                 heard: at,
                 labels: Vec::new(),
                 version: "".into(),
+                strain: Default::default(),
                 directed: self.nodes.get(node).map(|before| before.directed.clone()).unwrap_or_default(),
                 breakers: self.nodes.remove(node).map(|before| before.breakers).unwrap_or_default(),
             };
@@ -148,7 +149,8 @@ impl Fold {
             NodeEvent::Suspected => row.health = NodeHealth::Suspect,
             NodeEvent::Recovered | NodeEvent::Joined { .. } => row.health = NodeHealth::Up,
             NodeEvent::Lost { .. } | NodeEvent::Left { .. } => row.health = NodeHealth::Lost,
-            NodeEvent::StaleReport { .. } => {}
+            NodeEvent::Strained(strain) => row.strain = *strain,
+            NodeEvent::StaleReport { .. } | NodeEvent::Relieved { .. } => {}
             NodeEvent::Drained => row.directed.drained = true,
             NodeEvent::Breaker { kind, change } => {
                 row.breakers.retain(|(key, _)| key != kind);

@@ -17,6 +17,7 @@ use policy::excess::{Excess, UseLimit, UseLimits};
 use policy::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, TaskRange, Token};
 use policy::layout::Layout;
 use policy::resources::Resources;
+use policy::strain::{Level, Sign, Strain, Symptom};
 use policy::task::{
     AttemptOutcome, Death, LossReason, Parked, Priority, Qos, RateUse, RequestNumber, RetryPolicy, Signals,
     SpawnFailure, TaskOutcome, TaskReport, TaskSpec, Usage,
@@ -222,7 +223,16 @@ fn later() -> Vec<(u8, Event)> {
     let urged = GraphEvent::Prioritised { tasks, priority: Priority::High };
     let (directive, by) = (Directive::Cordon("mac-2".into()), "ann".into());
     let explained = SchedulerEvent::Directed { directive, by, reason: "new disk".into() };
-    vec![(5, Event::Scheduler(lent)), (8, Event::Graph(GraphId(7), urged)), (9, Event::Scheduler(explained))]
+    let seen = Some(Symptom { sign: Sign::MemoryFree, value: 3, limit: 4 });
+    let strain = Strain { level: Level::Critical, seen, heavy_percent: 50 };
+    let relieved = NodeEvent::Relieved { task: TaskId(7), token: Token(70), strain };
+    vec![
+        (5, Event::Scheduler(lent)),
+        (8, Event::Graph(GraphId(7), urged)),
+        (9, Event::Scheduler(explained)),
+        (11, Event::Node("mac-1".into(), NodeEvent::Strained(strain))),
+        (11, Event::Node("mac-1".into(), relieved)),
+    ]
 }
 
 fn others() -> Vec<Event> {

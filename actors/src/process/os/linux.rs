@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "pidfd_open has no safe interface")]
 
 mod launch;
+mod strain;
 
 use std::fs::{self, File};
 use std::io;
@@ -17,6 +18,7 @@ use policy::time::Moment;
 use super::{Process, value_in};
 
 pub use launch::launch;
+pub use strain::signs;
 
 /// How far a listed start can be off: one tick of the kernel's 100 per second, twice.
 pub const START_SLACK: Duration = Duration::from_millis(20);

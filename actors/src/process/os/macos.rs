@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "libproc and sysctl have no safe interface")]
 
 mod launch;
+mod strain;
 
 use std::ffi::CStr;
 use std::io;
@@ -22,6 +23,7 @@ use super::{Process, value_in};
 use crate::clock::Clock;
 
 pub use launch::launch;
+pub use strain::signs;
 
 /// How far a listed start can be off: it is told on the wall clock, which may have been set a little.
 pub const START_SLACK: Duration = Duration::from_secs(5);

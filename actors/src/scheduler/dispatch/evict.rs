@@ -40,6 +40,8 @@ pub(in crate::scheduler) struct Evicting {
     reminded: Option<Moment>,
     /// Attempts that may have to make room, by node.
     yielding: FxHashMap<NodeId, FxHashSet<TaskId>>,
+    /// When an attempt was last taken off a node that is under critical strain.
+    pub(super) relieved: BTreeMap<NodeId, Moment>,
     /// What was configured when that was last looked at.
     configured: Preemption,
 }
@@ -178,7 +180,7 @@ impl SchedulerActor {
         nodes.into_iter().map(site).collect()
     }
 
-    fn running<'a>(&'a self, task: TaskId, placed: &Placed) -> Option<Running<'a>> {
+    pub(super) fn running<'a>(&'a self, task: TaskId, placed: &Placed) -> Option<Running<'a>> {
         let demand = self.shapes.demand(placed.taken.shape)?;
         let Evicting { leaving, suffered, .. } = &self.dispatch.evicting;
         Some(Running {

@@ -13,6 +13,7 @@ use policy::layout::{before, since};
 use policy::pressure::Mode;
 use policy::resources::Resources;
 use policy::sample::Sample;
+use policy::strain::Strain;
 use policy::task::{
     AttemptOutcome, Priority, Progress, RequestNumber, ResultField, TaskOutcome, TaskSpec, Usage,
 };
@@ -325,6 +326,9 @@ pub struct NodeRow {
     pub breakers: Vec<(Key, Seen)>,
     /// What operators have said of it.
     pub directed: Directed,
+    /// How strained it is.
+    #[serde(deserialize_with = "since::<11, _, _>", skip_serializing_if = "before::<11, _>")]
+    pub strain: Strain,
 }
 
 /// What operators have said of a machine.

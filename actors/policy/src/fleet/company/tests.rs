@@ -31,7 +31,7 @@ fn fleet() -> Fleet {
         fleet.changed(&id, Some(Room { free: capacity.clone(), capacity, staged: 0, staged_limit: 0 }), 0);
         let labels = Labels::of(&id.to_string(), rack.map(|rack| ("rack", rack)));
         let tripped: Vec<(Key, Seen)> = Vec::new();
-        fleet.described(&id, Said { labels: Arc::new(labels), tripped, halted_here: false });
+        fleet.described(&id, Said { labels: Arc::new(labels), tripped, ..Said::default() });
     }
     fleet
 }
