@@ -24,6 +24,9 @@ pub(super) const HEAD: usize = 1;
 /// What a data directory may take up where it has a disk of its own, which can be filled.
 const DISK: &str = "size=256m,mode=0700";
 
+/// Such a disk is always short of what others need.
+const STRAIN: &str = "[strain]\ndisk_free_warn = \"32 MiB\"\ndisk_free_critical = \"8 MiB\"\n";
+
 /// A machine: 1 is the scheduler's, and those of the workers follow.
 pub(super) type Machine = usize;
 
@@ -154,7 +157,8 @@ impl Town {
 
     fn launch(&mut self, machine: Machine, join: &str) {
         let name = format!("worker{machine}");
-        self.spawn(machine, &["--name", &name, "--cpus", "2", "--join", join]);
+        let config = self.place(machine).file("crabd.toml", STRAIN).display().to_string();
+        self.spawn(machine, &["--name", &name, "--cpus", "2", "--join", join, "--config", &config]);
     }
 
     fn spawn(&mut self, machine: Machine, args: &[&str]) {
