@@ -93,8 +93,9 @@ proptest! {
         let (placed, why) = (fleet.place(&demand, asker), fleet.hindrance(&demand, asker));
         prop_assert_eq!(placed.is_some(), why.is_none(), "{:?} and {:?}", placed, why);
         let speaks_against = |place: usize| match nodes[place].3 {
-            CORDONED | HALTED | TRIPPED => true,
+            CORDONED | HALTED | TRIPPED | CRITICAL => true,
             TRIPPED_FOR_KIND => is_build,
+            WARNS => cores * 2 > nodes[place].0,
             _ => false,
         };
         let is_shut = |place: usize| kept_from.contains(&id(place)) || speaks_against(place);
