@@ -136,9 +136,7 @@ fn inflict(fleet: &mut Fleet, seed: u64) {
                 fleet.start_worker(number);
             }
             Fault::Machine(number) => {
-                let host = fleet.workers[number].host_pid().expect("it has a host");
-                let host = nix::unistd::Pid::from_raw(host);
-                nix::sys::signal::kill(host, nix::sys::signal::Signal::SIGKILL).expect("it is there");
+                fleet.workers[number].kill_host();
                 fleet.kill_worker(number);
                 fleet.start_worker(number);
             }

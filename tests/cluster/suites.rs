@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::support::place::Place;
@@ -160,25 +160,32 @@ fn a_suite_runs_without_a_daemon_and_its_times_make_the_next_split() {
     assert_eq!(files, 1);
 }
 
-#[test]
-fn a_host_that_is_killed_in_the_midst_of_a_shard_costs_no_result() {
-    let place = Place::new();
-    let _daemon = place.single("2");
+/// Tests of a suite of which one is in no hurry.
+const SIX: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+
+/// A suite of which one test has begun, and ends once there is a file of this path.
+fn in_the_midst(place: &Place) -> (Running, PathBuf) {
     let (begun, go) = (place.root().join("begun"), place.root().join("go"));
     let waits = format!(
         "[ $1 != c ] || {{ touch {}; until [ -e {} ]; do sleep 0.05; done; }}",
         begun.display(),
         go.display()
     );
-    let names = ["a", "b", "c", "d", "e", "f"];
-    let suite = shell(&place, &names, &waits);
+    let suite = shell(place, &SIX, &waits);
     let running = Running::start(&mut place.crab(&words(&suite)));
     until_true("it is in the midst of a shard", SOON, || begun.exists());
-    let host = place.host_pid().expect("there is a host");
-    kill(Pid::from_raw(host), Signal::SIGKILL).expect("it is there");
+    (running, go)
+}
+
+#[test]
+fn a_host_that_is_killed_in_the_midst_of_a_shard_costs_no_result() {
+    let place = Place::new();
+    let _daemon = place.single("2");
+    let (running, go) = in_the_midst(&place);
+    place.kill_host();
     fs::write(&go, "").expect("a file");
     let (tests, whole) = read(&running.end().expect(0));
-    assert_eq!(outcomes(&tests), names.map(|name| (name, "passed")));
+    assert_eq!(outcomes(&tests), SIX.map(|name| (name, "passed")));
     assert_eq!(whole["tests"]["passed"], 6);
     assert_eq!(place.attempts(), []);
 }
@@ -199,21 +206,12 @@ fn a_suite_whose_build_replaces_this_very_program_runs_all_the_same() {
 fn a_daemon_that_is_killed_and_started_again_costs_no_result() {
     let place = Place::new();
     let daemon = place.single("2");
-    let (begun, go) = (place.root().join("begun"), place.root().join("go"));
-    let waits = format!(
-        "[ $1 != c ] || {{ touch {}; until [ -e {} ]; do sleep 0.05; done; }}",
-        begun.display(),
-        go.display()
-    );
-    let names = ["a", "b", "c", "d", "e", "f"];
-    let suite = shell(&place, &names, &waits);
-    let running = Running::start(&mut place.crab(&words(&suite)));
-    until_true("it is in the midst of a shard", SOON, || begun.exists());
+    let (running, go) = in_the_midst(&place);
     daemon.kill();
     let _daemon = place.single("2");
     fs::write(&go, "").expect("a file");
     let (tests, _) = read(&running.end().expect(0));
-    assert_eq!(outcomes(&tests), names.map(|name| (name, "passed")));
+    assert_eq!(outcomes(&tests), SIX.map(|name| (name, "passed")));
     // What ran went on, and nothing was run twice.
     assert_eq!(ledger(&place).len(), 6);
 }
@@ -326,7 +324,7 @@ fn what_cannot_be_run_is_refused_with_the_reason() {
 }
 
 /// A package with a test of each kind.
-fn package(place: &Place) -> std::path::PathBuf {
+fn package(place: &Place) -> PathBuf {
     let root = place.root().join("pack");
     fs::create_dir_all(root.join("src")).expect("a directory");
     fs::create_dir_all(root.join("tests")).expect("a directory");

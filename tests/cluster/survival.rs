@@ -5,8 +5,6 @@ use std::fs;
 use crate::support::place::Place;
 use crate::support::program::Running;
 use crate::support::waiting::{SOON, until_true};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 /// Lines that the writing task writes.
 const LINES: usize = 200;
@@ -97,8 +95,7 @@ fn when_the_host_is_killed_its_tasks_are_stopped_reported_lost_and_tried_again()
     let task = place.submit(&["--", "/bin/sh", "-c", &script]);
     until_true("it runs with a child", SOON, || place.attempts().len() >= 3);
     let first: Vec<i32> = place.attempts().iter().map(|left| left.pid).collect();
-    let host = place.host_pid().expect("there is a host");
-    kill(Pid::from_raw(host), Signal::SIGKILL).expect("it is there");
+    place.kill_host();
     until_true("the second attempt runs", SOON, || {
         fs::read_to_string(&marks).is_ok_and(|text| text == "1\n2\n")
     });

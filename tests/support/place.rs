@@ -164,6 +164,12 @@ impl Place {
             .map(|left| left.pid)
     }
 
+    /// Ends the process host as the power cord does it.
+    pub(crate) fn kill_host(&self) {
+        let host = self.host_pid().expect("there is a host");
+        kill(Pid::from_raw(host), Signal::SIGKILL).expect("it is there");
+    }
+
     /// Processes of attempts.
     pub(crate) fn attempts(&self) -> Vec<Left> {
         self.left().into_iter().filter(|left| left.is_attempt).collect()
