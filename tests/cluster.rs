@@ -17,6 +17,7 @@ mod fleet;
 mod gangs;
 mod growing;
 mod guard;
+mod handlers;
 mod history;
 mod large;
 mod lending;

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::config::Limits;
 use crate::head::{Head, HeadError, HeadOptions};
 use crate::log::LogLimits;
-use crate::machine::{Machine, MachineOptions};
+use crate::machine::{Machine, MachineOptions, Runs};
 use crate::output::retention::Retention;
 use crate::output::spool::OutputLimits;
 use crate::process::port::HostProgram;
@@ -90,8 +90,7 @@ impl Embedded {
             workspaces: Some(keeping(directory)),
             // One graph, and somebody waits for it: whoever is strained by it says so.
             strain: None,
-            program,
-            abroad: None,
+            runs: Runs::Host(program),
             clock,
         };
         match Machine::beside(head.side(), machine).await {

@@ -40,5 +40,6 @@ pub mod metrics;
 pub mod traces;
 pub mod head;
 pub mod door;
+pub mod agent;
 pub mod machine;
 pub mod embedded;

@@ -12,8 +12,10 @@ use policy::resources::Resources;
 use policy::strain::StrainRules;
 use supervision::dynamic::{Dynamic, Options};
 use supervision::supervisor::StartError;
-use supervision::{Address, Child, Ending, Reply, Running};
+use supervision::{Actor, Address, Child, Ending, Reply, Running};
 
+use crate::agent::Handlers;
+use crate::agent::desk::{Desk, DeskArgs, DeskPort};
 use crate::clock::Clock;
 use crate::head::hear_worker;
 use crate::inspect::InspectorMessage;
@@ -24,7 +26,7 @@ use crate::outlet::Outlet;
 use crate::output::retention::Retention;
 use crate::output::spool::OutputLimits;
 use crate::process::os;
-use crate::process::port::{HostEvent, HostPort, HostProgram, LocalHost};
+use crate::process::port::{HostEvent, HostListener, HostPort, HostProgram, LocalHost};
 use crate::process::protocol::{Command, HostDirectory};
 use crate::session::node::SshNode;
 use crate::side::Side;
@@ -59,12 +61,21 @@ pub struct MachineOptions {
     pub workspaces: Option<Keeping>,
     /// When it is too strained for new work; `None` where nobody looks.
     pub strain: Option<StrainRules>,
-    /// How to start the host.
-    pub program: HostProgram,
-    /// Where it is behind SSH: how attempts are run there.
-    pub abroad: Option<SshNode>,
+    /// What runs attempts.
+    pub runs: Runs,
     /// The time.
     pub clock: Clock,
+}
+
+/// What runs the attempts of a machine.
+#[derive(Debug, Clone)]
+pub enum Runs {
+    /// A process host here.
+    Host(HostProgram),
+    /// A process host here, whose attempts are run on a machine behind SSH.
+    Abroad(HostProgram, SshNode),
+    /// Functions of this process.
+    Handlers(Handlers),
 }
 
 /// A machine side that runs.
@@ -116,12 +127,7 @@ impl Machine {
         let directory = HostDirectory::new(options.directory);
         let of_port = worker.clone();
         let hear = move |event: HostEvent| of_port.tell(WorkerMessage::Host(event));
-        let (at, program) = (directory.clone(), options.program);
-        let open = |listener| LocalHost::open(at, program, listener);
-        let port: Arc<dyn HostPort> = match options.abroad {
-            Some(node) => node.port(open, Arc::new(hear)),
-            None => Arc::new(open(Arc::new(hear))),
-        };
+        let (port, desk) = runner(options.runs, (&directory, options.clock), Arc::new(hear));
         let attempts = Dynamic::temporary("processes", Options::default());
         let makes = options.workspaces.is_some().then(|| (WORKSPACES.into(), "yes".into()));
         let gauge = options.strain.map(|rules| Gauge::of_system(rules, directory.path()));
@@ -148,8 +154,8 @@ impl Machine {
             at_start();
             args.clone()
         };
-        let mut children = vec![attempts.child(), Child::worker::<Worker>("worker", &worker, make)];
-        children.extend(last);
+        let worker_child = Child::worker::<Worker>("worker", &worker, make);
+        let children = [attempts.child()].into_iter().chain(desk).chain([worker_child]).chain(last).collect();
         let root = Address::new(tree::SUPERVISOR, tree::MACHINE_SIDE);
         let args = tree::machine_side(&root, (&inspector, &spaces), children);
         let tree = supervision::supervisor::start_behind(root, args).await?;
@@ -182,6 +188,27 @@ impl Machine {
             self.port.command(Command::Retire);
         }
         self.tree.stop().await
+    }
+}
+
+/// What runs attempts, as the worker commands it, and its actor, where it is one.
+fn runner(
+    runs: Runs,
+    (directory, clock): (&HostDirectory, Clock),
+    listener: HostListener,
+) -> (Arc<dyn HostPort>, Option<Child>) {
+    let at = directory.clone();
+    match runs {
+        Runs::Host(program) => (Arc::new(LocalHost::open(at, program, listener)), None),
+        Runs::Abroad(program, node) => {
+            (node.port(|listener| LocalHost::open(at, program, listener), listener), None)
+        }
+        Runs::Handlers(handlers) => {
+            let desk = Address::new(Desk::KIND, "");
+            let args = DeskArgs { handlers, directory: at, clock, listener };
+            let child = Child::worker::<Desk>(Desk::KIND, &desk, move || args.clone());
+            (Arc::new(DeskPort(desk)), Some(child))
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod build;
 mod claims;
 mod fault;
 mod field;
+mod handler;
 mod json_tree;
 pub mod quantity;
 mod reader;

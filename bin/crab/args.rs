@@ -53,7 +53,7 @@ pub(crate) struct Global {
     /// The daemon's data directory; its socket is in there
     #[arg(long, global = true, value_name = "DIR", env = "CRAB_DATA_DIR", help_heading = "Everywhere")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// A daemon elsewhere; the first time an invitation to it, which is kept as a certificate in the data directory
+    /// A daemon elsewhere; the first time an invitation to it (`-` reads it, `@FILE` has it), kept as a certificate
     #[arg(long, global = true, value_name = "HOST:PORT", env = "CRAB_ADDRESS", help_heading = "Everywhere")]
     pub(crate) address: Option<String>,
     /// A cluster of ~/.config/knittingcrab/client.toml; goes before --data-dir and --address

@@ -5,6 +5,7 @@ use actors::clock::Clock;
 use actors::trust::authority::Authority;
 use actors::wire::client::{Enrolled, Enrolment, InvitedRow, MemberRow};
 use policy::time::Timestamp;
+use policy::trust::FleetRole;
 
 use crate::cli::args::cluster::{Cluster, Invite};
 use crate::cli::exit::Exit;
@@ -50,6 +51,10 @@ async fn invite(client: &Client, screen: &mut Screen, args: Invite) -> anyhow::R
         screen.object(&json::Invitation::of(line.into()))?;
     } else {
         screen.line(line)?;
+        let how = if role == FleetRole::Worker { "crabd --join -" } else { "crab --address - status" };
+        screen.note(format_args!(
+            "once, there: {how}   (it reads the line; on a command line others would see it)"
+        ));
     }
     Ok(Exit::SUCCESS)
 }

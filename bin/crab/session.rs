@@ -7,6 +7,7 @@ use actors::client::transport::{BoxFuture, TransportError};
 use actors::client::{Client, ClientError, Endpoint, default_data_dir};
 use actors::clock::Clock;
 use actors::process::port::HostProgram;
+use actors::trust::line;
 use anyhow::Context;
 use tokio::runtime::{Builder, Runtime};
 
@@ -24,7 +25,9 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(global: &Global) -> anyhow::Result<Self> {
         let Some(name) = &global.context else {
-            return Ok(Self { data_dir: global.data_dir.clone(), address: global.address.clone() });
+            let address = global.address.as_deref().map(line::meant).transpose();
+            let address = address.map_err(|error| Usage(format!("reading the address: {error}")))?;
+            return Ok(Self { data_dir: global.data_dir.clone(), address });
         };
         let contexts = Contexts::read().map_err(|error| Usage(error.to_string()))?;
         let context = contexts.get(name).map_err(|error| Usage(error.to_string()))?.clone();

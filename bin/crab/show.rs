@@ -43,7 +43,10 @@ fn facts(detail: &TaskDetail, now: Timestamp) -> Vec<(&'static str, String)> {
         ("task", format!("{} {} of {}", row.task, row.name, row.graph)),
         ("state", format!("{} since {}", row.state, text::age(now, row.since))),
         ("submitted", format!("{} ({})", text::age(now, detail.submitted), text::rfc3339(detail.submitted))),
-        ("command", words.join(" ")),
+        spec.handler().map_or_else(
+            || ("command", words.join(" ")),
+            |kind| ("message", format!("for {kind}: {}", words.join(" "))),
+        ),
         ("resources", text::resources(&spec.resources)),
         ("priority", format!("{} for {}", row.priority, row.tenant)),
     ];

@@ -7,6 +7,7 @@ use actors::config::Config;
 use actors::config::amount::{Cores, Size, Written};
 use actors::link::preamble::{MAX_NAME_BYTES, is_name};
 use actors::taskfile::quantity;
+use actors::trust::line;
 use actors::wire::client::{Origin, SettingRow};
 use actors::worker::capacity::{MEMORY_RESERVE_BYTES, detect};
 use anyhow::Context;
@@ -35,8 +36,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
     /// Be a worker of the scheduler that listens there. The first time an invitation in its place: `crab cluster invite
-    /// NAME --role worker` prints one on the scheduler's machine.
-    #[arg(long, value_name = "INVITATION|HOST:PORT", conflicts_with = "listen")]
+    /// NAME --role worker` prints one on the scheduler's machine. Other users see command lines: `-` reads the invitation
+    /// from standard input, `@FILE` from a file.
+    #[arg(
+        long,
+        value_name = "INVITATION|HOST:PORT|-|@FILE",
+        env = "CRAB_JOIN",
+        hide_env_values = true,
+        conflicts_with = "listen"
+    )]
     join: Option<String>,
     /// Schedule only: run no tasks on this machine.
     #[arg(long, conflicts_with = "join")]
@@ -62,7 +70,7 @@ const EXAMPLES: &str = "\
 Examples:
   crabd                                   one machine: scheduler and worker
   crabd --listen 192.0.2.1:7070           the fleet's scheduler, which runs tasks as well (first: crab cluster init)
-  crabd --join 192.0.2.1:7070             another machine's worker, the first time with an invitation
+  crabd --join 192.0.2.1:7070             another machine's worker; the first time it asks for its invitation: --join -
   CRAB_LOG=debug crabd --data-dir /tmp/x  say more, keep everything elsewhere
 
 Signals: TERM or INT stop in order (tasks go on and are found again by the next start);
@@ -101,6 +109,7 @@ impl Settings {
             );
         }
         let join = args.join.clone().or_else(|| config.daemon.join.clone());
+        let join = join.map(|written| line::meant(&written)).transpose().context("reading whom to join")?;
         let listen = args.listen.or(config.daemon.listen).filter(|_| args.join.is_none());
         if join.is_some() && listen.is_some() {
             anyhow::bail!(
@@ -202,5 +211,8 @@ fn size(text: &str) -> Result<u64, quantity::QuantityError> {
 fn resource(text: &str) -> Result<(String, u64), String> {
     let wrong = || format!("{text:?} must be NAME=N, such as licence=3");
     let (name, amount) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(wrong)?;
+    if policy::handler::kind_of(name).is_some() {
+        return Err(format!("{name} is for agents that handle tasks: no machine has it"));
+    }
     Ok((name.to_owned(), amount.parse().map_err(|_| wrong())?))
 }

@@ -17,7 +17,7 @@ use actors::link::cluster::Cluster;
 use actors::link::listener::{Identity, Listener, ListenerArgs, ListenerMessage};
 use actors::link::preamble::{PROTOCOLS, is_name};
 use actors::link::{self, Cookie, Dial, Endpoint, Hello, Purpose, Role};
-use actors::machine::{Machine, MachineOptions};
+use actors::machine::{Machine, MachineOptions, Runs};
 use actors::metrics::server::{MetricsActor, MetricsArgs, MetricsMessage};
 use actors::output::retention::Retention;
 use actors::output::spool::OutputLimits;
@@ -68,7 +68,9 @@ impl Sides {
         let mut ways = BTreeMap::new();
         for (name, node) in &settings.config.ssh_nodes {
             let options = ssh_node(settings, name, node, incarnation, clock)?;
-            ways.extend(options.abroad.clone().map(|way| (options.node.clone(), way)));
+            if let Runs::Abroad(_, way) = &options.runs {
+                ways.insert(options.node.clone(), way.clone());
+            }
             let started = Machine::beside(head.side(), options).await;
             machines.push(started.with_context(|| format!("starting the worker of {name}"))?);
         }
@@ -258,8 +260,7 @@ fn machine(
         base,
         output: OutputLimits::default(),
         retention: Retention::default(),
-        program: HostProgram::new(std::env::current_exe().context("finding this program")?),
-        abroad: None,
+        runs: Runs::Host(HostProgram::new(std::env::current_exe().context("finding this program")?)),
         clock,
     })
 }
@@ -298,13 +299,15 @@ fn ssh_node(
         directory: settings.data_dir.join("ssh").join(name),
         capacity: node.capacity(),
         labels: labels.chain(reached).collect(),
-        abroad: Some(node.node(name, &this.with_file_name("aivcs-session"), &tag, base.len())),
+        runs: Runs::Abroad(
+            HostProgram::new(this.clone()),
+            node.node(name, &this.with_file_name("aivcs-session"), &tag, base.len()),
+        ),
         base,
         output: OutputLimits::default(),
         retention: Retention::default(),
         workspaces: None,
         strain: None,
-        program: HostProgram::new(this),
         clock,
     })
 }

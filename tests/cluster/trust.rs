@@ -40,7 +40,9 @@ fn a_fleet_is_made_with_invitations_and_a_member_that_is_sent_away_is_gone_at_on
     assert!(line.starts_with(&format!("crab1:{address}:")), "{line}");
     let worker = Place::new();
     // The cookie is of no use: it is for machines without certificates.
-    let member = Daemon::spawn(&worker, &["--cpus", "2", "--join", &line]);
+    // On its command line everybody on that machine would see it.
+    let file = worker.file("line", format!("{line}\n"));
+    let member = Daemon::spawn(&worker, &["--cpus", "2", "--join", &format!("@{}", file.display())]);
     head.wait_nodes(1);
     hides(&member.said(), &line);
     let told = head.run(&["nodes", "--json"]).expect(0).json();
@@ -92,7 +94,8 @@ fn each_role_may_do_what_it_may_and_nothing_else() {
     let join = |name: &str, more: &[&str]| {
         let place = Place::new();
         let line = invited(&head, &[&[name], more].concat());
-        let ran = place.run(&["--address", &line, "nodes", "--json"]).expect(0);
+        let written = format!("@{}", place.file("line", &line).display());
+        let ran = place.run(&["--address", &written, "nodes", "--json"]).expect(0);
         hides(&ran.err, &line);
         place
     };
@@ -152,6 +155,28 @@ fn each_role_may_do_what_it_may_and_nothing_else() {
     }
     assert!(!events.contains("tester@"), "who says so is not believed: {events}");
     assert!(machine.stop().success());
+    assert!(daemon.stop().success());
+}
+
+#[test]
+fn whose_a_key_is_that_was_used_before_is_told_to_its_tenant_alone() {
+    let (head, daemon, address) = head();
+    let agent = |name: &str| {
+        let place = Place::new();
+        place.run(&["--address", &invited(&head, &[name, "--role", "agent"]), "nodes"]).expect(0);
+        place
+    };
+    let (ann, bob) = (agent("ann"), agent("bob"));
+    let submit = |place: &Place, program: &str| {
+        place.run(&["--address", &address, "submit", "--key", "nightly", "--json", "--", program])
+    };
+    let first = submit(&ann, "true").expect(0).json();
+    let graph = first[0]["graph"].as_str().expect("an id").to_owned();
+    assert_eq!(submit(&ann, "true").expect(0).json()[0]["repeated"], true);
+    submit(&ann, "false").expect(5).says(&[&graph, "choose another key"]);
+    let told = submit(&bob, "true");
+    assert!(!told.err.contains(&graph), "{}", told.err);
+    told.expect(1).says(&["the key was used by somebody else"]);
     assert!(daemon.stop().success());
 }
 

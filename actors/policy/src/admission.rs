@@ -7,6 +7,7 @@ mod addition;
 mod claims;
 mod cycle;
 mod gang;
+mod handler;
 mod limits;
 mod misfit;
 mod spec;

@@ -125,7 +125,10 @@ const DISK: &str = "disk_bytes";
 
 impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "needs {} {}, {} available", self.needed, self.resource, self.available)
+        match self.unhandled() {
+            Some(kind) => write!(f, "does not handle {kind}"),
+            None => write!(f, "needs {} {}, {} available", self.needed, self.resource, self.available),
+        }
     }
 }
 

@@ -46,6 +46,14 @@ impl From<Vec<u8>> for OsText {
     }
 }
 
+/// Whether this is a name that others sort by: 1 to 63 of `a-z 0-9 . _ -`, the first a letter or digit.
+#[must_use]
+pub(crate) fn is_word(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    matches!(text.as_bytes(), [first, rest @ ..]
+        if plain(*first) && rest.len() <= 62 && rest.iter().all(|byte| plain(*byte) || b"._-".contains(byte)))
+}
+
 /// Shown with what is not UTF-8 replaced.
 impl fmt::Display for OsText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

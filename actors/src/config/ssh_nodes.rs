@@ -9,7 +9,8 @@ use policy::text::OsText;
 
 use crate::config::ConfigError;
 use crate::config::amount::{Cores, Size, Table};
-use crate::config::section::{Any, section};
+use crate::config::section::{Any, If, section};
+use crate::config::worker::none_handles;
 use crate::session::node::{SshNode, word};
 use crate::session::words::key_of;
 
@@ -39,7 +40,7 @@ section! {
         /// Slots of the GPU.
         gpu: u64 = 0, 0..;
         /// The site's own resources.
-        resources: Table<u64> as "none", Any("amounts by name");
+        resources: Table<u64> as "none", If(none_handles, "amounts by name, none of them handler.KIND, which agents have");
         /// What is said of this machine.
         labels: Table<String> as "none", Any("texts by name");
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use policy::handler;
 use policy::workspace::Reclaim;
 
 use crate::config::amount::{Cores, Length, List, Size, Table};
@@ -11,6 +12,11 @@ use crate::config::section::{Any, If, section};
 const KEPT_FOR: Duration = Duration::from_secs(14 * 24 * 3600);
 /// Bytes of the disk that kept workspaces leave free: what one build takes.
 const FREE_BYTES: u64 = 10 << 30;
+
+/// Only an agent handles: a process host would take the message for a program.
+pub(super) fn none_handles(resources: &Table<u64>) -> bool {
+    resources.0.keys().all(|name| handler::kind_of(name).is_none())
+}
 
 section! {
     /// `[worker]`
@@ -24,7 +30,7 @@ section! {
         /// Disk for tasks.
         disk: Size as "half of what is free where the data is", Any("a size");
         /// The site's own resources.
-        resources: Table<u64> as "none", Any("amounts by name");
+        resources: Table<u64> as "none", If(none_handles, "amounts by name, none of them handler.KIND, which agents have");
         /// What is said of this machine.
         labels: Table<String> as "none but os, arch and the like", Any("texts by name");
         /// Variables that tasks inherit from the daemon, besides the usual ones.

@@ -131,7 +131,18 @@ impl Answerer {
         match request {
             Request::Graphs { before, limit } => self.own_graphs(&member.tenant, before, limit).await,
             Request::Find(name) => self.own_found(&member.tenant, name).await,
-            other => self.answer(caller, other).await,
+            other => match self.answer(caller, other).await {
+                Response::Conflict { graph } => self.conflict(&member.tenant, graph).await,
+                answer => answer,
+            },
+        }
+    }
+
+    /// A key is everybody's; whose graph has it is told to its tenant alone.
+    async fn conflict(&self, tenant: &Arc<str>, graph: GraphId) -> Response {
+        match self.check_target(tenant, Target::Graph(graph)).await {
+            Ok(()) => Response::Conflict { graph },
+            Err(_) => Response::Refused("the key was used by somebody else: choose another key".into()),
         }
     }
 

@@ -17,6 +17,7 @@ use rustc_hash::FxHashMap;
 use super::Context;
 use super::after::dependencies;
 use super::fault::Fault;
+use super::handler;
 use super::reader::At;
 use super::request::requests;
 use super::shape::{Common, File, Retry, Task};
@@ -47,6 +48,8 @@ impl ItemLines {
         let own = [
             ("command", line(&task.value.command)),
             ("command", line(&task.value.shell)),
+            ("handler", line(&task.value.handler)),
+            ("payload", line(&task.value.payload)),
             ("after", line(&task.value.after)),
             ("array", line(&task.value.array)),
             ("gang", line(&task.value.gang)),
@@ -126,6 +129,7 @@ pub(super) fn build(file: &File, context: &Context) -> Built {
     let mut items = Vec::with_capacity(tasks.len());
     for (name, task) in tasks {
         faults.extend(conflicts(name, task));
+        faults.extend(handler::conflicts(name, task));
         faults.extend(workspace::conflicts(name, &task.value.common, defaults));
         items.push(Item {
             dependencies: dependencies(name, task.value.after.as_ref(), (&places, adds), &mut faults),
@@ -164,6 +168,7 @@ fn conflicts(name: &str, task: &At<Task>) -> Vec<Fault> {
         faults.push(Fault { line, task, field, value: String::new(), expected: expected.to_owned() });
     };
     match (&task.value.command, &task.value.shell) {
+        (None, None) if task.value.handler.is_some() => {}
         (None, None) => fault(task.line, "command", "is missing (or shell, for a line that a shell reads)"),
         (Some(_), Some(shell)) => fault(shell.line, "shell", "stands beside command: keep one of them"),
         _ => {}
@@ -188,10 +193,14 @@ fn spec(name: &str, task: &Task, defaults: &Common, context: &Context) -> TaskSp
     let own = &task.common;
     let directory = pick(&own.directory, &defaults.directory).map(|directory| directory.0.as_str());
     let tenant = pick(&own.tenant, &defaults.tenant).map_or(&*context.tenant, |tenant| &tenant.0);
-    let (resources, alternatives) = requests(own, defaults);
-    let workspace = workspace::workspace(own, defaults, &context.directory);
+    let told = handler::need(task);
+    let is_command = told.is_none();
+    let (resources, alternatives) = told.map_or_else(|| requests(own, defaults), |need| (need, Vec::new()));
+    let workspace = workspace::workspace(own, defaults, &context.directory).filter(|_| is_command);
+    let directory = workspace::directory(workspace.is_some(), directory, &context.directory);
+    let handled = value(&task.handler).map(|kind| &kind.0);
     TaskSpec {
-        directory: workspace::directory(workspace.is_some(), directory, &context.directory),
+        directory: directory.filter(|_| is_command),
         workspace,
         environment: environment(own, defaults),
         resources,
@@ -202,11 +211,15 @@ fn spec(name: &str, task: &Task, defaults: &Common, context: &Context) -> TaskSp
         retry: retry(own, defaults),
         timeout: pick(&own.timeout, &defaults.timeout).map(|timeout| timeout.0),
         bounds: bounds(own, defaults),
-        limits: limits(own, defaults),
+        limits: limits(own, defaults).filter(|_| is_command),
         grace: pick(&own.grace, &defaults.grace).map_or(DEFAULT_GRACE, |grace| grace.0),
-        kind: pick(&own.kind, &defaults.kind).map(|kind| kind.0.as_str().into()),
+        kind: value(&own.kind)
+            .map(|kind| &kind.0)
+            .or(handled)
+            .or(value(&defaults.kind).map(|kind| &kind.0))
+            .map(|kind| kind.as_str().into()),
         claims: claims(own, defaults),
-        qos: pick(&own.qos, &defaults.qos).map_or_else(Qos::default, |qos| qos.0),
+        qos: pick(&own.qos, &defaults.qos).filter(|_| is_command).map_or_else(Qos::default, |qos| qos.0),
         gang: value(&task.gang).map(|members| members.0),
         is_preemptible: pick(&own.preemptible, &defaults.preemptible).is_some_and(|one| one.0),
         ..TaskSpec::new(name, argv(task))
@@ -218,6 +231,9 @@ const SHELL: [&str; 2] = ["/bin/sh", "-c"];
 
 fn argv(task: &Task) -> Vec<OsText> {
     match (&task.command, &task.shell) {
+        _ if task.handler.is_some() => {
+            vec![value(&task.payload).map_or_else(|| "".into(), |payload| payload.0.as_str().into())]
+        }
         (Some(words), _) => words.value.0.iter().map(|word| word.as_str().into()).collect(),
         (None, Some(script)) => shell_argv(&script.value.0),
         // The missing command is a fault already.

@@ -9,6 +9,7 @@ use super::field::{
     Groups, KeptWhen, Length, Losses, Manner, Members, Memory, Nearness, Preferences, Quality, Retries,
     RetryBudget, SignalNumbers, Slots, Spreads, Text, Truth, Units, Until, Urgency, Words,
 };
+use super::handler::Payload;
 use super::reader::{At, Fields, Reader, fields};
 use super::request::Requests;
 use super::tasks::Tasks;
@@ -34,12 +35,17 @@ fields! {
 }
 
 fields! {
-    /// One task, or an array of them. Needs either `command` or `shell`.
+    /// One task, or an array of them. Needs one of `command`, `shell` and `handler`.
     struct Task {
         /// The program and its arguments. No shell reads them.
         "command" command: Words,
         /// A script for /bin/sh, instead of `command`.
         "shell" shell: Text,
+        /// The kind of work of an agent that handles it, instead of `command`: it is told the payload, and no process is
+        /// started.
+        "handler" handler: Text,
+        /// What the handler is told: a text as it is, anything else as JSON. Default: nothing.
+        "payload" payload: Payload,
         /// The tasks before this one: names of those that must succeed, or tables that say how they must end.
         "after" after: After,
         /// Makes one task for each index; each finds its own in the variable CRAB_ARRAY_INDEX.

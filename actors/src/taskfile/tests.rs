@@ -7,7 +7,7 @@ use policy::budget::{Budget, OnReached};
 use policy::dependency::{Dependency, Need, On};
 use policy::event::ArraySpec;
 use policy::resources::Resources;
-use policy::task::{Priority, RetryPolicy, Signals};
+use policy::task::{Priority, RetryPolicy, Signals, TaskSpec};
 use policy::time::Timestamp;
 use policy::workspace::{Keep, Source, Workspace};
 use proptest::prelude::*;
@@ -66,6 +66,36 @@ fn a_gang_is_read_as_the_array_that_it_is_and_not_beside_another_one() {
     assert!(told.contains("stands beside array: a gang is an array of its own, keep one of them"), "{told}");
     let told = faults("[task.ring]\ncommand = [\"ring\"]\ngang = 1\n");
     assert!(told.contains("gang = 1: must be"), "{told}");
+}
+
+#[test]
+fn a_task_for_a_handler_is_a_message_and_takes_no_defaults_of_commands() {
+    let text = "[defaults]\ncpus = 4\nmemory_limit = \"1 GiB\"\nqos = \"utility\"\nworkspace = \"scratch\"\nkind = \"x\"\n\
+                timeout = \"5s\"\n[task.a]\nhandler = \"resize\"\npayload = { width = 640, ratio = 0.5, of = [\"a\", true] }\n\
+                [task.b]\nhandler = \"resize\"\npayload = \"as it is\"\n[task.c]\nhandler = \"resize\"\nkind = \"own\"";
+    let submission = read(text);
+    let spec = &submission.items[0].spec;
+    assert_eq!(spec.argv[0].to_string(), r#"{"of":["a",true],"ratio":0.5,"width":640}"#);
+    assert_eq!((spec.handler(), spec.kind.as_deref()), (Some("resize"), Some("resize")));
+    let message = TaskSpec::for_handler("a", "resize", spec.argv[0].clone());
+    let only = TaskSpec { timeout: spec.timeout, tenant: spec.tenant.clone(), ..message };
+    assert_eq!((**spec).clone(), only);
+    assert_eq!(submission.items[1].spec.argv[0].to_string(), "as it is");
+    assert_eq!(
+        (submission.items[2].spec.argv[0].len(), submission.items[2].spec.kind.as_deref()),
+        (0, Some("own"))
+    );
+    let wrong = faults(
+        "[task.a]\nhandler = \"x\"\nshell = \"y\"\ncpus = 2\npayload = { at = 1979-05-27 }\n[task.b]\ncommand = [\"y\"]\npayload = 1",
+    );
+    for said in [
+        "build.toml:2: task \"a\": handler: stands beside command or shell",
+        "build.toml:4: task \"a\": cpus: is for commands",
+        "JSON has no dates",
+        "build.toml:8: task \"b\": payload: needs a handler",
+    ] {
+        assert!(wrong.contains(said), "{said}: {wrong}");
+    }
 }
 
 #[test]

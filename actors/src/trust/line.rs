@@ -1,12 +1,35 @@
 //! An invitation as one line: where to go, whom to believe there, and a secret that is good once.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
 use std::str::FromStr;
 
 /// What every line begins with.
 const PREFIX: &str = "crab1:";
 /// Characters of the longest line that is looked at.
 const LINE_LIMIT: usize = 512;
+
+/// What somebody wrote where a line may stand: the line or an address itself, `-` for the first line of standard input, or
+/// `@FILE` for that of a file. A line on a command line is seen by everybody on the machine.
+///
+/// # Errors
+/// Where it cannot be read, is no text, or there is none.
+pub fn meant(written: &str) -> io::Result<String> {
+    match written.strip_prefix('@') {
+        Some(path) => first_line(File::open(path)?),
+        None if written == "-" => first_line(io::stdin().lock()),
+        None => Ok(written.to_owned()),
+    }
+}
+
+fn first_line(from: impl Read) -> io::Result<String> {
+    let mut line = String::new();
+    // Whatever it is, no more of it is read than a line may have.
+    BufReader::new(from.take(LINE_LIMIT as u64 + 1)).read_line(&mut line)?;
+    let line = line.trim();
+    if line.is_empty() { Err(io::Error::other("there is no line to read")) } else { Ok(line.to_owned()) }
+}
 
 /// See the module's documentation. Shown it is the line itself; `Debug` keeps the secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -80,6 +103,19 @@ mod tests {
             assert!(Invitation::is_meant(&line.to_string()));
             assert!(!format!("{line:?}").contains("0707"), "the secret is not shown");
         }
+    }
+
+    #[test]
+    fn a_line_may_be_in_a_file_where_nobody_else_sees_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("line");
+        std::fs::write(&path, "  crab1:x\nmore").unwrap();
+        let named = format!("@{}", path.display());
+        assert_eq!(meant(&named).unwrap(), "crab1:x");
+        assert_eq!(meant("192.0.2.1:7070").unwrap(), "192.0.2.1:7070");
+        std::fs::write(&path, "\n").unwrap();
+        assert!(meant(&named).is_err());
+        assert_eq!(meant("@/nowhere").unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     proptest! {

@@ -27,7 +27,7 @@ const INIT_EXAMPLES: &str = "\
 Example:
   crab cluster init                              keys of its own, in the data directory, for its owner alone
   crabd --listen 192.0.2.1:7070                  from now on over TLS alone, to members alone
-  crab cluster invite mac-2 --role worker        prints a line; on mac-2: crabd --join LINE";
+  crab cluster invite mac-2 --role worker        prints a line; on mac-2: crabd --join -, which asks for it";
 
 const INVITE_EXAMPLES: &str = "\
 Roles:
@@ -37,8 +37,8 @@ Roles:
   operator   everything
 
 Examples:
-  crab cluster invite mac-2 --role worker        on mac-2: crabd --join LINE
-  crab cluster invite ann --role operator        at ann's: crab --address LINE status, then --address HOST:PORT
+  crab cluster invite mac-2 --role worker        on mac-2: crabd --join -, which reads the line
+  crab cluster invite ann --role operator        at ann's: crab --address - status, then --address HOST:PORT
   crab cluster invite builder --role agent --tenant ci --expires 10m";
 
 #[derive(Debug, Args)]

@@ -229,6 +229,8 @@ impl From<&Workspace> for Space {
 #[derive(Debug, Serialize)]
 struct Spec {
     argv: Vec<String>,
+    /// The kind of handler that is told the one word of `argv`; `null` where that is a command.
+    handler: Option<String>,
     directory: Option<String>,
     workspace: Option<Space>,
     env: BTreeMap<String, String>,
@@ -266,6 +268,7 @@ impl Spec {
         let company = spec.constraints.company.as_deref().cloned().unwrap_or_default();
         Self {
             argv: spec.argv.iter().map(ToString::to_string).collect(),
+            handler: spec.handler().map(ToOwned::to_owned),
             directory: spec.directory.as_ref().map(ToString::to_string),
             workspace: spec.workspace.as_deref().map(Space::from),
             env: spec.environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),

@@ -54,6 +54,10 @@ pub fn misfit(item: usize, name: &str, misfit: &Misfit) -> Vec<Problem> {
     }
     let Some((node, reason)) = closest else { return Vec::new() };
     match reason {
+        Reason::TooSmall(shortages) if let Some(kind) = shortages.iter().find_map(Shortage::unhandled) => {
+            let nobody = format!("no agent that handles {kind} has joined: start one first");
+            vec![problem("handler", kind, nobody)]
+        }
         Reason::TooSmall(shortages) => {
             let of = |shortage: &Shortage| {
                 let Shortage { resource, needed, available } = shortage;
@@ -79,6 +83,7 @@ fn distance(reason: &Reason) -> (bool, usize, u128) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handler::need;
     use crate::id::NodeId;
     use crate::resources::Resources;
 
@@ -92,6 +97,16 @@ mod tests {
 
     fn alone(nodes: &[(NodeId, Reason)]) -> Misfit {
         Misfit { nodes: nodes.to_vec(), gang: None }
+    }
+
+    #[test]
+    fn that_nobody_handles_a_kind_is_said_in_these_words() {
+        let found = misfit(0, "cat.png", &alone(&[("a".into(), too_small(&both(4000, 0), &need("resize")))]));
+        assert!(
+            found[0].to_string().starts_with("handler = resize: no agent that handles resize has joined"),
+            "{}",
+            found[0]
+        );
     }
 
     #[test]

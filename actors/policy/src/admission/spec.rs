@@ -6,11 +6,11 @@ use crate::admission::limits::{
     AdmissionLimits, CPU_LIMIT_MILLIS, DISK_LIMIT_BYTES, EXIT_CODES_LIMIT, FACTOR_RANGE_PERCENT,
     GPU_LIMIT_SLOTS, MEMORY_LIMIT_BYTES, NAME_LIMIT_CHARS, NAMED_LIMIT, NAMED_LIMIT_COUNT, SIGNALS_LIMIT,
 };
-use crate::admission::{Findings, claims, workspace};
+use crate::admission::{Findings, claims, handler, workspace};
 use crate::constraint::{COMPANY_LIMIT, CONDITIONS_LIMIT, Company, Constraints, WEIGHT_LIMIT};
 use crate::resources::Resources;
 use crate::task::{REQUESTS_LIMIT, RetryPolicy, Signals, TaskSpec};
-use crate::text::OsText;
+use crate::text::{OsText, is_word};
 
 /// Characters of a value that a problem shows: enough to recognise it.
 const SHOWN_LIMIT_CHARS: usize = 60;
@@ -21,7 +21,9 @@ const FIELDS: [&str; 4] = ["cpu_millis", "memory_bytes", "gpu_slots", "disk_byte
 
 pub(super) fn check(spec: &TaskSpec, limits: &AdmissionLimits, found: &mut Findings) {
     name(&spec.name, found);
-    command(&spec.argv, limits, found);
+    if !handler::check(spec, limits, found) {
+        command(&spec.argv, limits, found);
+    }
     environment(&spec.environment, limits, found);
     spec.requests().for_each(|request| resources(request, found));
     if spec.alternatives.len() >= REQUESTS_LIMIT {
@@ -250,12 +252,6 @@ pub(super) fn no_nul(field: &str, text: &OsText, found: &mut Findings) {
     if text.as_bytes().contains(&0) {
         found.push(field, &shown(text), "must not contain a byte 0");
     }
-}
-
-fn is_word(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    matches!(text.as_bytes(), [first, rest @ ..]
-        if plain(*first) && rest.len() <= 62 && rest.iter().all(|byte| plain(*byte) || b"._-".contains(byte)))
 }
 
 /// Bytes of all that varies in length and has no limit of its own.

@@ -43,6 +43,33 @@ fn lines_of(change: impl FnOnce(&mut TaskSpec)) -> String {
     lines(&submission(vec![Item::new(spec)])).join("\n")
 }
 
+#[test]
+fn a_task_for_a_handler_is_a_message_and_nothing_of_a_command() {
+    let refused = |change: fn(&mut TaskSpec)| {
+        let mut spec = TaskSpec::for_handler("cat.png", "resize", vec![0, 255]);
+        change(&mut spec);
+        lines(&submission(vec![Item::new(spec)])).join("\n")
+    };
+    assert_eq!(refused(|_| {}), "", "any bytes are a payload");
+    assert!(
+        refused(|spec| spec.resources.cpu_millis = 1)
+            .contains("resources = \"resize\": a task for a handler")
+    );
+    assert!(refused(|spec| spec.alternatives = vec![Resources::cpus(1000)]).contains("and nothing else"));
+    assert!(
+        refused(|spec| spec.directory = Some("/src".into()))
+            .contains("directory = \"resize\": is for commands")
+    );
+    assert!(refused(|spec| spec.argv.push("x".into())).contains("payload = 2: must be one"));
+    assert!(refused(|spec| spec.argv = vec![vec![7; 1 << 20].into()]).contains("payload = 1048576 bytes"));
+    let odd = TaskSpec { kind: None, ..TaskSpec::for_handler("x", "Re size", "") };
+    assert!(
+        lines(&submission(vec![Item::new(odd)]))
+            .join("\n")
+            .contains("handler = \"Re size\": must be 1 to 55")
+    );
+}
+
 type Change = fn(&mut TaskSpec);
 
 #[test]
