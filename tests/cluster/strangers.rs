@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 
 use super::fleet::{Fleet, free_address};
 use crate::support::place::{Daemon, Place};
@@ -79,6 +80,80 @@ fn nonsense_and_other_versions_are_turned_away_and_disturb_nothing() {
     }
     drop(silent);
     until_true("there is room again", SOON, || place.run(&["--address", &address, "status"]).code == Some(0));
+    assert!(daemon.stop().success());
+}
+
+/// Connections that come and say nothing.
+const CROWD: usize = 10_000;
+/// How much the daemon may grow by them: places are for 64, and what they hold is a packet each.
+const CROWD_MIB: u64 = 16;
+
+#[test]
+fn ten_thousand_that_connect_and_say_nothing_cost_nothing_worth_naming() {
+    let place = Place::new();
+    let address = free_address();
+    place.run(&["cluster", "init"]).expect(0);
+    let daemon = place.daemon(&["--cpus", "1", "--listen", &address]);
+    // Descriptors of this program: whoever has fewer than that sends fewer at once.
+    let at_once = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
+        .map_or(500, |(soft, _)| soft / 2);
+    let before = memory_mib(daemon.id());
+    let mut held = std::collections::VecDeque::new();
+    for _ in 0..CROWD {
+        // Full is an answer as well: the system's own queue has an end.
+        held.extend(TcpStream::connect(&address).ok());
+        if held.len() as u64 > at_once {
+            held.pop_front();
+        }
+    }
+    place.run(&["run", "--", "true"]).expect(0);
+    let grown = memory_mib(daemon.id()).saturating_sub(before);
+    assert!(grown < CROWD_MIB, "{grown} MiB for {} connections", held.len());
+    drop(held);
+    let line = place.run(&["cluster", "invite", "ann", "--role", "viewer"]).expect(0).text();
+    let guest = Place::new();
+    until_true("there is room again", SOON, || {
+        guest.run(&["--address", line.trim(), "status"]).code == Some(0)
+    });
+    assert!(daemon.stop().success());
+}
+
+/// What a process has in memory.
+fn memory_mib(pid: u32) -> u64 {
+    let told = std::process::Command::new("ps").args(["-o", "rss=", "-p", &pid.to_string()]).output();
+    String::from_utf8_lossy(&told.expect("there is ps").stdout).trim().parse::<u64>().expect("a number")
+        / 1024
+}
+
+/// The user nobody, of whom every system knows.
+const NOBODY: u32 = 65_534;
+
+#[test]
+fn another_user_of_the_machine_gets_nothing_at_the_socket_however_open_it_is() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let place = Place::new();
+    let daemon = place.single("1");
+    let open = |path: &std::path::Path, mode| {
+        fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("it is ours");
+    };
+    let program = place.root().join("crab");
+    fs::copy(env!("CARGO_BIN_EXE_crab"), &program).expect("there is room");
+    open(&program, 0o755);
+    open(place.root(), 0o755);
+    let ask = || {
+        let mut crab = std::process::Command::new(&program);
+        crab.uid(NOBODY).gid(NOBODY).env_clear().current_dir("/").arg("--data-dir").arg(place.data());
+        crate::support::program::run(crab.args(["submit", "--", "true"]))
+    };
+    ask().expect(6).says(&["Permission denied"]);
+    open(&place.data(), 0o755);
+    open(&place.data().join("crabd.sock"), 0o777);
+    ask().expect(6).says(&["65534"]);
+    let events = place.run(&["events", "--json"]).expect(0).text();
+    assert!(events.contains("user 65534 of this machine"), "{events}");
+    assert!(!events.contains("graph.admitted"), "{events}");
     assert!(daemon.stop().success());
 }
 

@@ -21,7 +21,7 @@ pub(super) async fn see_to_its_end(world: &World, mut rng: Rng, graph: GraphId) 
             Some(Response::Graph(row)) if row.ended.is_some() => return,
             Some(Response::Graph(row)) => {
                 if let Some(row) = row.budget.filter(|row| row.reached.is_some()) {
-                    let raise = more(&row);
+                    let raise = more(&row, world.core().nature.gangs);
                     let resume = |reply| SchedulerMessage::Resume { graph, raise, reply };
                     insist(world, Asked::Resume(graph), resume).await;
                 }
@@ -31,11 +31,11 @@ pub(super) async fn see_to_its_end(world: &World, mut rng: Rng, graph: GraphId) 
     }
 }
 
-/// Three times what was used, and a little.
-fn more(BudgetRow { budget, spent, .. }: &BudgetRow) -> Raise {
+/// Three times what was used, and a little: enough for the members of a gang, of which none starts alone.
+fn more(BudgetRow { budget, spent, .. }: &BudgetRow, gang: u32) -> Raise {
     let count = |limit: u64, spent: u64| (limit > 0).then(|| spent * 3 + 2);
     Raise {
-        attempts: count(budget.attempts, spent.attempts),
+        attempts: count(budget.attempts, spent.attempts).map(|attempts| attempts + u64::from(gang)),
         retries: count(budget.retries, spent.retries),
         wall: (!budget.wall.is_zero()).then(|| spent.wall * 3 + Duration::from_secs(2)),
         ..Raise::default()

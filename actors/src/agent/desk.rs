@@ -316,7 +316,8 @@ impl Desk {
     }
 
     fn look_later(&mut self, me: &Me<DeskMessage>) {
-        if !self.is_looking && !(self.called.is_empty() && self.staged.is_empty()) {
+        let is_idle = self.called.is_empty() && self.staged.is_empty();
+        if !self.is_looking && !is_idle {
             self.is_looking = true;
             me.after(LOOK_EVERY, DeskMessage::LookDue);
         }

@@ -253,7 +253,7 @@ mod tests {
     use policy::event::SubmissionKey;
     use policy::id::{NodeId, TaskId};
     use policy::trust::FleetRole;
-    use strum::VariantArray;
+    use strum::{VariantArray, VariantNames};
 
     use super::*;
     use crate::wire::client::{Enrolment, WhatIf, WhereTo};
@@ -326,6 +326,11 @@ mod tests {
 
     #[test]
     fn each_role_may_ask_each_kind_of_request_or_not() {
+        let mut kinds: Vec<&'static str> = table().iter().map(|(request, _)| request.into()).collect();
+        let mut all = Request::VARIANTS.to_vec();
+        kinds.sort_unstable();
+        all.sort_unstable();
+        assert_eq!(kinds, all, "each kind once");
         for (request, expected) in table() {
             let kind: &'static str = (&request).into();
             for (role, expected) in

@@ -216,7 +216,7 @@ fn spec(name: &str, task: &Task, defaults: &Common, context: &Context) -> TaskSp
         kind: value(&own.kind)
             .map(|kind| &kind.0)
             .or(handled)
-            .or(value(&defaults.kind).map(|kind| &kind.0))
+            .or_else(|| value(&defaults.kind).map(|kind| &kind.0))
             .map(|kind| kind.as_str().into()),
         claims: claims(own, defaults),
         qos: pick(&own.qos, &defaults.qos).filter(|_| is_command).map_or_else(Qos::default, |qos| qos.0),

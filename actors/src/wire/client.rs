@@ -40,7 +40,7 @@ use crate::wire::fleet::{OutputPiece, OutputRead, OutputRefusal};
 use crate::wire::inspect::{Action, Look, Sight};
 
 /// A question.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantNames)]
 pub enum Request {
     /// Who are you?
     Hello,

@@ -72,13 +72,17 @@ impl Bed {
     /// Waits for the next report that is wanted, and takes all up to it.
     async fn until(&self, wanted: impl Fn(&HostReport) -> bool) -> HostReport {
         loop {
-            let mut told = self.told.lock().unwrap();
-            if let Some(place) = told.iter().position(&wanted) {
-                return told.drain(..=place).next_back().unwrap();
+            if let Some(found) = self.take(&wanted) {
+                return found;
             }
-            drop(told);
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    fn take(&self, wanted: impl Fn(&HostReport) -> bool) -> Option<HostReport> {
+        let mut told = self.told.lock().unwrap();
+        let place = told.iter().position(wanted)?;
+        told.drain(..=place).next_back()
     }
 
     async fn end(&self, token: u64) -> (AttemptOutcome, Usage) {
