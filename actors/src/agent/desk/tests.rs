@@ -250,7 +250,8 @@ async fn what_does_not_await_is_told_of_as_what_cannot_be_stopped() {
             std::thread::yield_now();
         }
         // Hears, and goes on all the same for longer than is waited.
-        std::thread::sleep(GOING_ON + Duration::from_secs(1));
+        let (_keep, never) = std::sync::mpsc::channel::<()>();
+        let _ = never.recv_timeout(GOING_ON + Duration::from_secs(1));
         Ok::<(), String>(())
     });
     let bed = Bed::of(agent).await;
