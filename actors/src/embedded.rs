@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy::event::{Event, NodeEvent};
 use policy::id::{Incarnation, NodeId};
 use policy::lease::LeaseTerms;
 use policy::workspace::Reclaim;
@@ -11,6 +12,7 @@ use supervision::Ending;
 use supervision::supervisor::StartError;
 
 use crate::client::service::Service;
+use crate::client::{Client, ClientError, Seen};
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::head::{Head, HeadError, HeadOptions};
@@ -21,6 +23,7 @@ use crate::output::spool::OutputLimits;
 use crate::process::port::HostProgram;
 use crate::worker::capacity::{MEMORY_RESERVE_BYTES, detect};
 use crate::worker::environment::BaseEnvironment;
+use crate::wire::client::EventFilter;
 use crate::worker::labels;
 use crate::workspace::Keeping;
 
@@ -43,6 +46,19 @@ fn keeping(directory: &Path) -> Keeping {
 
 /// How long what was told to end may take before it is killed, when the command stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the machine may take to join.
+const JOIN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits until the scheduler knows what the machine has: only then can it refuse what can never run there.
+async fn has_joined(client: Client) -> Result<(), ClientError> {
+    let mut events = client.events(0, EventFilter::All);
+    let is_joined = |seen| matches!(seen, Seen::Record(record) if matches!(record.event, Event::Node(_, NodeEvent::Joined { .. })));
+    while !is_joined(events.next().await?) {}
+    // The node tells the scheduler behind its record, in a message to itself: the second answer is behind that.
+    client.nodes().await?;
+    client.nodes().await.map(drop)
+}
 
 /// Both sides, running.
 #[derive(Debug)]
@@ -94,7 +110,13 @@ impl Embedded {
             clock,
         };
         match Machine::beside(head.side(), machine).await {
-            Ok(machine) => Ok(Self { head, machine }),
+            Ok(machine) => {
+                let run = Self { head, machine };
+                let joined = has_joined(Client::in_process(run.service(), clock));
+                // Where it does not come what is handed in waits for it, as it would for any machine.
+                let _ = tokio::time::timeout(JOIN_PATIENCE, joined).await;
+                Ok(run)
+            }
             Err(error) => {
                 head.stop().await;
                 Err(error.into())

@@ -162,6 +162,18 @@ fn a_task_that_is_larger_than_every_node_does_not_wait_in_silence() {
 }
 
 #[test]
+fn what_this_machine_can_never_run_is_refused_without_a_daemon_too() {
+    let place = Place::new();
+    let large = ["run", "--cpus", "512", "--", "true"];
+    place.run(&large).expect(2).says(&["cpu_millis = 512000", "local comes closest"]);
+    let gang = ["run", "--gang", "2", "--", "true"];
+    place.run(&gang).expect(2).says(&["gang = 2", "1 can run one of it"]);
+    let elsewhere = ["run", "--require", "rack=left", "--", "true"];
+    place.run(&elsewhere).expect(2).says(&["label rack=left missing"]);
+    place.run(&["run", "--", "/bin/true"]).expect(0);
+}
+
+#[test]
 fn what_no_machine_can_ever_run_is_refused_where_no_machine_can_join_and_nothing_of_it_is_there() {
     let place = Place::new();
     let _daemon = place.single("2");

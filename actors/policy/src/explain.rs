@@ -126,10 +126,18 @@ pub struct Holding {
 /// When a task should start, and what that goes by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Estimate {
-    /// From now.
+    /// From now; nothing where it may be at any moment, and nobody can say when, see [`Self::is_at_any_moment`].
     pub start_in: Duration,
     /// What it goes by, for people.
     pub by: Box<str>,
+}
+
+impl Estimate {
+    /// Whether what it goes by should be over by now: how much longer it takes nobody knows.
+    #[must_use]
+    pub fn is_at_any_moment(&self) -> bool {
+        self.start_in.is_zero()
+    }
 }
 
 /// The verdict on a ready task.
@@ -170,8 +178,13 @@ pub fn estimate(ahead: &Ahead, pace: Pace, holdings: &[Holding]) -> Option<Estim
             start_in: after(one),
             by: format!("{total} before it, and how long what runs takes as a rule").into(),
         }),
-        _ => freed
-            .map(|start_in| Estimate { start_in, by: "the usual length of what holds what it needs".into() }),
+        _ => freed.map(|start_in| {
+            let by = match start_in.is_zero() {
+                true => "what holds what it needs has run longer than usual",
+                false => "the usual length of what holds what it needs",
+            };
+            Estimate { start_in, by: by.into() }
+        }),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a task waits for, in words: the same to everybody who asks.
 
-use policy::explain::{Ahead, Holding, Verdict};
+use policy::explain::{Ahead, Estimate, Holding, Verdict};
 use policy::graph::Lent;
 use policy::preempt::{EVICTIONS_LIMIT, Evicted};
 use policy::task::Priority;
@@ -48,14 +48,18 @@ pub fn reasons(told: &Explanation) -> Vec<(&'static str, String)> {
     if let Some(usual) = told.usual {
         reasons.push(("usually", format!("tasks that ask alike take {}", say::length(usual))));
     }
-    if let Some(estimate) = &told.estimate {
-        let when = say::length(estimate.start_in);
-        reasons.push(("estimate", format!("starts in about {when} (by {})", estimate.by)));
-    }
+    reasons.extend(told.estimate.iter().map(|one| ("estimate", estimated(one))));
     if told.verdict == Verdict::NeverFits {
         reasons.push(("next step", format!("join a larger machine, or `crab cancel {}`", told.row.task)));
     }
     reasons
+}
+
+fn estimated(estimate: &Estimate) -> String {
+    match estimate.is_at_any_moment() {
+        true => format!("may start at any moment: {}", estimate.by),
+        false => format!("starts in about {} (by {})", say::length(estimate.start_in), estimate.by),
+    }
 }
 
 /// Who is before it, and by what.

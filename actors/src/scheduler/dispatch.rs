@@ -10,6 +10,7 @@ mod gangs;
 mod relief;
 mod keeping;
 mod nodes;
+mod stops;
 mod why;
 
 use std::cell::RefCell;
@@ -33,6 +34,7 @@ use crate::scheduler::dispatch::gangs::Gangs;
 use crate::scheduler::dispatch::keeping::Keeping;
 pub(super) use crate::scheduler::dispatch::keeping::Kept;
 use crate::scheduler::dispatch::nodes::Door;
+use crate::scheduler::dispatch::stops::Stops;
 use crate::scheduler::order::Ordering;
 use crate::scheduler::{Placed, SchedulerActor, no_effects};
 
@@ -58,6 +60,8 @@ pub(super) struct Dispatch {
     /// Who makes room for others.
     pub(super) evicting: Evicting,
     pub(super) gangs: Gangs,
+    /// Who is to stop for others.
+    pub(super) stops: Stops,
     /// Answers of queues that this round still waits for.
     awaited: u32,
     picked: Vec<(TurnId, Priority, Taken)>,

@@ -10,7 +10,7 @@ use crate::scheduler::SchedulerActor;
 use crate::wire::client::{Response, WARNINGS_LIMIT};
 
 /// What can be done about it.
-const ADVICE: &str = "give a machine more and start it again, or take such work in with \
+const ADVICE: &str = "give a machine more and start it again, or have a daemon take such work in with \
                       [scheduler] unschedulable = \"warn\"";
 
 impl SchedulerActor {

@@ -200,7 +200,7 @@ impl SchedulerActor {
     pub(super) fn note_gone(&mut self, task: TaskId) -> Option<Placed> {
         let placed = self.placed.remove(&task)?;
         self.dispatch.evicting.gone(task, &placed.node);
-        self.dispatch.gangs.gone(task);
+        self.dispatch.stops.gone(task);
         self.guard.running.end(&placed.tenant);
         self.dispatch.leave(task);
         if placed.is_set_aside {

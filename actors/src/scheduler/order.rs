@@ -232,7 +232,7 @@ impl SchedulerActor {
 
     /// Looks at ages as long as anybody waits, or is to be reminded.
     pub(super) fn arm_beat(&mut self, me: &Me<SchedulerMessage>) {
-        let is_of_use = self.dispatch.queued_by_priority() != [0; 4] || self.dispatch.gangs.is_recalling();
+        let is_of_use = self.dispatch.queued_by_priority() != [0; 4] || self.dispatch.stops.is_recalling();
         if !self.dispatch.ordering.is_beating && is_of_use {
             self.dispatch.ordering.is_beating = true;
             me.after(self.side.limits().scheduling.ageing.tick, SchedulerMessage::Beat);
@@ -243,8 +243,7 @@ impl SchedulerActor {
         self.resume_tenants();
         self.look_at_preemption();
         self.look_at_lending();
-        self.remind_leaving();
-        self.remind_recalled();
+        self.remind_stopping();
         // A place that nobody takes: so lines that are served now wait since before the next beat, also where nobody comes.
         self.next_arrival = self.next_arrival.after(1);
         let (now, next, limits) = (self.now(), self.next_arrival, self.side.limits());

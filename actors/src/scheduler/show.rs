@@ -16,7 +16,7 @@ impl SchedulerActor {
             Fact::new("table", crate::say::size(self.graphs.bytes() as u64)),
             Fact::new("queued", format!("{critical} critical, {high} high, {normal} normal, {low} low")),
             Fact::new("placed on nodes", self.placed.len()),
-            Fact::new("making room for others", self.dispatch.evicting.leaving()),
+            Fact::new("making room for others", self.dispatch.stops.leaving()),
             Fact::new("backing off", self.backing_off.len()),
             Fact::new("ends to be recorded", self.closing.len()),
             Fact::new("to be tried again", self.reviving.len()),

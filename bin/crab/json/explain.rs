@@ -40,6 +40,7 @@ pub(crate) struct Explanation {
     /// Whether each of them was gone through; else the numbers are worked out in proportion.
     ahead_exact: Option<bool>,
     usual_s: Option<f64>,
+    /// Nothing where it may start at any moment; then that is what it is estimated by.
     start_in_s: Option<f64>,
     estimated_by: Option<String>,
 }
@@ -130,7 +131,7 @@ impl From<&client::Explanation> for Explanation {
             ahead_total: ahead.map(Ahead::total),
             ahead_exact: ahead.map(|ahead| ahead.is_exact),
             usual_s: told.usual.map(|usual| usual.as_secs_f64()),
-            start_in_s: estimate.map(|estimate| estimate.start_in.as_secs_f64()),
+            start_in_s: estimate.filter(|one| !one.is_at_any_moment()).map(|one| one.start_in.as_secs_f64()),
             estimated_by: estimate.map(|estimate| estimate.by.to_string()),
         }
     }

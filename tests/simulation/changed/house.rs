@@ -11,8 +11,7 @@ use policy::pressure::{Mode, ModeChange};
 use policy::tenant::Quota;
 
 use super::{Mutant, find, is_grant};
-use crate::history::Answer;
-use crate::history::History;
+use crate::history::{Answer, History};
 
 /// For any rich history.
 pub(super) const OF_ALL: &[Mutant] = &[

@@ -7,7 +7,6 @@
 //! is bound to that node, and what nobody knows to lack room has no room made for it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use policy::constraint::AvoidFailed;
 use policy::demand::Demand;
@@ -21,23 +20,17 @@ use policy::task::Priority;
 use policy::time::Moment;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::node::NodeMessage;
+use crate::scheduler::dispatch::stops::Stop;
 use crate::scheduler::{Placed, SchedulerActor, no_effects};
 use crate::wire::client;
-
-/// Between two reminders of those who are to go: the order may have been lost with the actor that had it.
-const REMINDED_EVERY: Duration = Duration::from_secs(2);
 
 /// What is remembered of it.
 #[derive(Debug, Default)]
 pub(in crate::scheduler) struct Evicting {
-    /// Whose attempts are to make room and are not over yet, and for whom.
-    leaving: BTreeMap<TaskId, TaskId>,
     /// What tasks that have not ended have put up with.
     suffered: BTreeMap<TaskId, Evicted>,
     /// Of the round that is under way: the urgent one that is first in turn and does not fit.
     first: Option<Skipped>,
-    reminded: Option<Moment>,
     /// Attempts that may have to make room, by node.
     yielding: FxHashMap<NodeId, FxHashSet<TaskId>>,
     /// When an attempt was last taken off a node that is under critical strain.
@@ -59,11 +52,6 @@ impl Evicting {
         }
     }
 
-    /// How many are to go.
-    pub(in crate::scheduler) fn leaving(&self) -> usize {
-        self.leaving.len()
-    }
-
     /// A task that may have to make room holds something on a node.
     pub(in crate::scheduler) fn came(&mut self, task: TaskId, node: &NodeId) {
         self.yielding.entry(node.clone()).or_default().insert(task);
@@ -71,7 +59,6 @@ impl Evicting {
 
     /// A task holds nothing on its node any more.
     pub(in crate::scheduler) fn gone(&mut self, task: TaskId, node: &NodeId) {
-        self.leaving.remove(&task);
         if let Some(there) = self.yielding.get_mut(node) {
             there.remove(&task);
             if there.is_empty() {
@@ -115,7 +102,7 @@ impl SchedulerActor {
     fn is_room_on_its_way(&self, shape: ShapeId) -> bool {
         let line = LineId { priority: Priority::Critical, shape };
         let first = self.dispatch.fleet.holds().into_iter().find(|(held, _)| *held == line);
-        first.is_some_and(|(_, task)| self.dispatch.evicting.leaving.values().any(|by| *by == task))
+        first.is_some_and(|(_, task)| self.dispatch.stops.evicted().any(|(_, by)| by == task))
     }
 
     /// Has others make room for the urgent task that was first in turn and found none.
@@ -130,13 +117,12 @@ impl SchedulerActor {
         let requests: Vec<_> = demand.requests().collect();
         let chosen = preempt::choose(line.priority, &requests, self.sites((line, task), &demand));
         let Some(Eviction { place, request, victims }) = chosen else { return };
-        if self.dispatch.evicting.leaving.len() + victims.len() > LEAVING_LIMIT {
+        if self.dispatch.stops.leaving() + victims.len() > LEAVING_LIMIT {
             return;
         }
         self.dispatch.hold_at(place, (line, task), (&demand, request));
         for victim in victims {
-            self.dispatch.evicting.leaving.insert(victim, task);
-            self.tell_evict(victim, task);
+            self.ask_to_stop(victim, Stop::Evict(task));
         }
     }
 
@@ -182,7 +168,7 @@ impl SchedulerActor {
 
     pub(super) fn running<'a>(&'a self, task: TaskId, placed: &Placed) -> Option<Running<'a>> {
         let demand = self.shapes.demand(placed.taken.shape)?;
-        let Evicting { leaving, suffered, .. } = &self.dispatch.evicting;
+        let suffered = &self.dispatch.evicting.suffered;
         Some(Running {
             task,
             need: demand.request(placed.request),
@@ -190,15 +176,8 @@ impl SchedulerActor {
             is_preemptible: demand.is_preemptible,
             ran: self.now().since(placed.since),
             evictions: suffered.get(&task).map_or(0, |evicted| evicted.times),
-            is_leaving: leaving.contains_key(&task),
+            is_leaving: self.dispatch.stops.is_asked(task),
         })
-    }
-
-    fn tell_evict(&self, task: TaskId, by: TaskId) {
-        let node = self.placed.get(&task).and_then(|placed| self.side.nodes.get(&placed.node));
-        if let Some(node) = node {
-            node.tell(NodeMessage::Evict { task, by, is_recall: false });
-        }
     }
 
     /// Somebody may have to make room since that is configured now.
@@ -206,19 +185,6 @@ impl SchedulerActor {
         let configured = self.side.limits().scheduling.preemption;
         if configured != std::mem::replace(&mut self.dispatch.evicting.configured, configured) {
             self.dispatch.wake();
-        }
-    }
-
-    /// Asks those once more who are to make room and have not gone.
-    pub(in crate::scheduler) fn remind_leaving(&mut self) {
-        let now = self.now();
-        let is_due = |last: Moment| now.since(last) >= REMINDED_EVERY;
-        if self.dispatch.evicting.leaving.is_empty() || !self.dispatch.evicting.reminded.is_none_or(is_due) {
-            return;
-        }
-        self.dispatch.evicting.reminded = Some(now);
-        for (task, by) in &self.dispatch.evicting.leaving {
-            self.tell_evict(*task, *by);
         }
     }
 
@@ -255,15 +221,15 @@ impl SchedulerActor {
 impl SchedulerActor {
     /// Who makes room for a task, and where.
     pub(in crate::scheduler) fn evicting_for(&self, task: TaskId) -> Option<client::Evicting> {
-        let leaving = self.dispatch.evicting.leaving.iter().filter(|(_, by)| **by == task);
-        let tasks: Vec<_> = leaving.map(|(victim, _)| *victim).collect();
+        let leaving = self.dispatch.stops.evicted().filter(|(_, by)| *by == task);
+        let tasks: Vec<_> = leaving.map(|(victim, _)| victim).collect();
         let node = self.placed.get(tasks.first()?)?.node.clone();
         Some(client::Evicting { node, tasks })
     }
 
     /// For whom a task makes room now.
     pub(in crate::scheduler) fn makes_room_for(&self, task: TaskId) -> Option<TaskId> {
-        self.dispatch.evicting.leaving.get(&task).copied()
+        self.dispatch.stops.evicted().find(|(victim, _)| *victim == task).map(|(_, by)| by)
     }
 
     /// For whom a task has made room last, and how often it has.

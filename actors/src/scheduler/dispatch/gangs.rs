@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use policy::constraint::AvoidFailed;
 use policy::demand::Demand;
@@ -19,14 +18,11 @@ use policy::placement::{Choice, ShapeId};
 use policy::queue::Taken;
 use policy::reserve::LineId;
 use policy::task::Priority;
-use policy::time::Moment;
 
-use crate::node::{NodeMessage, Reservation, Terms};
+use crate::node::{Reservation, Terms};
 use crate::queue::QueueMessage;
+use crate::scheduler::dispatch::stops::Stop;
 use crate::scheduler::{Placed, SchedulerActor, no_effects};
-
-/// Between two reminders of those who are to stop: the order may have been lost with the actor that had it.
-const REMINDED_EVERY: Duration = Duration::from_secs(2);
 
 /// What is remembered of them.
 #[derive(Debug, Default)]
@@ -35,9 +31,6 @@ pub(in crate::scheduler) struct Gangs {
     touched: BTreeSet<TaskId>,
     /// Those who stand in a queue for their gang.
     standing: BTreeSet<TaskId>,
-    /// Members that are to stop, and whom their gang lacks.
-    recalled: BTreeMap<TaskId, TaskId>,
-    reminded: Option<Moment>,
 }
 
 impl Gangs {
@@ -56,19 +49,9 @@ impl Gangs {
         standing
     }
 
-    /// A task holds nothing on its node any more.
-    pub(in crate::scheduler) fn gone(&mut self, task: TaskId) {
-        self.recalled.remove(&task);
-    }
-
     /// Whether one stands in a queue.
     pub(in crate::scheduler) fn is_any_standing(&self) -> bool {
         !self.standing.is_empty()
-    }
-
-    /// Whether somebody is to stop.
-    pub(in crate::scheduler) fn is_recalling(&self) -> bool {
-        !self.recalled.is_empty()
     }
 }
 
@@ -123,29 +106,10 @@ impl SchedulerActor {
     }
 
     fn recall(&mut self, member: TaskId, missing: TaskId) {
-        if self.dispatch.gangs.recalled.insert(member, missing).is_none() {
+        if !self.dispatch.stops.is_asked(member) {
             tracing::debug!(%member, %missing, "a gang is not whole");
-            self.tell_recall(member, missing);
+            self.ask_to_stop(member, Stop::Recall(missing));
         }
-    }
-
-    fn tell_recall(&self, task: TaskId, by: TaskId) {
-        let node = self.placed.get(&task).and_then(|placed| self.side.nodes.get(&placed.node));
-        if let Some(node) = node {
-            node.tell(NodeMessage::Evict { task, by, is_recall: true });
-        }
-    }
-
-    /// Asks those once more who are to stop and have not.
-    pub(in crate::scheduler) fn remind_recalled(&mut self) {
-        let now = self.now();
-        let gangs = &mut self.dispatch.gangs;
-        let is_due = |last: Moment| now.since(last) >= REMINDED_EVERY;
-        if gangs.recalled.is_empty() || !gangs.reminded.is_none_or(is_due) {
-            return;
-        }
-        gangs.reminded = Some(now);
-        self.dispatch.gangs.recalled.iter().for_each(|(task, missing)| self.tell_recall(*task, *missing));
     }
 
     /// A member has stopped for the sake of its gang; where it `waits`, it does for the others of it.
