@@ -21,9 +21,9 @@ use crate::machine::{Machine, MachineOptions, Runs};
 use crate::output::retention::Retention;
 use crate::output::spool::OutputLimits;
 use crate::process::port::HostProgram;
+use crate::wire::client::EventFilter;
 use crate::worker::capacity::{MEMORY_RESERVE_BYTES, detect};
 use crate::worker::environment::BaseEnvironment;
-use crate::wire::client::EventFilter;
 use crate::worker::labels;
 use crate::workspace::Keeping;
 

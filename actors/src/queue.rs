@@ -184,10 +184,8 @@ impl QueueActor {
     fn pick(&mut self, pick: &Pick, ended: &[ShapeId], scale: &Arc<Scale>) {
         self.ready.rescale(scale);
         self.ready.ended(ended);
-        let skipped = self.ready.skipped(pick);
-        let taken = self.ready.pick(pick);
-        let priority = self.args.priority;
-        self.args.side.scheduler.tell(SchedulerMessage::Picked { priority, answer: (taken, skipped) });
+        let (priority, answer) = (self.args.priority, self.ready.answer(pick));
+        self.args.side.scheduler.tell(SchedulerMessage::Picked { priority, answer });
     }
 
     fn age(&mut self, ladder: &Ladder) {

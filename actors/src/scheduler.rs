@@ -45,7 +45,7 @@ use policy::history::History;
 use policy::id::{GraphId, NodeId, TaskId, TaskRange};
 use policy::node::Room;
 use policy::placement::Shapes;
-use policy::queue::{AgedLine, Arrival, Skipped, Taken};
+use policy::queue::{AgedLine, Arrival, Picked};
 use policy::submission::Submission;
 use policy::task::Priority;
 use policy::time::Moment;
@@ -138,7 +138,7 @@ pub enum SchedulerMessage {
         /// Which queue.
         priority: Priority,
         /// The next tasks that may fit somewhere, and who was first in turn and does not fit, where that was asked.
-        answer: (Vec<Taken>, Option<Skipped>),
+        answer: Picked,
     },
     /// A queue's lines whose first has waited long.
     Aged {

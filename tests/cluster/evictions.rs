@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use crate::cluster::fleet::{Fleet, LEASES};
 use crate::support::place::{Daemon, Place};
 use crate::support::waiting::{SOON, until, until_true};
 
@@ -264,4 +265,69 @@ fn room_that_is_kept_for_a_large_task_is_made_for_a_critical_one_first() {
         place.wait_state(task, "succeeded");
     }
     all_gone(daemon, &place);
+}
+
+#[test]
+fn whoever_has_the_lock_is_stopped_for_a_critical_task_that_wants_it_and_nobody_takes_it_before() {
+    let place = Place::new();
+    let daemon = yielding(&place, "4");
+    let yields = ["--preemptible", "--grace", "30s"];
+    let low = sleeper(&place, "low", "", &[&yields[..], &["--lock", "repo"]].concat());
+    let bystander = sleeper(&place, "low", "", &yields);
+    let next = place.submit(&["--priority", "high", "--lock", "repo", "--", "true"]);
+    let script = "while ! [ -e go ]; do sleep 0.05; done";
+    let urgent = ["--priority", "critical", "--lock", "repo", "--", "sh", "-c", script];
+    let urgent = place.submit(&urgent);
+    place.wait_state(&urgent, "running");
+    assert_eq!(place.show(&low)["attempt_list"][0]["outcome"]["reason"], "preempted");
+    assert_eq!(place.show(&bystander)["state"], "running", "its room is not needed");
+    assert_eq!(place.show(&next)["attempts"], 0);
+    place.file("go", "");
+    for task in [&urgent, &next, &low, &bystander] {
+        place.wait_state(task, "succeeded");
+    }
+    all_gone(daemon, &place);
+}
+
+#[test]
+fn a_critical_task_waits_for_a_lock_where_who_has_it_lets_nobody_before() {
+    let place = Place::new();
+    let daemon = yielding(&place, "2");
+    let firm = sleeper(&place, "low", "", &["--lock", "repo"]);
+    let bystander = sleeper(&place, "low", "", &["--preemptible"]);
+    let urgent = place.submit(&["--priority", "critical", "--lock", "repo", "--", "true"]);
+    nobody_makes_room(&place, &urgent);
+    assert_eq!(place.show(&bystander)["state"], "running", "it would be of no use");
+    place.file("go", "");
+    for task in [&firm, &urgent, &bystander] {
+        place.wait_state(task, "succeeded");
+    }
+    all_gone(daemon, &place);
+}
+
+/// Both lows take their whole grace, so room that was made for one after the other would take twice as long.
+#[test]
+fn room_is_made_on_several_machines_at_once_for_critical_tasks_that_ask_alike() {
+    let mut fleet = Fleet::start(2);
+    let place = &fleet.scheduler;
+    place.file("crabd.toml", format!("{LEASES}[scheduler]\npreemption = \"critical\"\n"));
+    let pid = i32::try_from(fleet.scheduler_pid()).expect("a process");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGHUP).expect("it runs");
+    let go = place.root().join("go");
+    let script = format!("trap '' TERM; while ! [ -e {} ]; do sleep 0.05; done", go.display());
+    let whole = ["--priority", "low", "--preemptible", "--cpus", "2", "--grace", "4s", "--"];
+    let lows = [0, 1].map(|_| place.submit(&[&whole[..], &["sh", "-c", &script]].concat()));
+    lows.iter().for_each(|low| drop(place.wait_state(low, "running")));
+    let began = Instant::now();
+    let script = format!("while ! [ -e {} ]; do sleep 0.05; done", go.display());
+    let array = ["--priority", "critical", "--cpus", "2", "--array", "1-2", "--", "sh", "-c", &script];
+    let first: u64 = place.submit(&array)[1..].parse().expect("a task");
+    for urgent in [first, first + 1] {
+        place.wait_state(&format!("t{urgent}"), "running");
+    }
+    assert!(began.elapsed() < Duration::from_millis(7500), "one after the other: {:?}", began.elapsed());
+    place.file("go", "");
+    lows.iter().for_each(|low| assert_eq!(place.wait_state(low, "succeeded")["attempts"], 2));
+    fleet.stop();
+    fleet.nothing_runs();
 }

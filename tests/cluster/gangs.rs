@@ -141,7 +141,7 @@ fn a_gang_survives_the_scheduler_and_is_cancelled_as_one() {
     all(place, &tasks, "cancelled");
     let large = place.run(&["submit", "--gang", "4", "--", "true"]);
     let told = format!("{}{}", large.text(), large.err);
-    assert!(told.contains("needs so many machines at once, and 3 can run one of it"), "{told}");
+    assert!(told.contains("needs so many machines at once, and finds 3"), "{told}");
     fleet.stop();
     fleet.nothing_runs();
 }

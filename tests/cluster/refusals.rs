@@ -167,7 +167,7 @@ fn what_this_machine_can_never_run_is_refused_without_a_daemon_too() {
     let large = ["run", "--cpus", "512", "--", "true"];
     place.run(&large).expect(2).says(&["cpu_millis = 512000", "local comes closest"]);
     let gang = ["run", "--gang", "2", "--", "true"];
-    place.run(&gang).expect(2).says(&["gang = 2", "1 can run one of it"]);
+    place.run(&gang).expect(2).says(&["gang = 2", "and finds 1"]);
     let elsewhere = ["run", "--require", "rack=left", "--", "true"];
     place.run(&elsewhere).expect(2).says(&["label rack=left missing"]);
     place.run(&["run", "--", "/bin/true"]).expect(0);

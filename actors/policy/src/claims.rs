@@ -7,6 +7,7 @@
 //! [`ClaimTable`] owns them, and knows nothing of nodes, queues or what a task runs.
 
 mod blocked;
+mod lacking;
 mod lock;
 mod pool;
 mod rate;
@@ -24,6 +25,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use crate::claims::blocked::Blocked;
+pub use crate::claims::lacking::Lacking;
 pub use crate::claims::pool::Pool;
 pub use crate::claims::rules::{
     BadClaim, CALLS, CLAIM_NAME_RULE, ClaimRules, RateRule, WindowRule, is_claim_name,

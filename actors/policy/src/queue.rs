@@ -11,6 +11,7 @@ mod ahead;
 mod charges;
 mod lane;
 mod removed;
+mod skipped;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -28,6 +29,7 @@ use crate::share::{Account, TenantId, Turns};
 
 pub use crate::queue::ahead::InQueue;
 pub use crate::queue::charges::{Scale, Weights, weight_of};
+pub use crate::queue::skipped::{Picked, Skipped};
 
 /// Aged lines that are named at a time, the oldest first: the rest are named when these have been served.
 const AGED_LIMIT: usize = 1024;
@@ -62,15 +64,8 @@ pub struct Pick {
     pub now: Arrival,
     /// The needs that do not fit now and would on an empty node, where it is to be told who of them misses a turn.
     pub stuck: Arc<[ShapeId]>,
-}
-
-/// Who is first in turn, and does not fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Skipped {
-    /// What it needs.
-    pub shape: ShapeId,
-    /// Which.
-    pub task: TaskId,
+    /// The needs for which others may have to stop, where it is to be told who of them is first.
+    pub urgent: Arc<[ShapeId]>,
 }
 
 /// A line whose first has waited long.
@@ -201,31 +196,6 @@ impl Queue {
             self.charges.tenants.idle();
         }
         taken
-    }
-
-    /// Who would be next if everything fitted, where that is somebody who does not. Ask before a pick.
-    pub fn skipped(&mut self, pick: &Pick) -> Option<Skipped> {
-        if pick.stuck.is_empty() {
-            return None;
-        }
-        let mut fronts: FxHashMap<TenantId, (Arrival, ShapeId, bool)> = FxHashMap::default();
-        let all = pick.fitting.iter().map(|shape| (*shape, false));
-        for (shape, is_stuck) in all.chain(pick.stuck.iter().map(|shape| (*shape, true))) {
-            let first = self.lanes.get(&shape).and_then(|line| line.lane.first());
-            if let Some((first, tenant)) = first.zip(self.charges.tenant(shape)) {
-                let front = fronts.entry(tenant).or_insert((first, shape, is_stuck));
-                *front = (*front).min((first, shape, is_stuck));
-            }
-        }
-        let mut turns = Turns::default();
-        for (tenant, (first, shape, _)) in &fronts {
-            let cost = self.charges.cost(*shape);
-            turns.enter(&mut self.charges.tenants, *tenant, *first, cost);
-        }
-        let tenant = turns.take(&self.charges.tenants)?;
-        let (_, shape, _) = fronts.get(&tenant).filter(|(.., is_stuck)| *is_stuck)?;
-        let task = self.lanes.get(shape)?.lane.first_task()?;
-        Some(Skipped { shape: *shape, task })
     }
 
     fn take_turns(&mut self, pick: &Pick, taken: &mut Vec<Taken>) {

@@ -92,10 +92,10 @@ fn lent(Lent { runs_as, by }: Lent) -> String {
     format!("runs as {runs_as}: lent by {by}")
 }
 
-/// `evicting t5, t9 on n2 for it`.
+/// `evicting t5, t9, so that it can start on n2`.
 fn evicting(evicting: &Evicting) -> String {
     let tasks: Vec<_> = evicting.tasks.iter().map(ToString::to_string).collect();
-    format!("evicting {} on {} for it", tasks.join(", "), evicting.node)
+    format!("evicting {}, so that it can start on {}", tasks.join(", "), evicting.node)
 }
 
 /// `was evicted for t12, once; it may be 3 times`.

@@ -53,6 +53,11 @@ impl Claiming {
             armed: None,
         }
     }
+
+    /// The demands with claims of which tasks wait.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = ShapeId> {
+        self.arrivals.keys().copied()
+    }
 }
 
 impl SchedulerActor {
@@ -72,19 +77,23 @@ impl SchedulerActor {
             return;
         }
         self.look_at_rules();
+        let expected: Vec<_> =
+            self.claiming.waiting().filter(|shape| self.is_room_on_its_way(*shape)).collect();
         let (now, shapes, queued) = (self.now(), &self.shapes, self.dispatch.queued_by_shape());
         let Claiming { table, arrivals, refused, due, .. } = &mut self.claiming;
         table.pass(now);
-        let contenders: Vec<_> = fitting
-            .iter()
-            .filter_map(|(shape, _)| {
-                let claims = shapes.demand(*shape)?.claims.as_deref()?;
-                let waiting = queued.get(shape)?;
-                let most_urgent = PRIORITIES.into_iter().filter(|priority| waiting[*priority as usize] > 0);
-                let arrival = arrivals.get(shape).map_or(u64::MAX, |(arrival, _)| arrival.0);
-                Some(Contender { shape: *shape, claims, priority: most_urgent.max()?, arrival })
-            })
-            .collect();
+        let contender = |shape: ShapeId| {
+            let claims = shapes.demand(shape)?.claims.as_deref()?;
+            let waiting = queued.get(&shape)?;
+            let most_urgent = PRIORITIES.into_iter().filter(|priority| waiting[*priority as usize] > 0);
+            let arrival = arrivals.get(&shape).map_or(u64::MAX, |(arrival, _)| arrival.0);
+            let is_expected = expected.contains(&shape);
+            Some(Contender { shape, claims, priority: most_urgent.max()?, arrival, is_expected })
+        };
+        let fits = |shape: &ShapeId| fitting.binary_search_by_key(shape, |(fits, _)| *fits).is_ok();
+        let absent = expected.iter().copied().filter(|shape| !fits(shape));
+        let contenders = fitting.iter().map(|(shape, _)| *shape).chain(absent);
+        let contenders: Vec<_> = contenders.filter_map(contender).collect();
         let answers = table.round(&contenders, now, |shape| arrivals.contains_key(&shape));
         refused.clear();
         let mut rooms: FxHashMap<ShapeId, u32> = FxHashMap::default();

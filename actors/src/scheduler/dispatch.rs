@@ -23,7 +23,7 @@ use policy::graph::{Closed, Ready};
 use policy::id::TaskId;
 use policy::order::TurnId;
 use policy::placement::{Choice, ShapeId, Shapes};
-use policy::queue::{Skipped, Taken};
+use policy::queue::{Picked, Taken};
 use policy::reserve::LineId;
 use policy::task::Priority;
 use rustc_hash::FxHashMap;
@@ -149,7 +149,7 @@ impl SchedulerActor {
     /// Begins a round where something may fit and none is under way.
     pub(super) fn start_round(&mut self) {
         self.tend_gangs();
-        if self.dispatch.awaited > 0 || !std::mem::take(&mut self.dispatch.is_stale) {
+        if self.dispatch.awaited > 0 || !self.is_anything_new() {
             return;
         }
         self.tend_holds();
@@ -158,7 +158,7 @@ impl SchedulerActor {
         self.leave_to_claims(&mut fitting);
         let most = fitting.iter().map(|(_, fit)| *fit).max().unwrap_or(0).min(ROUND_LIMIT);
         let most = self.startable(most);
-        let urgent = self.urgent(&stuck);
+        let urgent = self.urgent(&stuck, &fitting);
         if most == 0 && urgent.is_empty() {
             return;
         }
@@ -171,6 +171,12 @@ impl SchedulerActor {
             self.dispatch.awaited += 1;
             self.side.queue(priority).tell(pick);
         }
+    }
+
+    /// Whether a round may come to something that the last one did not.
+    fn is_anything_new(&mut self) -> bool {
+        let is_stale = std::mem::take(&mut self.dispatch.is_stale);
+        self.dispatch.evicting.begin() || is_stale
     }
 
     /// The shapes that may start now, past every gate, and how many tasks of each do.
@@ -200,8 +206,9 @@ impl SchedulerActor {
     }
 
     /// A queue's answer; with the last one of the round all are placed, in turns.
-    pub(super) fn picked(&mut self, priority: Priority, (taken, skipped): (Vec<Taken>, Option<Skipped>)) {
-        self.dispatch.evicting.heard(priority, skipped);
+    pub(super) fn picked(&mut self, priority: Priority, answer: Picked) {
+        let Picked { taken, skipped, urgent } = answer;
+        self.dispatch.evicting.heard(priority, urgent);
         self.dispatch.keeping.heard(priority, skipped);
         self.dispatch.awaited = self.dispatch.awaited.saturating_sub(1);
         let (turns, is_short) = self.dispatch.ordering.picked(priority, &taken);
@@ -219,7 +226,8 @@ impl SchedulerActor {
             if self.place(priority, taken) {
                 self.dispatch.sent_behind = 0;
                 self.dispatch.ordering.started(turn);
-                self.dispatch.served(priority, taken.shape);
+                let node = self.placed.get(&taken.task).map(|placed| &placed.node);
+                self.dispatch.served(priority, taken.shape, node);
                 self.history.started(now, priority);
             } else {
                 self.dispatch.ordering.not_placed(turn, taken);

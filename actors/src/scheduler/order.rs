@@ -110,15 +110,17 @@ impl SchedulerActor {
         for LineId { priority, shape } in kept.first.iter().copied().filter(|line| open(line.priority)) {
             plan.ask_first(priority, shape, most);
         }
-        let is_asked = |priority: &Priority| plan.asked(*priority) > 0 || kept.asked_of(*priority).is_some();
+        let is_asked = |priority: &Priority| {
+            plan.asked(*priority) > 0 || kept.asked_of(*priority).iter().any(|shapes| !shapes.is_empty())
+        };
         let asked = PRIORITIES.into_iter().filter(is_asked).collect::<Vec<_>>();
         let picks = asked.into_iter().map(|priority| {
             let asked = plan.asked(priority);
             let (first, want) =
                 (std::mem::take(&mut plan.first[priority as usize]), plan.want[priority as usize]);
             ordering.asked[priority as usize] = if first.is_empty() { 0 } else { asked };
-            let stuck = kept.asked_of(priority).map_or_else(Arc::default, Arc::clone);
-            let pick = Pick { first, want, fitting: Arc::clone(fitting), now, stuck };
+            let [stuck, urgent] = kept.asked_of(priority);
+            let pick = Pick { first, want, fitting: Arc::clone(fitting), now, stuck, urgent };
             let ended = std::mem::take(&mut ordering.ended[priority as usize]);
             (priority, QueueMessage::Pick { pick, ended, scale: Arc::clone(&ordering.scale) })
         });

@@ -48,8 +48,7 @@ pub fn misfit(item: usize, name: &str, misfit: &Misfit) -> Vec<Problem> {
     };
     if let Some((needs, able)) = gang {
         let closest = closest.map_or_else(String::new, |(node, reason)| format!(": {node}: {reason}"));
-        let most =
-            format!("task {name:?} needs so many machines at once, and {able} can run one of it{closest}");
+        let most = format!("task {name:?} needs so many machines at once, and finds {able}{closest}");
         return vec![problem("gang", &needs.to_string(), most)];
     }
     let Some((node, reason)) = closest else { return Vec::new() };
@@ -115,7 +114,7 @@ mod tests {
         let found = misfit(0, "ring", &Misfit { nodes, gang: Some((3, 2)) });
         assert_eq!(
             found[0].to_string(),
-            "gang = 3: task \"ring\" needs so many machines at once, and 2 can run one of it: a: too small: needs 8000 cpu_millis, 4000 available"
+            "gang = 3: task \"ring\" needs so many machines at once, and finds 2: a: too small: needs 8000 cpu_millis, 4000 available"
         );
         assert_eq!(misfit(0, "ring", &Misfit { nodes: Vec::new(), gang: Some((3, 2)) }).len(), 1);
     }

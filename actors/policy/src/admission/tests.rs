@@ -260,6 +260,25 @@ fn a_gang_is_an_array_of_its_own_that_claims_nothing_and_goes_for_nobody() {
 }
 
 #[test]
+fn a_gang_for_which_too_few_machines_are_named_is_refused_whoever_joins() {
+    let gang = |require: &[&str]| {
+        let require = require.iter().map(|one| one.parse().unwrap()).collect();
+        let constraints = crate::constraint::Constraints::requiring(require);
+        let spec = TaskSpec { gang: Some(2), constraints, ..spec("a") };
+        lines(&submission(vec![Item { array: Some(ArraySpec::of_gang(2)), ..Item::new(spec) }])).join("\n")
+    };
+    let told =
+        |most| format!(r#"task "a": gang = 2: needs as many machines, and its conditions name {most}"#);
+    assert_eq!(gang(&["node=mac-1"]), told(1));
+    assert_eq!(gang(&["node in mac-1,mac-2", "node in mac-2,mac-3"]), told(1));
+    assert_eq!(gang(&["node in mac-1,mac-2", "node!=mac-1"]), told(1));
+    assert_eq!(gang(&["node=mac-1", "node=mac-2"]), told(0));
+    for possible in [&["node in mac-1,mac-2"][..], &["node!=mac-1"], &["rack=left"]] {
+        assert_eq!(gang(possible), "", "{possible:?}");
+    }
+}
+
+#[test]
 fn what_is_not_listed_of_many_problems_is_counted() {
     let items = (0..250).map(|number| item(&number.to_string(), &[9999])).collect();
     let rejection = check(&submission(items)).unwrap_err();

@@ -54,6 +54,11 @@ impl<H: Copy + Eq + fmt::Debug> Pool<H> {
         self.held.iter().map(|(index, holder)| (&**index, *holder))
     }
 
+    /// Who holds what comes back to the pool: each of them once for each index.
+    pub(super) fn held_members(&self) -> impl Iterator<Item = H> {
+        self.held.iter().filter(|(index, _)| self.members.contains(index)).map(|(_, holder)| *holder)
+    }
+
     /// Takes `count` indices, all or none.
     pub fn take(&mut self, holder: H, count: usize) -> Option<Vec<Box<str>>> {
         if self.free.len() < count {

@@ -201,6 +201,7 @@ fn round(table: &mut ClaimTable, asking: &[(u32, &Claims, Priority, u64)]) -> Ve
             claims,
             priority: *priority,
             arrival: *arrival,
+            is_expected: false,
         })
         .collect();
     table.round(&contenders, at(0), |_| true).iter().map(Result::is_ok).collect()
@@ -215,6 +216,25 @@ fn a_writer_that_waits_is_not_starved_by_later_readers() {
     assert_eq!(round(&mut table, &[(1, &read, normal, 3), (2, &write, normal, 2)]), [false, false]);
     assert_eq!(round(&mut table, &[(1, &read, normal, 1), (2, &write, normal, 2)]), [true, false]);
     assert_eq!(round(&mut table, &[(1, &read, Priority::High, 3), (2, &write, normal, 2)]), [true, false]);
+}
+
+#[test]
+fn what_others_stop_for_is_kept_for_the_one_for_whom_they_do() {
+    let mut table = ClaimTable::default();
+    let claims = lock("repo", Mode::Exclusive);
+    let one = |shape, priority, is_expected| Contender {
+        shape: ShapeId(shape),
+        claims: &claims,
+        priority,
+        arrival: u64::from(shape),
+        is_expected,
+    };
+    let low = one(1, Priority::Low, false);
+    let mut answers = |urgent| -> Vec<bool> {
+        table.round(&[low, urgent], at(0), |_| true).iter().map(Result::is_ok).collect()
+    };
+    assert_eq!(answers(one(2, Priority::Critical, true)), [false, true], "though it has no room yet");
+    assert_eq!(answers(one(2, Priority::Critical, false)), [true, true]);
 }
 
 #[test]

@@ -4,8 +4,8 @@
 //! Those that ask are kinds of tasks (shapes), never single ones. In each round all that have room elsewhere
 //! are asked together, in the order of their turn. One that is blocked holds back those behind it from
 //! what blocks it: so a writer that waits for readers is not starved by later readers. One that has been
-//! passed [`PASSED_LIMIT`] times by later ones holds them back from everything it claims. Nothing stands idle for one
-//! that has no room elsewhere, or waits for a rate.
+//! passed [`PASSED_LIMIT`] times by later ones holds them back from everything it claims, and so does one for which others
+//! have been asked to stop. Nothing else stands idle for one that has no room elsewhere, or waits for a rate.
 
 use std::cmp::Reverse;
 
@@ -37,6 +37,8 @@ pub struct Contender<'a> {
     pub priority: Priority,
     /// About when the first of them came; smaller is earlier.
     pub arrival: u64,
+    /// Whether others stop for the first of them at this moment: what it claims is kept for it until it can start.
+    pub is_expected: bool,
 }
 
 /// Urgent tasks wait for what a less urgent one holds.
@@ -138,7 +140,7 @@ impl ClaimTable {
         barred: &mut Barred<'a>,
     ) {
         let waits_for_rate = matches!(blocked, Some(Blocked::Rate { .. } | Blocked::Parked { .. }));
-        let all = self.turns.is_overdue(one.shape) && !waits_for_rate;
+        let all = one.is_expected || (self.turns.is_overdue(one.shape) && !waits_for_rate);
         for (thing, mode) in one.claims.things() {
             if all || blocked.is_some_and(|blocked| is_about(blocked, thing)) {
                 let known = barred.entry(thing).or_insert((mode, place));

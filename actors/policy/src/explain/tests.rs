@@ -43,9 +43,15 @@ fn an_estimate_says_what_it_goes_by_and_is_none_without_a_history() {
 #[test]
 fn nothing_is_promised_by_what_has_run_longer_than_usual() {
     let (task, priority, held_for) = (TaskId(1), Priority::Low, Duration::from_secs(60));
-    let holding =
-        |seconds| Holding { task, priority, node: "a".into(), held_for, free_in: Some(Duration::from_secs(seconds)) };
-    let told = |holdings: &[Holding]| estimate(&behind(0), Pace::default(), holdings).expect("it has a history");
+    let holding = |seconds| Holding {
+        task,
+        priority,
+        node: "a".into(),
+        held_for,
+        free_in: Some(Duration::from_secs(seconds)),
+    };
+    let told =
+        |holdings: &[Holding]| estimate(&behind(0), Pace::default(), holdings).expect("it has a history");
     let overdue = told(&[holding(9), holding(0)]);
     assert!(overdue.is_at_any_moment() && overdue.by.contains("longer than usual"), "{overdue:?}");
     assert!(!told(&[holding(9)]).is_at_any_moment());

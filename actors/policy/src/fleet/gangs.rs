@@ -2,6 +2,8 @@
 //!
 //! A member is never made to wait on a node behind others: it would keep those waiting that run elsewhere.
 
+use std::collections::BTreeMap;
+
 use crate::demand::Demand;
 use crate::fleet::site::{Shut, Site};
 use crate::fleet::{Asker, Fleet, Misfit};
@@ -58,8 +60,11 @@ impl Fleet {
                 None => open.push(node),
             }
         }
-        let able = open.len() + reasons.iter().filter(|(_, reason)| !reason.is_for_ever()).count();
-        let never = !(open.is_empty() && reasons.is_empty()) && (able as u64) < u64::from(needs);
+        let for_ever =
+            |node: &Site| reasons.iter().any(|(id, reason)| *id == node.id && Reason::is_for_ever(reason));
+        let up = || self.nodes.iter().filter(|node| node.room.is_some());
+        let able = beside_each_other(demand, up().filter(|node| !for_ever(node)));
+        let never = up().next().is_some() && able < needs;
         let have = match &demand.constraints.company {
             Some(company) => self.places_beside(company, |line| Some(line) == asker.line, &open),
             None => u32::try_from(open.len()).unwrap_or(u32::MAX),
@@ -97,12 +102,28 @@ impl Fleet {
             let reasons = placement::place(Search::of(demand), &[candidate]).err()?.reasons;
             Some((node.id.clone(), reasons.into_iter().next()?.1))
         };
-        let (never, able): (Vec<_>, Vec<_>) =
-            known.filter_map(reason).partition(|(_, reason)| reason.is_for_ever());
-        let able = u32::try_from(able.len()).unwrap_or(u32::MAX);
+        let never: Vec<_> =
+            known.clone().filter_map(reason).filter(|(_, reason)| reason.is_for_ever()).collect();
+        let is_able = |node: &&Site| never.iter().all(|(id, _)| *id != node.id);
+        let able = beside_each_other(demand, known.map(|(node, _)| node).filter(is_able));
         let is_any = able > 0 || !never.is_empty();
         (is_any && able < needs).then_some(Misfit { nodes: never, gang: Some((needs, able)) })
     }
+}
+
+/// How many of a gang can run at once on these nodes, where nobody else is: one on each, and no more where a label has one value
+/// than its group may be.
+fn beside_each_other<'a>(demand: &Demand, nodes: impl Iterator<Item = &'a Site>) -> u32 {
+    let nodes: Vec<_> = nodes.collect();
+    let spread = demand.constraints.company.iter().flat_map(|company| &company.spread);
+    let by_rule = spread.map(|rule| {
+        let mut by_value: BTreeMap<&str, u32> = BTreeMap::new();
+        let values = nodes.iter().filter_map(|node| node.said.labels.get(&rule.per));
+        values.for_each(|value| *by_value.entry(value).or_default() += 1);
+        by_value.into_values().map(|there| there.min(rule.max)).sum()
+    });
+    let all = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
+    by_rule.min().map_or(all, |least: u32| least.min(all))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use crate::demand::Demand;
 use crate::fleet::Fleet;
 use crate::fleet::site::{Hold, Site};
-use crate::id::TaskId;
+use crate::id::{NodeId, TaskId};
 use crate::placement::Reason;
 use crate::reserve::LineId;
 
@@ -40,7 +40,7 @@ impl Fleet {
         }
         for (_, need, place) in best.into_iter().chain(its) {
             let company = demand.constraints.company.clone();
-            self.nodes[place].hold = Some(Hold { line, task, need, company });
+            self.nodes[place].hold = Some(Hold { line, task, need, company, is_made: false });
             self.kept.touch(place);
         }
         true
@@ -65,12 +65,25 @@ impl Fleet {
 
     /// Nothing is held for this line any more.
     pub fn release(&mut self, line: LineId) {
+        self.release_if(|hold| hold.line == line);
+    }
+
+    pub(super) fn release_if(&mut self, is_over: impl Fn(&Hold) -> bool) {
         for (place, node) in self.nodes.iter_mut().enumerate() {
-            if node.hold.as_ref().is_some_and(|hold| hold.line == line) {
+            if node.hold.as_ref().is_some_and(&is_over) {
                 node.hold = None;
                 self.kept.touch(place);
             }
         }
+    }
+
+    /// The first node that is held for this task.
+    #[must_use]
+    pub fn held_for(&self, task: TaskId) -> Option<&NodeId> {
+        self.nodes
+            .iter()
+            .find(|node| node.hold.as_ref().is_some_and(|hold| hold.task == task))
+            .map(|node| &node.id)
     }
 
     /// For whom room is held, and who was first there.

@@ -45,6 +45,8 @@ pub(super) struct Hold {
     pub(super) need: Resources,
     /// What it says of those beside it.
     pub(super) company: Option<Arc<Company>>,
+    /// Whether others were asked to make this room.
+    pub(super) is_made: bool,
 }
 
 /// Why nothing is sent to a node that is up.

@@ -186,8 +186,9 @@ impl Stream {
             fitting: fitting.into(),
             now: Arrival(self.arrivals),
             stuck: stuck.into(),
+            ..Pick::default()
         };
-        let skipped = self.queue.skipped(&pick).filter(|_| is_due);
+        let skipped = self.queue.skipped(&pick, &pick.stuck).filter(|_| is_due);
         let mut started = 0;
         for taken in self.queue.pick(&pick) {
             let line = LineId { priority: Priority::Normal, shape: taken.shape };
@@ -278,8 +279,9 @@ fn a_node_that_is_held_makes_room_only_for_the_more_urgent_and_then_is_held_for_
     assert_eq!(fleet.hold_at(0, (critical, TaskId(2)), wanted), Some(normal));
     assert_eq!(fleet.holds(), [(critical, TaskId(2))]);
     assert_eq!(fleet.hold_at(1, (critical, TaskId(2)), wanted), None);
-    assert_eq!(fleet.holds(), [(critical, TaskId(2))], "and nowhere else");
-    assert_eq!(held(&fleet, line(Priority::Critical, 3)), [(0, false)], "nobody displaces their like");
+    assert_eq!(fleet.holds(), [(critical, TaskId(2))], "on both");
+    assert_eq!(held(&fleet, critical), [], "for another of the line elsewhere");
+    assert_eq!(held(&fleet, line(Priority::Critical, 3)), [], "nobody displaces their like");
 }
 
 /// What may happen to a fleet between two looks.

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::search::missing;
 use super::*;
 
 const REQUEST: RequestNumber = RequestNumber(0);
@@ -20,7 +21,7 @@ fn running(task: u64, need: &Resources, priority: Priority, ran: u64) -> Running
 
 fn for_critical(need: &Resources, capacity: &Resources, running: Vec<Running<'_>>) -> Option<Vec<u64>> {
     let site = Site { place: 0, capacity, is_kept: false, running };
-    let chosen = choose(Priority::Critical, &[(REQUEST, need)], [site])?;
+    let chosen = choose(Priority::Critical, &[(REQUEST, need)], [site], &Claimed::default())?;
     Some(chosen.victims.into_iter().map(|task| task.0).collect())
 }
 
@@ -59,7 +60,7 @@ fn only_what_says_so_is_less_urgent_and_was_not_put_off_too_often_makes_room() {
         assert_eq!(for_critical(&need, &all, vec![spared]), None);
     }
     let site = Site { place: 0, capacity: &all, is_kept: false, running: vec![victim] };
-    assert_eq!(choose(Priority::Low, &[(REQUEST, &need)], [site]), None);
+    assert_eq!(choose(Priority::Low, &[(REQUEST, &need)], [site], &Claimed::default()), None);
 }
 
 #[test]
@@ -85,10 +86,10 @@ fn the_node_where_it_costs_least_makes_room() {
             running,
         })
     };
-    let chosen = choose(Priority::Critical, &[(REQUEST, &two)], sites());
+    let chosen = choose(Priority::Critical, &[(REQUEST, &two)], sites(), &Claimed::default());
     assert_eq!(chosen, Some(Eviction { place: 2, request: REQUEST, victims: vec![TaskId(4)] }));
     let either = [(REQUEST, &two), (RequestNumber(1), &one)];
-    let chosen = choose(Priority::Critical, &either, sites());
+    let chosen = choose(Priority::Critical, &either, sites(), &Claimed::default());
     assert_eq!(
         chosen.map(|chosen| (chosen.request, chosen.victims)),
         Some((RequestNumber(1), vec![TaskId(1)]))
@@ -103,7 +104,7 @@ fn a_node_that_is_held_is_taken_last_and_never_for_what_is_free_there() {
         let normal = vec![running(2, &two, Priority::Normal, 9)];
         let site = |place, is_kept, running| Site { place, capacity: &all, is_kept, running };
         let sites = [site(0, true, low), site(1, held, normal)];
-        choose(Priority::Critical, &[(REQUEST, need)], sites).map(|chosen| chosen.place)
+        choose(Priority::Critical, &[(REQUEST, need)], sites, &Claimed::default()).map(|chosen| chosen.place)
     };
     assert_eq!(chosen(&all, false), Some(1), "dearer and held for nobody");
     assert_eq!(chosen(&all, true), Some(0));
@@ -154,23 +155,36 @@ fn missing_with<'a>(
     missing(need, capacity, &staying)
 }
 
-/// The cheapest of all sets.
-fn by_force(need: &Resources, capacity: &Resources, tasks: &[Running<'_>]) -> Option<(Cost, Vec<TaskId>)> {
-    let sets = 0u32..1 << tasks.len();
-    let found = sets.filter_map(|set| {
+/// The cheapest of all sets of those on a node and those who hold something of the fleet's elsewhere.
+fn by_force(
+    need: &Resources,
+    capacity: &Resources,
+    tasks: &[Running<'_>],
+    claimed: &Claimed<'_>,
+) -> Option<(Cost, Vec<TaskId>)> {
+    let is_there = |task| tasks.iter().any(|one| one.task == task);
+    let elsewhere = claimed.holders.iter().map(|(one, _)| one).filter(|one| !is_there(one.task));
+    let all: Vec<_> = tasks.iter().chain(elsewhere).collect();
+    let found = (0u32..1 << all.len()).filter_map(|set| {
         let chosen: Vec<_> =
-            (0..tasks.len()).filter(|place| set & 1 << place != 0).map(|place| &tasks[place]).collect();
-        let ids: Vec<_> = chosen.iter().map(|one| one.task.0).collect();
+            (0..all.len()).filter(|place| set & 1 << place != 0).map(|place| all[place]).collect();
+        let ids: Vec<_> = chosen.iter().map(|one| one.task).collect();
+        let numbers: Vec<_> = ids.iter().map(|task| task.0).collect();
+        let is_had = |(place, missing): (usize, &u64)| {
+            let gone = claimed.holders.iter().filter(|(one, _)| ids.contains(&one.task));
+            gone.map(|(_, gives)| gives[place]).sum::<u64>() >= *missing
+        };
         let is_right = chosen.iter().all(|one| one.may_yield_to(Priority::Critical))
-            && missing_with(need, capacity, tasks, &ids).is_empty();
-        is_right.then(|| {
-            (
-                chosen.iter().fold(Cost::default(), |cost, one| cost.with(one)),
-                ids.into_iter().map(TaskId).collect(),
-            )
-        })
+            && missing_with(need, capacity, tasks, &numbers).is_empty()
+            && claimed.missing.iter().enumerate().all(is_had);
+        is_right.then(|| (chosen.iter().fold(Cost::default(), |cost, one| cost.with(one)), ids))
     });
-    found.min()
+    found
+        .map(|(cost, mut ids)| {
+            ids.sort_unstable();
+            (cost, ids)
+        })
+        .min()
 }
 
 fn needs() -> impl Strategy<Value = Resources> {
@@ -182,7 +196,7 @@ fn needs() -> impl Strategy<Value = Resources> {
 }
 
 fn tasks() -> impl Strategy<Value = Vec<(Resources, u8, u8, u64)>> {
-    prop::collection::vec((needs(), 0u8..4, 0u8..8, 0u64..4), 0..9)
+    prop::collection::vec((needs(), 0u8..4, 0u8..8, 0u64..4), 0..6)
 }
 
 fn made(tasks: &[(Resources, u8, u8, u64)], first: u64) -> Vec<Running<'_>> {
@@ -202,18 +216,51 @@ proptest! {
     #[test]
     fn who_makes_room_is_the_cheapest_set_of_all(
         one in tasks(), other in tasks(), need in needs(), cpus in 0u64..12, memory_bytes in 0u64..8,
+        claims in prop::option::of(((1u64..3, 0u64..4), prop::collection::vec((0u64..3, 0u64..3), 14))),
     ) {
         let capacity = Resources { memory_bytes, gpu_slots: 2, ..Resources::cpus(cpus * 500) };
         let nodes = [made(&one, 1), made(&other, 100)];
+        let held = |((lock, pool), holds): ((u64, u64), Vec<(u64, u64)>)| {
+            let given = nodes.iter().flatten().cloned().zip(holds).map(|(one, (lock, pool))| (one, vec![lock, pool]));
+            Claimed { missing: vec![lock, pool], holders: given.filter(|(one, gives)| !one.is_leaving && gives != &[0, 0]).collect() }
+        };
+        let claimed = claims.map(held).unwrap_or_default();
         let sites = nodes.iter().enumerate().map(|(place, running)| Site { place, capacity: &capacity, is_kept: false, running: running.clone() });
-        let chosen = choose(Priority::Critical, &[(REQUEST, &need)], sites);
+        let chosen = choose(Priority::Critical, &[(REQUEST, &need)], sites, &claimed);
         let forced = nodes.iter().enumerate().filter(|_| capacity.covers(&need)).filter_map(|(place, tasks)| {
-            let (cost, victims) = by_force(&need, &capacity, tasks)?;
+            let (cost, victims) = by_force(&need, &capacity, tasks, &claimed)?;
             Some((cost, place, victims))
         });
         let forced = forced.min().map(|(_, place, victims)| Eviction { place, request: REQUEST, victims });
         prop_assert_eq!(chosen, forced);
     }
+}
+
+#[test]
+fn who_has_the_lock_goes_wherever_it_runs_and_nobody_whose_room_is_not_needed() {
+    let (one, all) = (Resources::cpus(1000), Resources::cpus(1000));
+    let has_lock = running(1, &one, Priority::Low, 90);
+    let claimed = Claimed { missing: vec![1], holders: vec![(has_lock, vec![1])] };
+    let chosen = |there: Vec<Running<'_>>| {
+        let site = Site { place: 0, capacity: &all, is_kept: false, running: there };
+        let chosen = choose(Priority::Critical, &[(REQUEST, &one)], [site], &claimed)?;
+        Some(chosen.victims.into_iter().map(|task| task.0).collect::<Vec<_>>())
+    };
+    assert_eq!(chosen(Vec::new()), Some(vec![1]), "there is room here");
+    assert_eq!(chosen(vec![running(2, &one, Priority::Low, 1)]), Some(vec![1, 2]));
+    let firm = Running { is_preemptible: false, ..running(2, &one, Priority::Low, 1) };
+    assert_eq!(chosen(vec![firm]), None, "one set is enough or nobody goes");
+}
+
+#[test]
+fn who_has_the_lock_is_found_behind_many_who_have_only_room() {
+    let (one, all) = (Resources::cpus(1), Resources::cpus(1000));
+    let there: Vec<_> = (2..1002).map(|task| running(task, &one, Priority::Low, 0)).collect();
+    let has_lock = running(1, &one, Priority::Normal, 90);
+    let claimed = Claimed { missing: vec![1], holders: vec![(has_lock, vec![1])] };
+    let site = Site { place: 0, capacity: &all, is_kept: false, running: there };
+    let chosen = choose(Priority::Critical, &[(REQUEST, &one)], [site], &claimed).expect("both go");
+    assert_eq!(chosen.victims, [TaskId(1), TaskId(2)]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use policy::demand::Demand;
-use policy::id::TaskId;
+use policy::id::{NodeId, TaskId};
 use policy::placement::{ShapeId, Shapes};
 use policy::queue::Skipped;
 use policy::reserve::{LineId, Reserve};
@@ -41,18 +41,18 @@ pub(in crate::scheduler) struct Kept {
     pub(in crate::scheduler) stuck: Arc<[ShapeId]>,
     /// The classes whose turn it is: who of the stuck is first there?
     pub(in crate::scheduler) due: [bool; 4],
-    /// Those of them for which others may have to make room.
+    /// Needs of urgent tasks for which others may have to stop.
     pub(in crate::scheduler) urgent: Arc<[ShapeId]>,
 }
 
 impl Kept {
-    /// The needs of which a queue is to say who is first, if any.
-    pub(in crate::scheduler) fn asked_of(&self, priority: Priority) -> Option<&Arc<[ShapeId]>> {
-        let is_urgent = priority == Priority::Critical && !self.urgent.is_empty();
-        match self.due[priority as usize] {
-            true => Some(&self.stuck),
-            false => is_urgent.then_some(&self.urgent),
-        }
+    /// The needs of which a queue is to say who is first: of those that miss a turn, and of those that others may stop for.
+    pub(in crate::scheduler) fn asked_of(&self, priority: Priority) -> [Arc<[ShapeId]>; 2] {
+        let of = |is_asked: bool, shapes: &Arc<[ShapeId]>| {
+            if is_asked { Arc::clone(shapes) } else { Arc::default() }
+        };
+        let (is_due, is_urgent) = (self.due[priority as usize], priority == Priority::Critical);
+        [of(is_due, &self.stuck), of(is_urgent, &self.urgent)]
     }
 }
 
@@ -75,7 +75,7 @@ impl SchedulerActor {
         let barred = held
             .iter()
             .map(|(line, _)| *line)
-            .filter(|line| self.stopped(line.priority, line.shape).is_some() || !self.may_keep(line.shape));
+            .filter(|line| self.stopped(line.priority, line.shape).is_some() || !self.may_hold(*line));
         for line in gone.chain(barred).collect::<Vec<_>>() {
             self.dispatch.give_up(line.priority, line.shape);
         }
@@ -105,21 +105,32 @@ impl SchedulerActor {
     /// Whether tasks of this need might start if there were room.
     fn may_keep(&self, shape: ShapeId) -> bool {
         self.shapes.demand(shape).is_some_and(|demand| {
-            self.tenant_may_start(demand)
-                && !self.side.directives().is_tenant_paused(&demand.tenant)
-                && self.claim_in_the_way(shape, demand).is_none()
+            self.tenant_may_keep(demand) && self.claim_in_the_way(shape, demand).is_none()
         })
+    }
+
+    /// Whether what is held for this line may be of use: others may be about to let go of what it claims.
+    fn may_hold(&self, line: LineId) -> bool {
+        let is_expected = || line.priority == Priority::Critical && self.is_room_on_its_way(line.shape);
+        let tenant_may = || self.shapes.demand(line.shape).is_some_and(|demand| self.tenant_may_keep(demand));
+        self.may_keep(line.shape) || (is_expected() && tenant_may())
+    }
+
+    pub(super) fn tenant_may_keep(&self, demand: &Demand) -> bool {
+        self.tenant_may_start(demand) && !self.side.directives().is_tenant_paused(&demand.tenant)
     }
 }
 
 impl Dispatch {
-    /// A task of this line was started.
-    pub(super) fn served(&mut self, priority: Priority, shape: ShapeId) {
+    /// A task of this line was started on this node.
+    pub(super) fn served(&mut self, priority: Priority, shape: ShapeId, node: Option<&NodeId>) {
         self.keeping.started += 1;
-        self.give_up(priority, shape);
+        if !self.fleet.served_at(LineId { priority, shape }, node) {
+            self.give_up(priority, shape);
+        }
     }
 
-    /// This node is held for the first of a line, `task`, since others make room for it there.
+    /// This node is held for a line, of which `task` is the first, since others make room for one of it there.
     pub(super) fn hold_at(
         &mut self,
         place: usize,

@@ -94,9 +94,12 @@ fn members_that_are_spread_are_so_among_each_other() {
     let company = Company { group: Some("ring".into()), spread: vec![rule("rack", 1)], ..Company::default() };
     demand.constraints = Constraints { company: Some(Arc::new(company.clone())), ..Constraints::default() };
     assert_eq!((four.times(&demand, SHAPE, 9), four.choose_gang(&demand, &members(3))), (0, None));
-    assert!(four.hindrance(&demand, Asker::default()).unwrap().to_string().contains("and 2 have room now"));
+    let why = four.hindrance(&demand, Asker::default()).unwrap();
+    assert!(why.to_string().contains("and 2 have room now") && why.is_for_ever(), "{why}");
+    assert_eq!(four.never_fits(&demand).map(|misfit| misfit.gang), Some(Some((3, 2))), "there are two racks");
     let company = Company { spread: vec![rule("rack", 2)], ..company };
     demand.constraints.company = Some(Arc::new(company));
+    assert_eq!(four.never_fits(&demand), None);
     assert_eq!(four.times(&demand, SHAPE, 9), 1);
     assert!(four.choose_gang(&demand, &members(3)).is_some());
 }
