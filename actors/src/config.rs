@@ -15,6 +15,7 @@ pub mod log;
 pub mod metrics;
 pub mod telemetry;
 mod origin;
+pub mod remote_execution;
 pub mod scheduler;
 pub mod section;
 pub mod ssh_nodes;
@@ -44,6 +45,7 @@ use crate::config::limits::LimitsConfig;
 use crate::config::log::LogConfig;
 use crate::config::metrics::MetricsConfig;
 use crate::config::origin::Lines;
+use crate::config::remote_execution::RemoteExecutionConfig;
 use crate::config::scheduler::SchedulerConfig;
 use crate::config::section::{Section, Setting};
 use crate::config::ssh_nodes::SshNodeConfig;
@@ -79,6 +81,8 @@ pub struct Config {
     pub metrics: MetricsConfig,
     /// Where traces are sent.
     pub telemetry: TelemetryConfig,
+    /// How machines that are reached by SSH alone are looked after.
+    pub remote_execution: RemoteExecutionConfig,
     /// Machines that are reached by SSH alone, by name.
     pub ssh_nodes: BTreeMap<String, SshNodeConfig>,
     /// How much may wait. Reloaded on SIGHUP.
@@ -198,7 +202,7 @@ impl Config {
 
     /// Every section with the name it has in the file.
     fn sections(&self) -> Vec<(String, &dyn Section)> {
-        let fixed: [(&str, &dyn Section); 14] = [
+        let fixed: [(&str, &dyn Section); 15] = [
             ("daemon", &self.daemon),
             ("lease", &self.lease),
             ("limits", &self.limits),
@@ -208,6 +212,7 @@ impl Config {
             ("log", &self.log),
             ("metrics", &self.metrics),
             ("telemetry", &self.telemetry),
+            ("remote_execution", &self.remote_execution),
             ("backpressure", &self.backpressure),
             ("breaker", &self.breaker),
             ("pools", &self.pools),

@@ -28,13 +28,13 @@ use crate::output::spool::OutputLimits;
 use crate::process::os;
 use crate::process::port::{HostEvent, HostListener, HostPort, HostProgram, LocalHost};
 use crate::process::protocol::{Command, HostDirectory};
-use crate::session::node::SshNode;
+use crate::session::lookout::{Lookout, LookoutArgs, LookoutMessage};
 use crate::side::Side;
 use crate::tree;
 use crate::wire::codec;
 use crate::wire::fleet::{FromWorker, ToWorker};
 use crate::worker::environment::BaseEnvironment;
-use crate::worker::gauge::Gauge;
+use crate::worker::gauge::{Gauge, Measure};
 use crate::worker::{Worker, WorkerArgs, WorkerMessage};
 use crate::workspace::{Keeping, Workspaces};
 
@@ -72,8 +72,8 @@ pub struct MachineOptions {
 pub enum Runs {
     /// A process host here.
     Host(HostProgram),
-    /// A process host here, whose attempts are run on a machine behind SSH.
-    Abroad(HostProgram, SshNode),
+    /// A process host here, whose attempts are run on a machine behind SSH, which is looked after.
+    Abroad(HostProgram, Box<LookoutArgs>),
     /// Functions of this process.
     Handlers(Handlers),
 }
@@ -127,10 +127,10 @@ impl Machine {
         let directory = HostDirectory::new(options.directory);
         let of_port = worker.clone();
         let hear = move |event: HostEvent| of_port.tell(WorkerMessage::Host(event));
-        let (port, desk) = runner(options.runs, (&directory, options.clock), Arc::new(hear));
+        let gauge = options.strain.map(|rules| gauge(rules, &options.runs, &directory));
+        let (port, beside) = runner(options.runs, (&directory, options.clock), Arc::new(hear));
         let attempts = Dynamic::temporary("processes", Options::default());
         let makes = options.workspaces.is_some().then(|| (WORKSPACES.into(), "yes".into()));
-        let gauge = options.strain.map(|rules| Gauge::of_system(rules, directory.path()));
         let spaces = spaces(options.workspaces, options.clock);
         let args = WorkerArgs {
             node: options.node,
@@ -155,7 +155,8 @@ impl Machine {
             args.clone()
         };
         let worker_child = Child::worker::<Worker>("worker", &worker, make);
-        let children = [attempts.child()].into_iter().chain(desk).chain([worker_child]).chain(last).collect();
+        let children =
+            [attempts.child()].into_iter().chain(beside).chain([worker_child]).chain(last).collect();
         let root = Address::new(tree::SUPERVISOR, tree::MACHINE_SIDE);
         let args = tree::machine_side(&root, (&inspector, &spaces), children);
         let tree = supervision::supervisor::start_behind(root, args).await?;
@@ -191,7 +192,7 @@ impl Machine {
     }
 }
 
-/// What runs attempts, as the worker commands it, and its actor, where it is one.
+/// What runs attempts, as the worker commands it, and the actor that belongs to it, where there is one.
 fn runner(
     runs: Runs,
     (directory, clock): (&HostDirectory, Clock),
@@ -200,8 +201,11 @@ fn runner(
     let at = directory.clone();
     match runs {
         Runs::Host(program) => (Arc::new(LocalHost::open(at, program, listener)), None),
-        Runs::Abroad(program, node) => {
-            (node.port(|listener| LocalHost::open(at, program, listener), listener), None)
+        Runs::Abroad(program, args) => {
+            let port = args.node.clone().port(|listener| LocalHost::open(at, program, listener), listener);
+            let lookout = Address::<LookoutMessage>::new(Lookout::KIND, "");
+            let child = Child::worker::<Lookout>(Lookout::KIND, &lookout, move || (*args).clone());
+            (port, Some(child))
         }
         Runs::Handlers(handlers) => {
             let desk = Address::new(Desk::KIND, "");
@@ -209,6 +213,14 @@ fn runner(
             let child = Child::worker::<Desk>(Desk::KIND, &desk, move || args.clone());
             (Arc::new(DeskPort(desk)), Some(child))
         }
+    }
+}
+
+/// How such a machine is looked at.
+fn gauge(rules: StrainRules, runs: &Runs, directory: &HostDirectory) -> Gauge {
+    match runs {
+        Runs::Abroad(_, lookout) => Gauge::new(Arc::clone(&lookout.outlook) as Arc<dyn Measure>, rules),
+        Runs::Host(_) | Runs::Handlers(_) => Gauge::of_system(rules, directory.path()),
     }
 }
 

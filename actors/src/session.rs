@@ -7,6 +7,7 @@
 
 pub mod carry;
 pub mod follow;
+pub mod lookout;
 pub mod node;
 pub mod refusal;
 pub mod reply;
@@ -20,7 +21,7 @@ mod row;
 use std::io;
 use std::time::Duration;
 
-pub use ask::{Attempt, Doctor, Ended, STEER_LIMIT_BYTES, Sessions};
+pub use ask::{Attempt, Doctor, Ended, PRUNE_GRACE, STEER_LIMIT_BYTES, Sessions};
 pub use refusal::Refusal;
 pub use row::{AttemptRow, AttemptState, SessionRow};
 

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use actors::session::refusal::Why;
 use actors::session::script::Script;
-use actors::session::{SessionError, SessionRow};
+use actors::session::{PRUNE_GRACE, SessionError};
 use policy::session::prune::PruneRule;
 
 use crate::cli::args::{Kill, Prune};
@@ -12,9 +11,6 @@ use crate::cli::exit::Exit;
 use crate::cli::json::{Gone, VERSION};
 use crate::cli::place::{Place, name};
 use crate::cli::screen::Screen;
-
-/// Between SIGTERM and SIGKILL for what has been left in a session: nothing of it works.
-const PRUNE_GRACE: Duration = Duration::from_secs(2);
 
 pub(crate) fn kill(place: &Place, screen: &Screen, kill: &Kill) -> anyhow::Result<Exit> {
     let name = name(&kill.which)?;
@@ -39,8 +35,8 @@ pub(crate) fn run(place: &Place, screen: &Screen, prune: &Prune) -> anyhow::Resu
                 place.show(screen, &Script::end(&row.name, PRUNE_GRACE, true, Some(row.seen))?)?;
                 continue;
             }
-            Ok(()) => match end(place, &row) {
-                Ok(kept) => kept,
+            Ok(()) => match place.sessions.prune(&row) {
+                Ok(is_gone) => (!is_gone).then(|| "used meanwhile".to_owned()),
                 // The others go all the same.
                 Err(error @ SessionError::Refused(_)) => {
                     screen.trouble(&error.into(), Exit::FAILURE);
@@ -55,19 +51,6 @@ pub(crate) fn run(place: &Place, screen: &Screen, prune: &Prune) -> anyhow::Resu
         }
     }
     Ok(exit)
-}
-
-/// Ends a session that nobody has used since; gives back why it was kept.
-fn end(place: &Place, row: &SessionRow) -> Result<Option<String>, SessionError> {
-    match place.sessions.end(&row.name, PRUNE_GRACE, true, Some(row.seen)) {
-        Ok(_) => Ok(None),
-        Err(SessionError::Refused(refusal)) if refusal.why == Why::Used => {
-            Ok(Some("used meanwhile".to_owned()))
-        }
-        // Somebody else has pruned it.
-        Err(SessionError::Refused(refusal)) if refusal.why == Why::NoSession => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 fn tell(place: &Place, screen: &Screen, name: &str, kept: Option<String>) -> anyhow::Result<()> {

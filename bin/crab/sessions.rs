@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use actors::client::{Client, ClientError};
-use actors::session::node::REACHED;
+use actors::session::node::{REACHED, task_of};
 use actors::wire::client::{NodeRow, WayRow, WhereTo};
 use anyhow::{Context, bail};
 use policy::id::{NodeId, TaskId};
@@ -105,19 +105,13 @@ fn ask(way: &WayRow, words: &[&str]) -> anyhow::Result<Vec<u8>> {
 }
 
 async fn owner(client: &Client, way: &WayRow, work: &str) -> anyhow::Result<Owner> {
-    let Some(task) = task_of(way, work) else { return Ok(Owner::Other) };
+    let Some(task) = task_of(work, &way.tag) else { return Ok(Owner::Other) };
     match client.task(task).await {
         Ok(detail) if detail.row.state.has_ended() => Ok(Owner::Ghost(task)),
         Ok(_) => Ok(Owner::Task(task)),
         Err(ClientError::NotFound(_)) => Ok(Owner::Ghost(task)),
         Err(error) => Err(error.into()),
     }
-}
-
-/// The task of this scheduler whose work it is.
-fn task_of(way: &WayRow, work: &str) -> Option<TaskId> {
-    let number = work.strip_suffix(&*way.tag)?.strip_suffix('-')?.strip_prefix('t')?;
-    number.parse().ok().map(TaskId)
 }
 
 fn show(screen: &mut Screen, rows: &[Row]) -> anyhow::Result<()> {
@@ -168,25 +162,4 @@ fn cells(Row { node, session, owner, ended }: &Row) -> Vec<String> {
     let name = session.name.clone();
     let cells = [node.to_string(), name, of, state.to_owned(), age, session.attached.to_string()];
     cells.map(|cell| text::harmless(&cell)).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_sessions_of_this_scheduler_have_a_task() {
-        let way = WayRow {
-            node: "mac-1".into(),
-            options: Box::default(),
-            repo: "r".into(),
-            tag: "ab12".into(),
-            session: None,
-            steerable: false,
-        };
-        assert_eq!(task_of(&way, "t7-ab12"), Some(TaskId(7)));
-        for other in ["t7-ab13", "7-ab12", "t7ab12", "tx-ab12", "shell", "-ab12"] {
-            assert_eq!(task_of(&way, other), None, "{other}");
-        }
-    }
 }

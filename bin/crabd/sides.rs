@@ -22,6 +22,8 @@ use actors::metrics::server::{MetricsActor, MetricsArgs, MetricsMessage};
 use actors::output::retention::Retention;
 use actors::output::spool::OutputLimits;
 use actors::process::port::HostProgram;
+use actors::session::lookout::LookoutArgs;
+use actors::session::node::SshNode;
 use actors::side::Side;
 use actors::trust::{Fleet, Own};
 use actors::wire::client::ServerInfo;
@@ -30,6 +32,7 @@ use actors::worker::labels;
 use actors::workspace::Keeping;
 use anyhow::Context;
 use arc_swap::ArcSwap;
+use policy::constraint::LOCATION;
 use policy::id::{Incarnation, NodeId};
 use policy::resources::Resources;
 use supervision::{Address, Child, Ending};
@@ -68,8 +71,8 @@ impl Sides {
         let mut ways = BTreeMap::new();
         for (name, node) in &settings.config.ssh_nodes {
             let options = ssh_node(settings, name, node, incarnation, clock)?;
-            if let Runs::Abroad(_, way) = &options.runs {
-                ways.insert(options.node.clone(), way.clone());
+            if let Runs::Abroad(_, lookout) = &options.runs {
+                ways.insert(options.node.clone(), lookout.node.clone());
             }
             let started = Machine::beside(head.side(), options).await;
             machines.push(started.with_context(|| format!("starting the worker of {name}"))?);
@@ -291,23 +294,36 @@ fn ssh_node(
     let labels = node.labels.iter().flat_map(|table| &table.0);
     let labels = labels.map(|(key, value)| (key.as_str().into(), value.as_str().into()));
     let reached = [(actors::session::node::REACHED.0.into(), actors::session::node::REACHED.1.into())];
+    let located = [(LOCATION.into(), node.host_of(name).into())];
     // Two schedulers that share a machine call their sessions differently.
     let tag = format!("{} {}", settings.name, settings.data_dir.display());
+    let abroad = node.node(name, &this.with_file_name("aivcs-session"), &tag, base.len());
+    let config = &settings.config;
     Ok(MachineOptions {
         node: NodeId::from(name),
         incarnation,
         directory: settings.data_dir.join("ssh").join(name),
         capacity: node.capacity(),
-        labels: labels.chain(reached).collect(),
-        runs: Runs::Abroad(
-            HostProgram::new(this.clone()),
-            node.node(name, &this.with_file_name("aivcs-session"), &tag, base.len()),
-        ),
+        labels: located.into_iter().chain(labels).chain(reached).collect(),
+        runs: Runs::Abroad(HostProgram::new(this), Box::new(lookout(config, name, node, abroad)?)),
         base,
         output: OutputLimits::default(),
         retention: Retention::default(),
         workspaces: None,
-        strain: None,
+        strain: config.strain.rules().map(|rules| config.remote_execution.strain(rules)),
         clock,
     })
+}
+
+/// Who looks after such a machine.
+fn lookout(
+    config: &Config,
+    name: &str,
+    node: &SshNodeConfig,
+    abroad: SshNode,
+) -> anyhow::Result<LookoutArgs> {
+    let home = std::env::home_dir().context("finding the home directory, for the connections of SSH")?;
+    let sessions = node.sessions(name, &home).with_context(|| format!("ssh_nodes.{name}"))?;
+    let rules = config.remote_execution.rules();
+    Ok(LookoutArgs { node: abroad, sessions, outlook: Arc::default(), rules })
 }

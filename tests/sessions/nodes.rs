@@ -19,9 +19,13 @@ fn scheduler(bed: &Bed, nodes: &[&str], cpus: u64) -> (Place, String) {
         )
     };
     let nodes: String = nodes.iter().map(node).collect();
-    let file = place.file("crabd.toml", format!("[lease]\nttl = \"15s\"\n{nodes}"));
+    let file = place.file("crabd.toml", format!("[lease]\nttl = \"15s\"\n{LOOKED_AFTER}{nodes}"));
     (place, file.display().to_string())
 }
+
+/// Often enough for a test to see it.
+const LOOKED_AFTER: &str = "[strain]\ncalm = \"1s\"\n[remote_execution]\nhealth_check_every = \"1s\"\n\
+    unhealthy_after = 2\nprune_after = \"2s\"\n";
 
 fn daemon(bed: &Bed, place: &Place, config: &str, nodes: usize) -> Daemon {
     let mut command = place.crabd(&["--no-worker", "--name", "head", "--config", config]);
@@ -167,5 +171,53 @@ fn a_task_is_watched_steered_and_left_in_its_session() {
     let name = go(&["shell", "mac-1"]).expect(0).text();
     assert_eq!(name, "aivcs__r__shell__human\n");
     bed.run(&["kill", "--purge", "--session", name.trim_end()]).expect(0);
+    nothing_left(&bed);
+}
+
+#[test]
+fn nothing_is_sent_to_a_machine_that_does_not_answer_and_it_says_why() {
+    let mut bed = Bed::new();
+    let (place, config) = scheduler(&bed, &["mac-1"], 2);
+    let _daemon = daemon(&bed, &place, &config, 1);
+    let strain = || {
+        let node = place.run(&["nodes", "--json"]).expect(0).json().remove(0);
+        format!("{} {}", node["strain"], node["strain_reason"])
+    };
+    until_true("it has been heard", SOON, || strain().starts_with("\"normal\""));
+    bed.stop_sshd();
+    bed.cut();
+    until_true("it is missed", SOON, || strain().starts_with("\"critical\""));
+    assert!(strain().contains("has not answered"), "{}", strain());
+    let file = place.file("here.toml", "[task.a]\ncommand = [\"true\"]\nlocation = \"box\"\n");
+    let task = place.run(&["submit", "--json", &file.display().to_string()]).expect(0);
+    let why = place.run(&["explain", "t1"]).expect(0).text();
+    assert!(why.contains("has not answered"), "{why}");
+    bed.start_sshd();
+    place.run(&["wait", "g1", "--timeout", "30s"]).expect(0);
+    let shown = place.run(&["show", "t1", "--json"]).expect(0).json().remove(0);
+    assert_eq!(shown["attempts"], 1, "{shown} {}", task.text());
+    nothing_left(&bed);
+}
+
+#[test]
+fn sessions_that_were_left_by_tasks_are_ended_by_themselves_and_others_are_not() {
+    let bed = Bed::new();
+    let (place, config) = scheduler(&bed, &["mac-1"], 2);
+    let _daemon = daemon(&bed, &place, &config, 1);
+    let task = place.submit(&["--", "sleep", "900"]);
+    until_true("it runs there", SOON, || bed.names().len() == 1);
+    let name = bed.names().remove(0);
+    let tag = name.split("__").nth(2).and_then(|work| work.split_once('-')).expect("a tag").1.to_owned();
+    let left = |work: &str| {
+        bed.run(&["exec", "--repo", "r", "--work", work, "--role", "runner", "--", "true"]).expect(0);
+        bed.session(&format!("aivcs__r__{work}__runner"))
+    };
+    let (ours, others) = (left(&format!("t99-{tag}")), left("t99-another"));
+    assert!(ours.exists() && others.exists(), "what ended without being tied leaves its output");
+    until_true("what this scheduler has left is gone", SOON, || !ours.exists());
+    assert!(others.exists() && bed.names() == [name], "nobody else's, and nothing that works");
+    place.run(&["cancel", &format!("t{}", task.trim_start_matches('t'))]).expect(0);
+    place.wait_state(&task, "cancelled");
+    bed.run(&["kill", "--purge", "--session", "aivcs__r__t99-another__runner"]).expect(0);
     nothing_left(&bed);
 }

@@ -60,6 +60,8 @@ pub enum Sign {
     Memory,
     /// What the system itself says of heat, as a level.
     Heat,
+    /// Questions in a row that it has not answered, where it is asked from elsewhere.
+    Unanswered,
 }
 
 /// A sign as it is now.
@@ -115,6 +117,8 @@ pub struct StrainRules {
     pub load: Limits,
     /// Of [`Sign::DiskFree`]: below.
     pub disk_free: Limits,
+    /// Of [`Sign::Unanswered`].
+    pub unanswered: Limits,
     /// How long nothing must have reached a level before it is left.
     pub calm: Duration,
     /// See [`Strain::heavy_percent`].
@@ -123,7 +127,8 @@ pub struct StrainRules {
 
 /// Memory: a tenth free is what the system needs for its caches; with 4 % it is about to kill somebody. Stalls: what waits
 /// for memory a fifth of its time is slow, half of it thrashes. Disks and load make things slow and break nothing, so they
-/// only warn, and load only where it is absurd. A disk with less than 2 GiB fills within a build.
+/// only warn, and load only where it is absurd. A disk with less than 2 GiB fills within a build. One question without an answer may be the network's; after three
+/// there is nobody.
 impl Default for StrainRules {
     fn default() -> Self {
         Self {
@@ -132,6 +137,7 @@ impl Default for StrainRules {
             io_stall: Limits { warn: 80, critical: 0 },
             load: Limits { warn: 3000, critical: 0 },
             disk_free: Limits { warn: 2 << 30, critical: 256 << 20 },
+            unanswered: Limits { warn: 1, critical: 3 },
             calm: Duration::from_secs(15),
             heavy_percent: 50,
         }
@@ -146,6 +152,7 @@ impl StrainRules {
             Sign::IoStall => self.io_stall,
             Sign::Load => self.load,
             Sign::DiskFree => self.disk_free,
+            Sign::Unanswered => self.unanswered,
             Sign::Memory => Limits { warn: Level::Warn as u64, critical: Level::Critical as u64 },
             // The system slows down by itself: no work is lost for it.
             Sign::Heat => Limits { warn: Level::Warn as u64, critical: 0 },
@@ -263,6 +270,7 @@ impl fmt::Display for Symptom {
             }
             Sign::Memory => f.write_str("its system says that memory is scarce"),
             Sign::Heat => f.write_str("its system says that it is hot"),
+            Sign::Unanswered => write!(f, "it has not answered {value} times in a row, {limit} or more"),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! `[ssh_nodes.NAME]`: a machine that is reached by SSH alone and runs tasks in sessions, without a daemon of its own.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use policy::resources::Resources;
-use policy::session::target::Target;
+use policy::session::target::{Target, TargetRefused};
 use policy::session::{Identity, Role};
 use policy::text::OsText;
 
@@ -11,7 +12,9 @@ use crate::config::ConfigError;
 use crate::config::amount::{Cores, Size, Table};
 use crate::config::section::{Any, If, section};
 use crate::config::worker::none_handles;
+use crate::session::Sessions;
 use crate::session::node::{SshNode, word};
+use crate::session::way::Way;
 use crate::session::words::key_of;
 
 section! {
@@ -57,17 +60,34 @@ impl SshNodeConfig {
             value: format!("{value:?}"),
             allowed,
         };
-        let host = self.host.as_deref().unwrap_or(name);
-        Target::new(
-            Some(host),
-            self.user.as_deref().filter(|_| host != "local"),
-            self.port.filter(|_| host != "local"),
-        )
-        .map_err(|refused| wrong("host", host, refused.to_string()))?;
+        self.target(name).map_err(|refused| wrong("host", self.host_of(name), refused.to_string()))?;
         let repo = self.repo.as_deref().unwrap_or_default();
         Identity::new(repo, "t1", Role::Runner)
             .map_err(|refused| wrong("repo", repo, refused.to_string()))?;
         Ok(())
+    }
+
+    /// The machine, as SSH knows it.
+    #[must_use]
+    pub fn host_of<'a>(&'a self, name: &'a str) -> &'a str {
+        self.host.as_deref().unwrap_or(name)
+    }
+
+    fn target(&self, name: &str) -> Result<Target, TargetRefused> {
+        let host = self.host_of(name);
+        let is_there = host != "local";
+        Target::new(Some(host), self.user.as_deref().filter(|_| is_there), self.port.filter(|_| is_there))
+    }
+
+    /// The sessions there, over a connection that is shared with nobody else.
+    ///
+    /// # Errors
+    /// The machine is none, or there is no directory for the connection.
+    pub fn sessions(&self, name: &str, home: &Path) -> io::Result<Sessions> {
+        let target = self.target(name).map_err(io::Error::other)?;
+        let path = |said: &Option<String>| said.as_deref().map(PathBuf::from);
+        let way = Way::new(target, false).identity(path(&self.identity)).config(path(&self.ssh_config));
+        Ok(Sessions::new(way.alone(true).sharing(home)?))
     }
 
     /// What it has for tasks.
@@ -88,7 +108,7 @@ impl SshNodeConfig {
         let mut to: Vec<OsText> = Vec::new();
         let port = self.port.map(|port| port.to_string());
         for (option, value) in [
-            ("--host", Some(self.host.as_deref().unwrap_or(name))),
+            ("--host", Some(self.host_of(name))),
             ("--user", self.user.as_deref()),
             ("--port", port.as_deref()),
             ("--identity", self.identity.as_deref()),

@@ -48,6 +48,7 @@ impl StrainConfig {
             io_stall: Limits { warn: self.io_stall_warn(), critical: 0 },
             load: Limits { warn: self.load_warn(), critical: 0 },
             disk_free: Limits { warn: self.disk_free_warn().0, critical: self.disk_free_critical().0 },
+            unanswered: usual().unanswered,
             calm: self.calm().0,
             heavy_percent: self.heavy_percent(),
         })

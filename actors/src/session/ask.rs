@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use policy::session::target::Target;
 use policy::session::{Identity, SessionName};
+use policy::strain::Reading;
 use policy::time::Timestamp;
 
 use super::carry::{CarryError, carry};
@@ -23,6 +24,8 @@ const SETUP_TIMEOUT: Duration = Duration::from_secs(30);
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the end of a session may take beyond its grace: what cannot be killed is waited for.
 const END_TIMEOUT: Duration = Duration::from_secs(30);
+/// Between SIGTERM and SIGKILL for what has been left in a session: nothing of it works.
+pub const PRUNE_GRACE: Duration = Duration::from_secs(2);
 /// How long a piece of output may take: megabytes over a slow line.
 const READ_TIMEOUT: Duration = Duration::from_mins(10);
 /// Somebody may have to find a password first.
@@ -179,6 +182,32 @@ impl Sessions {
     pub fn doctor(&self, base: &str) -> Result<Doctor, SessionError> {
         let reply = self.ask(&Script::doctor(base)?, SETUP_TIMEOUT)?;
         Ok(Doctor { reply, now: crate::clock::Clock::system().wall() })
+    }
+
+    /// How strained the machine is. Asked once: whoever looks again soon need not insist.
+    ///
+    /// # Errors
+    /// The machine cannot be asked, or has not answered `within` that time once connected.
+    pub fn measure(&self, within: Duration) -> Result<Vec<Reading>, SessionError> {
+        let reply = self.ask_once(&Script::measure()?, self.patience() + within);
+        if matches!(reply, Err(SessionError::Silent { .. })) {
+            self.hang_up();
+        }
+        Ok(row::signs(&reply?))
+    }
+
+    /// Ends a session that has been left, unless somebody has used it since it was looked at; tells whether it is gone.
+    ///
+    /// # Errors
+    /// As [`Self::end`].
+    pub fn prune(&self, row: &SessionRow) -> Result<bool, SessionError> {
+        match self.end(&row.name, PRUNE_GRACE, true, Some(row.seen)) {
+            Ok(_) => Ok(true),
+            Err(SessionError::Refused(refusal)) if refusal.why == Why::Used => Ok(false),
+            // Somebody else has pruned it.
+            Err(SessionError::Refused(refusal)) if refusal.why == Why::NoSession => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// Runs a script that streams; gives back how many bytes came.

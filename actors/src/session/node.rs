@@ -63,6 +63,13 @@ impl SshNode {
         Some(identity.name().as_str().into())
     }
 
+    /// Whether it is the session of one of this scheduler's tasks.
+    #[must_use]
+    pub fn is_own(&self, identity: &Identity) -> bool {
+        let is_here = identity.role() == Role::Runner && *identity.repo() == *self.repo;
+        is_here && task_of(identity.work(), &self.tag).is_some()
+    }
+
     /// What the host here runs for a start there.
     fn translate(&self, start: Start) -> Start {
         let (own, given) = start.environment.split_at(self.own_variables.min(start.environment.len()));
@@ -106,6 +113,13 @@ impl SshNode {
         let host = open(Arc::new(move |event| listener(understood(event))));
         Arc::new(Port { node: self, host })
     }
+}
+
+/// The task whose work it is, of the scheduler that `tag` names.
+#[must_use]
+pub fn task_of(work: &str, tag: &str) -> Option<TaskId> {
+    let number = work.strip_suffix(tag)?.strip_suffix('-')?.strip_prefix('t')?;
+    number.parse().ok().map(TaskId)
 }
 
 #[derive(Debug)]
@@ -211,6 +225,14 @@ mod tests {
         assert!(words.windows(2).any(|pair| pair == ["--token", "9"]));
         assert!(words.contains(&"--steerable".to_owned()));
         assert_eq!((told.environment.len(), told.grace), (1, Duration::from_secs(15)));
+    }
+
+    #[test]
+    fn only_sessions_of_this_scheduler_have_a_task() {
+        assert_eq!(task_of("t7-ab12", "ab12"), Some(TaskId(7)));
+        for other in ["t7-ab13", "7-ab12", "t7ab12", "tx-ab12", "shell", "-ab12"] {
+            assert_eq!(task_of(other, "ab12"), None, "{other}");
+        }
     }
 
     #[test]

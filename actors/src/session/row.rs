@@ -2,6 +2,7 @@
 
 use policy::session::prune::Standing;
 use policy::session::{Identity, SessionName};
+use policy::strain::{Reading, Sign};
 use policy::time::Timestamp;
 
 use super::reply::Reply;
@@ -110,6 +111,27 @@ impl SessionRow {
             works: attempt.is_some_and(working),
         }
     }
+}
+
+/// The signs of strain in an answer; what is unknown here is left out.
+pub(super) fn signs(reply: &Reply) -> Vec<Reading> {
+    let sign = |name: &str| {
+        Some(match name {
+            "memory-free" => Sign::MemoryFree,
+            "memory-stall" => Sign::MemoryStall,
+            "io-stall" => Sign::IoStall,
+            "load" => Sign::Load,
+            "disk-free" => Sign::DiskFree,
+            "memory" => Sign::Memory,
+            _ => return None,
+        })
+    };
+    let told = reply.lines().filter(|(key, _)| *key == "sign");
+    let read = |words: &[Box<str>]| match words {
+        [name, value] => Some(Reading { sign: sign(name)?, value: value.parse().ok()? }),
+        _ => None,
+    };
+    told.filter_map(|(_, words)| read(words)).collect()
 }
 
 /// Reads the sessions of an answer; `None` where a line makes no sense.

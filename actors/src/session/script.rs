@@ -16,6 +16,7 @@ const END: &str = include_str!("remote/end.sh");
 const STEER: &str = include_str!("remote/steer.sh");
 const READ: &str = include_str!("remote/read.sh");
 const DOCTOR: &str = include_str!("remote/doctor.sh");
+const MEASURE: &str = include_str!("remote/measure.sh");
 
 /// How a script is entered: whole, so that nothing it calls eats what comes behind it on standard input.
 const ENTER: &str = "main \"$@\" </dev/null";
@@ -222,6 +223,14 @@ impl Script {
     /// The base directory's name has a NUL byte.
     pub fn doctor(base: &str) -> Result<Self, Unsayable> {
         Self::new(&[COMMON, DOCTOR], &[base.as_bytes()], ENTER)
+    }
+
+    /// Tells how strained the machine is.
+    ///
+    /// # Errors
+    /// Never: there is nothing in it that cannot be said.
+    pub fn measure() -> Result<Self, Unsayable> {
+        Self::new(&[COMMON, MEASURE], &[], ENTER)
     }
 }
 

@@ -66,7 +66,7 @@ impl ItemLines {
     }
 }
 
-fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 40] {
+fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 41] {
     [
         ("directory", line(&common.directory)),
         ("workspace", line(&common.workspace)),
@@ -81,6 +81,7 @@ fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 40] {
         ("resources", line(&common.resources)),
         ("require", line(&common.require)),
         ("require", line(&common.node)),
+        ("require", line(&common.location)),
         ("prefer", line(&common.prefer)),
         ("avoid_failed", line(&common.avoid_failed)),
         ("prefer", line(&common.near)),

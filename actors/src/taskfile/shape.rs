@@ -98,6 +98,8 @@ fields! {
         "near" near: Nearness,
         /// The one machine that may run it, by its name.
         "node" node: Text,
+        /// Where it is to run: the host of a machine behind SSH ("aivcs.local"), or a machine by its name.
+        "location" location: Text,
         /// Whether the machine where the last attempt failed is avoided: "no"; "prefer": any other with room is taken
         /// first; "require": it waits for another one. Default: "prefer".
         "avoid_failed" avoid_failed: Avoiding,

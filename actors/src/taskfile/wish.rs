@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use policy::constraint::{AvoidFailed, Company, Condition, Constraints, NODE, Preference};
+use policy::constraint::{AvoidFailed, Company, Condition, Constraints, LOCATION, NODE, Preference};
 use strum::VariantArray;
 
 use super::build::{pick, value};
@@ -61,8 +61,9 @@ pub(super) fn constraints(own: &Common, defaults: &Common) -> Constraints {
     let required = both.into_iter().flat_map(|common| value(&common.require).map_or(&[][..], |all| &all.0));
     let preferred = both.into_iter().flat_map(|common| value(&common.prefer).map_or(&[][..], |all| &all.0));
     let pinned = pick(&own.node, &defaults.node).map(|node| Condition::is(NODE, &node.0));
+    let located = pick(&own.location, &defaults.location).map(|place| Condition::is(LOCATION, &place.0));
     let mut require: Vec<Condition> = Vec::new();
-    for condition in required.cloned().chain(pinned) {
+    for condition in required.cloned().chain(pinned).chain(located) {
         if !require.contains(&condition) {
             require.push(condition);
         }

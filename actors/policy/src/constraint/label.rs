@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 /// The label that every node has: its own name, so that a task can be pinned to it.
 pub const NODE: &str = "node";
+/// Where its tasks run: its own name, or the host of a machine behind SSH.
+pub const LOCATION: &str = "location";
 /// The operating system, such as `macos` or `linux`.
 pub const OS: &str = "os";
 /// The architecture, such as `aarch64`.
@@ -33,14 +35,16 @@ pub struct Labels(BTreeMap<Box<str>, Box<str>>);
 
 impl Labels {
     /// Those given, of which later ones of one name replace earlier ones, and the node's name, which nothing
-    /// replaces. At most [`LABELS_LIMIT`], the first by name.
+    /// replaces; that is also where it is, if it does not say. At most [`LABELS_LIMIT`], the first by name.
     #[must_use]
     pub fn of<'a>(node: &str, given: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut all: BTreeMap<Box<str>, Box<str>> =
             given.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        while all.len() >= LABELS_LIMIT {
+        let location = all.remove(LOCATION).unwrap_or_else(|| node.into());
+        while all.len() >= LABELS_LIMIT - 1 {
             all.pop_last();
         }
+        all.insert(LOCATION.into(), location);
         all.insert(NODE.into(), node.into());
         Self(all)
     }
@@ -66,6 +70,12 @@ mod tests {
         let labels = Labels::of("a", [("node", "b"), ("rack", "left"), ("rack", "right")]);
         assert_eq!((labels.get("node"), labels.get("rack")), (Some("a"), Some("right")));
         assert_eq!(labels.get("os"), None);
+    }
+
+    #[test]
+    fn a_node_that_does_not_say_where_it_is_is_where_it_is_called() {
+        assert_eq!(Labels::of("a", []).get("location"), Some("a"));
+        assert_eq!(Labels::of("a", [("location", "aivcs.local")]).get("location"), Some("aivcs.local"));
     }
 
     #[test]

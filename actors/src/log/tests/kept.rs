@@ -225,6 +225,8 @@ fn later() -> Vec<(u8, Event)> {
     let explained = SchedulerEvent::Directed { directive, by, reason: "new disk".into() };
     let seen = Some(Symptom { sign: Sign::MemoryFree, value: 3, limit: 4 });
     let strain = Strain { level: Level::Critical, seen, heavy_percent: 50 };
+    let silent = Some(Symptom { sign: Sign::Unanswered, value: 1, limit: 1 });
+    let silent = Strain { level: Level::Warn, seen: silent, heavy_percent: 50 };
     let relieved = NodeEvent::Relieved { task: TaskId(7), token: Token(70), strain };
     vec![
         (5, Event::Scheduler(lent)),
@@ -232,6 +234,7 @@ fn later() -> Vec<(u8, Event)> {
         (9, Event::Scheduler(explained)),
         (11, Event::Node("mac-1".into(), NodeEvent::Strained(strain))),
         (11, Event::Node("mac-1".into(), relieved)),
+        (12, Event::Node("mac-1".into(), NodeEvent::Strained(silent))),
     ]
 }
 
