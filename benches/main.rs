@@ -22,6 +22,7 @@ mod support {
     pub(crate) mod machines;
     pub(crate) mod peers;
     pub(crate) mod report;
+    pub(crate) mod ssh;
     pub(crate) mod terminal;
     pub(crate) mod work;
 }
@@ -36,6 +37,7 @@ mod growth;
 mod layers;
 mod processes;
 mod recovery;
+mod remote;
 mod seeing;
 mod shapes;
 mod single;
@@ -49,7 +51,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Question = (&'static str, fn());
 
 /// In the order of the letters in `benches/README.md`.
-const QUESTIONS: [Question; 15] = [
+const QUESTIONS: [Question; 16] = [
     ("processes", processes::ask),
     ("chain", chain::ask),
     ("single", single::ask),
@@ -65,6 +67,7 @@ const QUESTIONS: [Question; 15] = [
     ("failures", failures::ask),
     ("agent", agent::ask),
     ("suites", suites::ask),
+    ("remote", remote::ask),
 ];
 
 fn main() {

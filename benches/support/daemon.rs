@@ -62,6 +62,18 @@ impl Daemon {
         Self::start(vec!["--cpus", cores, "--memory", "1 GiB"])
     }
 
+    /// Without a worker, as a file says, for a user whose home this is.
+    pub(crate) fn of_config(file: &Path, home: &Path) -> Self {
+        let (directory, file) = (directory(), file.display().to_string());
+        let arguments: Vec<_> =
+            ["--name", "bench", "--no-worker", "--config", &file].map(ToOwned::to_owned).into();
+        let child =
+            command(directory.path(), &arguments).env("HOME", home).spawn().expect("the daemon starts");
+        let daemon = Self { child, directory, arguments };
+        daemon.until_it_answers();
+        daemon
+    }
+
     /// Without a worker.
     pub(crate) fn without_worker() -> Self {
         Self::start(vec!["--no-worker"])
@@ -167,14 +179,14 @@ fn directory() -> TempDir {
 }
 
 fn spawn(directory: &Path, arguments: &[String]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_crabd"))
-        .arg("--data-dir")
-        .arg(directory)
-        .args(arguments)
-        .env("CRAB_LOG", "error")
-        .stdin(Stdio::null())
-        .spawn()
-        .expect("the daemon starts")
+    command(directory, arguments).spawn().expect("the daemon starts")
+}
+
+fn command(directory: &Path, arguments: &[String]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crabd"));
+    command.arg("--data-dir").arg(directory).args(arguments);
+    command.env("CRAB_LOG", "error").stdin(Stdio::null());
+    command
 }
 
 /// Runs a client's part on one thread, as a command line does.
