@@ -39,6 +39,7 @@ mod cli {
     pub(crate) mod session;
     pub(crate) mod sessions;
     pub(crate) mod show;
+    pub(crate) mod signal;
     pub(crate) mod status;
     pub(crate) mod submit;
     pub(crate) mod suite;
@@ -65,8 +66,8 @@ use cli::screen::Screen;
 use cli::session::{self, Session};
 use cli::{
     cancel, claims, cluster, completion, config, doctor, events, explain, list, log_level, logs, man, mcp,
-    nodes, operate, prio, remote, resume, run, service, sessions, show, status, submit, suite, timeline,
-    wait, workspaces,
+    nodes, operate, prio, remote, resume, run, service, sessions, show, signal, status, submit, suite,
+    timeline, wait, workspaces,
 };
 
 fn main() -> ExitCode {
@@ -132,6 +133,7 @@ async fn dispatch(session: &Session, command: Command, screen: &mut Screen) -> a
         Command::Wait(Later(wait)) => wait::run(&session.connect()?, screen, wait).await,
         Command::Cancel(Later(cancel)) => cancel::cancel(&session.connect()?, screen, cancel).await,
         Command::Retry(Later(retry)) => cancel::retry(&session.connect()?, screen, retry).await,
+        Command::Signal(Later(signal)) => signal::run(&session.connect()?, screen, signal).await,
         Command::Prio(Later(prio)) => prio::run(&session.connect()?, screen, prio).await,
         Command::Resume(Later(resume)) => resume::run(&session.connect()?, screen, resume).await,
         Command::Status(Later(status)) => status::run(&session.connect()?, screen, status).await,

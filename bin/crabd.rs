@@ -69,7 +69,7 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     let own = membership::settle(&mut settings).await?;
     let mut sides = Sides::start(&settings, own.clone()).await?;
     let data = settings.data_dir.clone();
-    let _renewing = own.map(|own| AbortOnDrop(tokio::spawn(membership::keep_good(data, own))));
+    let _renewing = own.map(|own| AbortOnDrop(tokio::spawn(actors::trust::keep_good(data, own))));
     tracing::info!(name = settings.name, data = %settings.data_dir.display(), "ready");
     notify(&[sd_notify::NotifyState::Ready]);
     let outcome = serve(args, &settings, &mut signals, &mut sides).await;

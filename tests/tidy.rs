@@ -6,6 +6,7 @@
 mod code;
 mod papers;
 mod source;
+mod weight;
 
 use source::{Source, repository};
 

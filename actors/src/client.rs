@@ -27,7 +27,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use policy::budget::Raise;
-use policy::id::{AttemptNumber, GraphId, TaskId};
+use policy::id::{AttemptNumber, GraphId, NodeId, TaskId};
+use policy::signal::TaskSignal;
 use policy::submission::Submission;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -173,6 +174,15 @@ impl Client {
     /// Among others [`ClientError::NotFound`].
     pub async fn cancel(&self, target: Target) -> Result<u64, ClientError> {
         expect!(self.call(&Request::Cancel(target)).await?, Response::CancelAsked { tasks } => tasks)
+    }
+
+    /// Signals something to what a task runs; tells on which machine, once the process host there has it. Where the
+    /// connection is cut meanwhile it may be heard twice.
+    ///
+    /// # Errors
+    /// Among others [`ClientError::NotFound`], and [`ClientError::Refused`] where nothing of it runs that hears signals.
+    pub async fn signal(&self, task: TaskId, signal: TaskSignal) -> Result<NodeId, ClientError> {
+        expect!(self.call(&Request::Signal(task, signal)).await?, Response::Signalled { node } => node)
     }
 
     /// Asks for another try of a task that ended without success, or of all such of a graph; tells how many.

@@ -55,8 +55,9 @@ impl Door for SchedulerDoor {
         tracing::debug!(?peer, "connected");
         if peer.role == Role::Worker {
             let layout = peer.layout();
-            let to_worker =
-                Outlet::new(move |message| outlet.send(codec::encode_as(layout, &message)).is_ok());
+            let to_worker = Outlet::new(move |message: ToWorker| {
+                message.is_known_in(layout) && outlet.send(codec::encode_as(layout, &message)).is_ok()
+            });
             self.workers().insert(peer.id, (NodeId::from(&*peer.name), to_worker));
         }
     }

@@ -19,6 +19,7 @@ pub mod permit;
 mod rows;
 mod run;
 mod samples;
+mod signal;
 mod way;
 
 use std::sync::Arc;

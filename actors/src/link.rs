@@ -34,15 +34,19 @@
 //! Over TCP everything goes through TLS where the fleet has certificates (`secure`, `crate::trust`); without them only
 //! loopback is served, in the clear, to those who have the cookie.
 
+#[cfg(feature = "server")]
 pub mod cluster;
 pub mod connect;
 mod credit;
 pub mod dialler;
+#[cfg(feature = "server")]
 pub mod direct;
+#[cfg(feature = "server")]
 mod hall;
 mod handshake;
 mod lean;
 pub mod life;
+#[cfg(feature = "server")]
 pub mod listener;
 pub mod peer;
 pub mod preamble;
@@ -51,8 +55,10 @@ mod secure;
 mod session;
 mod stream;
 #[cfg(test)]
+#[cfg(feature = "server")]
 mod tests;
 
+#[cfg(feature = "server")]
 pub use cluster::Cluster;
 pub use connect::{ConnectError, Dial, connect_once};
 pub use life::{EndReason, Life};

@@ -18,6 +18,7 @@ mod output;
 mod registration;
 mod reports;
 mod show;
+mod signals;
 mod strain;
 
 use std::sync::Arc;
@@ -31,7 +32,7 @@ use policy::node::{Pace, Room};
 use policy::planted;
 use policy::strain::Strain;
 use policy::task::LossReason;
-use supervision::{Actor, ActorError, Address, Fact, Me, Reply};
+use supervision::{Actor, ActorError, Address, Fact, Me};
 
 use crate::lease::NodeDeadline;
 use crate::meters::NodeNews;
@@ -41,13 +42,12 @@ use crate::node::directives::Heeding;
 pub use crate::node::message::{Live, NodeMessage, Reservation, Restored, Terms};
 use crate::node::output::Readers;
 use crate::node::registration::Machine;
+use crate::node::signals::Signals;
 use crate::outlet::Outlet;
 use crate::scheduler::SchedulerMessage;
 use crate::side::Side;
 use crate::task::{Acknowledge, Purpose, Seat, TaskMessage};
-use crate::wire::fleet::{
-    FromWorker, GRANTS_PER_MESSAGE, Grant, OutputPiece, OutputRead, OutputRefusal, ToWorker,
-};
+use crate::wire::fleet::{FromWorker, GRANTS_PER_MESSAGE, Grant, ToWorker};
 
 /// Between two looks at the lease: well below the grace, so that expiry is noticed in time.
 const TICK: Duration = Duration::from_millis(500);
@@ -74,6 +74,7 @@ pub struct NodeActor {
     attempts: Attempts,
     pace: Pace,
     readers: Readers,
+    signals: Signals,
     breakers: Board,
     heeding: Heeding,
     /// How strained the machine is, as the last heartbeat told it.
@@ -103,6 +104,7 @@ impl Actor for NodeActor {
             attempts: Attempts::default(),
             pace: Pace::default(),
             readers: Readers::default(),
+            signals: Signals::default(),
             breakers: Board::default(),
             heeding: Heeding::default(),
             strain: Strain::default(),
@@ -131,6 +133,7 @@ impl Actor for NodeActor {
             NodeMessage::Evict { task, by, is_recall } => self.evict(task, (by, is_recall)),
             NodeMessage::Relieve { task } => self.relieve(task),
             NodeMessage::ReadOutput { token, read, reply } => self.read_output(token, read, reply),
+            NodeMessage::Signal { token, signal, reply } => self.signal(token, signal, reply),
             NodeMessage::Live(reply) => reply.send(self.live.clone()),
             NodeMessage::Describe(reply) => reply.send(self.describe()),
             NodeMessage::Heed => self.heed(),
@@ -168,6 +171,7 @@ impl NodeActor {
                 }
             }
             FromWorker::Output { request, piece } => self.readers.answer(request, piece),
+            FromWorker::Signalled { request, refused } => self.signals.answer(request, refused),
             // The side's inspector takes these before they come here.
             FromWorker::Inspected { .. } => {}
             FromWorker::Goodbye { session } => {
@@ -182,7 +186,7 @@ impl NodeActor {
         if self.outlet.as_ref().is_some_and(|current| current.is_same(outlet)) {
             self.outlet = None;
             self.room_changed = true;
-            self.readers.drop_all();
+            self.drop_askers();
         }
     }
 
@@ -257,18 +261,6 @@ impl NodeActor {
     fn evict(&self, task: TaskId, (by, is_recall): (TaskId, bool)) {
         if let Some(address) = self.attempts.awake(task) {
             address.tell(TaskMessage::Evict { by, is_recall });
-        }
-    }
-
-    fn read_output(
-        &mut self,
-        token: Token,
-        read: OutputRead,
-        reply: Reply<Result<OutputPiece, OutputRefusal>>,
-    ) {
-        match &self.outlet {
-            Some(outlet) => self.readers.ask(outlet, token, read, reply),
-            None => reply.send(Err(OutputRefusal::Away { reason: "it is not connected".into() })),
         }
     }
 }
@@ -350,7 +342,7 @@ impl NodeActor {
             machine.session = None;
         }
         self.outlet = None;
-        self.readers.drop_all();
+        self.drop_askers();
         self.room_changed = true;
     }
 

@@ -3,29 +3,39 @@
 //! In reading order: [`line`](mod@line) is the invitation as one line, [`papers`] the files with keys and certificates,
 //! [`authority`] makes certificates, [`roll`] remembers to whom they belong, [`fleet`] is both with the scheduler's
 //! side of TLS; [`own`] is a member's side of it, `application` what the two say when a certificate is
-//! asked for. Must not know what else travels.
+//! asked for, and `hearing` the scheduler's side of that. Must not know what else travels.
 //!
 //! A certificate is worth what the roll says of it: one that the roll does not know opens nothing, whoever has
 //! signed it. So nothing is read from certificates but whether they are valid, and taking one back needs no list
 //! that others would have to fetch.
 
 mod application;
+#[cfg(feature = "server")]
 pub mod authority;
+#[cfg(feature = "server")]
 pub mod fleet;
+#[cfg(feature = "server")]
+mod hearing;
 pub mod line;
 pub mod own;
 pub mod papers;
+mod renewing;
+#[cfg(feature = "server")]
 pub mod roll;
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use application::{explained, hear_applicant};
+pub(crate) use application::explained;
+#[cfg(feature = "server")]
 pub use fleet::Fleet;
+#[cfg(feature = "server")]
+pub(crate) use hearing::hear_applicant;
 pub use line::Invitation;
 pub(crate) use own::scheduler_name;
 pub use own::{Own, join};
+pub use renewing::keep_good;
 
 /// Where all of this is kept, in a data directory.
 const DIRECTORY: &str = "trust";

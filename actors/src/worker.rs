@@ -26,6 +26,7 @@ mod orders;
 pub mod output;
 pub mod report;
 mod show;
+mod signals;
 pub mod space;
 #[cfg(test)]
 mod tests;

@@ -87,6 +87,9 @@ pub(crate) enum Command {
     Cancel(Later<Targets>),
     /// Try again what ended without success
     Retry(Later<Targets>),
+    /// Send a signal to what a task runs: HUP, INT, QUIT, USR1, USR2 or WINCH
+    #[command(after_help = operators::SIGNAL_EXAMPLES)]
+    Signal(Later<operators::Signal>),
     /// Say anew how urgent tasks are that still wait
     #[command(after_help = operators::PRIO_EXAMPLES)]
     Prio(Later<operators::Prio>),

@@ -24,7 +24,9 @@ mod workspace;
 use std::collections::BTreeMap;
 
 use actors::wire::client::{GraphRow, Submitted, TaskCounts, TaskRow, TenantRow};
+use policy::id::{NodeId, TaskId};
 use policy::resources::Resources;
+use policy::signal::TaskSignal;
 use serde::Serialize;
 
 use crate::cli::status::Seen;
@@ -99,6 +101,21 @@ pub(crate) struct Asked {
 impl Asked {
     pub(crate) fn of(target: String, tasks: u64) -> Self {
         Self { v: VERSION, target, tasks }
+    }
+}
+
+/// Of `signal`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Signalled {
+    v: u32,
+    task: String,
+    signal: &'static str,
+    node: String,
+}
+
+impl Signalled {
+    pub(crate) fn of(task: TaskId, signal: TaskSignal, node: &NodeId) -> Self {
+        Self { v: VERSION, task: task.to_string(), signal: signal.into(), node: node.to_string() }
     }
 }
 

@@ -1,19 +1,13 @@
-//! A machine's membership in the fleet it joins: got with an invitation, kept, and renewed in time.
+//! A machine's membership in the fleet it joins: got with an invitation, and kept.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use actors::clock::Clock;
 use actors::trust::{self, Invitation, Own};
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use policy::trust::FleetRole;
 
 use super::settings::Settings;
-
-/// Between two looks at whether the certificate is to be renewed, which it is for four months.
-const LOOK_EVERY: Duration = Duration::from_secs(6 * 3600);
 
 /// The certificate with which this machine joins; from now on it goes by the name in it. `None` where it joins nobody or
 /// has none.
@@ -46,25 +40,4 @@ pub(crate) async fn settle(settings: &mut Settings) -> anyhow::Result<Option<Arc
     }
     settings.name = member.name.to_string();
     Ok(Some(Arc::new(ArcSwap::from_pointee(own))))
-}
-
-/// Renews the certificate when that is due, for as long as this is polled. A worker that is connected stays so.
-pub(crate) async fn keep_good(data: PathBuf, own: Arc<ArcSwap<Own>>) {
-    let mut looks = tokio::time::interval(LOOK_EVERY);
-    loop {
-        looks.tick().await;
-        let now = own.load_full();
-        if !now.is_due(Clock::system().wall()) {
-            continue;
-        }
-        match now.renew(&data).await {
-            Ok(renewed) => {
-                tracing::info!("renewed the certificate of this machine");
-                own.store(Arc::new(renewed));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the certificate of this machine could not be renewed; it is tried again")
-            }
-        }
-    }
 }

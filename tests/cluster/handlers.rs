@@ -155,6 +155,7 @@ fn what_is_cancelled_hears_of_it_and_is_dropped_after_its_grace() {
     assert!(why.contains("does not handle hold"), "{why}");
     let _agent = Agency::here(&place, "holder");
     place.wait_state(&task, "running");
+    place.run(&["signal", &task, "USR1"]).expect(1).says(&["function handles it, which hears no signals"]);
     place.run(&["cancel", &task]).expect(0);
     place.wait_state(&task, "cancelled");
     place.run(&["logs", &task]).expect(0).tells("attempt 1\ntold: Cancel");

@@ -23,6 +23,31 @@ fn sigterm_stops_the_daemon_in_order_and_leaves_nothing() {
 }
 
 #[test]
+fn a_signal_reaches_what_a_task_runs_and_nothing_that_does_not_run() {
+    let place = Place::new();
+    let daemon = place.single("1");
+    let script = "trap 'echo heard; exit 7' USR1; echo ready; while :; do sleep 0.05; done";
+    let task = place.submit(&["--name", "server", "--", "sh", "-c", script]);
+    let waits = place.submit(&["--name", "waits", "--", "true"]);
+    until_true("it listens", SOON, || place.run(&["logs", &task]).text().contains("ready"));
+    place.run(&["signal", &waits, "USR1"]).expect(1).says(&["it does not run, it is ready"]);
+    place.run(&["signal", &task, "KILL"]).expect(2).says(&["must be one of HUP, INT", "crab cancel"]);
+    place.run(&["signal", "t99", "HUP"]).expect(4);
+    let told = place.run(&["signal", "server", "usr1", "--json"]).expect(0).json().remove(0);
+    assert_eq!(
+        (&told["task"], &told["signal"], &told["node"]),
+        (&task.as_str().into(), &"USR1".into(), &"one".into())
+    );
+    assert_eq!(place.wait_state(&task, "failed")["outcome"]["exit_code"], 7);
+    place.run(&["logs", &task]).expect(0).tells("heard");
+    place.run(&["signal", &task, "USR1"]).expect(1).says(&["it does not run, it is failed"]);
+    let events = place.run(&["events", "--json", "--type", "audit.done"]).expect(0).json();
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert!(events[0].to_string().contains(&format!("signal USR1 {task}")), "{events:?}");
+    assert!(daemon.stop().success());
+}
+
+#[test]
 fn sigint_and_sigterm_while_tasks_run_end_with_success() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let place = Place::new();

@@ -2,6 +2,18 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use actors::link::preamble::PROTOCOLS;
+use actors::link::{self, Connection, Dial, Hello, Purpose, Role};
+use actors::trust;
+use actors::wire::client::Request;
+use actors::wire::codec;
+use actors::wire::fleet::FromWorker;
+use arc_swap::ArcSwap;
+use policy::event::SubmissionKey;
+use policy::id::{Incarnation, NodeSession};
+use policy::submission::Submission;
 
 use super::fleet::free_address;
 use crate::support::place::{Daemon, Place};
@@ -110,6 +122,7 @@ fn each_role_may_do_what_it_may_and_nothing_else() {
     for denied in [
         &["cancel", &theirs][..],
         &["retry", &theirs],
+        &["signal", &theirs, "USR1"],
         &["submit", "--", "true"],
         &["pause"],
         &["node", "drain", "mac-2"],
@@ -132,6 +145,7 @@ fn each_role_may_do_what_it_may_and_nothing_else() {
     assert_eq!(graphs.len(), 1, "{graphs:?}");
     at(&agent, &["show", &theirs]).expect(4);
     at(&agent, &["cancel", &theirs]).expect(4);
+    at(&agent, &["signal", &theirs, "USR1"]).expect(4);
     at(&agent, &["logs", &theirs]).expect(4);
     at(&agent, &["cancel", "theirs"]).expect(4);
     // Whatever it says, what it submits is its tenant's.
@@ -155,6 +169,46 @@ fn each_role_may_do_what_it_may_and_nothing_else() {
     }
     assert!(!events.contains("tester@"), "who says so is not believed: {events}");
     assert!(machine.stop().success());
+    assert!(daemon.stop().success());
+}
+
+/// Joins as a library does, and connects in this role.
+async fn connected(place: &Place, line: &str, role: Role) -> Connection {
+    let own = trust::join(&place.data(), &line.parse().expect("a line")).await.expect("a certificate");
+    let (name, endpoint) = (own.member().name.to_string(), link::Endpoint::Tcp(own.address().to_owned()));
+    let hello =
+        Hello { role, purpose: Purpose::Local, name, incarnation: Incarnation(1), protocols: PROTOCOLS };
+    let own = Some(Arc::new(ArcSwap::from_pointee(own)));
+    let limits = link::Limits::default();
+    let dial =
+        Dial { endpoint, hello, cookie: None, own, cluster: None, inbound: Arc::new(|_, _| {}), limits };
+    link::connect_once(&dial).await.expect("it is let in")
+}
+
+#[test]
+fn a_worker_that_asks_is_not_answered_and_who_is_none_says_nothing_unasked() {
+    let (head, daemon, _) = head();
+    let machine = invited(&head, &["mac-2", "--role", "worker"]);
+    let person = invited(&head, &["olga", "--role", "operator"]);
+    let (worker, operator) = (Place::new(), Place::new());
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let worker = connected(&worker, &machine, Role::Worker).await;
+        let submission = Submission::new(SubmissionKey(1), "g", Vec::new());
+        for request in [Request::Hello, Request::Submit(Box::new(submission)), Request::Status] {
+            let answer = worker.call(codec::encode(&request), SOON).await;
+            assert!(answer.is_err(), "{answer:?}");
+        }
+        let operator = connected(&operator, &person, Role::Cli).await;
+        let session = NodeSession(1);
+        operator.cast(codec::encode(&FromWorker::Goodbye { session })).expect("it is sent");
+        operator.call(codec::encode(&Request::Hello), SOON).await.expect("it is heard behind that");
+    });
+    let events = head.run(&["events", "--json", "--type", "audit.refused"]).expect(0).text();
+    for told in ["a worker asks nothing that a client may", "only a worker says something unasked"] {
+        assert!(events.contains(told), "{told}: {events}");
+    }
+    assert_eq!(head.run(&["list", "--json"]).expect(0).json().len(), 0);
     assert!(daemon.stop().success());
 }
 

@@ -150,6 +150,7 @@ fn a_task_is_watched_steered_and_left_in_its_session() {
         (&format!("t{}", task.trim_start_matches('t')).into(), &false.into())
     );
     assert_eq!(bed.names(), [name.trim_end()], "without a terminal it only says where it would attach");
+    go(&["signal", &task, "USR1"]).expect(1).says(&["behind SSH, which hears no signals", "crab steer"]);
     go(&["steer", &task, "$(id) 'x'"]).expect(0);
     go(&["steer", &task, "--", "-v"]).expect(0);
     place.wait_state(&task, "succeeded");

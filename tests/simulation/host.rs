@@ -186,7 +186,7 @@ impl Core {
 impl Core {
     fn obey(&mut self, node: usize, command: Command) {
         match command {
-            Command::Hello { .. } | Command::Retire => {}
+            Command::Hello { .. } | Command::Retire | Command::Signal { .. } => {}
             Command::Start(start) => self.start(node, &start),
             Command::Stop { token, why } => self.stop(node, token, why),
             Command::Lease { start_until, kill_at } => {

@@ -16,6 +16,7 @@ pub mod sample;
 pub mod workspace;
 pub mod task;
 pub mod handler;
+pub mod signal;
 pub mod dependency;
 pub mod event;
 pub mod demand;

@@ -19,6 +19,7 @@ use policy::handler;
 use policy::id::Token;
 use policy::output::Stream;
 use policy::sample::{Pace, Sample};
+use policy::signal::TaskSignal;
 use policy::slots::Slots;
 use policy::task::{AttemptOutcome, LossReason, SpawnFailure, Usage};
 use policy::time::Moment;
@@ -94,6 +95,10 @@ impl HostPort for DeskPort {
     fn command(&self, command: Command) {
         self.0.tell(DeskMessage::Command(command));
     }
+
+    fn signal(&self, _: Token, _: TaskSignal) -> Result<(), Box<str>> {
+        Err("an agent's function handles it, which hears no signals; crab cancel is told to it".into())
+    }
 }
 
 /// See the module docs.
@@ -159,8 +164,8 @@ impl Actor for Desk {
 impl Desk {
     fn obey(&mut self, command: Command) {
         match command {
-            // Of a connection, and of a program that outlives its worker: this one does neither.
-            Command::Hello { .. } | Command::Retire => {}
+            // Of a connection, of a program that outlives its worker, and of processes: nothing of this.
+            Command::Hello { .. } | Command::Retire | Command::Signal { .. } => {}
             Command::Start(start) => self.stage(*start),
             Command::Stop { token, why } => self.stop(token, why),
             Command::Lease { start_until, kill_at } => {

@@ -59,7 +59,16 @@ impl LinkDial {
                 )
             }
         };
-        Ok(link::Dial { endpoint, hello, cookie, own, cluster: None, inbound: Arc::new(|_, _| {}), limits })
+        Ok(link::Dial {
+            endpoint,
+            hello,
+            cookie,
+            own,
+            #[cfg(feature = "server")]
+            cluster: None,
+            inbound: Arc::new(|_, _| {}),
+            limits,
+        })
     }
 
     /// The certificate for an address, and the address: an invitation in its place is used.
@@ -134,8 +143,9 @@ fn not_connected(error: &ConnectError) -> TransportError {
         | ConnectError::Untrusted { .. }
         | ConnectError::Stranger { .. }
         | ConnectError::OtherUser { .. }
-        | ConnectError::Node { .. }
         | ConnectError::NoNode { .. } => TransportError::TurnedAway { why: error.to_string() },
+        #[cfg(feature = "server")]
+        ConnectError::Node { .. } => TransportError::TurnedAway { why: error.to_string() },
     }
 }
 

@@ -69,6 +69,7 @@ impl Answerer {
             Request::Drain { node, within, by, reason } => self.drain(node, within, (by, reason)).await,
             Request::Run { submission, wait, report } => self.run(submission, wait, report).await,
             Request::Way(to) => self.way(to).await,
+            Request::Signal(task, signal) => self.signal(caller, task, signal).await,
             Request::Inspect { .. } | Request::Operate { .. } => {
                 Response::Refused("this is for the inspector".into())
             }

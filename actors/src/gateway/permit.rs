@@ -36,7 +36,9 @@ pub fn right(request: &Request) -> Right {
         | Request::Settings
         | Request::Inspect { .. } => Right::Survey,
         Request::Submit(_) | Request::Run { .. } => Right::Submit,
-        Request::Cancel(_) | Request::Retry(_) | Request::Resume { .. } => Right::Change,
+        Request::Cancel(_) | Request::Retry(_) | Request::Resume { .. } | Request::Signal(..) => {
+            Right::Change
+        }
         // Whoever is told the way to a machine gets a shell there.
         Request::Direct { .. } | Request::Drain { .. } | Request::Operate { .. } | Request::Way(_) => {
             Right::Operate
@@ -157,6 +159,7 @@ impl Answerer {
             Request::Task(task)
             | Request::Explain(task)
             | Request::Suppose(task, _)
+            | Request::Signal(task, _)
             | Request::Output { task, .. }
             | Request::Events { filter: EventFilter::Task(task), .. } => {
                 self.check_target(tenant, Target::Task(*task)).await
@@ -252,6 +255,7 @@ mod tests {
     use policy::directive::Directive;
     use policy::event::SubmissionKey;
     use policy::id::{NodeId, TaskId};
+    use policy::signal::TaskSignal;
     use policy::trust::FleetRole;
     use strum::{VariantArray, VariantNames};
 
@@ -302,6 +306,7 @@ mod tests {
             (Request::Cancel(Target::Task(task)), changes),
             (Request::Retry(Target::Task(task)), changes),
             (Request::Resume { graph, raise: Raise::default() }, changes),
+            (Request::Signal(task, TaskSignal::Usr1), changes),
             (
                 Request::Direct {
                     directive: Directive::Cordon(node.clone()),

@@ -10,13 +10,18 @@ use supervision::Reply;
 use tokio::net::{TcpStream, UnixStream};
 
 use super::Limits;
+#[cfg(feature = "server")]
 use super::cluster::{Cluster, ClusterError, ClusterWire, Side};
 use super::handshake::{Failure, introduce};
 use super::lean::{self, LeanWire};
-use super::life::{EndReason, Life};
+#[cfg(feature = "server")]
+use super::life::EndReason;
+use super::life::Life;
 use super::peer::{Connection, Endpoint};
 use super::preamble::{Challenge, Hello, Protocols, Purpose, Refusal, Welcome};
-use super::secret::{Cookie, NodeSecret};
+use super::secret::Cookie;
+#[cfg(feature = "server")]
+use super::secret::NodeSecret;
 use super::secure;
 use super::session::{Handle, Receive, Session};
 use super::stream::{Stream, guard};
@@ -37,6 +42,7 @@ pub struct Dial {
     /// A certificate, for what goes over TCP; then no cookie is needed. Another one may be put in its place.
     pub own: Option<Arc<ArcSwap<Own>>>,
     /// This process's node, for [`Purpose::Cluster`].
+    #[cfg(feature = "server")]
     pub cluster: Option<Cluster>,
     /// Hears what the server says of its own accord.
     pub inbound: Inbound,
@@ -122,6 +128,7 @@ pub enum ConnectError {
         deadline: Duration,
     },
     /// Our own node does not work.
+    #[cfg(feature = "server")]
     #[error("cannot connect to {endpoint}: {source}")]
     Node {
         /// Where.
@@ -225,6 +232,13 @@ impl Dial {
         Connection::new(Arc::new(Handle(session)), challenge.name.into(), challenge.protocol)
     }
 
+    /// This program is no node.
+    #[cfg(not(feature = "server"))]
+    async fn node(&self, _: Stream, _: Challenge, _: &Welcome) -> Result<Connection, ConnectError> {
+        Err(ConnectError::NoNode { endpoint: self.endpoint.clone() })
+    }
+
+    #[cfg(feature = "server")]
     async fn node(
         &self,
         stream: Stream,

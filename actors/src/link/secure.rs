@@ -2,22 +2,31 @@
 //!
 //! Must not know what is said on the stream afterwards.
 
+#[cfg(feature = "server")]
 use std::io;
+#[cfg(feature = "server")]
 use std::sync::Arc;
 
-use policy::trust::{Caller, Member};
+use policy::trust::Caller;
+#[cfg(feature = "server")]
+use policy::trust::Member;
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+#[cfg(feature = "server")]
 use super::preamble::Refusal;
 use super::stream::Stream;
-use crate::trust::{APPLICANTS, Fleet, Own, explained, scheduler_name};
+#[cfg(feature = "server")]
+use crate::trust::{APPLICANTS, Fleet};
+use crate::trust::{Own, explained, scheduler_name};
 
 /// The first byte of everything that is said in TLS.
+#[cfg(feature = "server")]
 const TLS_HANDSHAKE: u8 = 22;
 
 /// A stream that was accepted, and who is there.
+#[cfg(feature = "server")]
 pub(super) enum Arrival {
     /// Somebody who may say the preamble.
     Guest(Stream, Arrived),
@@ -38,6 +47,7 @@ pub(super) struct Arrived {
 }
 
 /// TLS as the server, where this fleet has certificates.
+#[cfg(feature = "server")]
 pub(super) async fn accept(socket: TcpStream, fleet: &Fleet) -> io::Result<Arrival> {
     let mut first = [0];
     // Somebody who does not know of TLS is told so in words they understand.

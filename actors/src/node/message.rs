@@ -7,6 +7,7 @@ use policy::claims::Indices;
 use policy::id::{NodeId, TaskId, Token};
 use policy::resources::Resources;
 use policy::sample::Sample;
+use policy::signal::TaskSignal;
 use policy::task::{Progress, RequestNumber};
 use strum::IntoStaticStr;
 use supervision::{Address, Message, Reply};
@@ -118,6 +119,15 @@ pub enum NodeMessage {
         read: OutputRead,
         /// Where it goes.
         reply: Reply<Result<OutputPiece, OutputRefusal>>,
+    },
+    /// Somebody signals something to what an attempt runs.
+    Signal {
+        /// Its grant.
+        token: Token,
+        /// What.
+        signal: TaskSignal,
+        /// Told when it was handed on, or why not.
+        reply: Reply<Result<(), Box<str>>>,
     },
     /// What do attempts use that run there, and how far are they?
     Live(Reply<Live>),

@@ -4,6 +4,7 @@ use policy::id::Token;
 use rustc_hash::FxHashMap;
 use supervision::Reply;
 
+use crate::node::NodeActor;
 use crate::outlet::Outlet;
 use crate::wire::fleet::{OutputPiece, OutputRead, OutputRefusal, ToWorker};
 
@@ -49,6 +50,15 @@ impl Readers {
     pub(super) fn drop_all(&mut self) {
         for (_, reply) in self.waiting.drain() {
             reply.send(Err(OutputRefusal::Away { reason: "the connection was lost".into() }));
+        }
+    }
+}
+
+impl NodeActor {
+    pub(super) fn read_output(&mut self, token: Token, read: OutputRead, reply: Reply<Answer>) {
+        match &self.outlet {
+            Some(outlet) => self.readers.ask(outlet, token, read, reply),
+            None => reply.send(Err(OutputRefusal::Away { reason: "it is not connected".into() })),
         }
     }
 }

@@ -13,9 +13,12 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
+use policy::id::Token;
 use policy::layout::Layout;
+use policy::signal::TaskSignal;
 use policy::task::{AttemptOutcome, SpawnFailure, Usage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -27,7 +30,8 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::process::frame::{self, Inbox};
 use crate::process::host;
 use crate::process::protocol::{
-    Command, HOST_ARGUMENT, HOST_PROTOCOL, HOST_PROTOCOL_OLDEST, HostDirectory, HostReport, host_layout,
+    Command, HOST_ARGUMENT, HOST_PROTOCOL, HOST_PROTOCOL_OLDEST, HostDirectory, HostReport, SIGNALS_SINCE,
+    host_layout,
 };
 use crate::wire::codec::CodecError;
 
@@ -35,6 +39,15 @@ use crate::wire::codec::CodecError;
 pub trait HostPort: Send + Sync + 'static {
     /// Tells the host. Nothing happens where there is no connection.
     fn command(&self, command: Command);
+
+    /// Has it signal something to what an attempt runs.
+    ///
+    /// # Errors
+    /// Why that cannot be: what runs attempts there has no signals, or a host is of an earlier version.
+    fn signal(&self, token: Token, signal: TaskSignal) -> Result<(), Box<str>> {
+        self.command(Command::Signal { token, signal });
+        Ok(())
+    }
 }
 
 /// What a worker hears from its port.
@@ -89,6 +102,8 @@ const WRITE_BYTES: usize = 256 * 1024;
 /// The port to the host of this machine.
 pub struct LocalHost {
     commands: mpsc::UnboundedSender<Command>,
+    /// Of the host that it is connected to, or was last.
+    version: Arc<AtomicU16>,
     task: JoinHandle<()>,
 }
 
@@ -103,8 +118,10 @@ impl LocalHost {
     #[must_use]
     pub fn open(directory: HostDirectory, program: HostProgram, listener: HostListener) -> Self {
         let (commands, queue) = mpsc::unbounded_channel();
-        let link = Link { directory, program, listener, child: None, started: None, refused: false };
-        Self { commands, task: tokio::spawn(link.run(queue)) }
+        let version = Arc::new(AtomicU16::new(HOST_PROTOCOL));
+        let known = Arc::clone(&version);
+        let link = Link { directory, program, listener, child: None, started: None, refused: false, known };
+        Self { commands, version, task: tokio::spawn(link.run(queue)) }
     }
 }
 
@@ -112,6 +129,14 @@ impl HostPort for LocalHost {
     fn command(&self, command: Command) {
         // The task ends only with this port.
         let _ = self.commands.send(command);
+    }
+
+    fn signal(&self, token: Token, signal: TaskSignal) -> Result<(), Box<str>> {
+        if self.version.load(Ordering::Relaxed) < SIGNALS_SINCE {
+            return Err("its process host is of an earlier version, until nothing runs there".into());
+        }
+        self.command(Command::Signal { token, signal });
+        Ok(())
     }
 }
 
@@ -138,6 +163,7 @@ struct Link {
     started: Option<Instant>,
     /// Somebody was told.
     refused: bool,
+    known: Arc<AtomicU16>,
 }
 
 impl Link {
@@ -145,6 +171,7 @@ impl Link {
         loop {
             let Connection { mut reader, mut writer, inbox, version, pid } = self.connect().await;
             while queue.try_recv().is_ok() {}
+            self.known.store(version, Ordering::Relaxed);
             (self.listener)(HostEvent::Connected { pid });
             let mut retired = false;
             let to = Recipient { listener: &self.listener, version };

@@ -13,6 +13,7 @@ use policy::id::{AttemptNumber, TaskId, Token};
 use policy::layout::{Layout, before, since};
 use policy::resources::Resources;
 use policy::sample::Sample;
+use policy::signal::TaskSignal;
 use policy::task::{AttemptOutcome, LossReason, Qos, Usage};
 use policy::text::OsText;
 use policy::time::Moment;
@@ -23,11 +24,15 @@ use crate::output::spool::OutputLimits;
 /// The version of everything in this module: a change of its layout, see `policy::layout`, is another, and has a line in
 /// [`host_layout`]. A host outlives the daemon that started it, so a daemon may
 /// meet a host of an older version.
-pub const HOST_PROTOCOL: u16 = 6;
+pub const HOST_PROTOCOL: u16 = 7;
 /// The oldest version of a host that is spoken with as it is: what it runs survives an upgrade of the daemon. An older one is
 /// told to retire, and what it runs ends with its lease. Version 3 knows no [`StopReason::Preempt`] and tells no
-/// [`HostReport::Sampled`], before 5 it knows no [`Start::qos`], before 6 no limit of open files.
+/// [`HostReport::Sampled`], before 5 it knows no [`Start::qos`], before 6 no limit of open files, before [`SIGNALS_SINCE`] no
+/// signals.
 pub const HOST_PROTOCOL_OLDEST: u16 = 3;
+
+/// The version of a host since which it knows [`Command::Signal`].
+pub const SIGNALS_SINCE: u16 = 7;
 
 /// The layout of what is said with a host of this version.
 #[must_use]
@@ -35,7 +40,8 @@ pub fn host_layout(version: u16) -> Layout {
     let number = match version {
         ..5 => 3,
         5 => 4,
-        _ => 7,
+        6 => 7,
+        _ => 13,
     };
     Layout::known(number).unwrap_or(Layout::CURRENT)
 }
@@ -90,6 +96,13 @@ pub enum Command {
     /// Whether nothing is to be started, for as long as this host lives. The file of
     /// [`HostDirectory::halt`] says the same whatever is told here.
     Halt(bool),
+    /// Signal this to the processes of an attempt that runs.
+    Signal {
+        /// Which.
+        token: Token,
+        /// What.
+        signal: TaskSignal,
+    },
 }
 
 impl Command {

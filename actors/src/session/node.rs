@@ -15,8 +15,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::id::TaskId;
+use policy::id::{TaskId, Token};
 use policy::session::{Identity, Role};
+use policy::signal::TaskSignal;
 use policy::task::{AttemptOutcome, Qos, SpawnFailure};
 use policy::text::OsText;
 
@@ -135,6 +136,11 @@ impl HostPort for Port {
             other => other,
         });
     }
+
+    fn signal(&self, _: Token, _: TaskSignal) -> Result<(), Box<str>> {
+        Err("it runs in a session behind SSH, which hears no signals: say something to it with crab steer"
+            .into())
+    }
 }
 
 fn understood(event: HostEvent) -> HostEvent {
@@ -178,7 +184,7 @@ pub fn word(text: impl AsRef<OsStr>) -> OsText {
 
 #[cfg(test)]
 mod tests {
-    use policy::id::{AttemptNumber, Token};
+    use policy::id::AttemptNumber;
     use policy::resources::Resources;
 
     use super::*;

@@ -333,6 +333,7 @@ fn the_stored_samples_of_every_layout_still_load() {
         include_bytes!("samples/layout-10.base"),
         include_bytes!("samples/layout-11.base"),
         include_bytes!("samples/layout-12.base"),
+        include_bytes!("samples/layout-13.base"),
     ];
     for (sample, layout) in samples.into_iter().zip(1..) {
         let (covered, snapshots) = base::parse(sample).unwrap();

@@ -1,4 +1,4 @@
-//! Asking for a certificate, both sides: one question and one answer as JSON behind their length, over TLS.
+//! Asking for a certificate: one question and one answer as JSON behind their length, over TLS.
 //!
 //! With a secret it is an invitation that is used, with a certificate one that is renewed.
 
@@ -18,7 +18,6 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::TrustError;
-use super::fleet::{Admitted, Fleet};
 use super::own::{Note, Own, keep, scheduler_name};
 
 /// Bytes of the longest question and answer: a request and two certificates are some two thousand.
@@ -27,15 +26,15 @@ const MESSAGE_LIMIT_BYTES: usize = 16 * 1024;
 const DEADLINE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Application {
+pub(super) struct Application {
     /// In hexadecimal digits; none where a certificate speaks for the one who asks.
-    secret: Option<String>,
+    pub(super) secret: Option<String>,
     /// The certificate signing request, DER.
-    request: Vec<u8>,
+    pub(super) request: Vec<u8>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-enum Decision {
+pub(super) enum Decision {
     Admitted { certificate: String, authority: String, member: Member, until: Timestamp },
     Refused(String),
 }
@@ -98,57 +97,17 @@ pub(crate) fn explained(error: &io::Error) -> String {
     }
 }
 
-/// The scheduler: hears whoever asks for a certificate and decides. `member` is who their present one names.
-pub(crate) async fn hear_applicant(
-    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    fleet: &Arc<Fleet>,
-    member: Option<Arc<Member>>,
-) -> io::Result<Result<Arc<Member>, String>> {
-    let application: Application = read(stream).await?;
-    let deciding = Arc::clone(fleet);
-    // Signing, and writing the roll.
-    let decided = tokio::task::spawn_blocking(move || decide(&deciding, &application, member.as_ref())).await;
-    let decided = decided.map_err(io::Error::other)?;
-    let (decision, told) = match decided {
-        Ok(Admitted { certificate, authority, member, until }) => {
-            let told = Arc::clone(&member);
-            (Decision::Admitted { certificate, authority, member: (*member).clone(), until }, Ok(told))
-        }
-        Err(error) => (Decision::Refused(error.to_string()), Err(error.to_string())),
-    };
-    write(stream, &decision).await?;
-    let _ = stream.shutdown().await;
-    Ok(told)
-}
-
-fn decide(
-    fleet: &Fleet,
-    application: &Application,
-    member: Option<&Arc<Member>>,
-) -> Result<Admitted, TrustError> {
-    let Application { secret, request } = application;
-    match (secret, member) {
-        (Some(secret), _) => {
-            let secret = blake3::Hash::from_hex(secret)
-                .map_err(|_| TrustError::Refused("the secret of the invitation is malformed".to_owned()))?;
-            fleet.admit(secret.as_bytes(), request)
-        }
-        (None, Some(member)) => fleet.renew(member, request),
-        (None, None) => {
-            let what = "no invitation and no certificate: ask for an invitation (`crab cluster invite NAME`)";
-            Err(TrustError::Refused(what.to_owned()))
-        }
-    }
-}
-
-async fn write(stream: &mut (impl AsyncWrite + Unpin), message: &impl Serialize) -> io::Result<()> {
+pub(super) async fn write(
+    stream: &mut (impl AsyncWrite + Unpin),
+    message: &impl Serialize,
+) -> io::Result<()> {
     let text = serde_json::to_vec(message)?;
     let length = u32::try_from(text.len()).map_err(io::Error::other)?;
     stream.write_all(&[&length.to_be_bytes()[..], &text].concat()).await?;
     stream.flush().await
 }
 
-async fn read<T: DeserializeOwned>(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<T> {
+pub(super) async fn read<T: DeserializeOwned>(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<T> {
     let length = usize::try_from(stream.read_u32().await?).unwrap_or(usize::MAX);
     if length > MESSAGE_LIMIT_BYTES {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "a message that is too long"));

@@ -12,8 +12,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use serde::{Deserialize, Serialize};
 
+use super::papers::digest;
 use super::papers::{self, Papers};
-use super::roll::digest;
 use super::{APPLICANTS, Invitation, MEMBERS, RENEW_BEFORE, SCHEDULER_NAME, TrustError, application};
 
 /// What is kept beside the key.

@@ -85,3 +85,8 @@ impl Papers {
         Ok(Self { key, chain })
     }
 }
+
+/// By what secrets and certificates are known in files, in hexadecimal digits.
+pub(super) fn digest(bytes: &[u8]) -> Box<str> {
+    blake3::hash(bytes).to_hex().as_str().into()
+}

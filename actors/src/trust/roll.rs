@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::authority::Signed;
+use super::papers::digest;
 use super::{TrustError, papers};
 use crate::link::preamble::is_name;
 use crate::link::secret::random;
@@ -262,9 +263,4 @@ impl Enrolled {
     pub fn is_good(&self, now: Timestamp) -> bool {
         self.revoked.is_none() && self.until > now
     }
-}
-
-/// By what secrets and certificates are known in files, in hexadecimal digits.
-pub(super) fn digest(bytes: &[u8]) -> Box<str> {
-    blake3::hash(bytes).to_hex().as_str().into()
 }

@@ -19,6 +19,7 @@ use policy::claims::ClaimsView;
 use policy::directive::Directive;
 use policy::id::{AttemptNumber, GraphId, NodeId, TaskId};
 use policy::layout::{before, since};
+use policy::signal::TaskSignal;
 use policy::submission::Submission;
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -170,6 +171,8 @@ pub enum Request {
     Cluster(Enrolment),
     /// What would this task wait for, if it asked for something else?
     Suppose(TaskId, WhatIf),
+    /// Signal this to what a task runs, once. Sent again it may be heard again.
+    Signal(TaskId, TaskSignal),
 }
 
 /// Bytes of the name of whoever gives a directive: `user@host`.
@@ -264,6 +267,11 @@ pub enum Response {
     Prioritised {
         /// How many tasks wait, and go by that; 0 where it was so already.
         tasks: u64,
+    },
+    /// To `Signal`: the process host of the machine has it.
+    Signalled {
+        /// Which machine.
+        node: NodeId,
     },
 }
 

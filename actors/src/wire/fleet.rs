@@ -9,11 +9,12 @@ use std::time::Duration;
 use policy::bounds::{AttemptBounds, DeadlineHere};
 use policy::claims::Indices;
 use policy::id::{AttemptNumber, Epoch, GraphId, Incarnation, NodeId, NodeSession, TaskId, Token};
-use policy::layout::{before, since};
+use policy::layout::{Layout, before, since};
 use policy::lease::LeaseTerms;
 use policy::output::Stream;
 use policy::resources::Resources;
 use policy::sample::Sample;
+use policy::signal::TaskSignal;
 use policy::strain::Strain;
 use policy::task::{AttemptOutcome, Progress, RequestNumber, TaskReport, TaskSpec, Usage};
 use policy::time::{Moment, Timestamp};
@@ -91,7 +92,27 @@ pub enum ToWorker {
         /// What is asked.
         look: Look,
     },
+    /// Signal this to what an attempt runs.
+    Signal {
+        /// Named by the answer.
+        request: u64,
+        /// Which attempt.
+        token: Token,
+        /// What.
+        signal: TaskSignal,
+    },
 }
+
+impl ToWorker {
+    /// Whether a worker understands it that speaks this layout.
+    #[must_use]
+    pub fn is_known_in(&self, layout: Layout) -> bool {
+        !matches!(self, Self::Signal { .. }) || layout.number() >= SIGNALS_SINCE
+    }
+}
+
+/// The layout since which workers are told of signals.
+const SIGNALS_SINCE: u8 = 13;
 
 /// Why the scheduler side has an attempt stopped. A later one outweighs those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -155,6 +176,13 @@ pub enum FromWorker {
     Goodbye {
         /// The session.
         session: NodeSession,
+    },
+    /// The answer to a `Signal`.
+    Signalled {
+        /// The request it answers.
+        request: u64,
+        /// Why it was not handed on; `None` where it was.
+        refused: Option<Box<str>>,
     },
 }
 

@@ -4,7 +4,7 @@ use policy::layout::Layout;
 use policy::task::TaskSpec;
 use policy::{
     bounds, breaker, budget, claims, constraint, dependency, directive, event, excess, explain, hindrance,
-    output, placement, pressure, strain, task, tenant, trust, workspace,
+    output, placement, pressure, signal, strain, task, tenant, trust, workspace,
 };
 use serde_reflection::{Tracer, TracerConfig};
 use supervision::{ChildState, First};
@@ -28,6 +28,7 @@ fn traced() -> Result<String, serde_reflection::Error> {
     // What a worker and its process host say to each other has the same layouts.
     traced!(tracer: protocol::Command, protocol::HostReport, protocol::HostedPhase, protocol::StopReason);
     traced!(tracer: fleet::OutputRefusal, tenant::OverQuota, breaker::Seen, directive::Stopped, trust::FleetRole);
+    traced!(tracer: signal::TaskSignal);
     lines(tracer)
 }
 
@@ -73,7 +74,7 @@ pub(crate) fn changes(traced: &Result<String, serde_reflection::Error>, known: &
 
 #[test]
 fn what_is_said_has_the_layout_of_its_number() {
-    let changes = changes(&traced(), include_str!("samples/layout-12.types"));
+    let changes = changes(&traced(), include_str!("samples/layout-13.types"));
     assert!(changes.is_empty(), "what is said changed; how it may is said in policy::layout: {changes:#?}");
 }
 

@@ -17,6 +17,7 @@ use actors::process::protocol::{
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use policy::id::Token;
+use policy::signal::TaskSignal;
 use policy::task::{AttemptOutcome, LossReason, Qos};
 
 use crate::bed::{Bed, PATIENCE, RUNTIME, is_alive, start_of, until};
@@ -191,6 +192,8 @@ fn a_host_of_the_version_before_is_spoken_with_as_it_is() {
     let start = |qos| Command::Start(Box::new(Start { qos, ..start_of(3, &["true"], "/") }));
     port.command(start(Qos::Background));
     assert_eq!(host.hear(), start(Qos::Default), "it knows no class");
+    let refused = port.signal(Token(3), TaskSignal::Usr1).unwrap_err();
+    assert!(refused.contains("of an earlier version"), "{refused}");
 }
 
 fn a_host_that_is_too_old_is_told_to_retire() {

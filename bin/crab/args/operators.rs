@@ -6,6 +6,7 @@ use actors::levels::{BadLevels, Levels};
 use actors::taskfile::quantity;
 use clap::{Args, Subcommand};
 use policy::directive::Scope;
+use policy::signal::TaskSignal;
 use policy::task::Priority;
 
 #[derive(Debug, Subcommand)]
@@ -151,6 +152,22 @@ pub(crate) struct LogLevel {
 /// As it was said, where it means something.
 fn log_levels(text: &str) -> Result<Box<str>, BadLevels> {
     text.parse::<Levels>().map(|_| text.into())
+}
+
+pub(crate) const SIGNAL_EXAMPLES: &str = "\
+Examples:
+  crab signal t7 USR1          to its process group; a program without a handler for it ends, as by any signal
+  crab signal server hup       a single task may be called by its name
+
+What is stopped for good is cancelled: crab cancel. Sessions behind SSH hear no signals (crab steer), nor do handlers.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Signal {
+    /// A task (t12), or its name
+    pub(crate) task: String,
+    /// HUP, INT, QUIT, USR1, USR2 or WINCH
+    #[arg(value_parser = TaskSignal::read)]
+    pub(crate) signal: TaskSignal,
 }
 
 #[derive(Debug, Args)]

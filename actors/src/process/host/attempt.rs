@@ -163,6 +163,14 @@ impl Attempt {
         }
     }
 
+    /// Its process, while that runs.
+    pub(super) fn running_pid(&self) -> Option<i32> {
+        match self.phase {
+            Phase::Running { pid } => Some(pid),
+            Phase::Starting | Phase::Burying { .. } => None,
+        }
+    }
+
     /// Whether its process has ended.
     pub(super) fn has_ended(&self) -> bool {
         matches!(self.phase, Phase::Burying { .. })
@@ -323,6 +331,6 @@ impl Attempt {
 }
 
 /// A group that is gone needs no signal.
-fn signal_group(group: i32, signal: Signal) {
+pub(super) fn signal_group(group: i32, signal: Signal) {
     let _ = killpg(Pid::from_raw(group), signal);
 }

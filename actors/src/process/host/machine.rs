@@ -239,6 +239,7 @@ impl Machine {
                 Command::Capacity(capacity) => self.set_capacity(capacity),
                 Command::Recall(tokens) => self.recall(&tokens),
                 Command::Halt(is_halted) => self.runners.gate().is_halted = is_halted,
+                Command::Signal { token, signal } => self.signal(token, signal),
             }
         }
     }

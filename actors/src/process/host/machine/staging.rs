@@ -1,14 +1,16 @@
 //! What the worker asks of attempts: to be started in turn, to be stopped, given back, told.
 
+use nix::sys::signal::Signal;
 use policy::id::Token;
 use policy::resources::Resources;
+use policy::signal::TaskSignal;
 use policy::task::{AttemptOutcome, LossReason};
 use policy::time::Moment;
 
 use super::Machine;
 use super::burial::ended_report;
 use crate::output::spool::SpoolWriter;
-use crate::process::host::attempt::Attempt;
+use crate::process::host::attempt::{Attempt, signal_group};
 use crate::process::host::gate::Job;
 use crate::process::host::journal::Remembered;
 use crate::process::protocol::{HostReport, Hosted, HostedPhase, INVENTORY_PART, Start, StopReason};
@@ -66,6 +68,17 @@ impl Machine {
         }
     }
 
+    /// Hands a signal on, also to what a runner is still with.
+    pub(super) fn signal(&self, token: Token, signal: TaskSignal) {
+        let pid = match self.attempts.get(&token) {
+            Some(attempt) => attempt.running_pid(),
+            None => self.runners.gate().away().find(|away| away.token == token).and_then(|away| away.pid),
+        };
+        if let Some(pid) = pid {
+            signal_group(pid, sent(signal));
+        }
+    }
+
     /// Gives back what has not been started.
     pub(super) fn recall(&mut self, tokens: &[Token]) {
         for token in tokens {
@@ -118,4 +131,15 @@ fn hosted(record: &Remembered) -> Hosted {
     };
     let Remembered { token, task, attempt, ref need, .. } = *record;
     Hosted { token, task, attempt, need: need.clone(), phase }
+}
+
+fn sent(signal: TaskSignal) -> Signal {
+    match signal {
+        TaskSignal::Hup => Signal::SIGHUP,
+        TaskSignal::Int => Signal::SIGINT,
+        TaskSignal::Quit => Signal::SIGQUIT,
+        TaskSignal::Usr1 => Signal::SIGUSR1,
+        TaskSignal::Usr2 => Signal::SIGUSR2,
+        TaskSignal::Winch => Signal::SIGWINCH,
+    }
 }
