@@ -38,6 +38,7 @@ mod layers;
 mod processes;
 mod recovery;
 mod remote;
+mod scale;
 mod seeing;
 mod shapes;
 mod single;
@@ -51,7 +52,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Question = (&'static str, fn());
 
 /// In the order of the letters in `benches/README.md`.
-const QUESTIONS: [Question; 16] = [
+const QUESTIONS: [Question; 17] = [
     ("processes", processes::ask),
     ("chain", chain::ask),
     ("single", single::ask),
@@ -68,6 +69,7 @@ const QUESTIONS: [Question; 16] = [
     ("agent", agent::ask),
     ("suites", suites::ask),
     ("remote", remote::ask),
+    ("scale", scale::ask),
 ];
 
 fn main() {

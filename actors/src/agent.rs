@@ -33,7 +33,6 @@ pub use call::Call;
 use crate::client::transport::BoxFuture;
 use crate::client::{COOKIE_NAME, Endpoint, default_data_dir};
 use crate::clock::Clock;
-use crate::link::cluster::Cluster;
 use crate::link::preamble::{PROTOCOLS, is_name};
 use crate::link::secret::CookieError;
 use crate::link::{self, Cookie, Dial, Hello, Purpose, Role};
@@ -176,6 +175,7 @@ impl Agent {
         let clock = Clock::system();
         let incarnation = Incarnation(clock.wall().0);
         let dial = self.dial(endpoint, (&data, &home), incarnation).await?;
+        let own = dial.own.clone();
         let options = MachineOptions {
             node: NodeId::from(&*self.name),
             incarnation,
@@ -191,7 +191,8 @@ impl Agent {
             clock,
         };
         let machine = Machine::dialling(dial, incarnation.0, options).await?;
-        Ok(Handling { machine, _lock: lock })
+        let renewing = own.map(|own| AbortOnDrop(tokio::spawn(trust::keep_good(home, own))));
+        Ok(Handling { machine, _renewing: renewing, _lock: lock })
     }
 
     fn check(&self) -> Result<(), AgentError> {
@@ -222,7 +223,8 @@ impl Agent {
         };
         let hello = Hello {
             role: Role::Worker,
-            purpose: Purpose::Cluster,
+            // Many agents may be in one process, and none needs more of the cluster than its frames.
+            purpose: Purpose::Local,
             name: self.name.to_string(),
             incarnation,
             protocols: PROTOCOLS,
@@ -232,7 +234,7 @@ impl Agent {
             hello,
             cookie,
             own: own.map(|own| Arc::new(ArcSwap::from_pointee(own))),
-            cluster: Some(Cluster::new(&self.name, incarnation)),
+            cluster: None,
             inbound: Arc::new(|_, _| {}),
             limits: link::Limits::default(),
         })
@@ -263,7 +265,18 @@ impl Agent {
 #[derive(Debug)]
 pub struct Handling {
     machine: Machine,
+    _renewing: Option<AbortOnDrop>,
     _lock: Flock<File>,
+}
+
+/// A task that ends with what it is for.
+#[derive(Debug)]
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Handling {

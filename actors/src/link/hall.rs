@@ -15,7 +15,7 @@ use super::cluster::Cluster;
 use super::handshake::{Guest, Identity};
 use super::life::{EndReason, Life};
 use super::peer::{Door, Outlet, Peer, PeerId, Via};
-use super::preamble::{Key, Purpose, Refusal};
+use super::preamble::{Key, Purpose, Refusal, Role};
 use super::session::{Handle, Receive, Session, Wire};
 use crate::trust::Fleet;
 
@@ -138,12 +138,14 @@ impl Hall {
 }
 
 impl State {
-    /// The sessions that this client takes the place of: a node of the cluster is in once.
+    /// The sessions that this client takes the place of: a node of the cluster is in once, and so is a worker, whatever
+    /// carries it.
     fn same_as(&self, guest: &Guest) -> Vec<Held> {
         let Guest { hello, .. } = guest;
+        let is_once = |purpose, role| purpose == Purpose::Cluster || role == Role::Worker;
         let same = |held: &&Held| {
-            held.purpose == Purpose::Cluster
-                && hello.purpose == Purpose::Cluster
+            is_once(held.purpose, held.peer.role)
+                && is_once(hello.purpose, hello.role)
                 && held.peer.role == hello.role
                 && *held.peer.name == *hello.name
         };

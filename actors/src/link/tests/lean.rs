@@ -10,10 +10,10 @@ use tokio::sync::mpsc;
 use super::support::{PATIENCE, Seen, Server, hello};
 use crate::link::dialler::{Dialler, DiallerArgs, DiallerEvent};
 use crate::link::handshake::introduce;
-use crate::link::preamble::PROTOCOLS;
+use crate::link::preamble::{PROTOCOLS, Refusal};
 use crate::link::{
-    Connection, EndReason, Endpoint, Limits, LinkError, MAX_FRAME_BYTES, Purpose, Role, Via, connect_once,
-    direct,
+    ConnectError, Connection, EndReason, Endpoint, Limits, LinkError, MAX_FRAME_BYTES, Purpose, Role, Via,
+    connect_once, direct,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,6 +147,26 @@ async fn silence_ends_a_session_and_a_quiet_client_is_not_silent() {
     let (silent, _outlet) = server.next_connected().await;
     assert_eq!(server.next_gone().await, silent);
     assert_eq!(quiet.call(b"still here".to_vec(), PATIENCE).await, Ok(b"still here".to_vec()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_comes_back_takes_the_place_of_its_dead_session_and_an_older_one_does_not() {
+    let mut server = Server::start(Limits::default()).await;
+    let dial = |incarnation| {
+        let mut dial = server.dial().0;
+        dial.hello.role = Role::Worker;
+        dial.hello.incarnation = Incarnation(incarnation);
+        dial
+    };
+    let (first, second, late) = (dial(1), dial(2), dial(1));
+    let dead = connect_once(&first).await.unwrap();
+    let (before, _outlet) = server.next_connected().await;
+    let _alive = connect_once(&second).await.unwrap();
+    assert_eq!(server.next_gone().await, before);
+    assert_eq!(server.next_connected().await.0.incarnation, Incarnation(2));
+    dead.closed().await;
+    let refused = connect_once(&late).await.unwrap_err();
+    assert!(matches!(refused, ConnectError::Refused { refusal: Refusal::Superseded(_), .. }), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
