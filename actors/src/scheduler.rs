@@ -32,10 +32,11 @@ mod steps;
 mod survey;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy::blame::Blame;
 use policy::budget::Raise;
 use policy::directive::{Author, Directive};
 use policy::event::{LogPosition, SubmissionKey};
@@ -302,8 +303,8 @@ pub struct SchedulerActor {
     failed_on: BTreeMap<TaskId, NodeId>,
     /// How long tasks may wait, and who has waited too long.
     lateness: Lateness,
-    /// Those while which ran a machine has died: no two of them run on one node.
-    suspects: BTreeSet<TaskId>,
+    /// Who may have taken machines down: no two of them run on one node.
+    blame: Blame,
     /// When whose wait is over, and the record that says so: one that waits anew has another.
     backing_off: BinaryHeap<Reverse<(Moment, TaskId, LogPosition)>>,
     backoff_armed: Option<Moment>,

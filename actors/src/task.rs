@@ -192,7 +192,7 @@ impl TaskActor {
         if let Some(holder) = self.story.life.holder() {
             let attempt = AttemptNumber(self.story.life.attempts());
             let Holder { request, indices, gang, .. } = holder.clone();
-            let terms = Terms { request, indices, gang };
+            let terms = Terms { request, indices, gang, excused: 0 };
             let grant = self.grant_under(holder.token, attempt, &terms);
             let granted = NodeMessage::Granted { grant, task: me.address().clone() };
             return self.tell_node(granted);
@@ -241,7 +241,7 @@ impl TaskActor {
         let array_index = self.item.item.array.map(|_| index);
         let (spec, stretch_percent) =
             (Arc::clone(&self.item.item.spec), self.args.side.mode().stretch_percent());
-        let Terms { request, indices, gang } = terms.clone();
+        let Terms { request, indices, gang, .. } = terms.clone();
         let submitted = self.item.at;
         let deadline = spec.bounds.as_deref().and_then(|bounds| bounds.deadline).map(|deadline| {
             let at = deadline.of(submitted);

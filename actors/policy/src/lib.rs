@@ -51,6 +51,7 @@ pub mod preempt;
 pub mod fleet;
 pub mod gang;
 pub mod slots;
+pub mod blame;
 pub mod retry;
 pub mod output;
 pub mod shards;

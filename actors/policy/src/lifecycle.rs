@@ -15,9 +15,9 @@ use crate::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
 use crate::layout::{before, since};
 use crate::planted;
 use crate::retry::{self, Tally};
-use crate::task::{
-    AttemptOutcome, Death, LossReason, RequestNumber, RetryPolicy, TaskOutcome, TaskReport, Usage,
-};
+use crate::task::{AttemptOutcome, Death, LossReason, RequestNumber, TaskOutcome, TaskReport, Usage};
+
+pub use crate::retry::EndRules;
 
 /// Attempts refused by a rate that cost a task nothing. One that goes on to be refused more often than this
 /// fails of itself from then on.
@@ -46,17 +46,6 @@ pub struct Life {
     deaths: Vec<Death>,
     /// How its last attempt ended.
     last_end: Option<AttemptOutcome>,
-}
-
-/// What decides about what follows the end of an attempt.
-#[derive(Debug, Clone, Copy)]
-pub struct EndRules<'a> {
-    /// What the task says.
-    pub retry: &'a RetryPolicy,
-    /// Deaths of machines after which it is set aside; 0 for never.
-    pub poison_after: u32,
-    /// Spreads the wait before the next attempt: 0 to 1000.
-    pub jitter_per_mille: u32,
 }
 
 /// Where a task stands.
@@ -139,6 +128,12 @@ impl Life {
         !self.deaths.is_empty()
     }
 
+    /// Whether its machine died while its last attempt ran.
+    #[must_use]
+    pub fn has_just_died(&self) -> bool {
+        self.deaths.last().is_some_and(|death| death.attempt.0 == self.attempts)
+    }
+
     /// Whether somebody asked to cancel it.
     #[must_use]
     pub fn cancel_asked(&self) -> bool {
@@ -203,7 +198,7 @@ impl Life {
             Next::Finish(TaskOutcome::Cancelled)
         } else if let Some(wait) = self.refused_for(&outcome, report.as_deref()) {
             Next::RetryAfter(retry::waking(wait, rules.jitter_per_mille))
-        } else if let Some(deaths) = self.poisoned(&outcome, rules.poison_after) {
+        } else if let Some(deaths) = self.poisoned(&outcome, rules) {
             Next::Finish(TaskOutcome::Poisoned(deaths))
         } else {
             let loss = outcome.is_loss() && !planted!(LossIsFailure);
@@ -230,10 +225,12 @@ impl Life {
     }
 
     /// The deaths for which it is to be set aside, if this end is the last one too many.
-    fn poisoned(&self, outcome: &AttemptOutcome, poison_after: u32) -> Option<Box<[Death]>> {
+    fn poisoned(&self, outcome: &AttemptOutcome, rules: EndRules<'_>) -> Option<Box<[Death]>> {
         let death = self.death(outcome)?;
         let deaths: Vec<_> = self.deaths.iter().cloned().chain([death]).collect();
-        let enough = poison_after > 0 && deaths.len() >= poison_after as usize && !planted!(PoisonIgnored);
+        let (after, counted) =
+            (rules.poison_after as usize, deaths.len().saturating_sub(rules.excused as usize));
+        let enough = after > 0 && counted >= after && !planted!(PoisonIgnored);
         enough.then(|| deaths.into())
     }
 

@@ -29,6 +29,19 @@ const JITTER_PERCENT: u32 = 10;
 /// The largest `jitter` to be drawn: per mille of the range around the wait.
 pub const JITTER_LIMIT: u32 = 1000;
 
+/// What decides about what follows the end of an attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct EndRules<'a> {
+    /// What the task says.
+    pub retry: &'a RetryPolicy,
+    /// Deaths of machines after which it is set aside; 0 for never.
+    pub poison_after: u32,
+    /// Of how many of its deaths it is not to blame after all, see `blame`.
+    pub excused: u32,
+    /// Spreads the wait before the next attempt: 0 to 1000.
+    pub jitter_per_mille: u32,
+}
+
 /// How many attempts of a task went wrong, the one just over included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {

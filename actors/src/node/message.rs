@@ -171,6 +171,8 @@ pub struct Terms {
     pub indices: Indices,
     /// The nodes of its gang, by rank.
     pub gang: Vec<NodeId>,
+    /// Of how many of its deaths it is not to blame after all, see `policy::blame`.
+    pub excused: u32,
 }
 
 /// An attempt that was granted before a restart.

@@ -274,17 +274,25 @@ impl SchedulerActor {
         }
         if let Some(seat) = self.seat(taken.task) {
             let (need, kind) = (demand.request(request).clone(), demand.kind.clone());
+            let terms =
+                Terms { request, indices, excused: self.blame.excused(taken.task), ..Terms::default() };
             let (tenant, since) = (Arc::clone(&demand.tenant), self.now());
             self.measure_start(priority, &taken);
             let is_set_aside = self.set_aside(&tenant);
             self.take_hold(
                 taken.task,
-                Placed { node: node.clone(), tenant, since, priority, taken, request, is_set_aside },
+                Placed {
+                    is_granted: false,
+                    node: node.clone(),
+                    tenant,
+                    since,
+                    priority,
+                    taken,
+                    request,
+                    is_set_aside,
+                },
             );
-            self.dispatch.take(
-                place,
-                Reservation { seat, need, terms: Terms { request, indices, ..Terms::default() }, kind },
-            );
+            self.dispatch.take(place, Reservation { seat, need, terms, kind });
             self.mind_staging(&node);
             self.dispatch.is_stale = true;
         }

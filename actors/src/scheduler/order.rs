@@ -152,7 +152,11 @@ impl SchedulerActor {
         let (tenant, since) = (Arc::clone(&demand.tenant), self.now());
         let node = grant.node.clone();
         let request = grant.request;
-        self.take_hold(task, Placed { node, tenant, since, priority, taken, request, is_set_aside: false });
+        let (is_set_aside, is_granted) = (false, true);
+        self.take_hold(
+            task,
+            Placed { node, tenant, since, priority, taken, request, is_set_aside, is_granted },
+        );
         if demand.gang.is_some() {
             self.dispatch.gangs.touch(task.into());
         }

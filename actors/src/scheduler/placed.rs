@@ -20,4 +20,6 @@ pub(super) struct Placed {
     pub(super) request: RequestNumber,
     /// Whether an attempt of its tenant's budget is set aside for it: until it is granted.
     pub(super) is_set_aside: bool,
+    /// Whether its grant is on record: before that it cannot have run there.
+    pub(super) is_granted: bool,
 }

@@ -26,23 +26,30 @@ impl SchedulerActor {
         if is_known && step != Step::Resumed {
             return;
         }
+        if let Step::Over { charge, has_died, .. } = &step {
+            self.tenant_charge(task, charge, mark.at);
+            self.note_death(task, *has_died);
+        }
         let mut effects = no_effects();
         match step {
             Step::Granted(attempt) => {
                 self.budget_granted(task);
+                self.placed.entry(task).and_modify(|placed| placed.is_granted = true);
                 self.tenant_granted(task, mark.at);
                 self.lateness.waits.gone(TaskRange { first: task, count: 1 });
                 self.graphs.granted(task, attempt, mark, &mut effects);
             }
             Step::Noted => self.graphs.noted(task, mark),
             Step::Resumed => self.resumed(task),
-            Step::RetryAsked => self.graphs.retry(task, mark, &mut effects),
+            Step::RetryAsked => {
+                self.blame.forgive(task);
+                self.graphs.retry(task, mark, &mut effects);
+            }
             Step::Over { next: Next::Finish(outcome), charge, report, .. } => {
-                self.tenant_charge(task, &charge, mark.at);
                 self.left_node(task, report.as_deref());
                 self.failed_on.remove(&task);
                 self.dispatch.evicting.ended(task);
-                self.suspects.remove(&task);
+                self.blame.ended(task);
                 self.budget_charge(task, &charge);
                 self.budget_ended(task);
                 let ended = TaskState::from(&outcome);
@@ -51,7 +58,6 @@ impl SchedulerActor {
                 self.graphs.ended(task, ended, mark, &mut effects);
             }
             Step::Over { next: Next::RetryAfter(_), charge, report, evicted_for: Some(by), .. } => {
-                self.tenant_charge(task, &charge, mark.at);
                 self.end_claims(task, report.as_deref());
                 self.budget_charge(task, &charge);
                 let is_recalled = self.is_in_gang(task);
@@ -66,22 +72,16 @@ impl SchedulerActor {
                 }
             }
             Step::Over { next: Next::RetryAfter(wait), charge, is_retry, report, is_suspect, .. } => {
-                self.tenant_charge(task, &charge, mark.at);
                 if is_suspect {
-                    self.suspects.insert(task);
+                    self.blame.suspect(task);
                 }
                 if let Some(node) = self.left_node(task, report.as_deref()) {
                     self.failed_on.insert(task, node);
                 }
                 self.budget_charge(task, &charge);
                 self.side.meters.retried();
-                let waits = self.graphs.backs_off(task, mark, &mut effects);
-                if waits {
-                    self.mind_deadline(task);
-                }
-                if waits && (!is_retry || self.budget_retry(task)) {
-                    let wait = if planted!(NoBackoff) { Duration::ZERO } else { wait };
-                    self.backing_off.push(Reverse((self.now() + wait, task, mark.position)));
+                if self.graphs.backs_off(task, mark, &mut effects) {
+                    self.back_off(task, (wait, is_retry), mark);
                 }
             }
         }
@@ -90,12 +90,29 @@ impl SchedulerActor {
         self.settle_budgets();
     }
 
+    /// It waits for its next attempt, unless its graph has no retry left for that.
+    fn back_off(&mut self, task: TaskId, (wait, is_retry): (Duration, bool), mark: Mark) {
+        self.mind_deadline(task);
+        if !is_retry || self.budget_retry(task) {
+            let wait = if planted!(NoBackoff) { Duration::ZERO } else { wait };
+            self.backing_off.push(Reverse((self.now() + wait, task, mark.position)));
+        }
+    }
+
     /// That it is to be cancelled may have been lost with its life before: nobody else would say it again.
     fn resumed(&mut self, task: TaskId) {
         let is_due = |entry: EntryView| entry.state == TaskState::Active && entry.cancel_asked;
         if self.graphs.entry(task).is_some_and(is_due) {
             self.tell_cancel(task, Acknowledge::nobody());
         }
+    }
+
+    /// An attempt is over, and whether its machine has died of it; while the others that were there count as being there.
+    fn note_death(&mut self, task: TaskId, has_died: bool) {
+        let node = self.placed.get(&task).map(|placed| &placed.node).filter(|_| has_died);
+        let Some(node) = node else { return self.blame.left(task) };
+        let there = self.placed.iter().filter(|(_, placed)| placed.is_granted && placed.node == *node);
+        self.blame.died(task, there.map(|(other, _)| *other));
     }
 
     /// Its attempt is over, and another length to estimate by. Where it was.
@@ -182,7 +199,7 @@ impl SchedulerActor {
         let gone: Vec<TaskId> = self.failed_on.range(tasks).map(|(task, _)| *task).collect();
         for task in gone {
             self.failed_on.remove(&task);
-            self.suspects.remove(&task);
+            self.blame.ended(task);
         }
         self.closing.push_back(closed);
     }

@@ -11,7 +11,7 @@ use supervision::Me;
 
 use crate::log::Appended;
 use crate::node::{Closing, NodeMessage};
-use crate::task::{Step, TaskActor, TaskMessage};
+use crate::task::{Purpose, Step, TaskActor, TaskMessage};
 use crate::wire::fleet::Phase;
 
 impl TaskActor {
@@ -56,6 +56,7 @@ impl TaskActor {
         let rules = EndRules {
             retry: &self.item.item.spec.retry,
             poison_after: self.args.side.limits().poison_after,
+            excused: self.excused(),
             jitter_per_mille: jitter_of(token),
         };
         let verdict = Verdict::from(&end.outcome);
@@ -66,6 +67,14 @@ impl TaskActor {
         self.tell_scheduler(self.over(next, &outcome, &usage, report), appended);
         self.close_attempt(token, verdict, appended.number);
         me.stop();
+    }
+
+    /// Of how many of its deaths it was known not to be to blame when it was placed; after a restart it is known of none.
+    fn excused(&self) -> u32 {
+        match &self.args.purpose {
+            Purpose::Grant { terms, .. } => terms.excused,
+            _ => 0,
+        }
     }
 
     /// The node may forget the attempt once the record with this number is on disk.
@@ -105,7 +114,8 @@ impl TaskActor {
         let is_retry = budget::is_retry(&next, outcome, report.as_deref());
         let evicted_for = self.story.life.evicted_for().filter(|_| outcome.is_put_off());
         let is_suspect = self.story.life.is_suspect();
-        Step::Over { next, report, charge, is_retry, evicted_for, is_suspect }
+        let has_died = outcome.is_death() && self.story.life.has_just_died();
+        Step::Over { next, report, charge, is_retry, evicted_for, is_suspect, has_died }
     }
 }
 

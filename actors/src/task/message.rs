@@ -104,6 +104,8 @@ pub enum Step {
         evicted_for: Option<TaskId>,
         /// Whether a machine has died while it ran, this time or before.
         is_suspect: bool,
+        /// Whether that was this time.
+        has_died: bool,
     },
     /// It is to be tried again.
     RetryAsked,
@@ -118,7 +120,8 @@ impl Step {
     #[must_use]
     pub fn over(next: Next) -> Self {
         let (report, charge) = (None, Charge::default());
-        Self::Over { next, report, charge, is_retry: false, evicted_for: None, is_suspect: false }
+        let (is_retry, is_suspect, has_died) = (false, false, false);
+        Self::Over { next, report, charge, is_retry, evicted_for: None, is_suspect, has_died }
     }
 }
 

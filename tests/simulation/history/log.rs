@@ -1,6 +1,6 @@
 //! What the records alone must satisfy: I3, I4, I7, I10, I11, I13, I14, I17.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use policy::bounds::TimeLimit;
@@ -33,6 +33,12 @@ struct Track {
     losses: u32,
     is_running: bool,
     deaths: u32,
+    /// Who died on the machine where it still counted as being.
+    gone_before: BTreeSet<TaskId>,
+    /// Of its own deaths the number of the record, and who was there.
+    own_deaths: Vec<(u64, BTreeSet<TaskId>)>,
+    /// The same, those before another try as well.
+    all_deaths: Vec<(u64, BTreeSet<TaskId>)>,
     not_before: Timestamp,
 }
 
@@ -124,7 +130,8 @@ impl Pass<'_> {
                     format!("record {number}: another try of {task}, which has not failed")
                 });
                 let Track { sequence, position, has_ended, has_run, .. } = *track;
-                *track = Track { sequence, position, has_ended, has_run, ..Track::default() };
+                let all_deaths = std::mem::take(&mut track.all_deaths);
+                *track = Track { sequence, position, has_ended, has_run, all_deaths, ..Track::default() };
             }
         }
     }
@@ -153,6 +160,7 @@ impl Pass<'_> {
             format!("record {number}: {task} was granted before its wait was over")
         });
         track.live = Some(token);
+        track.gone_before.clear();
     }
 
     /// No two tasks are on one node while which machines have died: one of them may do it again.
@@ -197,22 +205,24 @@ impl Pass<'_> {
         let number = record.number;
         let policy = self.index.item_of(task).map(|item| item.spec.retry.clone()).unwrap_or_default();
         let poison_after = self.poison_after;
+        let has_died = self.track(task).is_running && outcome.is_death();
+        if has_died {
+            self.died(task, number);
+        }
+        let excused = self.excused(task);
         let track = self.track(task);
         findings.expect("I4", track.live == Some(token), || {
             format!("record {number}: {task} ended under {token}, live is {:?}", track.live)
         });
-        track.live = None;
-        let was_running = std::mem::take(&mut track.is_running);
-        if let AttemptOutcome::Lost(reason) = outcome {
-            track.deaths += u32::from(was_running && reason.is_death());
-        }
+        (track.live, track.is_running) = (None, false);
+        track.deaths += u32::from(has_died);
         match outcome {
             AttemptOutcome::Lost(LossReason::Drained | LossReason::Preempted | LossReason::Recalled) => {}
             outcome if outcome.is_loss() => track.losses += 1,
             AttemptOutcome::Exited(0) => {}
             _ => track.failures += 1,
         }
-        let lawful = follows_law(track, &policy, (outcome, next), poison_after);
+        let lawful = follows_law((track, excused), &policy, (outcome, next), poison_after);
         findings.expect("I14", lawful, || {
             format!(
                 "record {number}: {task} {outcome}, {} failures, {} losses: {next:?}",
@@ -224,6 +234,35 @@ impl Pass<'_> {
             // By a clock that may run fast.
             Next::RetryAfter(wait) => track.not_before = record.at + *wait - *wait / CLOCK_ERROR_DIVISOR,
         }
+    }
+
+    /// A machine has died while this one ran, beside those that are on record as being there, or as having died there.
+    fn died(&mut self, task: TaskId, number: u64) {
+        let node = self.track(task).node.clone();
+        let is_there = |(other, track): &(&TaskId, &Track)| {
+            **other != task && track.live.is_some() && track.node == node
+        };
+        let there: Vec<_> = self.tracks.iter().filter(is_there).map(|(other, _)| *other).collect();
+        for other in &there {
+            self.track(*other).gone_before.insert(task);
+        }
+        let track = self.track(task);
+        let beside = std::mem::take(&mut track.gone_before).into_iter().chain(there).collect();
+        track.own_deaths.push((number, beside));
+        let last = track.own_deaths.last().cloned();
+        track.all_deaths.extend(last);
+    }
+
+    /// Of how many of its deaths it is not to blame: somebody who was there has died again where it was not.
+    fn excused(&self, task: TaskId) -> u32 {
+        let Some(track) = self.tracks.get(&task) else { return 0 };
+        let again = |other: &TaskId, from: u64| {
+            let deaths = self.tracks.get(other).into_iter().flat_map(|track| track.all_deaths.iter());
+            deaths.into_iter().any(|(number, beside)| *number > from && !beside.contains(&task))
+        };
+        let is_excused =
+            |(number, beside): &&(u64, BTreeSet<TaskId>)| beside.iter().any(|other| again(other, *number));
+        u32::try_from(track.own_deaths.iter().filter(is_excused).count()).unwrap_or(u32::MAX)
     }
 
     fn finished(&mut self, task: TaskId, outcome: &TaskOutcome, number: u64, findings: &mut Findings) {
@@ -257,7 +296,7 @@ impl Track {
 
 /// Whether `next` is what the retry policy says, worked out here once more.
 fn follows_law(
-    track: &Track,
+    (track, excused): (&Track, u32),
     policy: &RetryPolicy,
     (outcome, next): (&AttemptOutcome, &Next),
     poison_after: u32,
@@ -267,11 +306,18 @@ fn follows_law(
         return *next == Next::Finish(TaskOutcome::Cancelled);
     }
     let codes = &policy.retryable_exit_codes;
+    let is_poisoned = poison_after > 0
+        && matches!(next, Next::Finish(TaskOutcome::Poisoned(deaths))
+            if deaths.len() == track.deaths as usize && track.deaths >= poison_after && outcome.is_death());
     match outcome {
         AttemptOutcome::Exited(0) => *next == Next::Finish(TaskOutcome::Succeeded),
         AttemptOutcome::Cancelled => *next == Next::Finish(TaskOutcome::Cancelled),
-        AttemptOutcome::Lost(_) if poison_after > 0 && track.deaths >= poison_after => {
-            matches!(next, Next::Finish(TaskOutcome::Poisoned(deaths)) if deaths.len() == poison_after as usize)
+        // What it was excused of after it was placed, or before a restart, may count.
+        AttemptOutcome::Lost(_) if is_poisoned => true,
+        AttemptOutcome::Lost(_)
+            if poison_after > 0 && track.deaths.saturating_sub(excused) >= poison_after =>
+        {
+            false
         }
         AttemptOutcome::Lost(LossReason::Drained | LossReason::Preempted | LossReason::Recalled) => {
             *next == Next::RetryAfter(Duration::ZERO)

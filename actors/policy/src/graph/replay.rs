@@ -7,11 +7,12 @@
 
 mod recovered;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::blame::Blame;
 use crate::claims::Claims;
 use crate::demand::Demand;
 use crate::event::{Event, GraphEvent, GraphPart, LogPosition, Next, Record, SchedulerEvent, TaskEvent};
@@ -42,7 +43,7 @@ pub struct Replay {
     /// For whom attempts that have not ended are to make room.
     leaving: FxHashMap<TaskId, TaskId>,
     evicted: BTreeMap<TaskId, Evicted>,
-    suspects: BTreeSet<TaskId>,
+    blame: Blame,
     stranded: Stranded,
     ages: Ages,
     effects: Effects,
@@ -77,7 +78,7 @@ impl Replay {
             failed_on: BTreeMap::new(),
             leaving: FxHashMap::default(),
             evicted: BTreeMap::new(),
-            suspects: BTreeSet::new(),
+            blame: Blame::default(),
             ages: Ages::default(),
             stranded: Stranded::default(),
             effects: Effects::default(),
@@ -174,7 +175,7 @@ impl Replay {
         let is_open = |task: &TaskId| self.graphs.entry(*task).is_some_and(|entry| !entry.state.is_ended());
         self.failed_on.retain(|task, _| is_open(task));
         self.evicted.retain(|task, _| is_open(task));
-        self.suspects.retain(is_open);
+        self.blame.retain(is_open);
         Recovered {
             ready: self.graphs.ready(),
             closed: self.graphs.unrecorded(),
@@ -184,7 +185,7 @@ impl Replay {
             backing_off,
             failed_on: self.failed_on,
             evicted: self.evicted,
-            suspects: self.suspects,
+            blame: self.blame,
             ages: self.ages,
             stranded: self.stranded,
             unknown: self.unknown,
@@ -299,9 +300,8 @@ impl Replay {
                 if let Some(by) = leaving {
                     self.evicted.insert(task, Evicted::again(self.evicted.get(&task), by));
                 }
-                if grant.as_ref().is_some_and(|grant| grant.started) && outcome.is_death() {
-                    self.suspects.insert(task);
-                }
+                let died = grant.as_ref().filter(|grant| grant.started && outcome.is_death());
+                note_death(&mut self.blame, task, (died, &self.live));
                 match next {
                     Next::Finish(outcome) => graphs.ended(task, outcome.into(), mark, effects),
                     Next::RetryAfter(wait) => {
@@ -315,12 +315,22 @@ impl Replay {
             }
             TaskEvent::Finished(outcome) => graphs.ended(task, outcome.into(), mark, effects),
             TaskEvent::RetryAsked => {
-                // It begins anew: what was is forgiven.
-                self.suspects.remove(&task);
+                self.blame.forgive(task);
                 graphs.retry(task, mark, effects);
             }
         }
     }
+}
+
+/// An attempt is over; with its machine, where it was granted like this.
+fn note_death(
+    blame: &mut Blame,
+    task: TaskId,
+    (died, live): (Option<&LiveGrant>, &FxHashMap<TaskId, LiveGrant>),
+) {
+    let Some(grant) = died else { return blame.left(task) };
+    let there = live.values().filter(|other| other.node == grant.node);
+    blame.died(task, there.map(|other| other.task));
 }
 
 impl From<&TaskOutcome> for TaskState {

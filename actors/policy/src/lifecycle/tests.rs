@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::task::{LossReason, SpawnFailure};
+use crate::task::{LossReason, RetryPolicy, SpawnFailure};
 
 fn granted(token: u64, attempt: u32) -> TaskEvent {
     TaskEvent::Granted {
@@ -22,7 +22,7 @@ fn end(token: u64, outcome: AttemptOutcome) -> AttemptEnd {
 }
 
 fn rules(retry: &RetryPolicy) -> EndRules<'_> {
-    EndRules { retry, poison_after: 3, jitter_per_mille: 500 }
+    EndRules { retry, poison_after: 3, excused: 0, jitter_per_mille: 500 }
 }
 
 fn life(events: &[TaskEvent]) -> Life {
@@ -251,5 +251,22 @@ proptest! {
             }
         }
         prop_assert!(own_failures <= 3);
+    }
+}
+
+#[test]
+fn deaths_of_which_it_is_not_to_blame_do_not_set_it_aside() {
+    let (policy, mut life) = (RetryPolicy::default(), Life::default());
+    for attempt in 1..=4 {
+        let token = u64::from(attempt);
+        life.apply(&granted(token, attempt));
+        let started = life.started(Token(token), 7, 1).expect("it is granted");
+        life.apply(&started);
+        let end = end(token, AttemptOutcome::Lost(LossReason::HostDied));
+        let event = life.attempt_ended(end, EndRules { excused: 1, ..rules(&policy) }).expect("current");
+        let TaskEvent::AttemptEnded { next, .. } = &event else { panic!("{event:?}") };
+        let is_over = matches!(next, Next::Finish(TaskOutcome::Poisoned(deaths)) if deaths.len() == 4);
+        assert_eq!(is_over, attempt == 4, "{attempt}: {next:?}");
+        life.apply(&event);
     }
 }

@@ -66,20 +66,18 @@ impl SchedulerActor {
     /// The nodes on which a task must not run now: those where a suspect runs, where it is one itself. So who has been on
     /// two machines that died has not been there with the same other one, and who takes machines down is found out.
     pub(in crate::scheduler) fn kept_from(&self, task: TaskId) -> Vec<NodeId> {
-        if !self.suspects.contains(&task)
-            || self.side.limits().poison_after == 0
-            || planted!(SuspectsTogether)
+        if !self.blame.is_suspect(task) || self.side.limits().poison_after == 0 || planted!(SuspectsTogether)
         {
             return Vec::new();
         }
-        let others = self.suspects.iter().filter(|other| **other != task);
-        others.filter_map(|other| self.placed.get(other)).map(|placed| placed.node.clone()).collect()
+        let others = self.blame.others(task);
+        others.filter_map(|other| self.placed.get(&other)).map(|placed| placed.node.clone()).collect()
     }
 
     /// Whether a task may have no room where others that ask alike have: it must not run where it failed, or where
     /// another suspect runs.
     pub(super) fn is_choosy(&self, task: TaskId) -> bool {
-        if self.suspects.contains(&task) {
+        if self.blame.is_suspect(task) {
             return true;
         }
         let demand = || self.shapes.demand(self.graphs.entry(task)?.shape);

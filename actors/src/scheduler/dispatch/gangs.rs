@@ -239,9 +239,20 @@ impl SchedulerActor {
         let (tenant, since) = (Arc::clone(&demand.tenant), self.now());
         self.measure_start(priority, &taken);
         let is_set_aside = self.set_aside(&tenant);
-        let placed = Placed { node: node.clone(), tenant, since, priority, taken, request, is_set_aside };
+        let node_id = node.clone();
+        let placed = Placed {
+            is_granted: false,
+            node: node_id,
+            tenant,
+            since,
+            priority,
+            taken,
+            request,
+            is_set_aside,
+        };
         self.take_hold(task, placed);
-        let terms = Terms { request, gang: nodes.to_vec(), ..Terms::default() };
+        let (gang, excused) = (nodes.to_vec(), self.blame.excused(task));
+        let terms = Terms { request, gang, excused, ..Terms::default() };
         self.dispatch.take(place, Reservation { seat, need, terms, kind });
         self.mind_staging(&node);
     }

@@ -1,7 +1,8 @@
 //! What a replay of the log comes to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use crate::blame::Blame;
 use crate::claims::Indices;
 use crate::event::LogPosition;
 use crate::graph::Graphs;
@@ -69,8 +70,8 @@ pub struct Recovered {
     pub failed_on: BTreeMap<TaskId, NodeId>,
     /// Tasks that have not ended and made room for others.
     pub evicted: BTreeMap<TaskId, Evicted>,
-    /// Tasks that have not ended and while which ran a machine has died.
-    pub suspects: BTreeSet<TaskId>,
+    /// Who may have taken machines down.
+    pub blame: Blame,
     /// Since when what is ready is so.
     pub ages: Ages,
     /// Ends without a record of their own: write them. What they `was` is not known any more.
