@@ -10,6 +10,8 @@ mod top {
     pub(crate) mod repl;
     pub(crate) mod screen;
     pub(crate) mod session;
+    #[cfg(test)]
+    mod snapshots;
     pub(crate) mod tui;
 }
 

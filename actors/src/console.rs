@@ -30,6 +30,7 @@ use policy::time::Timestamp;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::wire::client::Target;
+use ask::incoming::Seen;
 use eye::Eye;
 use fault::{Fault, Sort};
 use past::Past;
@@ -48,20 +49,34 @@ pub struct Console {
     /// The number of the event at which is looked; `None` for now.
     at: Option<u64>,
     clock: Clock,
+    seen: Seen,
 }
 
 impl Console {
     /// Asks this daemon.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { client: Some(client), past: Past::default(), at: None, clock: Clock::system() }
+        Self {
+            client: Some(client),
+            past: Past::default(),
+            at: None,
+            clock: Clock::system(),
+            seen: Seen::default(),
+        }
+    }
+
+    /// Asks this daemon, and reads this clock.
+    #[must_use]
+    pub fn timed(client: Client, clock: Clock) -> Self {
+        Self { clock, ..Self::new(client) }
     }
 
     /// Asks these records, of the last of them unless told otherwise.
     #[must_use]
     pub fn offline(past: Past) -> Self {
         let at = Some(past.last());
-        let mut console = Self { client: None, past, at: None, clock: Clock::system() };
+        let mut console =
+            Self { client: None, past, at: None, clock: Clock::system(), seen: Seen::default() };
         console.at = at;
         // The first answer would say what is wrong with them as well.
         let _ = console.past.seek(console.past.last());

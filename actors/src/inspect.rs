@@ -27,6 +27,7 @@ use supervision::{Actor, ActorError, Address, Child, Intensity, Me, Message, Rep
 use supervision::{Fact, SupervisorArgs};
 
 use crate::gateway::{GatewayMessage, InHand};
+pub(crate) use crate::inspect::look::numbers;
 use crate::side::Side;
 use crate::wire::client::{Request, Response};
 use crate::wire::inspect::{Look, Sight};

@@ -118,6 +118,18 @@ impl Message for QueueMessage {
     fn kind(&self) -> &'static str {
         self.into()
     }
+
+    fn shown(&self) -> Option<String> {
+        match self {
+            Self::Push { tasks, .. } | Self::Remove { tasks, .. } => {
+                Some(format!("{} from {} on", tasks.count, tasks.first))
+            }
+            Self::PutBack(taken) | Self::PutBehind { taken, .. } => Some(taken.task.to_string()),
+            Self::Locate { task, .. } => Some(task.to_string()),
+            Self::Pick { pick, .. } => Some(format!("{} and {} first", pick.want, pick.first.len())),
+            Self::Holds { .. } | Self::Served { .. } | Self::Age(_) => None,
+        }
+    }
 }
 
 /// Lines that are shown to who looks: what fits on a screen.

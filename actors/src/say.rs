@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use policy::excess::UseLimits;
 use policy::resources::Resources;
+pub use policy::resources::{cores, size};
 use policy::sample::Sample;
 use policy::time::Timestamp;
 
@@ -37,30 +38,6 @@ pub fn length(length: Duration) -> String {
 #[must_use]
 pub fn age(now: Timestamp, then: Timestamp) -> String {
     format!("{} ago", length(now.since(then)))
-}
-
-/// `1.5 GiB`.
-#[must_use]
-pub fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut unit = 0;
-    let mut scale: u64 = 1;
-    while unit + 1 < UNITS.len() && bytes >= scale * 1024 {
-        scale *= 1024;
-        unit += 1;
-    }
-    let tenths = u128::from(bytes) * 10 / u128::from(scale);
-    match tenths % 10 {
-        0 => format!("{} {}", tenths / 10, UNITS[unit]),
-        tenth => format!("{}.{tenth} {}", tenths / 10, UNITS[unit]),
-    }
-}
-
-/// `1.5` cores from 1500 thousandths.
-#[must_use]
-pub fn cores(millis: u64) -> String {
-    let text = format!("{}.{:03}", millis / 1000, millis % 1000);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// `2 cpus, 4 GiB, 1 gpu, 1 license`.
@@ -119,6 +96,17 @@ fn instant(time: Timestamp) -> jiff::Timestamp {
         .ok()
         .and_then(|micros| jiff::Timestamp::from_microsecond(micros).ok())
         .unwrap_or_default()
+}
+
+/// `t1, t2, t3 and 4 more`.
+#[must_use]
+pub fn some(of: &[impl ToString]) -> String {
+    const NAMED: usize = 3;
+    let named: Vec<_> = of.iter().take(NAMED).map(ToString::to_string).collect();
+    match of.len().saturating_sub(NAMED) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
 }
 
 /// `1 task`, `2 tasks`.

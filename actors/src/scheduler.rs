@@ -53,7 +53,7 @@ use policy::time::Moment;
 use policy::trap;
 use rustc_hash::FxHashMap;
 use strum::IntoStaticStr;
-use supervision::{Actor, ActorError, Fact, Me, Message, Reply};
+use supervision::{Actor, ActorError, Fact, Me, Reply};
 
 use crate::archive::Known;
 pub use crate::scheduler::addition::{Addition, Grounds};
@@ -267,12 +267,6 @@ pub enum SchedulerMessage {
     Tenants(Vec<Target>, Reply<Vec<Option<Arc<str>>>>),
     /// Where the names of the newest graphs and their items are.
     Names(Reply<Vec<NamedAt>>),
-}
-
-impl Message for SchedulerMessage {
-    fn kind(&self) -> &'static str {
-        self.into()
-    }
 }
 
 /// Everything the scheduler needs to start.

@@ -4,11 +4,11 @@
 //! [`view`] is all that is decided, without a terminal; [`draw`] puts it on one. Questions are asked beside the loop,
 //! so a key is answered while the scheduler is not.
 
-mod draw;
+pub(super) mod draw;
 mod mouse;
 #[cfg(test)]
 mod tests;
-mod view;
+pub(super) mod view;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};

@@ -148,11 +148,12 @@ fn chart(tasks: &[TaskId], timeline: &Timeline, now: Timestamp, columns: usize) 
         .iter()
         .map(|task| text::harmless(&format!("{task} {}", timeline.name(*task).unwrap_or_default())))
         .collect();
-    let head_width = heads.iter().map(|head| head.chars().count()).max().unwrap_or(0).min(30);
+    let most = (columns / 3).clamp(20, 60);
+    let head_width = heads.iter().map(|head| head.chars().count()).max().unwrap_or(0).min(most);
     let width = columns.saturating_sub(head_width + 16).clamp(20, 200);
     let mut chart = String::new();
     for (head, (task, phases)) in heads.iter().zip(&lives) {
-        let head: String = head.chars().take(head_width).collect();
+        let head = middle_cut(head, head_width);
         let ended = timeline.life(*task).and_then(|life| life.finished.as_ref());
         let ended = ended.map_or("", |(_, outcome)| word(outcome));
         let line = format!("{head:<head_width$} |{}| {ended}", bar(phases, (from, to), width));
@@ -168,6 +169,19 @@ fn chart(tasks: &[TaskId], timeline: &Timeline, now: Timestamp, columns: usize) 
     ));
     chart.push_str("  . dependencies   - queue   = start   # run   ~ back-off\n");
     chart
+}
+
+/// At most so many characters: where there are more a mark stands in the middle, since what tells members of an array apart
+/// is at the end.
+fn middle_cut(text: &str, width: usize) -> String {
+    let length = text.chars().count();
+    if length <= width {
+        return text.to_owned();
+    }
+    let end = (width / 3).min(8);
+    let head: String = text.chars().take(width.saturating_sub(end + 1)).collect();
+    let tail: String = text.chars().skip(length - end).collect();
+    format!("{head}…{tail}")
 }
 
 fn word(outcome: &TaskOutcome) -> &'static str {
@@ -211,6 +225,12 @@ mod tests {
 
     fn phase(kind: Kind, from: u64, to: u64) -> Phase {
         Phase { kind, from: Timestamp(from), to: Timestamp(to), attempt: None }
+    }
+
+    #[test]
+    fn a_long_name_keeps_its_index() {
+        assert_eq!(middle_cut("t1 build", 9), "t1 build");
+        assert_eq!(middle_cut("t63 cargo nextest run --workspace[1]", 24), "t63 cargo nexte…space[1]");
     }
 
     #[test]

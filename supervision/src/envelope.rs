@@ -15,6 +15,12 @@ use crate::probe::ProbeId;
 pub trait Message: Send + 'static {
     /// The variant's name, for probes and traces.
     fn kind(&self) -> &'static str;
+
+    /// What it says, for whoever traces it: ids and how things stand, never what may be secret, such as arguments, an
+    /// environment or output. Nothing unless somebody has thought about that.
+    fn shown(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A message on its way, with its marks.
@@ -44,6 +50,13 @@ impl<M: Message> Content<M> {
         match self {
             Self::Message(message) => message.kind(),
             Self::Look(_) => "Look",
+        }
+    }
+
+    pub(crate) fn shown(&self) -> Option<String> {
+        match self {
+            Self::Message(message) => message.shown(),
+            Self::Look(_) => None,
         }
     }
 }

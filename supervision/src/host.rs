@@ -91,6 +91,8 @@ impl<A: Actor> ractor::Actor for Host<A> {
         let probe = me.address().probe();
         let handling = Handling::start(envelope.origin_of_answers(probe.id()), A::KIND);
         let (kind, number) = (envelope.content.kind(), envelope.number);
+        // It is gone once it has been handled.
+        let shown = probe.tap().is_on().then(|| envelope.content.shown()).flatten();
         let since = probe.handling(kind, envelope.enqueued);
         let outcome = match envelope.content {
             Content::Message(message) => guarded(|| state.actor.handle(message, me)),
@@ -105,7 +107,7 @@ impl<A: Actor> ractor::Actor for Host<A> {
         probe.handled(since);
         if probe.tap().is_on() {
             let (origin, enqueued) = (envelope.origin, envelope.enqueued);
-            probe.tap().take(Marks { number, kind, origin, enqueued, since });
+            probe.tap().take(&Marks { number, kind, shown, origin, enqueued, since });
         }
         drop(handling);
         state.me.leave_on_error(outcome)

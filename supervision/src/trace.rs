@@ -1,7 +1,7 @@
 //! Messages as they go through one actor, for a while: who told it what, how long that waited and took.
 //!
 //! Kept outside of the actor, as all that is counted is. While nobody traces, a message costs one relaxed read
-//! more. A trace has a limit and ends with whoever asked for it; nothing of a message but its kind is kept.
+//! more. A trace has a limit and ends with whoever asked for it; of a message its kind is kept, and what it shows of itself.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +15,9 @@ use crate::probe::{Probe, ProbeId};
 /// Messages of one trace: some 100 KB.
 pub const TRACED_LIMIT: usize = 1000;
 
+/// Of what one message shows, at most so much is kept.
+pub const SHOWN_LIMIT_CHARS: usize = 200;
+
 /// One message that an actor has handled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traced {
@@ -22,7 +25,7 @@ pub struct Traced {
     pub number: u64,
     /// The message whose handling sent it; 0 where it came from outside any actor.
     pub cause: u64,
-    /// Its kind.
+    /// Its kind, and behind a blank what it shows of itself.
     pub kind: Box<str>,
     /// Who sent it, if an actor did.
     pub from: Option<ProbeId>,
@@ -50,10 +53,11 @@ struct Kept {
 }
 
 /// What is being handled, with its marks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Marks {
     pub(crate) number: u64,
     pub(crate) kind: &'static str,
+    pub(crate) shown: Option<String>,
     pub(crate) origin: Origin,
     pub(crate) enqueued: Instant,
     pub(crate) since: Instant,
@@ -66,7 +70,7 @@ impl Tap {
     }
 
     /// A message has been handled.
-    pub(crate) fn take(&self, marks: Marks) {
+    pub(crate) fn take(&self, marks: &Marks) {
         let mut kept = self.kept();
         let Some(kept) = &mut *kept else { return };
         if kept.messages.len() >= kept.limit {
@@ -76,7 +80,7 @@ impl Tap {
         kept.messages.push(Traced {
             number: marks.number,
             cause: marks.origin.cause,
-            kind: marks.kind.into(),
+            kind: said(marks.kind, marks.shown.as_deref()),
             from: marks.origin.from,
             after: marks.since.saturating_duration_since(kept.began),
             waited: marks.since.saturating_duration_since(marks.enqueued),
@@ -87,6 +91,12 @@ impl Tap {
     fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn said(kind: &str, shown: Option<&str>) -> Box<str> {
+    let Some(shown) = shown else { return kind.into() };
+    let shown: String = shown.chars().take(SHOWN_LIMIT_CHARS).collect();
+    format!("{kind} {shown}").into()
 }
 
 /// A trace under way; it ends when this is dropped.
@@ -137,7 +147,17 @@ mod tests {
 
     fn marks(number: u64) -> Marks {
         let now = Instant::now();
-        Marks { number, kind: "Renew", origin: Origin::default(), enqueued: now, since: now }
+        Marks { number, kind: "Renew", shown: None, origin: Origin::default(), enqueued: now, since: now }
+    }
+
+    #[test]
+    fn what_a_message_shows_is_kept_with_its_kind_and_no_more_than_a_line_of_it() {
+        let probe = Probe::new("lease", "1");
+        let trace = Trace::begin(&probe, 2).expect("nobody else traces");
+        probe.tap().take(&Marks { shown: Some("t1".to_owned()), ..marks(1) });
+        probe.tap().take(&Marks { shown: Some("x".repeat(9000)), ..marks(2) });
+        let kinds: Vec<_> = trace.messages().0.into_iter().map(|one| one.kind).collect();
+        assert_eq!((&*kinds[0], kinds[1].len()), ("Renew t1", "Renew ".len() + SHOWN_LIMIT_CHARS));
     }
 
     #[test]
@@ -146,12 +166,12 @@ mod tests {
         assert!(!probe.tap().is_on());
         let trace = Trace::begin(&probe, 2).expect("nobody else traces");
         assert!(Trace::begin(&probe, 2).is_none(), "one at a time");
-        (1..=3).for_each(|number| probe.tap().take(marks(number)));
+        (1..=3).for_each(|number| probe.tap().take(&marks(number)));
         let (messages, missed) = trace.messages();
         assert_eq!((messages.len(), messages[0].number, missed, trace.is_full()), (2, 1, 1, true));
         drop(trace);
         assert!(!probe.tap().is_on());
-        probe.tap().take(marks(4));
+        probe.tap().take(&marks(4));
         assert_eq!(Trace::begin(&probe, 2).expect("the other has ended").messages(), (Vec::new(), 0));
     }
 }

@@ -48,8 +48,7 @@ fn a_gang_starts_whole_and_is_tried_again_whole_when_a_member_fails() {
         ledger.display()
     );
     let tasks = gang(place, &["--retries", "1"], &script);
-    let lacking =
-        "it needs 3 machines at once, and 2 have room now: worker1 needs 1000 cpu_millis, 0 available";
+    let lacking = "it needs 3 machines at once, and 2 have room now: worker1 needs 1 cpus, 0 available";
     until_true("it is told why it waits", SOON, || explained(place, &tasks[1]).contains(lacking));
     assert!(!ledger.exists(), "nothing of it has begun");
 

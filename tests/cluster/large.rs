@@ -39,9 +39,7 @@ fn who_waits_for_kept_room_and_who_waits_behind_it_are_told() {
         let told = place.run(&["explain", "--json", task]).expect(0).json().remove(0);
         told["hindrances"][0]["text"].as_str().unwrap_or_default().to_owned()
     };
-    until_true("room is kept for it", SOON, || {
-        first(&large).contains("is kept for it: needs 2000 cpu_millis")
-    });
+    until_true("room is kept for it", SOON, || first(&large).contains("is kept for it: needs 2 cpus"));
     until_true("the others wait behind it", SOON, || first("t22").contains(&format!("kept for {large}")));
     place.run(&["cancel", &hold]).expect(0);
     place.wait_state(&large, "succeeded");

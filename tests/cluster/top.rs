@@ -63,6 +63,14 @@ fn every_actor_of_both_sides_is_told_and_shows_what_it_holds() {
     assert!(top.iter().any(|row| row["actor"] == "node/one"), "{top:?}");
     let traced = place.rows("trace node/one max=3 for=10s");
     assert!(traced.iter().any(|row| row["kind"] == "Tick" || row["kind"] == "Heard"), "{traced:?}");
+    assert!(traced.iter().all(|row| row.get("payload").is_none()), "nobody has asked for it: {traced:?}");
+    let traced = place.rows("trace node/one max=9 for=10s payload | where kind = Heard");
+    assert!(
+        traced.iter().any(|row| row["payload"].as_str().is_some_and(|said| said.starts_with("heartbeat"))),
+        "{traced:?}"
+    );
+    let coming = place.rows("tree node/one window=4s | where actor = node/one");
+    assert!(coming[0]["in/s"].as_u64().is_some_and(|coming| coming > 0), "it hears and ticks: {coming:?}");
     place.ask_top("actor nobody").expect(4).says(&["there is no actor nobody", "^^^^^^"]);
     place.run(&["cancel", &task]).expect(0);
 }

@@ -167,7 +167,14 @@ fn a_task_is_watched_steered_and_left_in_its_session() {
         .expect(0);
     let seen = go(&["sessions"]).expect(0).text();
     assert!(seen.contains("which has ended"), "{seen}");
+    let ghosts = || {
+        let lints = run(place.top(&["--json", "-e", "lints"]).env("HOME", bed.root().join("here"))).json();
+        lints.into_iter().filter(|lint| lint["lint"] == "ghost-session").collect::<Vec<_>>()
+    };
+    let told = ghosts();
+    assert_eq!((told.len(), &told[0]["fix"]), (1, &"crab sessions mac-1 --prune".into()), "{told:?}");
     go(&["sessions", "mac-1", "--prune"]).expect(0);
+    assert!(ghosts().is_empty(), "it is not there any more");
     nothing_left(&bed);
     let name = go(&["shell", "mac-1"]).expect(0).text();
     assert_eq!(name, "aivcs__r__shell__human\n");

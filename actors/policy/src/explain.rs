@@ -163,9 +163,28 @@ pub struct Pace {
 }
 
 /// The estimate for a ready task: by the pace of starts where others are before it, and else by the first of those
-/// that hold what it needs.
+/// that hold what it needs; not before a time that is certain already. None for what waiting does not help.
 #[must_use]
-pub fn estimate(ahead: &Ahead, pace: Pace, holdings: &[Holding]) -> Option<Estimate> {
+pub fn estimate(
+    (verdict, now): (Verdict, Timestamp),
+    ahead: &Ahead,
+    pace: Pace,
+    holdings: &[Holding],
+) -> Option<Estimate> {
+    let parked = match verdict {
+        Verdict::NeverFits => return None,
+        Verdict::ParkedUntil(until) => until.since(now),
+        _ => Duration::ZERO,
+    };
+    let going = going(ahead, pace, holdings);
+    if parked.is_zero() || going.as_ref().is_some_and(|going| going.start_in >= parked) {
+        return going;
+    }
+    Some(Estimate { start_in: parked, by: "when it may start at the earliest".into() })
+}
+
+/// The same as things go.
+fn going(ahead: &Ahead, pace: Pace, holdings: &[Holding]) -> Option<Estimate> {
     let freed = holdings.iter().filter_map(|holding| holding.free_in).min();
     let total = ahead.total();
     let after = |one: Duration| one.saturating_mul(u32::try_from(total).unwrap_or(u32::MAX));

@@ -123,11 +123,48 @@ const MEMORY: &str = "memory_bytes";
 const GPU: &str = "gpu_slots";
 const DISK: &str = "disk_bytes";
 
+/// `1.5 GiB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut unit = 0;
+    let mut scale: u64 = 1;
+    while unit + 1 < UNITS.len() && bytes >= scale * 1024 {
+        scale *= 1024;
+        unit += 1;
+    }
+    let tenths = u128::from(bytes) * 10 / u128::from(scale);
+    match tenths % 10 {
+        0 => format!("{} {}", tenths / 10, UNITS[unit]),
+        tenth => format!("{}.{tenth} {}", tenths / 10, UNITS[unit]),
+    }
+}
+
+/// `1.5` cores from 1500 thousandths.
+#[must_use]
+pub fn cores(millis: u64) -> String {
+    let text = format!("{}.{:03}", millis / 1000, millis % 1000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// As people say it: `needs 2 cpus, 0.5 available`.
 impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.unhandled() {
-            Some(kind) => write!(f, "does not handle {kind}"),
-            None => write!(f, "needs {} {}, {} available", self.needed, self.resource, self.available),
+        if let Some(kind) = self.unhandled() {
+            return write!(f, "does not handle {kind}");
+        }
+        let (said, what): (fn(u64) -> String, &str) = match &*self.resource {
+            CPU => (cores, "cpus"),
+            MEMORY => (size, "of memory"),
+            GPU => (|slots| slots.to_string(), "gpu slots"),
+            DISK => (size, "of disk"),
+            named => (|amount| amount.to_string(), named),
+        };
+        let (needed, available) = (said(self.needed), said(self.available));
+        match needed == available {
+            // They differ by less than is said.
+            true => write!(f, "needs {} {what}, {} available", self.needed, self.available),
+            false => write!(f, "needs {needed} {what}, {available} available"),
         }
     }
 }
@@ -150,8 +187,8 @@ mod tests {
     #[test]
     fn a_shortage_names_need_and_what_is_there() {
         let shortages = Resources::cpus(1000).shortages(&with_disk(2000, 1));
-        assert_eq!(shortages[0].to_string(), "needs 2000 cpu_millis, 1000 available");
-        assert_eq!(shortages[1].to_string(), "needs 1 disk_bytes, 0 available");
+        assert_eq!(shortages[0].to_string(), "needs 2 cpus, 1 available");
+        assert_eq!(shortages[1].to_string(), "needs 1 B of disk, 0 B available");
     }
 
     #[test]

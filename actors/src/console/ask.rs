@@ -8,6 +8,8 @@ pub(super) mod diff;
 mod events;
 mod fleet;
 mod help;
+pub(super) mod incoming;
+mod leases;
 mod sessions;
 pub(super) mod tasks;
 pub(super) mod top;
@@ -30,7 +32,7 @@ pub(super) async fn ask(console: &Console, line: &Line) -> Result<Vec<Reply>, Fa
         "state" => actors::state(console, line).await?,
         "top" => top::top(console, line).await?,
         "trace" => trace::trace(console, line).await?,
-        "leases" => actors::leases(console).await?,
+        "leases" => leases::leases(console).await?,
         "nodes" => fleet::nodes(console).await?,
         "node" => return fleet::node(console, line).await,
         "breakers" => fleet::breakers(console).await?,

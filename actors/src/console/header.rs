@@ -19,6 +19,9 @@ const STATUS_DEADLINE: Duration = Duration::from_millis(500);
 /// Hundredths of a budget from which on it is a warning.
 const BUDGET_WARN: u64 = 80;
 
+/// Between two pieces.
+const GAP: &str = " | ";
+
 /// The fleet in a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
@@ -143,7 +146,7 @@ impl Header {
         line
     }
 
-    /// The line in pieces, as many as fit.
+    /// The line in pieces, as many as fit: the gravest stay.
     #[must_use]
     pub fn strip(&self, width: usize) -> Strip {
         let [up, suspect, lost] = self.nodes;
@@ -174,13 +177,25 @@ impl Header {
         if let Some((number, at)) = self.moment {
             parts.push((format!("@{number} {}", say::clock_time(at)), Tone::Warn));
         }
-        let (mut strip, mut used) = (Strip::new(), 0);
+        let used = |parts: &[(String, Tone)]| {
+            parts.iter().map(|(text, _)| text.chars().count() + GAP.len()).sum::<usize>() - GAP.len()
+        };
+        // What is wrong goes last where there is no room for all.
+        while parts.len() > 1 && used(&parts) > width {
+            let grave = |tone: Tone| match tone {
+                Tone::Bad => 3,
+                Tone::Warn => 2,
+                Tone::Good | Tone::Strong => 1,
+                Tone::Plain | Tone::Dim => 0,
+            };
+            let leaves = parts.iter().enumerate().skip(1);
+            let least = leaves.min_by_key(|(place, (_, tone))| (grave(*tone), std::cmp::Reverse(*place)));
+            let Some((place, _)) = least else { break };
+            parts.remove(place);
+        }
+        let mut strip = Strip::new();
         for (text, tone) in parts {
-            let gap = if strip.is_empty() { "" } else { " | " };
-            used += gap.len() + text.chars().count();
-            if used > width {
-                break;
-            }
+            let gap = if strip.is_empty() { "" } else { GAP };
             strip.extend([(gap.to_owned(), Tone::Plain), (text, tone)]);
         }
         strip
@@ -190,6 +205,17 @@ impl Header {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_room_is_short_what_is_wrong_stays() {
+        let head = Header { nodes: [2, 1, 1], draining: 1, tasks: [7, 4, 9], lints: 3, ..empty("one") };
+        let line = |width| head.line(&Canvas { width, color: false, ascii: true });
+        assert_eq!(
+            line(80),
+            "crab one | 2 up | 1 suspect | 1 draining | 1 lost | queue 7 | run 4 | lints 3!"
+        );
+        assert_eq!(line(30), "crab one | 1 lost | lints 3!");
+    }
 
     #[test]
     fn the_head_tells_who_drains_and_what_is_nearly_used_up() {

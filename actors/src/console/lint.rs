@@ -3,8 +3,11 @@
 
 mod code;
 mod fleet;
+mod ghost;
 mod inversion;
 mod orphan;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -244,13 +247,7 @@ async fn of_fleet(client: &Client, now: Timestamp) -> Result<Vec<Lint>, Fault> {
             Where::Everywhere
         }
         Err(_) => {
-            lints.push(Lint {
-                code: Code::SilentScheduler,
-                about: "scheduler".to_owned(),
-                since: None,
-                evidence: format!("no answer within {}", short(STATUS_DEADLINE)),
-                fix: "actor scheduler@scheduler".to_owned(),
-            });
+            lints.push(silent_scheduler());
             Where::Scheduler
         }
     };
@@ -265,8 +262,19 @@ async fn of_fleet(client: &Client, now: Timestamp) -> Result<Vec<Lint>, Fault> {
     if place == Where::Everywhere {
         add_told(client, (&nodes, now), &mut lints).await?;
         lints.extend(inversion::of_waiting(client).await?);
+        lints.extend(ghost::of_sessions(client, &nodes).await?);
     }
     Ok(lints)
+}
+
+fn silent_scheduler() -> Lint {
+    Lint {
+        code: Code::SilentScheduler,
+        about: "scheduler".to_owned(),
+        since: None,
+        evidence: format!("no answer within {}", short(STATUS_DEADLINE)),
+        fix: "actor scheduler@scheduler".to_owned(),
+    }
 }
 
 /// What the scheduler side tells of itself, where it answers.

@@ -8,6 +8,9 @@ use crate::console::fault::Fault;
 use crate::console::reply::{Cell, Kind, Reply, Shape};
 use columns::Layout;
 
+/// Blanks in front of a line that was typed and is shown again.
+const INDENT: usize = 2;
+
 /// On what it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Canvas {
@@ -104,7 +107,11 @@ impl Canvas {
             let lines = wrapped(text.trim_start(), room);
             lines.iter().map(|line| format!("{indent}{line}")).collect::<Vec<_>>().join("\n")
         };
-        let text = shown.lines().map(within).collect::<Vec<_>>().join("\n");
+        let mut lines: Vec<String> = shown.lines().map(ToOwned::to_owned).collect();
+        if let [typed, marks, ..] = &mut lines[..] {
+            windowed(typed, marks, self.width);
+        }
+        let text = lines.iter().map(|line| within(line)).collect::<Vec<_>>().join("\n");
         text.replacen("error:", &self.paint(Tone::Bad, "error:"), 1)
     }
 
@@ -239,6 +246,23 @@ impl Canvas {
         }
         pair
     }
+}
+
+/// Of a line that is too long that part which is marked, so that the marks stand below what they are about.
+fn windowed(typed: &mut String, marks: &mut String, width: usize) {
+    let is_marked = !marks.is_empty() && marks.chars().all(|c| c == ' ' || c == '^');
+    if typed.width() <= width || !is_marked {
+        return;
+    }
+    let room = width.saturating_sub(INDENT + 2).max(1);
+    let from = marks.chars().count().saturating_sub(room + INDENT);
+    let part: String = typed.chars().skip(INDENT + from).take(room).collect();
+    let more = |is_more: bool| if is_more { "…" } else { "" };
+    let behind = typed.chars().count() > INDENT + from + room;
+    let marked: String = marks.chars().skip(INDENT + from).collect();
+    let indent = " ".repeat(INDENT);
+    *marks = format!("{indent}{}{marked}", if from > 0 { " " } else { "" });
+    *typed = format!("{indent}{}{part}{}", more(from > 0), more(behind));
 }
 
 /// `tasks`, `breakers`; what is many already stays.

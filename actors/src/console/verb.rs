@@ -73,8 +73,8 @@ use Wants::{Actor, Line, Moment, Node, Number, Pairs, States, Target, Word};
 /// All of them, in the order of the help.
 pub const VERBS: &[Verb] = verbs! {
     Look "status" ["st"] [], 0, "", "the fleet in a few lines";
-    Look "ps" ["actors"] [Actor, Pairs(&["node"])], 0, "[ACTOR] [node=N]", "actors, with their counters";
-    Look "tree" [] [Actor, Pairs(&["node"])], 0, "[ACTOR] [node=N]", "actors below their supervisors";
+    Look "ps" ["actors"] [Actor, Pairs(&["node", "window"])], 0, "[ACTOR] [node=N] [window=250ms]", "actors, with their counters";
+    Look "tree" [] [Actor, Pairs(&["node", "window"])], 0, "[ACTOR] [node=N] [window=250ms]", "actors below their supervisors";
     Look "actor" ["a"] [Actor], 1, "ACTOR", "all that is counted of one actor";
     Look "state" ["s"] [Actor], 1, "ACTOR", "what an actor holds; a stuck one is told of from its counters";
     Look "top" [] [Pairs(&["by", "window", "node"])], 0, "[by=mbox|grow|in|wait|handle|restarts] [window=1s] [node=N]",
@@ -82,13 +82,14 @@ pub const VERBS: &[Verb] = verbs! {
     Look "nodes" ["n"] [], 0, "", "the machines";
     Look "node" [] [Node], 1, "NODE", "one machine and what runs there";
     Look "breakers" [] [], 0, "", "breakers that are not closed";
-    Look "tasks" ["t", "ls"] [States, Pairs(&["graph", "limit"])], 0, "[STATE...] [graph=G] [limit=500]", "tasks";
+    Look "tasks" ["t", "ls"] [States, Pairs(&["graph", "limit", "order"])], 0, "[STATE...] [graph=G] [limit=500] [order=state]",
+        "tasks by id; order=state: what runs, then what waits, then what ended last";
     Look "task" [] [Target], 1, "TASK", "one task and its attempts";
     Look "queue" ["q"] [], 0, "", "what waits, the next first";
     Look "graphs" ["gs"] [Pairs(&["limit"])], 0, "[limit=50]", "graphs, the newest first";
     Look "graph" ["g"] [Target], 1, "GRAPH", "one graph and its tasks";
-    Look "trace" [] [Actor, Pairs(&["max", "for"])], 1, "ACTOR [max=50] [for=5s]",
-        "the messages that go through an actor; ends by itself";
+    Look "trace" [] [Actor, Pairs(&["max", "for"]), Word(&["payload"])], 1, "ACTOR [max=50] [for=5s] [payload]",
+        "the messages that go through an actor, and of which tasks and grants they speak; ends by itself";
     Look "leases" [] [], 0, "", "who holds the right to run what";
     Look "tenants" [] [], 0, "", "who is charged what";
     Look "locks" ["pools", "amounts"] [], 0, "", "who holds which lock, index or amount of the fleet, and who waits for it";
@@ -100,7 +101,7 @@ pub const VERBS: &[Verb] = verbs! {
         "what a task waits for, and would if it asked otherwise; why a machine takes no work; which events led to one";
     Look "blame" [] [Target], 1, "TASK", "where a task's time went, and for whom it waited longest";
     Look "lints" ["lint"] [], 0, "", "what looks wrong, with the evidence and what helps; exits with 3 where there is something";
-    Look "events" ["e"] [Target, Pairs(&["last"]), Word(&["-f"])], 0, "[TASK|GRAPH] [last=50] [-f]",
+    Look "events" ["e"] [Target, Pairs(&["last"]), Word(&["-f"])], 0, "[TASK|GRAPH] [last=40] [-f]",
         "what has happened, -f as it happens";
     Look "tail" [] [Target], 0, "[TASK|GRAPH]", "events as they happen";
     Look "logs" ["l"] [Target, Word(&["-f", "-d"])], 1, "TASK [-f|-d]", "what a task wrote, -f as it writes, -d what matters of it";

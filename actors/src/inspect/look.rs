@@ -86,7 +86,7 @@ fn in_order(of: &Description) -> Vec<&Description> {
 }
 
 /// A name in pieces, so that `t9` stands before `t10`.
-fn numbers(name: &str) -> Vec<(&str, u64)> {
+pub(crate) fn numbers(name: &str) -> Vec<(&str, u64)> {
     let mut rest = name;
     let mut pieces = Vec::new();
     while !rest.is_empty() {

@@ -14,6 +14,7 @@ use supervision::{Address, Message, Reply};
 
 use crate::node::breaker::Closing;
 use crate::outlet::Outlet;
+use crate::say::some;
 use crate::task::{Acknowledge, Seat, TaskMessage};
 use crate::wire::client::NodeRow;
 use crate::wire::fleet::{FromWorker, Grant, OutputPiece, OutputRead, OutputRefusal, StopCause, ToWorker};
@@ -146,6 +147,38 @@ pub enum NodeMessage {
 impl Message for NodeMessage {
     fn kind(&self) -> &'static str {
         self.into()
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what is not named shows nothing")]
+    fn shown(&self) -> Option<String> {
+        Some(match self {
+            Self::Heard { message, .. } => heard(message)?,
+            Self::Reserve(reservations) => {
+                some(&reservations.iter().map(|one| one.seat.task).collect::<Vec<_>>())
+            }
+            Self::Granted { grant, .. } => format!("{} under {}", grant.task, grant.token),
+            Self::Declined { task } | Self::Cancel { task, .. } | Self::Relieve { task } => task.to_string(),
+            Self::StopAttempt { token, .. }
+            | Self::AttemptClosed { token, .. }
+            | Self::HandBack { token, .. }
+            | Self::ReadOutput { token, .. } => token.to_string(),
+            Self::Evict { task, by, .. } => format!("{task} for {by}"),
+            _ => return None,
+        })
+    }
+}
+
+fn heard(message: &FromWorker) -> Option<String> {
+    match message {
+        FromWorker::Register(_) => Some("registration".to_owned()),
+        FromWorker::Heartbeat { sequence, inventory, .. } => {
+            Some(format!("heartbeat {sequence}, {} attempts", inventory.len()))
+        }
+        FromWorker::Reports { reports, .. } => {
+            Some(format!("reports of {}", some(&reports.iter().map(|one| one.token).collect::<Vec<_>>())))
+        }
+        FromWorker::Goodbye { .. } => Some("goodbye".to_owned()),
+        FromWorker::Output { .. } | FromWorker::Inspected { .. } | FromWorker::Signalled { .. } => None,
     }
 }
 

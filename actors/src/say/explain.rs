@@ -28,7 +28,12 @@ pub fn headline(told: &Explanation, now: Timestamp) -> String {
         Verdict::NotNow => "not now".to_owned(),
         Verdict::RunsNext => "it runs next".to_owned(),
     };
-    format!("{} {} of {}, {} priority, {}: {verdict}", row.task, row.name, row.graph, row.priority, row.state)
+    // Of what has ended or runs the verdict says its state as well.
+    let state = match told.verdict {
+        Verdict::Ended | Verdict::Active => String::new(),
+        _ => format!(", {}", row.state),
+    };
+    format!("{} {} of {}, {} priority{state}: {verdict}", row.task, row.name, row.graph, row.priority)
 }
 
 /// Why: what each line is about, and the line.

@@ -99,6 +99,7 @@ impl SchedulerActor {
         let directives = self.side.directives();
         let waiting = PRIORITIES.map(|one| if directives.is_paused(one) { 0 } else { waiting[one as usize] });
         let (first, pace, fit) = (order.top(priority), self.pace(), Arc::clone(&fitting));
+        let wall = self.side.clock.wall();
         let finish = move |there: Option<InQueue>| {
             let fits =
                 |born, shape: ShapeId| !directives.is_paused(born) && fit.binary_search(&shape).is_ok();
@@ -106,8 +107,9 @@ impl SchedulerActor {
             let there = there.unwrap_or_default();
             let ahead = Ahead::of(there, priority, order, waiting, fits);
             told.verdict = explain::of_ready(&told.hindrances, &ahead);
-            told.estimate = explain::estimate(&ahead, pace, &told.holdings);
-            told.ahead = Some(ahead);
+            told.estimate = explain::estimate((told.verdict, wall), &ahead, pace, &told.holdings);
+            // Nobody is before what can never run.
+            told.ahead = Some(ahead).filter(|_| told.verdict != Verdict::NeverFits);
             reply.send(Some(told));
         };
         let locate = QueueMessage::Locate { task, shape, fitting, first, found: finish.into() };

@@ -1,9 +1,51 @@
 //! What the scheduler holds, for an operator who looks.
 
-use supervision::Fact;
+use supervision::{Fact, Message};
 
-use crate::scheduler::SchedulerActor;
+use crate::client::error::target_text;
+use crate::scheduler::{SchedulerActor, SchedulerMessage};
+use crate::task::Step;
 use crate::wire::client::TaskCounts;
+
+impl Message for SchedulerMessage {
+    fn kind(&self) -> &'static str {
+        self.into()
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what is not named shows nothing")]
+    fn shown(&self) -> Option<String> {
+        Some(match self {
+            Self::Stepped { task, step, .. } => format!("{task} {}", step_name(step)),
+            Self::Picked { priority, answer } => format!("{priority}: {} tasks", answer.taken.len()),
+            Self::Aged { priority, lines } => format!("{priority}: {} lines", lines.len()),
+            Self::NodeChanged { node, room, .. } => {
+                format!("{node} {}", if room.is_some() { "has room" } else { "takes nothing" })
+            }
+            Self::NodeGone { node } => node.to_string(),
+            Self::Returned { tasks } => crate::say::some(tasks),
+            Self::NotAwake { task, .. } | Self::Row { task, .. } | Self::Explain { about: (task, _), .. } => {
+                task.to_string()
+            }
+            Self::Cancel { target, .. } | Self::Retry { target, .. } | Self::Prioritise(target, ..) => {
+                target_text(*target)
+            }
+            Self::Graph { graph, .. } | Self::AwaitGraph { graph, .. } | Self::Resume { graph, .. } => {
+                graph.to_string()
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn step_name(step: &Step) -> &'static str {
+    match step {
+        Step::Granted(_) => "granted",
+        Step::Over { .. } => "over",
+        Step::RetryAsked => "retry asked",
+        Step::Resumed => "resumed",
+        Step::Noted => "noted",
+    }
+}
 
 impl SchedulerActor {
     pub(super) fn facts(&self) -> Vec<Fact> {

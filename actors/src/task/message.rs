@@ -53,6 +53,19 @@ impl Message for TaskMessage {
     fn kind(&self) -> &'static str {
         self.into()
     }
+
+    fn shown(&self) -> Option<String> {
+        match self {
+            Self::Reported { token, phase, order, .. } => {
+                let phase: &'static str = phase.into();
+                Some(format!("{token} {phase}, report {order}"))
+            }
+            Self::LeaseExpired { token } => Some(token.to_string()),
+            Self::Lost { token, reason } => Some(format!("{token}: {reason}")),
+            Self::Evict { by, .. } => Some(format!("for {by}")),
+            Self::Cancel(_) => None,
+        }
+    }
 }
 
 /// What to do once a request is safely on disk. Dropped unused it does nothing, and whoever waits asks again.

@@ -35,7 +35,7 @@ q            back to the prompt
 
 any key closes this";
 
-pub(super) fn draw(view: &mut View, frame: &mut Frame<'_>) {
+pub(crate) fn draw(view: &mut View, frame: &mut Frame<'_>) {
     let [head, tabs, body, foot] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
@@ -182,6 +182,7 @@ fn draw_foot(view: &View, frame: &mut Frame<'_>, area: Rect) {
         Typing::Line => format!(":{}_", view.line),
         Typing::Nothing if !view.filter.is_empty() => format!("/{}   (esc shows all)  {KEYS}", view.filter),
         Typing::Nothing if is_past => format!("the past  = live  {KEYS}"),
+        Typing::Nothing if view.detail.is_some() => format!("esc closes  J K scroll  {KEYS}"),
         Typing::Nothing => KEYS.to_owned(),
     };
     let shown = fitting(&foot, usize::from(area.width));

@@ -9,14 +9,14 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::mouse::Places;
 
 /// The tables: the key, the name, the line that is asked.
-pub(super) const TABS: [(char, &str, &str); 8] = [
-    ('1', "tree", "tree"),
-    ('2', "actors", "ps"),
-    ('3', "tasks", "tasks"),
+pub(crate) const TABS: [(char, &str, &str); 8] = [
+    ('1', "tree", "tree window=0"),
+    ('2', "actors", "ps window=0"),
+    ('3', "tasks", "tasks order=state"),
     ('4', "queue", "queue"),
     ('5', "graphs", "graphs"),
     ('6', "nodes", "nodes"),
-    ('7', "events", "events last=200"),
+    ('7', "events", "events last=200 | sort -event"),
     ('8', "lints", "lints"),
 ];
 
@@ -27,7 +27,7 @@ const PAGE: usize = 10;
 
 /// What a key leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Effect {
+pub(crate) enum Effect {
     Nothing,
     /// Something else is shown.
     Shown,
@@ -42,7 +42,7 @@ pub(super) enum Effect {
 
 /// To which moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Move {
+pub(crate) enum Move {
     /// So many events on, or back.
     Step(i64),
     /// As they came, ten times as fast; or no more.
@@ -53,7 +53,7 @@ pub(super) enum Move {
 
 /// Where keys go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Typing {
+pub(crate) enum Typing {
     #[default]
     Nothing,
     Filter,
@@ -62,36 +62,36 @@ pub(super) enum Typing {
 
 /// All that is shown.
 #[derive(Debug)]
-pub(super) struct View {
-    pub(super) tab: usize,
-    pub(super) header: Option<Header>,
+pub(crate) struct View {
+    pub(crate) tab: usize,
+    pub(crate) header: Option<Header>,
     reply: Reply,
     /// What is wrong, where no answer came.
-    pub(super) trouble: Option<String>,
-    pub(super) filter: String,
-    pub(super) line: String,
-    pub(super) typing: Typing,
+    pub(crate) trouble: Option<String>,
+    pub(crate) filter: String,
+    pub(crate) line: String,
+    pub(crate) typing: Typing,
     /// The column by which it is sorted, and whether the largest comes first.
-    pub(super) sort: Option<(usize, bool)>,
-    pub(super) selected: usize,
+    pub(crate) sort: Option<(usize, bool)>,
+    pub(crate) selected: usize,
     /// The first row on the screen.
-    pub(super) top: usize,
-    pub(super) frozen: bool,
-    pub(super) help: bool,
+    pub(crate) top: usize,
+    pub(crate) frozen: bool,
+    pub(crate) help: bool,
     /// The line that was asked, and the answer.
-    pub(super) detail: Option<(String, Result<Vec<Reply>, String>)>,
+    pub(crate) detail: Option<(String, Result<Vec<Reply>, String>)>,
     /// Lines of the details that are above the screen.
-    pub(super) scroll: u16,
+    pub(crate) scroll: u16,
     /// Whether events are played.
-    pub(super) playing: bool,
+    pub(crate) playing: bool,
     /// Where things were drawn last.
     pub(super) places: Places,
-    pub(super) color: bool,
-    pub(super) ascii: bool,
+    pub(crate) color: bool,
+    pub(crate) ascii: bool,
 }
 
 impl View {
-    pub(super) fn new(color: bool, ascii: bool) -> Self {
+    pub(crate) fn new(color: bool, ascii: bool) -> Self {
         Self {
             tab: 0,
             header: None,
@@ -114,21 +114,21 @@ impl View {
         }
     }
 
-    pub(super) fn is_frozen(&self) -> bool {
+    pub(crate) fn is_frozen(&self) -> bool {
         self.frozen
     }
 
     /// Which table is shown, and the line that asks for it.
-    pub(super) fn question(&self) -> (usize, String) {
+    pub(crate) fn question(&self) -> (usize, String) {
         (self.tab, TABS[self.tab].2.to_owned())
     }
 
-    pub(super) fn canvas(&self, width: usize) -> Canvas {
+    pub(crate) fn canvas(&self, width: usize) -> Canvas {
         Canvas { width, color: false, ascii: self.ascii }
     }
 
     /// The rows that are wanted, in the order that is wanted.
-    pub(super) fn shown(&self) -> Reply {
+    pub(crate) fn shown(&self) -> Reply {
         let mut reply = self.reply.clone();
         let wanted = self.filter.to_lowercase();
         if !wanted.is_empty() {
@@ -152,7 +152,7 @@ impl View {
         reply
     }
 
-    pub(super) fn set_header(&mut self, header: Result<Box<Header>, Fault>) -> bool {
+    pub(crate) fn set_header(&mut self, header: Result<Box<Header>, Fault>) -> bool {
         let (header, trouble) = match header {
             Ok(header) => (Some(*header), None),
             Err(fault) => (None, Some(fault.message)),
@@ -162,7 +162,7 @@ impl View {
         changed
     }
 
-    pub(super) fn set_table(&mut self, tab: usize, table: Result<Box<Reply>, Fault>) -> bool {
+    pub(crate) fn set_table(&mut self, tab: usize, table: Result<Box<Reply>, Fault>) -> bool {
         if tab != self.tab {
             return false;
         }
@@ -182,13 +182,13 @@ impl View {
         }
     }
 
-    pub(super) fn set_detail(&mut self, line: &str, replies: Result<Vec<Reply>, Fault>) -> bool {
+    pub(crate) fn set_detail(&mut self, line: &str, replies: Result<Vec<Reply>, Fault>) -> bool {
         self.scroll = 0;
         self.detail = Some((line.to_owned(), replies.map_err(|fault| fault.shown(line))));
         true
     }
 
-    pub(super) fn key(&mut self, key: KeyEvent) -> Effect {
+    pub(crate) fn key(&mut self, key: KeyEvent) -> Effect {
         if key.modifiers.contains(KeyModifiers::CONTROL) && matches!(key.code, KeyCode::Char('c' | 'd')) {
             return Effect::Leave;
         }
@@ -245,7 +245,7 @@ impl View {
         Effect::Shown
     }
 
-    pub(super) fn turn(&mut self, tab: usize) -> Effect {
+    pub(crate) fn turn(&mut self, tab: usize) -> Effect {
         if tab == self.tab {
             return Effect::Nothing;
         }
@@ -261,7 +261,7 @@ impl View {
     }
 
     /// By this column; the other way round where it is that already.
-    pub(super) fn sort_by(&mut self, column: usize) {
+    pub(crate) fn sort_by(&mut self, column: usize) {
         let falling = match self.sort {
             Some((at, falling)) if at == column => !falling,
             _ => self.reply.columns.get(column).is_some_and(Column::is_amount),
@@ -314,13 +314,24 @@ impl View {
         }
     }
 
-    pub(super) fn open(&mut self) -> Effect {
+    /// The number of the selected row, where rows have one.
+    fn number(&self) -> Option<u64> {
+        match self.shown().rows.get(self.selected)?.first()? {
+            Cell::Number(number) => Some(*number),
+            Cell::Text(_) | Cell::Nothing => None,
+        }
+    }
+
+    pub(crate) fn open(&mut self) -> Effect {
         let what = self.reply.what.clone();
-        let verb = match what.as_str() {
-            "lint" => "actor",
-            what => what,
-        };
-        self.about(verb)
+        match (what.as_str(), self.name()) {
+            // A lint is words to be read: all of them, and not what fits into a row.
+            ("lint", Some(about)) => Effect::Detail(format!("lints | where about = \"{about}\"")),
+            ("event", _) => {
+                self.number().map_or(Effect::Nothing, |event| Effect::Detail(format!("why e{event}")))
+            }
+            (what, _) => self.about(what),
+        }
     }
 
     fn about(&mut self, verb: &str) -> Effect {

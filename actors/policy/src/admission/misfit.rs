@@ -114,7 +114,7 @@ mod tests {
         let found = misfit(0, "ring", &Misfit { nodes, gang: Some((3, 2)) });
         assert_eq!(
             found[0].to_string(),
-            "gang = 3: task \"ring\" needs so many machines at once, and finds 2: a: too small: needs 8000 cpu_millis, 4000 available"
+            "gang = 3: task \"ring\" needs so many machines at once, and finds 2: a: too small: needs 8 cpus, 4 available"
         );
         assert_eq!(misfit(0, "ring", &Misfit { nodes: Vec::new(), gang: Some((3, 2)) }).len(), 1);
     }

@@ -31,7 +31,8 @@ fn an_estimate_says_what_it_goes_by_and_is_none_without_a_history() {
     let (task, priority) = (TaskId(1), Priority::Low);
     let holding = |free_in| Holding { task, priority, node: "a".into(), held_for: second, free_in };
     let start_in = |tasks, lately, as_a_rule, holdings: &[Holding]| {
-        estimate(&behind(tasks), Pace { lately, as_a_rule }, holdings).map(|one| one.start_in)
+        let at = (Verdict::NotNow, Timestamp(0));
+        estimate(at, &behind(tasks), Pace { lately, as_a_rule }, holdings).map(|one| one.start_in)
     };
     assert_eq!(start_in(4, None, None, &[holding(None)]), None);
     assert_eq!(start_in(4, Some(second), Some(9 * second), &[]), Some(4 * second));
@@ -50,11 +51,27 @@ fn nothing_is_promised_by_what_has_run_longer_than_usual() {
         held_for,
         free_in: Some(Duration::from_secs(seconds)),
     };
-    let told =
-        |holdings: &[Holding]| estimate(&behind(0), Pace::default(), holdings).expect("it has a history");
+    let told = |holdings: &[Holding]| {
+        estimate((Verdict::NotNow, Timestamp(0)), &behind(0), Pace::default(), holdings)
+            .expect("it has a history")
+    };
     let overdue = told(&[holding(9), holding(0)]);
     assert!(overdue.is_at_any_moment() && overdue.by.contains("longer than usual"), "{overdue:?}");
     assert!(!told(&[holding(9)]).is_at_any_moment());
+}
+
+#[test]
+fn an_estimate_is_never_before_it_may_start_and_none_where_waiting_does_not_help() {
+    let second = Duration::from_secs(1);
+    let pace = Pace { lately: Some(second), as_a_rule: None };
+    let start_in = |verdict, tasks| {
+        estimate((verdict, Timestamp(1_000_000)), &behind(tasks), pace, &[]).map(|one| one.start_in)
+    };
+    let parked = Verdict::ParkedUntil(Timestamp(6_000_000));
+    assert_eq!(start_in(parked, 1), Some(5 * second));
+    assert_eq!(start_in(parked, 0), Some(5 * second));
+    assert_eq!(start_in(parked, 9), Some(9 * second), "others are before it for longer");
+    assert_eq!(start_in(Verdict::NeverFits, 8), None);
 }
 
 /// Four queues and their order, with needs of three tenants: two of each.

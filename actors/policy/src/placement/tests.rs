@@ -88,8 +88,8 @@ fn every_node_has_its_reason() {
     assert_eq!(
         texts(&refusal),
         [
-            "0: too small: needs 2 cpu_millis, 1 available",
-            "1: needs 2 cpu_millis, 1 available",
+            "0: too small: needs 0.002 cpus, 0.001 available",
+            "1: needs 0.002 cpus, 0.001 available",
             "2: draining",
             "3: 2 others wait there for their turn",
             "4: label production!=yes missing (it is yes)",
@@ -110,10 +110,10 @@ fn what_is_held_for_one_is_given_to_nobody_else_and_both_are_told() {
     };
     assert_eq!(refused(&asks(1), &nodes), Ok(0), "it does not delay it");
     assert_eq!(refused(&asks(2), &nodes), Err("0: what is free there is kept for t7".into()));
-    assert_eq!(refused(&asks(7), &nodes), Err("0: needs 7 cpu_millis, 6 available".into()));
+    assert_eq!(refused(&asks(7), &nodes), Err("0: needs 0.007 cpus, 0.006 available".into()));
     nodes[0].held = Held::ForIt;
     assert_eq!(refused(&asks(5), &nodes), Ok(0));
-    assert_eq!(refused(&asks(7), &nodes), Err("0: is kept for it: needs 7 cpu_millis, 6 available".into()));
+    assert_eq!(refused(&asks(7), &nodes), Err("0: is kept for it: needs 0.007 cpus, 0.006 available".into()));
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_node_is_too_small_only_for_all_requests_and_short_of_the_best_it_could_take
     let refusal = chosen(&either(), &[cpus(4, 4), node(gpu, Resources::cpus(4))]).unwrap_err();
     assert_eq!(
         texts(&refusal),
-        ["0: too small: needs 8 cpu_millis, 4 available", "1: needs 1 gpu_slots, 0 available"]
+        ["0: too small: needs 0.008 cpus, 0.004 available", "1: needs 1 gpu slots, 0 available"]
     );
     assert!(!refusal.never);
 }
@@ -192,7 +192,7 @@ fn the_node_of_the_last_failure_is_taken_last_or_not_at_all() {
     let other_full = [cpus(8, 2), cpus(8, 0)];
     assert_eq!(after_failure(AvoidFailed::Prefer, &other_full), Ok(0));
     let refusal = after_failure(AvoidFailed::Require, &other_full).unwrap_err();
-    assert_eq!(texts(&refusal), ["0: it failed there last", "1: needs 2 cpu_millis, 0 available"]);
+    assert_eq!(texts(&refusal), ["0: it failed there last", "1: needs 0.002 cpus, 0 available"]);
     assert!(!refusal.never);
 }
 

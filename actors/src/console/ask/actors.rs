@@ -7,12 +7,13 @@ use supervision::{ChildState, First};
 
 use crate::client::Client;
 use crate::console::Console;
+use crate::console::ask::incoming::{self, Coming};
 use crate::console::ask::word;
 use crate::console::fault::{Fault, Sort};
 use crate::console::reply::{Cell, Kind, Reply, Shape, short};
 use crate::console::syntax::{Line, Word};
 use crate::taskfile::suggest::closest;
-use crate::wire::client::{NodeHealth, StateName, TaskFilter};
+use crate::wire::client::NodeHealth;
 use crate::wire::inspect::{ActorRow, CHILDREN_LIMIT, Look, Sight};
 
 /// Handling one message for so long is more than work: handlers never wait.
@@ -20,9 +21,6 @@ pub(crate) const STUCK_AFTER: Duration = Duration::from_secs(1);
 
 /// How long the list of machines may take; then the scheduler side alone is looked at.
 const NODES_DEADLINE: Duration = Duration::from_secs(1);
-
-/// Leases whose ends are asked for: one question each.
-const LEASES: usize = 64;
 
 /// The actors of one side.
 #[derive(Debug, Clone)]
@@ -118,7 +116,8 @@ pub(super) const COLUMNS: &[(&str, Kind, u8)] = &[
     ("mbox", Kind::Number, 0),
     ("high", Kind::Number, 4),
     ("wait99", Kind::Length, 3),
-    ("handled", Kind::Number, 3),
+    ("in/s", Kind::Number, 2),
+    ("handled", Kind::Number, 4),
     ("handle99", Kind::Length, 2),
     ("rst", Kind::Number, 2),
     ("lost", Kind::Number, 5),
@@ -127,7 +126,10 @@ pub(super) const COLUMNS: &[(&str, Kind, u8)] = &[
     ("probe", Kind::Number, 8),
 ];
 
-fn cells(row: &ActorRow, machine: Option<&NodeId>) -> Vec<Cell> {
+/// Where the level stands among them, behind which there is the probe.
+const LEVEL: usize = COLUMNS.len() - 2;
+
+fn cells(row: &ActorRow, machine: Option<&NodeId>, coming: Option<u64>) -> Vec<Cell> {
     let now = row.current.as_ref().map(|(kind, since)| format!("{kind} {}", short(*since)));
     let lost = row.undelivered + row.dropped;
     vec![
@@ -136,6 +138,7 @@ fn cells(row: &ActorRow, machine: Option<&NodeId>) -> Vec<Cell> {
         Cell::Number(row.mailbox),
         Cell::Number(row.high_water),
         Cell::length(row.waits[1]),
+        coming.map_or(Cell::Nothing, Cell::Number),
         Cell::Number(row.handled),
         Cell::length(row.handlings[1]),
         Cell::Number(row.restarts.into()),
@@ -157,9 +160,10 @@ pub(super) async fn list(console: &Console, line: &Line) -> Result<Reply, Fault>
     let look = Look::Actors { only: name.map(Into::into), first: First::Oldest, limit };
     let mut reply = Reply::new("actor", COLUMNS);
     reply.shape = if is_tree { Shape::Tree } else { Shape::Table };
-    for side in gather(client, &place, &look).await? {
+    let (sides, coming) = incoming::look(console, client, (&place, &look), line).await?;
+    for side in sides {
         match side.rows {
-            Ok(rows) => fill(&mut reply, &rows, (side.machine.as_ref(), name, is_tree)),
+            Ok(rows) => fill(&mut reply, &rows, (side.machine.as_ref(), name, is_tree), &coming),
             Err(why) => reply.notes.push(unseen(side.machine.as_ref(), &why)),
         }
         if side.more > 0 {
@@ -170,7 +174,7 @@ pub(super) async fn list(console: &Console, line: &Line) -> Result<Reply, Fault>
         return Err(nobody(word, &[]));
     }
     if is_tree {
-        super::tree::beside(client, &mut reply, (0, COLUMNS.len() - 1)).await;
+        super::tree::beside(client, &mut reply, (0, LEVEL + 1)).await;
     }
     Ok(reply)
 }
@@ -179,6 +183,7 @@ fn fill(
     reply: &mut Reply,
     rows: &[ActorRow],
     (machine, named, is_tree): (Option<&NodeId>, Option<&str>, bool),
+    coming: &Coming,
 ) {
     let wanted = |row: &&ActorRow| match named {
         Some(name) => is_called(row, name) || (is_tree && row.is_supervisor),
@@ -188,9 +193,8 @@ fn fill(
     // The shards of a dynamic supervisor are how it is made, not what it is: while they are well, their children
     // stand below it.
     let mut passed = 0;
-    for row in rows.iter().filter(wanted) {
-        let is_shard = &*row.kind == "shard" && row.is_supervisor;
-        if is_tree && is_shard && row.answered && row.restarts == 0 && row.more == 0 && named.is_none() {
+    for row in together(rows.iter().filter(wanted).collect()) {
+        if is_tree && is_well_shard(row) && named.is_none() {
             passed = row.level;
             continue;
         }
@@ -200,17 +204,43 @@ fn fill(
         }
         let level = row.level - u8::from(is_below);
         let row = &ActorRow { level, ..row.clone() };
-        reply.rows.push(cells(row, machine));
+        reply.rows.push(cells(row, machine, coming.of(machine, row.probe)));
         if row.more > 0 && is_tree {
             let mut more = vec![Cell::Nothing; COLUMNS.len()];
             more[0] = Cell::Text(format!("... {} more", row.more));
-            more[10] = Cell::Number(u64::from(row.level) + 1);
+            more[LEVEL] = Cell::Number(u64::from(row.level) + 1);
             reply.rows.push(more);
         } else if row.more > 0 {
             let name = name_of(row, machine);
             reply.notes.push(format!("{} more below {name}; `ps NAME` finds each", row.more));
         }
     }
+}
+
+fn is_well_shard(row: &ActorRow) -> bool {
+    &*row.kind == "shard" && row.is_supervisor && row.answered && row.restarts == 0 && row.more == 0
+}
+
+/// Those below the shards of one supervisor behind all of these, by their numbers: on which shard one is says nothing.
+fn together(mut rows: Vec<&ActorRow>) -> Vec<&ActorRow> {
+    let is_one = |row: &ActorRow, of: &ActorRow| {
+        is_well_shard(row)
+            || (!row.is_supervisor && row.kind == of.kind && row.name.contains(|c: char| c.is_ascii_digit()))
+    };
+    let mut from = 0;
+    while from < rows.len() {
+        let worker = rows[from..].iter().copied().find(|row| !is_well_shard(row));
+        let length = worker.map_or(1, |of| rows[from..].iter().take_while(|row| is_one(row, of)).count());
+        let length = length.max(1);
+        rows[from..from + length].sort_by(|one, other| numbers(one).cmp(&numbers(other)));
+        from += length;
+    }
+    rows
+}
+
+/// Shards first, in the order in which they are.
+fn numbers(row: &ActorRow) -> Option<Vec<(&str, u64)>> {
+    (!row.is_supervisor).then(|| crate::inspect::numbers(&row.name))
 }
 
 fn unseen(machine: Option<&NodeId>, why: &str) -> String {
@@ -356,44 +386,6 @@ pub(super) async fn state(console: &Console, line: &Line) -> Result<Reply, Fault
         | Sight::Levels(_) => {
             return Err(nobody(word, &[]));
         }
-    }
-    Ok(reply)
-}
-
-pub(super) async fn leases(console: &Console) -> Result<Reply, Fault> {
-    let columns =
-        [("token", Kind::Id, 0), ("task", Kind::Id, 0), ("node", Kind::Id, 0), ("ends in", Kind::Text, 0)];
-    let mut reply = Reply::new("lease", &columns);
-    let Some(client) = console.client() else {
-        let holders = console.past.fold().holders();
-        reply.rows = holders
-            .into_iter()
-            .map(|(task, token, node)| {
-                vec![Cell::text(token), Cell::text(task), Cell::text(node), Cell::Nothing]
-            })
-            .collect();
-        return Ok(reply);
-    };
-    let look = Look::Actors { only: Some("lease".into()), first: First::Oldest, limit: CHILDREN_LIMIT };
-    let sides = gather(client, &Where::Scheduler, &look).await?;
-    let rows: Vec<_> = sides.into_iter().filter_map(|side| side.rows.ok()).flatten().collect();
-    let leases: Vec<_> = rows.into_iter().filter(|row| &*row.kind == "lease").collect();
-    reply.notes.extend((leases.len() > LEASES).then(|| format!("{} more", leases.len() - LEASES)));
-    let filter = TaskFilter { graph: None, states: vec![StateName::Granted, StateName::Running] };
-    let tasks = client.tasks(&filter, 4096).await?;
-    for row in leases.iter().take(LEASES) {
-        let Sight::State(facts) = client.inspect(None, Look::State(row.probe)).await? else { continue };
-        let fact =
-            |name: &str| facts.iter().find(|fact| &*fact.name == name).map(|fact| fact.value.to_string());
-        let task = fact("task");
-        let of = tasks.iter().find(|one| Some(one.task.to_string()) == task);
-        let node = of.and_then(|one| one.node.as_ref()).map(ToString::to_string);
-        reply.rows.push(vec![
-            Cell::maybe(fact("token")),
-            Cell::maybe(task),
-            Cell::maybe(node),
-            Cell::maybe(fact("ends in")),
-        ]);
     }
     Ok(reply)
 }

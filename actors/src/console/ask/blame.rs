@@ -24,13 +24,20 @@ pub(super) async fn blame(console: &Console, line: &Line) -> Result<Reply, Fault
         "phase",
         &[("phase", Column::Id, 0), ("took", Column::Length, 0), ("percent", Column::Number, 0)],
     );
+    let mut row = |what: String, spent: Duration| {
+        let percent = spent.as_micros() * 100 / total.as_micros().max(1);
+        let percent = u64::try_from(percent).unwrap_or(100);
+        reply.rows.push(vec![Cell::text(what), Cell::length(spent), Cell::Number(percent)]);
+    };
     for kind in Kind::VARIANTS {
         let spent = spent(&phases, *kind);
         if !spent.is_zero() {
-            let percent = spent.as_micros() * 100 / total.as_micros().max(1);
-            let percent = u64::try_from(percent).unwrap_or(100);
-            reply.rows.push(vec![Cell::text(kind), Cell::length(spent), Cell::Number(percent)]);
+            row(kind.to_string(), spent);
         }
+    }
+    if let (Some(Phase { kind: Kind::Queue, .. }), Some(client)) = (phases.last(), console.client()) {
+        let told = client.explain(task).await?;
+        reply.notes.extend(told.hindrances.iter().map(|hindrance| format!("now: {hindrance}")));
     }
     let note =
         |(at, after)| format!("{} waited longest for {}", named(&timeline, at), named(&timeline, after));

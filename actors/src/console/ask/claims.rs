@@ -55,7 +55,8 @@ pub(super) async fn locks(console: &Console) -> Result<Reply, Fault> {
     }
     for waiting in &claims.waiting {
         let more = if waiting.tasks > 1 { format!(" and {} more", waiting.tasks - 1) } else { String::new() };
-        reply.notes.push(format!("{}{more} waits: {}", waiting.task, waiting.blocked));
+        let verb = if more.is_empty() { "waits" } else { "wait" };
+        reply.notes.push(format!("{}{more} {verb}: {}", waiting.task, waiting.blocked));
     }
     Ok(reply)
 }

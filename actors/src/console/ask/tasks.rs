@@ -98,11 +98,53 @@ pub(super) async fn list(console: &Console, line: &Line) -> Result<Reply, Fault>
         filter.graph = Some(graph_of(console, word).await?);
     }
     let limit = number(line, "limit", TASKS)?;
-    let rows = console.eye()?.tasks(&filter, limit.saturating_add(1)).await?;
+    let rows = match line.pair("order").map(|word| (word.text.as_str(), word)) {
+        None | Some(("id", _)) => console.eye()?.tasks(&filter, limit.saturating_add(1)).await?,
+        Some(("state", _)) => by_state(console, &filter, limit.saturating_add(1)).await?,
+        Some((other, word)) => {
+            let fault = Fault::usage(word.span.clone(), format!("tasks stand in no order of {other}"));
+            return Err(fault.possible(["id", "state"]));
+        }
+    };
     let more = rows.len() > limit;
     let mut reply = table(&rows[..rows.len().min(limit)], console.now());
     reply.notes.extend(more.then(|| format!("only the first {limit}; limit=N shows more")));
     Ok(reply)
+}
+
+/// What runs, what is ready, what waits, and then what has ended, of the newest graphs first: who looks at a fleet that has
+/// been there for long wants to see those.
+async fn by_state(console: &Console, filter: &TaskFilter, limit: usize) -> Result<Vec<TaskRow>, Fault> {
+    const ORDER: [&[StateName]; 3] = [
+        &[StateName::Running, StateName::Granted],
+        &[StateName::Ready, StateName::BackingOff],
+        &[StateName::Waiting],
+    ];
+    let eye = console.eye()?;
+    let mut rows = Vec::new();
+    let of = |states: &[StateName], graph| {
+        let wanted = |state: &&StateName| filter.states.is_empty() || filter.states.contains(state);
+        let states: Vec<_> = states.iter().filter(wanted).copied().collect();
+        TaskFilter { graph, states }
+    };
+    for states in ORDER {
+        let filter = of(states, filter.graph);
+        if !filter.states.is_empty() && rows.len() < limit {
+            rows.extend(eye.tasks(&filter, limit - rows.len()).await?);
+        }
+    }
+    let graphs: Vec<_> = match filter.graph {
+        Some(graph) => vec![graph],
+        None => eye.graphs(GRAPHS).await?.into_iter().map(|row| row.graph).collect(),
+    };
+    for graph in graphs {
+        let filter = of(GROUPS[2].1, Some(graph));
+        if filter.states.is_empty() || rows.len() >= limit {
+            break;
+        }
+        rows.extend(eye.tasks(&filter, limit - rows.len()).await?);
+    }
+    Ok(rows)
 }
 
 /// Those that wait in a queue, the most urgent first, then those that wait longest.

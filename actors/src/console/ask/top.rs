@@ -16,7 +16,7 @@ use crate::wire::inspect::{ActorRow, Look};
 /// Between the two looks, where nobody says.
 const WINDOW: Duration = Duration::from_secs(1);
 /// The longest window: who wants to wait longer watches.
-const WINDOW_LIMIT: Duration = Duration::from_secs(60);
+pub(super) const WINDOW_LIMIT: Duration = Duration::from_secs(60);
 /// Actors that are told: a screen.
 const SHOWN: usize = 20;
 

@@ -14,6 +14,8 @@ use crate::console::syntax::Line;
 use crate::taskfile::quantity;
 use crate::wire::inspect::{CHILDREN_LIMIT, Look, Sight, TRACE_LIMIT};
 
+/// Behind the actor: what messages show of themselves is wanted as well.
+const PAYLOAD: &str = "payload";
 /// Messages where nobody says how many.
 const MESSAGES: usize = 50;
 /// How long where nobody says.
@@ -44,7 +46,8 @@ pub(super) async fn trace(console: &Console, line: &Line) -> Result<Reply, Fault
     let sides = gather(client, &place, &look).await?;
     let rows = sides.iter().filter_map(|side| side.rows.as_ref().ok()).flatten();
     let names: BTreeMap<_, _> = rows.map(|row| (row.probe, name_of(row, None))).collect();
-    let columns = [
+    let wants_payload = line.has(PAYLOAD);
+    let mut columns = vec![
         ("message", Kind::Number, 1),
         ("after", Kind::Length, 0),
         ("kind", Kind::Id, 0),
@@ -53,19 +56,23 @@ pub(super) async fn trace(console: &Console, line: &Line) -> Result<Reply, Fault
         ("took", Kind::Length, 0),
         ("cause", Kind::Number, 2),
     ];
+    columns.extend(wants_payload.then_some(("payload", Kind::Text, 0)));
     let mut reply = Reply::new("message", &columns);
     for one in messages {
         // An actor that is gone by now has no name any more.
         let from = one.from.map(|from| names.get(&from).cloned().unwrap_or_else(|| format!("#{}", from.0)));
-        reply.rows.push(vec![
+        let (kind, payload) = one.kind.split_once(' ').unwrap_or((&one.kind, ""));
+        let mut row = vec![
             Cell::Number(one.number),
             Cell::length(one.after),
-            Cell::text(&one.kind),
+            Cell::text(kind),
             Cell::maybe(from),
             Cell::length(one.waited),
             Cell::length(one.took),
             if one.cause == 0 { Cell::Nothing } else { Cell::Number(one.cause) },
-        ]);
+        ];
+        row.extend(wants_payload.then(|| Cell::text(payload)));
+        reply.rows.push(row);
     }
     if missed > 0 || reply.rows.len() >= limit as usize {
         reply.notes.push(format!("the limit of {limit} was reached; max=N traces more"));

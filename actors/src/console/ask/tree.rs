@@ -37,6 +37,7 @@ struct Known {
 
 /// Adds to a tree of actors what stands beside them. `name` and `probe` are the places of these columns.
 pub(super) async fn beside(client: &Client, reply: &mut Reply, (name, probe): (usize, usize)) {
+    let now = reply.column("now");
     let named = |row: &Vec<Cell>| match (row.get(name), row.get(probe)) {
         (Some(Cell::Text(name)), Some(Cell::Number(probe))) => Some((name.to_string(), *probe)),
         _ => None,
@@ -46,6 +47,12 @@ pub(super) async fn beside(client: &Client, reply: &mut Reply, (name, probe): (u
     reply.columns.extend(BESIDE.iter().map(|(name, kind, rank)| Column::new(name, *kind, *rank)));
     for row in &mut reply.rows {
         let cells = named(row).map(|(name, _)| known.cells(&name));
+        // What a task says of itself is what it does; its actor does nothing meanwhile.
+        if let Some(says) = named(row).and_then(|(name, _)| known.says(&name))
+            && let Some(now) = now.and_then(|now| row.get_mut(now)).filter(|now| **now == Cell::Nothing)
+        {
+            *now = Cell::text(says);
+        }
         row.extend(cells.unwrap_or_else(|| vec![Cell::Nothing; BESIDE.len()]));
     }
 }
@@ -84,6 +91,12 @@ impl Known {
             known.tasks.insert(detail.row.task.to_string(), detail);
         }
         known
+    }
+
+    fn says(&self, name: &str) -> Option<String> {
+        let (kind, own) = name.split('@').next().and_then(|name| name.split_once('/'))?;
+        let task = self.tasks.get(own).filter(|_| ["task", "attempt"].contains(&kind))?;
+        task.row.progress.as_ref().map(ToString::to_string)
     }
 
     /// `node/mac-1`, `task/t12`, and `lease/1.21` and `attempt/1.21@mac-1` of the task that holds it.

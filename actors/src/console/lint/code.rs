@@ -50,6 +50,8 @@ pub enum Code {
     ClockSkew,
     /// Spans of traces were dropped.
     DroppedTelemetry,
+    /// A session behind SSH is there and its task has ended.
+    GhostSession,
 }
 
 impl Code {
@@ -79,7 +81,8 @@ impl Code {
             | Self::Strained
             | Self::Memory
             | Self::ClockSkew
-            | Self::DroppedTelemetry => "warning",
+            | Self::DroppedTelemetry
+            | Self::GhostSession => "warning",
         }
     }
 
@@ -116,6 +119,7 @@ impl Code {
                 "times of events are the scheduler's; what is compared with them is off by so much"
             }
             Self::DroppedTelemetry => "traces have gaps",
+            Self::GhostSession => "what runs there is nobody's, and takes what others need",
         }
     }
 }

@@ -71,7 +71,7 @@ fn whole(sides: &[Gathered]) -> Option<&[ActorRow]> {
     (side.more == 0 && rows.iter().all(|row| row.more == 0 && row.answered)).then_some(rows)
 }
 
-fn of(lease: &ActorRow, task: &str) -> Lint {
+pub(super) fn of(lease: &ActorRow, task: &str) -> Lint {
     Lint {
         code: Code::OrphanLease,
         about: name_of(lease, None),

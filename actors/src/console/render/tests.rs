@@ -149,3 +149,16 @@ fn words_are_cut_and_broken_by_what_they_take_on_the_screen() {
     assert_eq!(wrapped("aa bb cc", 5), ["aa bb", "cc"]);
     assert_eq!(wrapped("abcdefg", 3), ["abc", "def", "g"]);
 }
+
+#[test]
+fn marks_stand_below_what_they_are_about_in_a_line_that_is_too_long() {
+    let shown = |typed: &str, at: std::ops::Range<usize>| {
+        let fault = crate::console::fault::Fault::usage(at, "no");
+        let text = Canvas { width: 24, color: false, ascii: false }.fault(&fault, typed);
+        text.lines().take(2).map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    let typed = "abcdefghijklmnopqrstuvwxyz0123456789";
+    assert_eq!(shown(typed, 2..4), ["  abcdefghijklmnopqrst…", "    ^^"]);
+    assert_eq!(shown(typed, 24..26), ["  …ghijklmnopqrstuvwxyz…", "                     ^^"]);
+    assert_eq!(shown("abc", 1..2), ["  abc", "   ^"]);
+}

@@ -1,0 +1,108 @@
+//! Sessions on machines behind SSH whose tasks have ended: nobody follows them any more, and nobody ends them.
+//!
+//! Asked of those machines beside each other, over the connection that is shared where one is; one that does not answer soon
+//! says nothing here, and its node is told of by its own lints.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use policy::id::{NodeId, TaskId};
+use policy::session::target::Target;
+use tokio::task::JoinSet;
+
+use crate::client::{Client, ClientError};
+use crate::console::fault::Fault;
+use crate::console::lint::{Code, Lint};
+use crate::session::node::{REACHED, task_of};
+use crate::session::way::Way;
+use crate::session::{SessionRow, Sessions};
+use crate::wire::client::{NodeHealth, NodeRow, WayRow, WhereTo};
+
+/// Machines that are asked: each is a connection.
+const ASKED: usize = 8;
+/// How long they may take together.
+const DEADLINE: Duration = Duration::from_secs(3);
+
+/// Of the machines among these that are reached by SSH alone.
+pub(super) async fn of_sessions(client: &Client, nodes: &[NodeRow]) -> Result<Vec<Lint>, Fault> {
+    let is_reached = |row: &&NodeRow| {
+        row.health != NodeHealth::Lost
+            && row.labels.iter().any(|(name, value)| (&**name, &**value) == REACHED)
+    };
+    let mut asked = JoinSet::new();
+    for row in nodes.iter().filter(is_reached).take(ASKED) {
+        // Whoever may not know the way does not see the sessions either.
+        let Ok(told) = client.way(WhereTo::Node(row.node.clone())).await else { continue };
+        asked.spawn(async move {
+            let tag = told.tag.clone();
+            let listed = tokio::task::spawn_blocking(move || list(&told)).await;
+            (tag, listed.ok().flatten())
+        });
+    }
+    let mut lints = Vec::new();
+    let all = async {
+        while let Some(told) = asked.join_next().await {
+            let Ok((tag, Some((node, rows)))) = told else { continue };
+            for row in rows.iter().filter(|row| row.live) {
+                let Some(task) = task_of(row.identity.work(), &tag) else { continue };
+                lints.extend(is_over(client, task).await?.then(|| of(&node, row.name.as_str(), task)));
+            }
+        }
+        Ok(())
+    };
+    match tokio::time::timeout(DEADLINE, all).await {
+        Ok(Err(fault)) => Err(fault),
+        Ok(Ok(())) | Err(_) => Ok(lints),
+    }
+}
+
+async fn is_over(client: &Client, task: TaskId) -> Result<bool, Fault> {
+    match client.task(task).await {
+        Ok(detail) => Ok(detail.row.state.has_ended()),
+        Err(ClientError::NotFound(_)) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) fn of(node: &NodeId, session: &str, task: TaskId) -> Lint {
+    Lint {
+        code: Code::GhostSession,
+        about: format!("{session} on {node}"),
+        since: None,
+        evidence: format!("{task}, whose it is, has ended"),
+        fix: format!("crab sessions {node} --prune"),
+    }
+}
+
+/// The sessions of a machine; `None` where it cannot be asked without a person.
+fn list(told: &WayRow) -> Option<(NodeId, Vec<SessionRow>)> {
+    let option = |name: &str| {
+        let word = |option: &policy::text::OsText| String::from_utf8(option.as_bytes().to_vec()).ok();
+        let mut words = told.options.iter().filter_map(word);
+        words.find_map(|word| Some(word.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
+    };
+    let port = option("--port").and_then(|port| port.parse().ok());
+    let target = Target::new(option("--host").as_deref(), option("--user").as_deref(), port).ok()?;
+    let way = Way::new(target, false)
+        .identity(option("--identity").map(PathBuf::from))
+        .config(option("--ssh-config").map(PathBuf::from));
+    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+    let way = home.and_then(|home| way.clone().sharing(&home).ok()).unwrap_or(way);
+    let (_, rows) = Sessions::new(way).list(&[]).ok()?;
+    Some((told.node.clone(), rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_whose_task_has_ended_is_named_with_both_and_what_ends_it() {
+        let lint = of(&"mac-1".into(), "aivcs__api__t7-ab12__runner", TaskId(7));
+        assert_eq!(lint.about, "aivcs__api__t7-ab12__runner on mac-1");
+        assert_eq!(
+            (lint.evidence.as_str(), lint.fix.as_str()),
+            ("t7, whose it is, has ended", "crab sessions mac-1 --prune")
+        );
+    }
+}
