@@ -15,6 +15,7 @@ mod explain;
 mod fairness;
 mod fleet;
 mod gangs;
+mod given;
 mod growing;
 mod guard;
 mod handlers;

@@ -186,6 +186,7 @@ impl Agent {
             output: OutputLimits::default(),
             retention: Retention::default(),
             workspaces: None,
+            offer: None,
             strain: None,
             runs: Runs::Handlers(self.handlers),
             clock,

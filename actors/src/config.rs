@@ -9,6 +9,7 @@ pub mod breaker;
 pub mod claims;
 pub mod daemon;
 pub mod document;
+pub mod jobserver;
 pub mod lease;
 pub mod limits;
 pub mod log;
@@ -40,6 +41,7 @@ use crate::config::backpressure::BackpressureConfig;
 use crate::config::breaker::BreakerConfig;
 use crate::config::claims::{Entries, LockConfig, PoolConfig, RateConfig};
 use crate::config::daemon::DaemonConfig;
+use crate::config::jobserver::JobserverConfig;
 use crate::config::lease::LeaseConfig;
 use crate::config::limits::LimitsConfig;
 use crate::config::log::LogConfig;
@@ -73,6 +75,8 @@ pub struct Config {
     pub scheduler: SchedulerConfig,
     /// What this machine has for tasks.
     pub worker: WorkerConfig,
+    /// How many jobs all builds of this machine run together.
+    pub jobserver: JobserverConfig,
     /// When this machine is too strained for new work.
     pub strain: StrainConfig,
     /// What the daemon says of itself.
@@ -202,12 +206,13 @@ impl Config {
 
     /// Every section with the name it has in the file.
     fn sections(&self) -> Vec<(String, &dyn Section)> {
-        let fixed: [(&str, &dyn Section); 15] = [
+        let fixed: [(&str, &dyn Section); 16] = [
             ("daemon", &self.daemon),
             ("lease", &self.lease),
             ("limits", &self.limits),
             ("scheduler", &self.scheduler),
             ("worker", &self.worker),
+            ("jobserver", &self.jobserver),
             ("strain", &self.strain),
             ("log", &self.log),
             ("metrics", &self.metrics),

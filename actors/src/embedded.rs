@@ -21,6 +21,7 @@ use crate::machine::{Machine, MachineOptions, Runs};
 use crate::output::retention::Retention;
 use crate::output::spool::OutputLimits;
 use crate::process::port::HostProgram;
+use crate::provision::{Offer, PRIVATE};
 use crate::wire::client::EventFilter;
 use crate::worker::capacity::{MEMORY_RESERVE_BYTES, detect};
 use crate::worker::environment::BaseEnvironment;
@@ -104,6 +105,7 @@ impl Embedded {
             output: OutputLimits::default(),
             retention: Retention::default(),
             workspaces: Some(keeping(directory)),
+            offer: Some(Offer::usual(directory.join(PRIVATE))),
             // One graph, and somebody waits for it: whoever is strained by it says so.
             strain: None,
             runs: Runs::Host(program),

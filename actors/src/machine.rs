@@ -28,6 +28,7 @@ use crate::output::spool::OutputLimits;
 use crate::process::os;
 use crate::process::port::{HostEvent, HostListener, HostPort, HostProgram, LocalHost};
 use crate::process::protocol::{Command, HostDirectory};
+use crate::provision::{Offer, Provisions};
 use crate::session::lookout::{Lookout, LookoutArgs, LookoutMessage};
 use crate::side::Side;
 use crate::tree;
@@ -59,6 +60,8 @@ pub struct MachineOptions {
     pub retention: Retention,
     /// Directories of attempts' own; `None` where it makes none.
     pub workspaces: Option<Keeping>,
+    /// What else it gives to attempts; `None` where that is nothing.
+    pub offer: Option<Offer>,
     /// When it is too strained for new work; `None` where nobody looks.
     pub strain: Option<StrainRules>,
     /// What runs attempts.
@@ -144,6 +147,7 @@ impl Machine {
             retention: options.retention,
             gauge: gauge.unwrap_or_default(),
             spaces: Arc::clone(&spaces),
+            provisions: provisions(options.offer),
             directory,
             clock: options.clock,
             outlet,
@@ -232,6 +236,16 @@ fn spaces(keeping: Option<Keeping>, clock: Clock) -> Arc<Workspaces> {
     Workspaces::open(keeping, clock).unwrap_or_else(|error| {
         tracing::error!(root = %root.display(), %error, "workspaces cannot be looked through: none is made here");
         Workspaces::none(clock)
+    })
+}
+
+/// What is given to attempts, with what earlier daemons have left of it. Where that cannot be read nothing is given.
+fn provisions(offer: Option<Offer>) -> Arc<Provisions> {
+    let Some(offer) = offer else { return Provisions::none() };
+    let root = offer.root.clone();
+    Provisions::open(offer).unwrap_or_else(|error| {
+        tracing::error!(root = %root.display(), %error, "cannot be looked through: nothing is given to tasks here");
+        Provisions::none()
     })
 }
 

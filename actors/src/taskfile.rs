@@ -11,6 +11,7 @@ mod fault;
 mod field;
 mod handler;
 mod json_tree;
+mod provision;
 pub mod quantity;
 mod reader;
 mod request;

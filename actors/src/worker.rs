@@ -24,6 +24,7 @@ mod keeping;
 pub mod labels;
 mod orders;
 pub mod output;
+pub mod place;
 pub mod report;
 mod show;
 mod signals;
@@ -49,6 +50,7 @@ use crate::output::retention::Retention;
 use crate::output::spool::OutputLimits;
 use crate::process::port::{HostEvent, HostPort};
 use crate::process::protocol::{Command, HostDirectory, Hosted, StopReason};
+use crate::provision::Provisions;
 use crate::wire::fleet::{FromWorker, OutputPiece, OutputRefusal, Phase, Registration, Report, ToWorker};
 use crate::workspace::Workspaces;
 use attempt::{AttemptActor, AttemptMessage};
@@ -141,6 +143,8 @@ pub struct WorkerArgs {
     pub gauge: Gauge,
     /// The directories of attempts' own.
     pub spaces: Arc<Workspaces>,
+    /// What else it gives to attempts.
+    pub provisions: Arc<Provisions>,
     /// The only reader of time.
     pub clock: Clock,
     /// The scheduler side.
@@ -178,6 +182,8 @@ pub struct Worker {
     is_reading_progress: bool,
     watch: Watch,
     spaces: space::Jobs,
+    /// What is said of the machine because of what it gives.
+    gives: Vec<(Box<str>, Box<str>)>,
     stillness: report::Stillness,
     drain: Option<Vec<Reply<()>>>,
     /// Whether nothing is to be started; `None` until the scheduler side has said.
@@ -201,8 +207,10 @@ impl Actor for Worker {
         args.port.command(Command::Inventory);
         me.after(terms.heartbeat, WorkerMessage::HeartbeatDue);
         me.after(keeping::RETENTION_EVERY, WorkerMessage::RetentionDue);
+        let gives = args.provisions.labels();
         Ok(Self {
             args,
+            gives,
             granted: VecDeque::new(),
             held: BTreeMap::new(),
             lease: WorkerLease::new(terms),
@@ -269,6 +277,7 @@ impl Worker {
         }
         let WorkerArgs { node, incarnation, boot, capacity, labels, version, .. } = self.args.clone();
         let inventory = self.held();
+        let labels = labels.into_iter().chain(self.gives.clone()).collect();
         let registration = Registration { node, incarnation, boot, capacity, labels, version, inventory };
         self.tell(FromWorker::Register(registration));
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod company;
+pub(crate) mod provision;
 pub(crate) mod space;
 pub(crate) mod config;
 pub(crate) mod later;
@@ -272,6 +273,8 @@ pub(crate) struct TaskOptions {
     pub(crate) company: company::Options,
     #[command(flatten)]
     pub(crate) space: space::SpaceOptions,
+    #[command(flatten)]
+    pub(crate) provision: provision::ProvisionOptions,
     /// A lock that nobody else holds meanwhile; with :shared, nobody who does not share it
     #[arg(long, value_name = "NAME[:shared]")]
     pub(crate) lock: Vec<String>,

@@ -5,6 +5,7 @@ use actors::clock::Clock;
 use actors::say;
 use actors::wire::client::{AttemptRow, TaskDetail};
 use policy::dependency::Need;
+use policy::provision::{Provision, Sandbox, Secret};
 use policy::task::{Qos, TaskSpec};
 use policy::time::Timestamp;
 use policy::workspace::Keep;
@@ -68,6 +69,7 @@ fn facts(detail: &TaskDetail, now: Timestamp) -> Vec<(&'static str, String)> {
         let home = if space.private_home { ", HOME and TMPDIR of its own" } else { "" };
         facts.push(("workspace", format!("{}, kept {}{home}", space.source, kept_when(space.keep))));
     }
+    facts.extend(spec.provision.iter().flat_map(|provision| given(provision)));
     facts.extend(spec.alternatives.iter().map(|other| ("or", text::resources(other))));
     facts.extend(spec.constraints.require.iter().map(|one| ("requires", one.to_string())));
     facts.extend(spec.constraints.prefer.iter().map(|one| ("prefers", one.to_string())));
@@ -120,6 +122,15 @@ fn manners(spec: &TaskSpec) -> Vec<(&'static str, String)> {
         facts.push(("attempts", format!("at most {}", spec.retry.max_attempts)));
     }
     facts
+}
+
+/// What it is given where it runs; of secrets their names alone are known here.
+fn given(provision: &Provision) -> Vec<(&'static str, String)> {
+    let secret = |one: &Secret| ("secret", format!("{}, its file in ${}", one.name, one.variable));
+    let jobserver = provision.jobserver.then(|| ("jobserver", "shares the machine's".to_owned()));
+    let sandbox =
+        provision.sandbox.map(|Sandbox::Workspace| ("sandbox", "writes in its workspace alone".to_owned()));
+    provision.secrets.iter().map(secret).chain(jobserver).chain(sandbox).collect()
 }
 
 fn kept_when(keep: Keep) -> &'static str {

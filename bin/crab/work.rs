@@ -119,7 +119,8 @@ fn option_given(options: &TaskOptions) -> Option<&'static str> {
         ("--array", options.array.is_some()),
         ("--gang", options.gang.is_some()),
     ];
-    given.into_iter().chain(options.space.given()).find(|&(_, given)| given).map(|(option, _)| option)
+    let given = given.into_iter().chain(options.space.given()).chain(options.provision.given());
+    given.into_iter().find(|&(_, given)| given).map(|(option, _)| option)
 }
 
 fn user() -> Option<String> {
@@ -174,6 +175,7 @@ fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::
     Ok(TaskSpec {
         directory: directory.as_deref().map(path_text),
         workspace,
+        provision: options.provision.provision(),
         environment: options.env.iter().map(|variable| self::variable(variable)).collect::<Result<_, _>>()?,
         alternatives: options.alternative.iter().map(|other| other.over(&resources)).collect(),
         resources,

@@ -22,6 +22,7 @@ use actors::metrics::server::{MetricsActor, MetricsArgs, MetricsMessage};
 use actors::output::retention::Retention;
 use actors::output::spool::OutputLimits;
 use actors::process::port::HostProgram;
+use actors::provision::{Offer, PRIVATE};
 use actors::session::lookout::LookoutArgs;
 use actors::session::node::SshNode;
 use actors::side::Side;
@@ -259,6 +260,7 @@ fn machine(
         capacity,
         labels: labels::detect().into_iter().chain(given).collect(),
         workspaces: Some(workspaces(settings, &base)),
+        offer: Some(offer(settings)),
         strain: settings.config.strain.rules(),
         base,
         output: OutputLimits::default(),
@@ -273,6 +275,21 @@ fn workspaces(settings: &Settings, base: &BaseEnvironment) -> Keeping {
     let worker = &settings.config.worker;
     let root = worker.workspaces.as_ref().map_or_else(|| settings.data_dir.join("workspaces"), PathBuf::from);
     Keeping { root, environment: base.variables(), reclaim: worker.reclaim() }
+}
+
+/// What tasks are given besides. A sandbox is tried once: what does not work is not offered.
+fn offer(settings: &Settings) -> Offer {
+    let usual = Offer::usual(settings.data_dir.join(PRIVATE));
+    let secrets = settings.config.worker.secrets.as_ref().map_or(usual.secrets, PathBuf::from);
+    let slots = settings.config.jobserver.slots.unwrap_or(usual.slots);
+    let sandbox = usual.sandbox.filter(|sandbox| match sandbox.works() {
+        Ok(()) => true,
+        Err(why) => {
+            tracing::warn!(%why, "no sandbox is offered to tasks");
+            false
+        }
+    });
+    Offer { secrets, slots, sandbox, ..usual }
 }
 
 /// Variables that `ssh` and `aivcs-session` need of ours; none of them goes to the machine.
@@ -310,6 +327,7 @@ fn ssh_node(
         output: OutputLimits::default(),
         retention: Retention::default(),
         workspaces: None,
+        offer: None,
         strain: config.strain.rules().map(|rules| config.remote_execution.strain(rules)),
         clock,
     })

@@ -10,6 +10,7 @@ mod gang;
 mod handler;
 mod limits;
 mod misfit;
+mod provision;
 mod spec;
 mod workspace;
 

@@ -80,12 +80,14 @@ impl Demand {
     }
 }
 
-/// What it says itself, and what follows from its workspace: a machine that knows of none would run it in place.
+/// What it says itself, and what follows from its workspace and from what it is given: a machine that knows of neither would
+/// run it in place and without.
 fn constraints(spec: &TaskSpec) -> Constraints {
     let mut all = spec.constraints.clone();
     if spec.workspace.is_some() {
         all.require.push(Condition { label: WORKSPACES.into(), test: Test::Exists });
     }
+    all.require.extend(spec.provision.iter().flat_map(|provision| provision.conditions()));
     all
 }
 

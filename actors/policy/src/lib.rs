@@ -14,6 +14,7 @@ pub mod bounds;
 pub mod excess;
 pub mod sample;
 pub mod workspace;
+pub mod provision;
 pub mod task;
 pub mod handler;
 pub mod signal;

@@ -19,6 +19,7 @@ use crate::excess::{Excess, UseLimits};
 use crate::id::{AttemptNumber, NodeId, TaskId};
 use crate::layout::{before, since};
 use crate::planted;
+use crate::provision::Provision;
 use crate::resources::Resources;
 use crate::text::OsText;
 use crate::workspace::Workspace;
@@ -86,6 +87,9 @@ pub struct TaskSpec {
     /// How many nodes its item needs at once: as many members as it has, see `gang`. `None` where each task starts for itself.
     #[serde(deserialize_with = "since::<10, _, _>", skip_serializing_if = "before::<10, _>")]
     pub gang: Option<u32>,
+    /// What it is given where it runs; `None` where that is nothing.
+    #[serde(deserialize_with = "since::<14, _, _>", skip_serializing_if = "before::<14, _>")]
+    pub provision: Option<Box<Provision>>,
 }
 
 impl TaskSpec {
@@ -113,6 +117,7 @@ impl TaskSpec {
             qos: Qos::Default,
             workspace: None,
             gang: None,
+            provision: None,
         }
     }
 
@@ -134,7 +139,9 @@ impl TaskSpec {
         let claims = self.claims.as_ref().map_or(0, |claims| claims.bytes());
         let company = self.constraints.company.as_ref().map_or(0, |company| company.bytes());
         let workspace = self.workspace.as_ref().map_or(0, |workspace| workspace.bytes());
-        self.argv.iter().map(OsText::len).chain(variables).sum::<usize>() + claims + company + workspace + 128
+        let provision = self.provision.as_ref().map_or(0, |provision| provision.bytes());
+        let words = self.argv.iter().map(OsText::len).chain(variables).sum::<usize>();
+        words + claims + company + workspace + provision + 128
     }
 }
 

@@ -35,6 +35,8 @@ section! {
         labels: Table<String> as "none but os, arch and the like", Any("texts by name");
         /// Variables that tasks inherit from the daemon, besides the usual ones.
         pass_env: List<String> as "none", Any("a list of names");
+        /// Where the secrets of this machine are: a file for each, this user's alone, as the directory is.
+        secrets: String as "knittingcrab/secrets in the user's configuration directory", If(|path: &String| path.starts_with('/'), "an absolute path");
         /// Where workspaces of tasks are: on the disk on which they are to be fast.
         workspaces: String as "workspaces in the data directory", If(|path: &String| path.starts_with('/'), "an absolute path");
         /// How long a workspace stays that was kept.

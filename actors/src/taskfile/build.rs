@@ -18,6 +18,7 @@ use super::Context;
 use super::after::dependencies;
 use super::fault::Fault;
 use super::handler;
+use super::provision::provision;
 use super::reader::At;
 use super::request::requests;
 use super::shape::{Common, File, Retry, Task};
@@ -66,12 +67,15 @@ impl ItemLines {
     }
 }
 
-fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 41] {
+fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 44] {
     [
         ("directory", line(&common.directory)),
         ("workspace", line(&common.workspace)),
         ("workspace_keep", line(&common.workspace_keep)),
         ("private_home", line(&common.private_home)),
+        ("secrets", line(&common.secrets)),
+        ("jobserver", line(&common.jobserver)),
+        ("sandbox", line(&common.sandbox)),
         ("env", line(&common.env)),
         ("cpus", line(&common.cpus)),
         ("memory", line(&common.memory)),
@@ -203,6 +207,7 @@ fn spec(name: &str, task: &Task, defaults: &Common, context: &Context) -> TaskSp
     TaskSpec {
         directory: directory.filter(|_| is_command),
         workspace,
+        provision: provision(own, defaults).filter(|_| is_command),
         environment: environment(own, defaults),
         resources,
         alternatives,

@@ -10,6 +10,7 @@ use policy::constraint::{AvoidFailed, Condition, Distance, Near, Preference, Spr
 use policy::dependency::Need;
 use policy::event::ArraySpec;
 use policy::gang::GANG_LIMIT;
+use policy::provision::Sandbox;
 use policy::task::{Priority, Qos};
 use policy::workspace::Keep;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -129,6 +130,8 @@ values! {
     Avoiding(AvoidFailed) { "enum": ["no", "prefer", "require"] } = super::wish::one_of;
     /// How much processes matter to the machine.
     Quality(Qos) { "enum": ["default", "utility", "background"] } = super::wish::one_of;
+    /// Where it may write.
+    Walls(Sandbox) { "enum": ["workspace"] } = super::wish::one_of;
     /// When a workspace stays.
     KeptWhen(Keep) { "enum": ["unsaved", "on_failure", "always", "never"] } = super::workspace::kept_when;
     /// A priority.

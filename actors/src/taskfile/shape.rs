@@ -7,9 +7,10 @@ use super::claims::{Locks, Pools, Rates};
 use super::field::{
     Amounts, Array, Attempts, Avoiding, Conditions, Cpus, Distances, Environment, ExitCodes, Factor, Follows,
     Groups, KeptWhen, Length, Losses, Manner, Members, Memory, Nearness, Preferences, Quality, Retries,
-    RetryBudget, SignalNumbers, Slots, Spreads, Text, Truth, Units, Until, Urgency, Words,
+    RetryBudget, SignalNumbers, Slots, Spreads, Text, Truth, Units, Until, Urgency, Walls, Words,
 };
 use super::handler::Payload;
+use super::provision::Secrets;
 use super::reader::{At, Fields, Reader, fields};
 use super::request::Requests;
 use super::tasks::Tasks;
@@ -71,6 +72,14 @@ fields! {
         "workspace_keep" workspace_keep: KeptWhen,
         /// Whether HOME and TMPDIR are directories of its own beside its workspace. Default: false.
         "private_home" private_home: Truth,
+        /// Secrets of the machine that runs it, by name: each is a file that it alone can read, whose path is in a variable such
+        /// as CRAB_SECRET_NPM_TOKEN, or in the one that a table names. Those of the defaults are added.
+        "secrets" secrets: Secrets,
+        /// Whether it shares the machine's jobserver (MAKEFLAGS) with all others that do: make 4.4, cargo and ninja then run no
+        /// more jobs together than that has slots, and one of each. Default: false.
+        "jobserver" jobserver: Truth,
+        /// Where it may write: "workspace" (in that, and in HOME and TMPDIR of its own). Default: wherever its user may.
+        "sandbox" sandbox: Walls,
         /// Environment variables, on top of the worker's own; those of the defaults are added.
         "env" env: Environment,
         /// Cores, such as 2 or 0.5. Default: 1.

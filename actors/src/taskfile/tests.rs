@@ -544,6 +544,27 @@ fn a_wrong_condition_is_named_by_line() {
 }
 
 #[test]
+fn what_tasks_are_given_is_a_list_or_a_table_and_the_defaults_are_added() {
+    let text = "[defaults]\nsecrets = [\"npm-token\"]\njobserver = true\nworkspace = \"scratch\"\n\
+                [task.a]\nshell = \"x\"\nsecrets = { key = \"KEY_FILE\", npm-token = \"NPM\" }\nsandbox = \"workspace\"\n\
+                [task.b]\nshell = \"x\"\njobserver = false\nsecrets = []\n\
+                [task.c]\nshell = \"x\"\nworkspace = \"shared\"\nsandbox = \"workspace\"\nsecrets = [1]\n";
+    let good = text.split("[task.c]").next().unwrap();
+    let submission = read(good);
+    let given = |place: usize| submission.items[place].spec.provision.as_deref().unwrap().clone();
+    let names = |place: usize| {
+        let of = |one: policy::provision::Secret| format!("{}={}", one.name, one.variable);
+        given(place).secrets.into_iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(names(0), ["key=KEY_FILE", "npm-token=NPM"]);
+    assert!(given(0).jobserver && given(0).sandbox.is_some() && !given(1).jobserver);
+    assert_eq!(names(1), ["npm-token=CRAB_SECRET_NPM_TOKEN"]);
+    let told = faults(text);
+    assert!(told.contains("must be a list of names, or a table of the variables"), "{told}");
+    assert!(told.contains("needs a workspace of its own"), "{told}");
+}
+
+#[test]
 fn the_published_schema_is_current() {
     let stored = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/crab-tasks.schema.json");
     let stored = std::fs::read_to_string(stored).unwrap_or_default();

@@ -3,12 +3,13 @@
 use policy::id::Token;
 use policy::planted;
 use policy::task::{AttemptOutcome, LossReason};
+use policy::time::Moment;
 use rustc_hash::FxHashSet;
 use supervision::{Address, Me};
 
 use super::attempt::{AttemptArgs, AttemptMessage};
 use super::held::HeldAttempt;
-use super::{Worker, WorkerArgs, WorkerMessage, space};
+use super::{Worker, WorkerArgs, WorkerMessage, place};
 use crate::process::port::HostEvent;
 use crate::process::protocol::{Command, HostReport, Hosted, HostedPhase, Start, StopReason};
 use crate::wire::fleet::{Grant, Phase};
@@ -165,8 +166,11 @@ impl Worker {
             let Some(held) = self.held.get_mut(&token) else { continue };
             let Some(grant) = held.grant.as_ref().filter(|_| !held.is_hosted) else { continue };
             let mut start = start_of(&self.args, grant);
-            space::move_in(&mut start, grant, held.space.as_deref());
-            (held.is_hosted, held.given) = (true, self.args.clock.now());
+            place::move_in(&mut start, grant, held.space.as_deref(), &self.args.directory.report(token));
+            // In a sandbox its report was there before.
+            let is_walled = grant.spec.provision.as_ref().is_some_and(|one| one.sandbox.is_some());
+            let given = if is_walled { Moment::default() } else { self.args.clock.now() };
+            (held.is_hosted, held.given) = (true, given);
             self.args.port.command(Command::Start(Box::new(start)));
         }
         self.work_on_spaces(me);

@@ -14,6 +14,7 @@ pub(super) const RETENTION_EVERY: Duration = Duration::from_secs(60);
 impl Worker {
     pub(super) fn retention_due(&self, me: &Me<WorkerMessage>) {
         self.sweep_spaces(me);
+        self.look_for_labels(me);
         let running = self.tokens(|held| !matches!(held.phase, Phase::Ended { .. }));
         let (directory, retention) = (self.args.directory.output(), self.args.retention);
         let now = self.args.clock.wall();

@@ -43,7 +43,7 @@ impl Worker {
 
     /// Without a session a registration is on its way already. Another one would end the session that it
     /// brings, whose first message would ask for another one, and so on for ever.
-    fn reregister(&mut self) {
+    pub(super) fn reregister(&mut self) {
         if self.session.take().is_some() {
             self.register();
         }

@@ -1,5 +1,5 @@
-//! The worker's dealings with workspaces: an attempt that wants one is handed to the host when it is there, and its end is
-//! told when it is removed or kept. Whoever wants none passes by.
+//! The worker's dealings with workspaces, and with what else is given to attempts: one that wants any of it is handed to the
+//! host when it is there, and its end is told when it is removed or kept. Whoever wants none passes by.
 //!
 //! All work on them is done on threads for blocking work, a few at a time; a result that nobody waits for any more is undone.
 //! What is given up while its workspace is being made is over when that has stopped.
@@ -8,19 +8,14 @@ use std::collections::VecDeque;
 
 use policy::id::Token;
 use policy::task::{AttemptOutcome, LossReason};
-use policy::text::OsText;
 use policy::workspace::WorkspaceEnd;
 use supervision::Me;
 
 use super::held::HeldAttempt;
+use super::place::{Place, Wanted};
 use super::{Worker, WorkerMessage};
-use crate::process::protocol::Start;
-use crate::taskfile::path_text;
 use crate::wire::fleet::{Grant, Phase};
-use crate::workspace::{Cancel, Prepared, Unmade, WORKED_ON_AT_ONCE, Wish, path_of};
-
-/// The variable that names the workspace.
-const WORKSPACE_VARIABLE: &str = "CRAB_WORKSPACE";
+use crate::workspace::{Cancel, Unmade, WORKED_ON_AT_ONCE, Wish};
 
 /// What comes of work on workspaces.
 #[derive(Debug)]
@@ -29,8 +24,8 @@ pub enum SpaceMessage {
     Prepared {
         /// For which attempt.
         token: Token,
-        /// Where it is.
-        made: Result<Prepared, Unmade>,
+        /// What there is.
+        made: Result<Place, Unmade>,
     },
     /// One was removed or kept.
     Settled {
@@ -41,6 +36,8 @@ pub enum SpaceMessage {
     },
     /// What nobody holds any more was looked after.
     Swept,
+    /// What the machine gives was looked for again, and this is to be said of it.
+    Labelled(Vec<(Box<str>, Box<str>)>),
 }
 
 /// The workspace of an attempt.
@@ -56,7 +53,7 @@ enum Step {
     /// Nobody has begun to make it.
     Wanted,
     Preparing(Cancel),
-    Ready(Prepared),
+    Ready(Place),
     /// It is being removed or kept.
     Settling,
     /// That is done.
@@ -95,32 +92,20 @@ impl HeldSpace {
         Box::new(Self { step, ending: None })
     }
 
-    fn ready(&self) -> Option<&Prepared> {
+    pub(super) fn ready(&self) -> Option<&Place> {
         match &self.step {
-            Step::Ready(prepared) => Some(prepared),
+            Step::Ready(place) => Some(place),
             Step::Wanted | Step::Preparing(_) | Step::Settling | Step::Settled(_) => None,
         }
     }
-}
-
-/// Has the start happen in the workspace.
-pub(super) fn move_in(start: &mut Start, grant: &Grant, space: Option<&HeldSpace>) {
-    let Some(prepared) = space.and_then(HeldSpace::ready) else { return };
-    let inner = grant.spec.directory.as_ref().map(|inner| prepared.path.join(path_of(inner)));
-    start.directory = path_text(inner.as_deref().unwrap_or(&prepared.path));
-    let mut variables = vec![(WORKSPACE_VARIABLE, &prepared.path)];
-    if let Some((home, temporary)) = &prepared.home {
-        variables.extend([("HOME", home), ("TMPDIR", temporary)]);
-    }
-    let variables = variables.into_iter().map(|(name, path)| (OsText::from(name), path_text(path)));
-    start.environment.extend(variables);
 }
 
 impl Worker {
     /// Whether this one has to wait for its workspace, which is then made.
     pub(super) fn waits_for_space(&mut self, token: Token) -> bool {
         let Some(held) = self.held.get_mut(&token) else { return false };
-        if held.grant.as_ref().is_none_or(|grant| grant.spec.workspace.is_none()) {
+        let wants_nothing = |grant: &Grant| grant.spec.workspace.is_none() && grant.spec.provision.is_none();
+        if held.grant.as_ref().is_none_or(wants_nothing) {
             return false;
         }
         match &held.space {
@@ -138,7 +123,7 @@ impl Worker {
         if !matches!(phase, Phase::Ended { .. }) {
             return false;
         }
-        let is_known = self.args.spaces.holds(token);
+        let is_known = self.args.spaces.holds(token) || self.args.provisions.holds(token);
         let over = |held: &HeldAttempt| matches!(held.phase, Phase::Ended { .. });
         let Some(held) = self.held.get_mut(&token).filter(|held| !over(held)) else { return false };
         if held.space.is_none() && is_known {
@@ -174,6 +159,7 @@ impl Worker {
             SpaceMessage::Prepared { token, made } => self.space_prepared(token, made, me),
             SpaceMessage::Settled { token, end } => self.space_settled(token, end, me),
             SpaceMessage::Swept => {}
+            SpaceMessage::Labelled(labels) => self.labelled(labels),
         }
     }
 
@@ -197,12 +183,19 @@ impl Worker {
             return false;
         };
         let Some(grant) = &held.grant else { return false };
-        let Some(workspace) = grant.spec.workspace.as_deref().cloned() else { return false };
-        let wish = Wish { token, task: held.task, name: grant.spec.name.clone(), workspace };
+        let workspace = grant.spec.workspace.as_deref().cloned();
+        let (task, name) = (held.task, &grant.spec.name);
+        let wanted = Wanted {
+            token,
+            space: workspace.map(|workspace| Wish { token, task, name: name.clone(), workspace }),
+            provision: grant.spec.provision.as_deref().cloned(),
+            report: self.args.directory.report(token),
+        };
         let (cancel, spaces) = (Cancel::default(), self.args.spaces.clone());
+        let provisions = self.args.provisions.clone();
         space.step = Step::Preparing(cancel.clone());
         me.run_blocking(move || {
-            let made = spaces.prepare(&wish, &cancel);
+            let made = wanted.make(&spaces, &provisions, &cancel);
             WorkerMessage::Workspace(SpaceMessage::Prepared { token, made })
         });
         true
@@ -214,22 +207,23 @@ impl Worker {
             Some(Phase::Ended { outcome, .. }) => Some(outcome.clone()),
             _ => None,
         };
-        let spaces = self.args.spaces.clone();
+        let (spaces, provisions) = (self.args.spaces.clone(), self.args.provisions.clone());
         me.run_blocking(move || {
+            provisions.take_back(token, None);
             let end = spaces.settle(token, outcome.as_ref());
             WorkerMessage::Workspace(SpaceMessage::Settled { token, end })
         });
         true
     }
 
-    fn space_prepared(&mut self, token: Token, made: Result<Prepared, Unmade>, me: &Me<WorkerMessage>) {
+    fn space_prepared(&mut self, token: Token, made: Result<Place, Unmade>, me: &Me<WorkerMessage>) {
         self.spaces.prepare.done();
         let held = self.held.get_mut(&token).filter(|held| held.phase == Phase::Staged);
         let space = held.and_then(|held| held.space.as_deref_mut());
         let waiting = space.filter(|space| matches!(space.step, Step::Preparing(_)));
         match (waiting, made) {
-            (Some(HeldSpace { step, ending: None }), Ok(prepared)) => {
-                *step = Step::Ready(prepared);
+            (Some(HeldSpace { step, ending: None }), Ok(place)) => {
+                *step = Step::Ready(place);
                 self.granted.push_front(token);
             }
             (Some(HeldSpace { step, ending: Some(_) }), Ok(_)) => {
@@ -245,7 +239,7 @@ impl Worker {
                 };
                 self.ended(token, outcome, me);
             }
-            (None, Ok(prepared)) => self.abandon_space(token, prepared.made, me),
+            (None, Ok(place)) => self.abandon_space(token, place, me),
             (None, Err(_)) => {}
         }
         self.start_ready(me);
@@ -264,10 +258,15 @@ impl Worker {
     }
 
     /// Nobody waits for it any more, and nobody has worked in it.
-    fn abandon_space(&self, token: Token, made: u64, me: &Me<WorkerMessage>) {
-        let spaces = self.args.spaces.clone();
+    fn abandon_space(&self, token: Token, place: Place, me: &Me<WorkerMessage>) {
+        let (spaces, provisions) = (self.args.spaces.clone(), self.args.provisions.clone());
         me.run_blocking(move || {
-            spaces.abandon(token, made);
+            if let Some(space) = place.space {
+                spaces.abandon(token, space.made);
+            }
+            if let Some(given) = place.given {
+                provisions.take_back(token, Some(given.number));
+            }
             WorkerMessage::Workspace(SpaceMessage::Swept)
         });
     }
@@ -275,13 +274,15 @@ impl Worker {
     /// Looks after what attempts have left that nobody holds any more, and after the room that kept ones take. The host must
     /// have told what it holds.
     pub(super) fn sweep_spaces(&self, me: &Me<WorkerMessage>) {
-        let spaces = self.args.spaces.clone();
-        if spaces.is_empty() || !self.host_known {
+        let (spaces, provisions) = (self.args.spaces.clone(), self.args.provisions.clone());
+        let (mut left, mut given) = (spaces.unsettled(), provisions.all());
+        if spaces.is_empty() && given.is_empty() || !self.host_known {
             return;
         }
-        let mut left = spaces.unsettled();
         left.retain(|(token, _)| !self.held.contains_key(token));
+        given.retain(|(token, _)| !self.held.contains_key(token));
         me.run_blocking(move || {
+            given.into_iter().for_each(|(token, number)| provisions.take_back(token, Some(number)));
             spaces.sweep(&left);
             let reclaimed = spaces.reclaim();
             if reclaimed > 0 {
@@ -292,5 +293,20 @@ impl Worker {
             }
             WorkerMessage::Workspace(SpaceMessage::Swept)
         });
+    }
+
+    /// Secrets come and go while the daemon runs: what is said of the machine follows.
+    pub(super) fn look_for_labels(&self, me: &Me<WorkerMessage>) {
+        let provisions = self.args.provisions.clone();
+        if !provisions.is_nothing() {
+            me.run_blocking(move || WorkerMessage::Workspace(SpaceMessage::Labelled(provisions.labels())));
+        }
+    }
+
+    fn labelled(&mut self, labels: Vec<(Box<str>, Box<str>)>) {
+        if labels != self.gives {
+            self.gives = labels;
+            self.reregister();
+        }
     }
 }

@@ -86,6 +86,7 @@ impl Machine {
             retention: Retention::default(),
             directory: HostDirectory::new(home.path()),
             spaces: Workspaces::none(clock),
+            provisions: Provisions::none(),
             gauge: Default::default(),
             clock,
             outlet,

@@ -68,6 +68,7 @@ impl Machine {
             retention: Retention::default(),
             directory: directory.clone(),
             spaces: actors::workspace::Workspaces::none(Clock::system()),
+            provisions: actors::provision::Provisions::none(),
             gauge: Default::default(),
             clock: Clock::system(),
             outlet: Outlet::new(move |message| outlet.send(message).is_ok()),

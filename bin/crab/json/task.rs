@@ -233,6 +233,11 @@ struct Spec {
     handler: Option<String>,
     directory: Option<String>,
     workspace: Option<Space>,
+    /// The variables in which the paths of their files are, by the names of the secrets.
+    secrets: BTreeMap<String, String>,
+    jobserver: bool,
+    /// `workspace`.
+    sandbox: Option<&'static str>,
     env: BTreeMap<String, String>,
     resources: Amounts,
     alternatives: Vec<Amounts>,
@@ -265,12 +270,20 @@ struct Spec {
 impl Spec {
     fn of(spec: &TaskSpec, submitted: Timestamp) -> Self {
         let bounds = spec.bounds.as_deref().copied().unwrap_or_default();
+        let provision = spec.provision.as_deref().cloned().unwrap_or_default();
         let company = spec.constraints.company.as_deref().cloned().unwrap_or_default();
         Self {
             argv: spec.argv.iter().map(ToString::to_string).collect(),
             handler: spec.handler().map(ToOwned::to_owned),
             directory: spec.directory.as_ref().map(ToString::to_string),
             workspace: spec.workspace.as_deref().map(Space::from),
+            secrets: provision
+                .secrets
+                .iter()
+                .map(|one| (one.name.to_string(), one.variable.to_string()))
+                .collect(),
+            jobserver: provision.jobserver,
+            sandbox: provision.sandbox.map(<&str>::from),
             env: spec.environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
             resources: Amounts::from(&spec.resources),
             alternatives: spec.alternatives.iter().map(Amounts::from).collect(),

@@ -6,7 +6,7 @@ use crate::admission::limits::{
     AdmissionLimits, CPU_LIMIT_MILLIS, DISK_LIMIT_BYTES, EXIT_CODES_LIMIT, FACTOR_RANGE_PERCENT,
     GPU_LIMIT_SLOTS, MEMORY_LIMIT_BYTES, NAME_LIMIT_CHARS, NAMED_LIMIT, NAMED_LIMIT_COUNT, SIGNALS_LIMIT,
 };
-use crate::admission::{Findings, claims, handler, workspace};
+use crate::admission::{Findings, claims, handler, provision, workspace};
 use crate::constraint::{COMPANY_LIMIT, CONDITIONS_LIMIT, Company, Constraints, WEIGHT_LIMIT};
 use crate::resources::Resources;
 use crate::task::{REQUESTS_LIMIT, RetryPolicy, Signals, TaskSpec};
@@ -15,7 +15,7 @@ use crate::text::{OsText, is_word};
 /// Characters of a value that a problem shows: enough to recognise it.
 const SHOWN_LIMIT_CHARS: usize = 60;
 /// What names that others sort by have to be.
-const WORD_RULE: &str = "must be 1 to 63 of a-z 0-9 . _ - and start with a letter or digit";
+pub(super) const WORD_RULE: &str = "must be 1 to 63 of a-z 0-9 . _ - and start with a letter or digit";
 /// Names that mean an amount with a field of its own.
 const FIELDS: [&str; 4] = ["cpu_millis", "memory_bytes", "gpu_slots", "disk_bytes"];
 
@@ -42,6 +42,7 @@ pub(super) fn check(spec: &TaskSpec, limits: &AdmissionLimits, found: &mut Findi
         found.push("kind", &quoted(kind), WORD_RULE);
     }
     workspace::check(spec, found);
+    provision::check(spec, found);
     if let Some(timeout) = spec.timeout
         && (timeout.is_zero() || timeout > limits.timeout)
     {
@@ -266,5 +267,6 @@ fn rest_bytes(spec: &TaskSpec) -> usize {
         + named
         + claims
         + spec.workspace.as_ref().map_or(0, |workspace| workspace.bytes())
+        + spec.provision.as_ref().map_or(0, |provision| provision.bytes())
         + 4 * spec.retry.retryable_exit_codes.len()
 }

@@ -431,3 +431,23 @@ fn a_workspace_is_made_of_absolute_paths_and_what_git_takes_for_a_commit() {
         assert!(of_workspace(Source::Scratch, directory).contains("within the workspace"), "{directory}");
     }
 }
+
+#[test]
+fn what_is_given_has_names_of_files_and_of_variables_and_walls_need_a_workspace() {
+    use crate::provision::{Provision, SECRETS_LIMIT, Sandbox, Secret};
+    let given = |provision: Provision| lines_of(|spec| spec.provision = Some(Box::new(provision)));
+    let secrets = |secrets: Vec<Secret>| given(Provision { secrets, ..Provision::default() });
+    let named = |name: &str, variable: &str| Secret { name: name.into(), variable: variable.into() };
+    assert_eq!(secrets(vec![Secret::new("npm-token"), Secret::new("b")]), "");
+    assert!(secrets(vec![named("../x", "A")]).contains("secrets = \"../x\": must be 1 to 63 of a-z"));
+    assert!(
+        secrets(vec![named("x", "A=B")]).contains("secrets = \"A=B\": must be 1 to 100 of A-Z a-z 0-9 _")
+    );
+    assert!(
+        secrets(vec![Secret::new("a-b"), Secret::new("a.b")]).contains("secret \"a-b\" has this variable")
+    );
+    let many = (0..=SECRETS_LIMIT).map(|number| Secret::new(&format!("s{number}"))).collect();
+    assert!(secrets(many).contains("secrets = 17: must be at most 16"));
+    let walls = given(Provision { sandbox: Some(Sandbox::Workspace), ..Provision::default() });
+    assert!(walls.contains("sandbox = \"workspace\": needs a workspace of its own"), "{walls}");
+}

@@ -20,6 +20,12 @@ pub const KERNEL: &str = "kernel";
 pub const MEASURED: &str = "measured";
 /// Where attempts have directories of their own: daemons of before, and machines behind SSH, do not say it.
 pub const WORKSPACES: &str = "workspaces";
+/// What the names of labels begin with by which a node says that it has a secret: `secret/npm-token`, whatever its value.
+pub const SECRET: &str = "secret/";
+/// Where there is a jobserver that tasks may share; its value says how many slots it has.
+pub const JOBSERVER: &str = "jobserver";
+/// Where tasks can be kept from writing elsewhere; its value says by what.
+pub const SANDBOX: &str = "sandbox";
 /// The version of the node's program.
 pub const VERSION: &str = "version";
 

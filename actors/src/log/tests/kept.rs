@@ -16,6 +16,7 @@ use policy::event::{
 use policy::excess::{Excess, UseLimit, UseLimits};
 use policy::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, TaskRange, Token};
 use policy::layout::Layout;
+use policy::provision::{Provision, Sandbox, Secret};
 use policy::resources::Resources;
 use policy::strain::{Level, Sign, Strain, Symptom};
 use policy::task::{
@@ -108,6 +109,10 @@ fn spec(layout: Layout) -> TaskSpec {
         spec.qos = Qos::Background;
     }
     spec.gang = (layout.number() >= 10).then_some(2);
+    spec.provision = (layout.number() >= 14).then(|| {
+        let (secrets, sandbox) = (vec![Secret::new("npm-token")], Some(Sandbox::Workspace));
+        Box::new(Provision { secrets, jobserver: true, sandbox })
+    });
     spec.is_preemptible = layout.number() >= 2;
     spec.workspace = has_workspaces(layout).then(|| {
         let source = Source::Worktree { repository: "/repo".into(), commit: "main".into() };

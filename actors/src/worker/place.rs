@@ -1,0 +1,108 @@
+//! What is there for an attempt before it starts: its workspace, and what else it is given; and how its start happens in it.
+//!
+//! Making it blocks, and is done on threads for such work. Must not know of the order in which attempts get theirs.
+
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+
+use policy::id::Token;
+use policy::provision::Provision;
+use policy::task::SpawnFailure;
+use policy::text::OsText;
+
+use super::space::HeldSpace;
+use crate::process::protocol::Start;
+use crate::provision::{Given, Provisions};
+use crate::taskfile::path_text;
+use crate::wire::fleet::Grant;
+use crate::workspace::{Cancel, Prepared, Unmade, Wish, Workspaces, path_of};
+
+/// The variable that names the workspace.
+const WORKSPACE_VARIABLE: &str = "CRAB_WORKSPACE";
+
+/// What is there for an attempt before it starts.
+#[derive(Debug)]
+pub struct Place {
+    /// Its workspace.
+    pub(super) space: Option<Prepared>,
+    /// What else it was given.
+    pub(super) given: Option<Given>,
+}
+
+/// What an attempt wants to be there.
+pub(super) struct Wanted {
+    pub(super) token: Token,
+    pub(super) space: Option<Wish>,
+    pub(super) provision: Option<Provision>,
+    /// Where it may report.
+    pub(super) report: PathBuf,
+}
+
+impl Wanted {
+    /// Makes it; where a part of it cannot be had, nothing is left of the others.
+    pub(super) fn make(
+        self,
+        spaces: &Workspaces,
+        provisions: &Provisions,
+        cancel: &Cancel,
+    ) -> Result<Place, Unmade> {
+        let space = self.space.as_ref().map(|wish| spaces.prepare(wish, cancel)).transpose()?;
+        let has_home = space.as_ref().is_some_and(|space| space.home.is_some());
+        let give = |wanted: &Provision| {
+            if wanted.sandbox.is_some() {
+                // It can be written only where it is there.
+                touch(&self.report)?;
+            }
+            provisions.give(self.token, wanted, has_home)
+        };
+        match self.provision.as_ref().map(give).transpose() {
+            Ok(given) => Ok(Place { space, given }),
+            Err(failure) => {
+                if let Some(space) = space {
+                    spaces.abandon(self.token, space.made);
+                }
+                Err(Unmade::Failed(failure))
+            }
+        }
+    }
+}
+
+fn touch(report: &Path) -> Result<(), SpawnFailure> {
+    let made = report.parent().map_or(Ok(()), std::fs::create_dir_all);
+    let made = made.and_then(|()| OpenOptions::new().append(true).create(true).open(report));
+    made.map(drop).map_err(|error| SpawnFailure::of_node(format!("{}: {error}", report.display())))
+}
+
+/// Has the start happen in the workspace, with what was given.
+pub(super) fn move_in(start: &mut Start, grant: &Grant, space: Option<&HeldSpace>, report: &Path) {
+    let Some(place) = space.and_then(HeldSpace::ready) else { return };
+    if let Some(prepared) = &place.space {
+        move_into(prepared, start, grant);
+    }
+    if let Some(given) = &place.given {
+        hand_over(given, place.space.as_ref(), start, report);
+    }
+}
+
+fn hand_over(given: &Given, space: Option<&Prepared>, start: &mut Start, report: &Path) {
+    let temporary = given.temporary.as_ref().map(|path| ("TMPDIR".into(), path_text(path)));
+    let variables = given.variables.iter().map(|(name, path)| (OsText::from(&**name), path_text(path)));
+    start.environment.extend(variables.chain(temporary));
+    let Some(sandbox) = &given.sandbox else { return };
+    let home = space.and_then(|space| space.home.as_ref());
+    let home = home.into_iter().flat_map(|(home, temporary)| [home.clone(), temporary.clone()]);
+    let own = space.map(|space| space.path.clone()).into_iter().chain(home).chain(given.temporary.clone());
+    let writable: Vec<PathBuf> = own.chain([report.to_owned()]).collect();
+    start.argv = sandbox.around(&path_of(&start.directory), &writable, &start.argv);
+}
+
+fn move_into(prepared: &Prepared, start: &mut Start, grant: &Grant) {
+    let inner = grant.spec.directory.as_ref().map(|inner| prepared.path.join(path_of(inner)));
+    start.directory = path_text(inner.as_deref().unwrap_or(&prepared.path));
+    let mut variables = vec![(WORKSPACE_VARIABLE, &prepared.path)];
+    if let Some((home, temporary)) = &prepared.home {
+        variables.extend([("HOME", home), ("TMPDIR", temporary)]);
+    }
+    let variables = variables.into_iter().map(|(name, path)| (OsText::from(name), path_text(path)));
+    start.environment.extend(variables);
+}
