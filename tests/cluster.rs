@@ -42,4 +42,5 @@ mod suites;
 mod survival;
 mod top;
 mod trust;
+mod upgrade;
 mod workspaces;
