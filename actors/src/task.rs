@@ -192,7 +192,7 @@ impl TaskActor {
         if let Some(holder) = self.story.life.holder() {
             let attempt = AttemptNumber(self.story.life.attempts());
             let Holder { request, indices, gang, .. } = holder.clone();
-            let terms = Terms { request, indices, gang, excused: 0 };
+            let terms = Terms { request, indices, gang, ..Terms::default() };
             let grant = self.grant_under(holder.token, attempt, &terms);
             let granted = NodeMessage::Granted { grant, task: me.address().clone() };
             return self.tell_node(granted);
@@ -224,6 +224,7 @@ impl TaskActor {
             request: terms.request,
             indices: terms.indices.clone(),
             gang: terms.gang.clone(),
+            waited: terms.waited.clone(),
         });
         self.tell_scheduler(Step::Granted(attempt), appended);
         let grant = self.grant_under(Token::numbered(epoch, appended.number), attempt, terms);

@@ -240,6 +240,7 @@ fn attempt(id: u64, outcome: &AttemptOutcome) -> [Event; 3] {
                 request: RequestNumber::default(),
                 indices: Indices::new(),
                 gang: Vec::new(),
+                waited: Vec::new(),
             },
         ),
         task(id, TaskEvent::Started { token, pid: 1, order: 1 }),

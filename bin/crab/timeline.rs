@@ -65,6 +65,13 @@ pub(crate) async fn blame(client: &Client, screen: &mut Screen, args: Show) -> a
             let kind = kind.to_string();
             screen.line(format_args!("  {kind:<13}{:>8}  {percent:>3.0} %", text::length(spent)))?;
         }
+        if *kind == Kind::Queue {
+            for (cause, spent) in timeline.waited(task) {
+                let percent = spent.as_secs_f64() * 100.0 / total.as_secs_f64();
+                let of = format!("for {cause}");
+                screen.line(format_args!("    {of:<14}{:>5}  {percent:>3.0} %", text::length(spent)))?;
+            }
+        }
     }
     for (link, after) in &chain {
         let name = timeline.name(*after).unwrap_or_default();

@@ -31,6 +31,30 @@ fn a_task_is_told_what_it_would_wait_for_if_it_asked_for_less() {
 }
 
 #[test]
+fn the_time_in_a_queue_is_told_by_what_was_in_the_way() {
+    let place = Place::new();
+    let _daemon = place.single("1");
+    place.submit(&["--lock", "repo", "--cpus", "0.1", "--", "sleep", "1"]);
+    let locked = place.submit(&["--name", "locked", "--lock", "repo", "--cpus", "0.1", "--", "sleep", "0.5"]);
+    place.wait_state(&locked, "succeeded");
+    let holder = place.submit(&["--cpus", "1", "--", "sleep", "1"]);
+    place.wait_state(&holder, "running");
+    let crowded = place.submit(&["--name", "crowded", "--cpus", "1", "--", "true"]);
+    place.wait_state(&crowded, "succeeded");
+    for (name, cause) in [("locked", "lock"), ("crowded", "resources")] {
+        let rows = place.rows(&format!("blame {name}"));
+        let took = |phase: &str| {
+            let found = rows.iter().find(|row| row["phase"] == phase);
+            found.and_then(|row| row["took_s"].as_f64()).unwrap_or_default()
+        };
+        let of = took(&format!("queue/{cause}"));
+        assert!(of >= 0.3 && of <= took("queue"), "{rows:?}");
+        let told = place.run(&["blame", name, "--json"]).expect(0).json().remove(0);
+        assert_eq!(told["queued_for_s"][cause].as_f64(), Some(of), "{told}");
+    }
+}
+
+#[test]
 fn the_time_of_a_task_is_told_by_what_it_went_to_and_for_whom_it_waited() {
     let place = Place::new();
     let _daemon = place.single("2");

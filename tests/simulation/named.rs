@@ -62,6 +62,10 @@ const FOUND: &[(u64, &str)] = &[
         4_332_027_917_293,
         "a retry was taken by a task that was cancelled before it came to that, and was missing after the graph was tried again",
     ),
+    (
+        5_302_027_892_171,
+        "the checks took what had ended after a breaker's last trial, and before it was written down that it closed, for nothing",
+    ),
 ];
 
 pub(super) fn seeds_that_once_broke_a_promise_keep_it() {

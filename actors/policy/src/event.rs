@@ -10,6 +10,7 @@ use strum::IntoStaticStr;
 
 use crate::breaker;
 use crate::budget::{Budget, Exceeded, OnReached, Reached, Spending};
+use crate::causes::Waited;
 use crate::claims::{Indices, RateUsage};
 use crate::dependency::Dependency;
 use crate::directive::Directive;
@@ -182,6 +183,9 @@ pub enum TaskEvent {
         /// The nodes of its gang by rank, without a name for those that have succeeded; empty where it is in none.
         #[serde(deserialize_with = "since::<10, _, _>", skip_serializing_if = "before::<10, _>")]
         gang: Vec<NodeId>,
+        /// For what it stood in its queue how long, as far as that was looked at.
+        #[serde(deserialize_with = "since::<15, _, _>", skip_serializing_if = "before::<15, _>")]
+        waited: Waited,
     },
     /// The attempt's process runs.
     Started {

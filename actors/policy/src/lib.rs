@@ -41,6 +41,7 @@ pub mod placement;
 pub mod hindrance;
 pub mod history;
 pub mod arrivals;
+pub mod causes;
 pub mod timeline;
 pub mod explain;
 pub mod lifecycle;

@@ -314,7 +314,7 @@ impl Life {
     /// Takes note of what has happened.
     pub fn apply(&mut self, event: &TaskEvent) {
         match event {
-            TaskEvent::Granted { token, attempt, node, session, request, indices, gang } => {
+            TaskEvent::Granted { token, attempt, node, session, request, indices, gang, waited: _ } => {
                 self.attempts = attempt.0;
                 self.last_token = Some(*token);
                 (self.evicted_for, self.is_recalled) = (None, false);

@@ -1,7 +1,7 @@
 //! What became of the tasks of a graph, in time: folded from its events, so that whoever has them can tell.
 //!
 //! The life of a task falls into [`Phase`]s without gaps: it waits for others, stands in a queue, is started, runs, and
-//! waits for another attempt. Of why it stood in its queue it knows nothing.
+//! waits for another attempt. Why it stood in its queue is what its grants say of it (`causes`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strum::{Display, IntoStaticStr, VariantArray};
 
+use crate::causes::Waited;
 use crate::event::{Event, GraphEvent, Item, Next, Record, TaskEvent};
 use crate::id::{AttemptNumber, NodeId, TaskId, TaskRange};
 use crate::task::{AttemptOutcome, TaskOutcome};
@@ -92,6 +93,8 @@ pub struct Attempt {
     pub ended: Option<(Timestamp, AttemptOutcome)>,
     /// For which more urgent task it was to make room.
     pub evicted_for: Option<TaskId>,
+    /// For what it had stood in its queue before.
+    pub waited: Waited,
     /// When the wait after it is over, where another follows.
     again: Option<Timestamp>,
 }
@@ -164,13 +167,14 @@ impl Timeline {
     fn task_event(&mut self, task: TaskId, event: &TaskEvent, at: Timestamp) {
         let life = self.lives.entry(task).or_default();
         match event {
-            TaskEvent::Granted { attempt, node, .. } => life.attempts.push(Attempt {
+            TaskEvent::Granted { attempt, node, waited, .. } => life.attempts.push(Attempt {
                 number: *attempt,
                 node: node.clone(),
                 granted: at,
                 started: None,
                 ended: None,
                 evicted_for: None,
+                waited: waited.clone(),
                 again: None,
             }),
             TaskEvent::Started { .. } => {
@@ -252,6 +256,18 @@ impl Timeline {
     #[must_use]
     pub fn life(&self, task: TaskId) -> Option<&Life> {
         self.lives.get(&task)
+    }
+
+    /// For what a task stood in its queue, all its attempts together. What is left of the queue's phases was others' turn,
+    /// a place in its array, or nobody looked.
+    #[must_use]
+    pub fn waited(&self, task: TaskId) -> Waited {
+        let attempts = self.life(task).map(|life| life.attempts.as_slice()).unwrap_or_default();
+        let mut sums = BTreeMap::new();
+        for (cause, length) in attempts.iter().flat_map(|attempt| &attempt.waited) {
+            *sums.entry(*cause).or_insert(Duration::ZERO) += *length;
+        }
+        sums.into_iter().collect()
     }
 
     /// The task for whose end a task waited longest: of those it depends on the last that ended. `None` where it

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use policy::breaker::{Key, Recorded};
+use policy::causes::Waited;
 use policy::claims::Indices;
 use policy::id::{NodeId, TaskId, Token};
 use policy::resources::Resources;
@@ -206,6 +207,8 @@ pub struct Terms {
     pub gang: Vec<NodeId>,
     /// Of how many of its deaths it is not to blame after all, see `policy::blame`.
     pub excused: u32,
+    /// For what it stood in its queue.
+    pub waited: Waited,
 }
 
 /// An attempt that was granted before a restart.

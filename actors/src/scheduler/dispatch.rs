@@ -5,6 +5,7 @@
 //! does not fit goes back to its place.
 
 mod back;
+mod causes;
 mod evict;
 mod gangs;
 mod relief;
@@ -16,6 +17,7 @@ mod why;
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use policy::causes::Causes;
 use policy::demand::Demand;
 use policy::directive::Directives;
 use policy::fleet::{Asker, COUNTED_LIMIT, Fleet};
@@ -62,6 +64,7 @@ pub(super) struct Dispatch {
     pub(super) gangs: Gangs,
     /// Who is to stop for others.
     pub(super) stops: Stops,
+    causes: Causes,
     /// Answers of queues that this round still waits for.
     awaited: u32,
     picked: Vec<(TurnId, Priority, Taken)>,
@@ -146,8 +149,15 @@ impl Dispatch {
 }
 
 impl SchedulerActor {
-    /// Begins a round where something may fit and none is under way.
+    /// Begins a round where something may fit and none is under way; what waits then, waits for a reason.
     pub(super) fn start_round(&mut self) {
+        self.begin_round();
+        if self.dispatch.awaited == 0 {
+            self.look_at_causes();
+        }
+    }
+
+    fn begin_round(&mut self) {
         self.tend_gangs();
         if self.dispatch.awaited > 0 || !self.is_anything_new() {
             return;
@@ -274,10 +284,10 @@ impl SchedulerActor {
         }
         if let Some(seat) = self.seat(taken.task) {
             let (need, kind) = (demand.request(request).clone(), demand.kind.clone());
-            let terms =
-                Terms { request, indices, excused: self.blame.excused(taken.task), ..Terms::default() };
+            let excused = self.blame.excused(taken.task);
             let (tenant, since) = (Arc::clone(&demand.tenant), self.now());
-            self.measure_start(priority, &taken);
+            let waited = self.measure_start(priority, &taken);
+            let terms = Terms { request, indices, excused, waited, ..Terms::default() };
             let is_set_aside = self.set_aside(&tenant);
             self.take_hold(
                 taken.task,

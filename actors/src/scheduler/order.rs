@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use policy::ageing::Calendar;
 use policy::arrivals::Arrivals;
+use policy::causes::Waited;
 use policy::demand::Demand;
 use policy::event::{Event, SchedulerEvent};
 use policy::graph::{Ages, LiveGrant, Ready};
@@ -127,10 +128,12 @@ impl SchedulerActor {
         picks.collect()
     }
 
-    /// A task is sent to a node: how long it has waited since it could be.
-    pub(super) fn measure_start(&self, priority: Priority, taken: &Taken) {
-        let waited = self.dispatch.ordering.arrivals.waited(taken.arrival, self.now());
+    /// A task is sent to a node: how long it has waited since it could be, and for what.
+    pub(super) fn measure_start(&self, priority: Priority, taken: &Taken) -> Waited {
+        let now = self.now();
+        let waited = self.dispatch.ordering.arrivals.waited(taken.arrival, now);
         self.side.meters.started(priority, waited.unwrap_or_default());
+        waited.map_or_else(Waited::new, |waited| self.waited_for(priority, taken, waited, now))
     }
 
     /// An active task holds its need.

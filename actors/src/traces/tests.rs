@@ -74,6 +74,7 @@ fn attempt(side: &Side, task: u64, (number, node): (u32, &str), (code, next): (i
             request: Default::default(),
             indices: Default::default(),
             gang: Vec::new(),
+            waited: Vec::new(),
         },
     );
     of_task(side, task, TaskEvent::Started { token, pid: 42, order: 1 });

@@ -3,8 +3,8 @@
 use policy::layout::Layout;
 use policy::task::TaskSpec;
 use policy::{
-    bounds, breaker, budget, claims, constraint, dependency, directive, event, excess, explain, hindrance,
-    output, placement, pressure, provision, signal, strain, task, tenant, trust, workspace,
+    bounds, breaker, budget, causes, claims, constraint, dependency, directive, event, excess, explain,
+    hindrance, output, placement, pressure, provision, signal, strain, task, tenant, trust, workspace,
 };
 use serde_reflection::{Tracer, TracerConfig};
 use supervision::{ChildState, First};
@@ -44,7 +44,7 @@ pub(crate) fn trace_records(tracer: &mut Tracer) -> Result<(), serde_reflection:
     traced!(tracer: bounds::Deadline, bounds::TimeLimit, excess::UseLimit, constraint::AvoidFailed, constraint::Test);
     traced!(tracer: claims::Mode, breaker::Change, budget::Meter, budget::OnReached, directive::Directive);
     traced!(tracer: directive::Scope, pressure::Mode, workspace::Source, workspace::Keep, workspace::WhyKept);
-    traced!(tracer: strain::Level, strain::Sign, provision::Sandbox);
+    traced!(tracer: strain::Level, strain::Sign, provision::Sandbox, causes::Cause);
     Ok(())
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn changes(traced: &Result<String, serde_reflection::Error>, known: &
 
 #[test]
 fn what_is_said_has_the_layout_of_its_number() {
-    let changes = changes(&traced(), include_str!("samples/layout-14.types"));
+    let changes = changes(&traced(), include_str!("samples/layout-15.types"));
     assert!(changes.is_empty(), "what is said changed; how it may is said in policy::layout: {changes:#?}");
 }
 

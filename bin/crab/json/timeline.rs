@@ -79,6 +79,9 @@ pub(crate) struct Blame {
     total_s: f64,
     /// Seconds by phase, as in `timeline`.
     spent_s: BTreeMap<&'static str, f64>,
+    /// For what it stood in its queue, in seconds of what `queue` is: `held`, `lock`, `rate`, `resources`. The rest was others'
+    /// turn, or is not known.
+    queued_for_s: BTreeMap<&'static str, f64>,
     /// For which task each waited longest, from this one back.
     waited_for: Vec<Link>,
 }
@@ -113,6 +116,11 @@ impl Blame {
             spent_s: Kind::VARIANTS
                 .iter()
                 .map(|kind| (kind.into(), spent(&phases, *kind).as_secs_f64()))
+                .collect(),
+            queued_for_s: timeline
+                .waited(task)
+                .into_iter()
+                .map(|(cause, spent)| (cause.into(), spent.as_secs_f64()))
                 .collect(),
             waited_for: chain.iter().map(link).collect(),
         }

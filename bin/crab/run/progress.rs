@@ -193,6 +193,7 @@ mod tests {
                 request: RequestNumber::default(),
                 indices: Indices::new(),
                 gang: Vec::new(),
+                waited: Vec::new(),
             },
         )
     }

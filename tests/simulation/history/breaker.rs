@@ -36,16 +36,22 @@ enum Says {
     Nothing,
 }
 
+/// Of one that is closed.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    failures: u32,
+    /// So many of them stand in the records before the change that closed it: who reads them later does not count these.
+    early: u32,
+    /// What was granted before this belongs to the last failure.
+    since: Token,
+    /// When there were enough failures for it to open.
+    due: Option<Timestamp>,
+}
+
 /// A breaker as the records say.
 #[derive(Debug)]
 enum Phase {
-    Closed {
-        failures: u32,
-        /// What was granted before this belongs to the last failure.
-        since: Token,
-        /// When there were enough failures for it to open.
-        due: Option<Timestamp>,
-    },
+    Closed(Row),
     Open {
         at: Timestamp,
         wait: Duration,
@@ -55,12 +61,46 @@ enum Phase {
         succeeded: u32,
         /// A trial has failed.
         has_failed: bool,
+        /// What has ended since its trials went well: to its node it was closed by then, a moment before that was recorded.
+        then: Row,
     },
 }
 
 impl Default for Phase {
     fn default() -> Self {
-        Self::Closed { failures: 0, since: Token(0), due: None }
+        Self::Closed(Row::default())
+    }
+}
+
+impl Default for Row {
+    fn default() -> Self {
+        Self { failures: 0, early: 0, since: Token(0), due: None }
+    }
+}
+
+impl Row {
+    /// The end of an attempt that was granted under `token`, recorded at the place `end`.
+    fn ended(&mut self, token: Token, says: Says, (end, at): (Token, Timestamp), rules: &BreakerRules) {
+        match says {
+            Says::Bad if token >= self.since => {
+                (self.failures, self.since) = (self.failures + 1, end);
+                if self.failures >= rules.failures.max(1) {
+                    self.due.get_or_insert(at);
+                }
+            }
+            Says::Good => (self.failures, self.early, self.since) = (0, 0, Token(0)),
+            _ => {}
+        }
+    }
+
+    /// A reign begins, and reads the records.
+    fn read(&mut self, at: Timestamp, rules: &BreakerRules) {
+        self.failures -= std::mem::take(&mut self.early);
+        // Nobody could have opened it before.
+        self.due = (self.failures >= rules.failures.max(1)).then_some(at);
+        if self.failures == 0 {
+            self.since = Token(0);
+        }
     }
 }
 
@@ -79,10 +119,9 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
         match &record.event {
             Event::Scheduler(SchedulerEvent::Started { epoch, .. }) => {
                 pass.epoch = *epoch;
-                // Nobody could have opened one before.
                 for phase in pass.breakers.values_mut() {
-                    if let Phase::Closed { due: due @ Some(_), .. } = phase {
-                        *due = Some(record.at);
+                    if let Phase::Closed(row) = phase {
+                        row.read(record.at, &rules);
                     }
                 }
             }
@@ -133,13 +172,15 @@ impl Pass<'_> {
                 Phase::Open { at, wait } => findings.expect("I16", record.at <= *at, || {
                     format!("record {}: granted under {key:?}, open since {at:?} for {wait:?}", record.number)
                 }),
-                Phase::HalfOpen { in_flight, .. } => {
+                Phase::HalfOpen { in_flight, then, .. } => {
+                    // To its node it is not closed: one that began anew counts its trials from there.
+                    *then = Row::default();
                     in_flight.insert(token);
                     findings.expect("I16", in_flight.len() == 1, || {
                         format!("record {}: {in_flight:?} are on trial under {key:?}", record.number)
                     });
                 }
-                Phase::Closed { .. } => {}
+                Phase::Closed(_) => {}
             }
         }
         self.expect_opened(record.at, findings);
@@ -154,20 +195,17 @@ impl Pass<'_> {
                 Says::TaskFailed => Says::Good,
                 says => says,
             };
-            match (self.breakers.entry(key).or_default(), says) {
-                (Phase::Closed { failures, since, due }, Says::Bad) if token >= *since => {
-                    (*failures, *since) = (*failures + 1, end);
-                    if *failures >= self.rules.failures.max(1) {
-                        due.get_or_insert(record.at);
+            match self.breakers.entry(key).or_default() {
+                Phase::Closed(row) => row.ended(token, says, (end, record.at), &self.rules),
+                Phase::HalfOpen { in_flight, succeeded, has_failed, then } => {
+                    if in_flight.remove(&token) {
+                        *succeeded += u32::from(says == Says::Good);
+                        *has_failed |= says == Says::Bad;
+                    } else if !*has_failed && *succeeded >= needed(&self.rules) {
+                        then.ended(token, says, (end, record.at), &self.rules);
                     }
                 }
-                (Phase::Closed { failures, since, .. }, Says::Good) => (*failures, *since) = (0, Token(0)),
-                (Phase::HalfOpen { in_flight, succeeded, has_failed }, says) => {
-                    let was_trial = in_flight.remove(&token);
-                    *succeeded += u32::from(was_trial && says == Says::Good);
-                    *has_failed |= was_trial && says == Says::Bad;
-                }
-                _ => {}
+                Phase::Open { .. } => {}
             }
         }
     }
@@ -176,7 +214,7 @@ impl Pass<'_> {
         let number = record.number;
         let phase = self.breakers.entry(key.clone()).or_default();
         let lawful = match (&*phase, change) {
-            (Phase::Closed { due, .. }, Change::Opened { .. }) => due.is_some(),
+            (Phase::Closed(row), Change::Opened { .. }) => row.due.is_some(),
             (Phase::HalfOpen { has_failed, .. }, Change::Opened { .. }) => *has_failed,
             (Phase::Open { at, wait }, Change::HalfOpened) => {
                 record.at.since(*at) >= *wait - *wait / CLOCK_ERROR_DIVISOR
@@ -188,16 +226,20 @@ impl Pass<'_> {
         *phase = match change {
             Change::Opened { wait, .. } => Phase::Open { at: record.at, wait },
             Change::HalfOpened => {
-                Phase::HalfOpen { in_flight: BTreeSet::new(), succeeded: 0, has_failed: false }
+                let then = Row::default();
+                Phase::HalfOpen { in_flight: BTreeSet::new(), succeeded: 0, has_failed: false, then }
             }
-            Change::Closed => Phase::default(),
+            Change::Closed => Phase::Closed(match phase {
+                Phase::HalfOpen { then, .. } => Row { early: then.failures, ..*then },
+                _ => Row::default(),
+            }),
         };
     }
 
     /// After enough failures a breaker opens, and soon.
     fn expect_opened(&self, now: Timestamp, findings: &mut Findings) {
         for (key, phase) in &self.breakers {
-            if let Phase::Closed { failures, due: Some(due), .. } = phase {
+            if let Phase::Closed(Row { failures, due: Some(due), .. }) = phase {
                 findings.expect("I16", now.since(*due) <= OPENS_WITHIN, || {
                     format!("{key:?} is closed since {due:?} after {failures} failures in a row")
                 });

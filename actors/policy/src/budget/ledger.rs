@@ -238,6 +238,7 @@ mod tests {
             request,
             indices: Indices::new(),
             gang: Vec::new(),
+            waited: Vec::new(),
         })
     }
 

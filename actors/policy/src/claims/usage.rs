@@ -189,7 +189,7 @@ mod tests {
     fn granted() -> Event {
         let (token, attempt, node, session) = (Token(1), AttemptNumber(1), "n".into(), NodeSession(1));
         let (request, indices, gang) = Default::default();
-        task(TaskEvent::Granted { token, attempt, node, session, request, indices, gang })
+        task(TaskEvent::Granted { token, attempt, node, session, request, indices, gang, waited: Vec::new() })
     }
 
     fn ended(report: &TaskReport) -> Event {

@@ -382,7 +382,8 @@ impl World {
         );
         let (node, session, indices, gang) = ("n".into(), NodeSession(1), Indices::new(), Vec::new());
         let request = crate::task::RequestNumber::default();
-        let granted = TaskEvent::Granted { token, attempt, node, session, request, indices, gang };
+        let granted =
+            TaskEvent::Granted { token, attempt, node, session, request, indices, gang, waited: Vec::new() };
         let mark = self.append_task(offset, granted);
         self.graphs.granted(self.ids[offset as usize], attempt, mark, &mut self.effects);
         self.tokens.insert(offset, token);

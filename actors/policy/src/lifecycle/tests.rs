@@ -14,6 +14,7 @@ fn granted(token: u64, attempt: u32) -> TaskEvent {
         request: RequestNumber::default(),
         indices: Indices::new(),
         gang: Vec::new(),
+        waited: Vec::new(),
     }
 }
 

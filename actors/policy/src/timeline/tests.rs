@@ -50,6 +50,7 @@ fn granted(attempt: u32) -> TaskEvent {
         session: NodeSession(1),
         indices: Indices::default(),
         gang: Vec::new(),
+        waited: Vec::new(),
         request: RequestNumber::default(),
     }
 }

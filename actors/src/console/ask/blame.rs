@@ -1,4 +1,4 @@
-//! Where a task's time went: its phases, added up, and the chain of those it waited for.
+//! Where a task's time went: its phases, added up, for what it stood in its queue, and the chain of those it waited for.
 
 use std::time::Duration;
 
@@ -33,6 +33,10 @@ pub(super) async fn blame(console: &Console, line: &Line) -> Result<Reply, Fault
         let spent = spent(&phases, *kind);
         if !spent.is_zero() {
             row(kind.to_string(), spent);
+        }
+        // Of that; the rest of it was others' turn.
+        if *kind == Kind::Queue {
+            timeline.waited(task).into_iter().for_each(|(cause, spent)| row(format!("queue/{cause}"), spent));
         }
     }
     if let (Some(Phase { kind: Kind::Queue, .. }), Some(client)) = (phases.last(), console.client()) {

@@ -147,7 +147,16 @@ impl Live {
                 let (request, indices, gang) = Default::default();
                 self.of_task(
                     task,
-                    TaskEvent::Granted { token, attempt, node, session, request, indices, gang },
+                    TaskEvent::Granted {
+                        token,
+                        attempt,
+                        node,
+                        session,
+                        request,
+                        indices,
+                        gang,
+                        waited: Vec::new(),
+                    },
                 );
             }
         }

@@ -51,6 +51,7 @@ fn events() -> Vec<Event> {
                 request: Default::default(),
                 indices: Default::default(),
                 gang: Vec::new(),
+                waited: Vec::new(),
             },
         ),
         of_task(2, TaskEvent::Started { token, pid: 9, order: 1 }),

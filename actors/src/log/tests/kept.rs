@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use policy::bounds::{Deadline, Overrun, TimeBounds, TimeLimit};
 use policy::budget::{Budget, Exceeded, Meter, OnReached, Reached};
+use policy::causes::Cause;
 use policy::claims::{Claims, Mode, RateUsage, WindowUsage};
 use policy::constraint::{AvoidFailed, Company, Condition, Constraints, Distance, Preference, Spread, Test};
 use policy::dependency::{Dependency, Need};
@@ -176,6 +177,11 @@ fn task_events(layout: Layout) -> Vec<TaskEvent> {
         request: RequestNumber(1),
         indices: BTreeMap::from([("ports".into(), vec!["9000".into(), "9001".into()])]),
         gang: if layout.number() >= 10 { vec!["mac-1".into(), "mac-2".into()] } else { Vec::new() },
+        waited: if layout.number() >= 15 {
+            vec![(Cause::Lock, 3 * SECOND), (Cause::Resources, Duration::from_millis(250))]
+        } else {
+            Vec::new()
+        },
     };
     let overrun =
         Overrun { limit: TimeLimit::IdleTimeout, allowed: 60 * SECOND, used: Duration::from_millis(60_250) };

@@ -237,7 +237,7 @@ impl SchedulerActor {
         let node = self.dispatch.fleet.id(place).clone();
         let (need, kind) = (demand.request(request).clone(), demand.kind.clone());
         let (tenant, since) = (Arc::clone(&demand.tenant), self.now());
-        self.measure_start(priority, &taken);
+        let waited = self.measure_start(priority, &taken);
         let is_set_aside = self.set_aside(&tenant);
         let node_id = node.clone();
         let placed = Placed {
@@ -252,7 +252,7 @@ impl SchedulerActor {
         };
         self.take_hold(task, placed);
         let (gang, excused) = (nodes.to_vec(), self.blame.excused(task));
-        let terms = Terms { request, gang, excused, ..Terms::default() };
+        let terms = Terms { request, gang, excused, waited, ..Terms::default() };
         self.dispatch.take(place, Reservation { seat, need, terms, kind });
         self.mind_staging(&node);
     }

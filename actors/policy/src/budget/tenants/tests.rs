@@ -102,6 +102,7 @@ fn grant_record() -> Event {
         session,
         indices: Default::default(),
         gang: Vec::new(),
+        waited: Vec::new(),
         request: Default::default(),
     })
 }

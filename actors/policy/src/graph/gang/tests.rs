@@ -79,7 +79,8 @@ impl World {
         let attempt = AttemptNumber(1);
         let (node, session, indices, gang) = ("n".into(), NodeSession(1), Indices::new(), Vec::new());
         let (token, request) = (Token(1), RequestNumber::default());
-        let granted = TaskEvent::Granted { token, attempt, node, session, request, indices, gang };
+        let granted =
+            TaskEvent::Granted { token, attempt, node, session, request, indices, gang, waited: Vec::new() };
         let mark = self.task(task, granted);
         self.graphs.granted(task, attempt, mark, &mut self.effects);
     }

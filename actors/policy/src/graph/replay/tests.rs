@@ -48,6 +48,7 @@ impl Log {
                 request: RequestNumber::default(),
                 indices: Indices::new(),
                 gang: Vec::new(),
+                waited: Vec::new(),
             },
         );
     }
