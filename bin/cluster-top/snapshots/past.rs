@@ -1,6 +1,9 @@
 //! What has happened in the scripted fleet.
 
+use std::time::Duration;
+
 use policy::budget::Budget;
+use policy::causes::Cause;
 use policy::event::{Event, GraphEvent, GraphHead, Item, Next, NodeEvent, SubmissionKey, TaskEvent};
 use policy::id::{AttemptNumber, Epoch, GraphId, Incarnation, NodeSession, TaskId, Token};
 use policy::resources::Resources;
@@ -28,7 +31,7 @@ pub(super) fn events() -> Vec<Event> {
         )
     };
     let of = |task, sequence, event| Event::Task { task: TaskId(task), sequence, previous: 0, event };
-    let granted = |number| TaskEvent::Granted {
+    let granted = |number, waited| TaskEvent::Granted {
         token: token(number),
         attempt: AttemptNumber(1),
         node: "studio-1".into(),
@@ -36,6 +39,7 @@ pub(super) fn events() -> Vec<Event> {
         request: Default::default(),
         indices: Default::default(),
         gang: Vec::new(),
+        waited,
     };
     let joined = NodeEvent::Joined {
         session: NodeSession(1),
@@ -55,10 +59,17 @@ pub(super) fn events() -> Vec<Event> {
         Event::Graph(GraphId(1), GraphEvent::Admitted(head)),
         item("build"),
         item("cargo nextest run --workspace[17]"),
-        of(1, 1, granted(20)),
+        of(1, 1, granted(20, Vec::new())),
         of(1, 2, TaskEvent::Started { token: token(20), pid: 48_120, order: 1 }),
         of(1, 3, ended),
-        of(2, 1, granted(21)),
+        of(
+            2,
+            1,
+            granted(
+                21,
+                vec![(Cause::Lock, Duration::from_secs(2)), (Cause::Resources, Duration::from_secs(1))],
+            ),
+        ),
         of(2, 2, TaskEvent::Started { token: token(21), pid: 48_121, order: 3 }),
         Event::Node("mac-mini-3".into(), NodeEvent::Suspected),
     ]
