@@ -25,6 +25,7 @@ mod lending;
 mod leases;
 mod logging;
 mod mcp;
+mod nasty;
 mod nothing_lost;
 mod operators;
 mod order;
