@@ -135,7 +135,7 @@ fn a_task_that_is_larger_than_every_node_does_not_wait_in_silence() {
         let shown = place.run(&["show", task]).expect(0).text();
         assert!(words.iter().all(|word| shown.contains(word)), "{shown}");
     };
-    why(&large, &["no node can ever run it: one too small", "512000"]);
+    why(&large, &["no node can ever run it: one too small", "512 cpus"]);
     why(&odd, &["no node can ever run it: one too small", "licence"]);
     let status = place.run(&["status", "--json"]).expect(0).json();
     let warnings = status[0]["warnings"].as_array().expect("a list");

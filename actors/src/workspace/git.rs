@@ -180,8 +180,11 @@ impl Git<'_> {
             Err(GitError::Refused(_)) => return Ok(()),
             Err(other) => return Err(error(other)),
         };
-        if !self.knows(repository, path).map_err(error)? {
-            return Ok(());
+        match self.knows(repository, path) {
+            Ok(false) => return Ok(()),
+            // Looked at while another one is being added, its list cannot be read.
+            Ok(true) | Err(GitError::Refused(_)) => {}
+            Err(other) => return Err(error(other)),
         }
         let words = ["worktree", "remove", "--force", "--force"].map(OsStr::new);
         let remove = [&words[..], &[path.as_os_str()]].concat();
