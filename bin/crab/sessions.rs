@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use actors::client::{Client, ClientError};
-use actors::session::node::{REACHED, task_of};
-use actors::wire::client::{NodeRow, WayRow, WhereTo};
+use actors::session::node::{is_reached, task_of};
+use actors::wire::client::{WayRow, WhereTo};
 use anyhow::{Context, bail};
 use policy::id::{NodeId, TaskId};
 use serde::Deserialize;
@@ -75,8 +75,8 @@ async fn nodes(client: &Client, wanted: Option<&str>) -> anyhow::Result<Vec<Node
     if let Some(wanted) = wanted {
         return Ok(vec![wanted.into()]);
     }
-    let is_reached = |node: &NodeRow| node.labels.iter().any(|(name, value)| (&**name, &**value) == REACHED);
-    Ok(client.nodes().await?.into_iter().filter(is_reached).map(|node| node.node).collect())
+    let reached = client.nodes().await?.into_iter().filter(|node| is_reached(&node.labels));
+    Ok(reached.map(|node| node.node).collect())
 }
 
 /// The sessions of a machine; with `prune` the ghosts among them are ended.

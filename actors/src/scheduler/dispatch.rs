@@ -282,30 +282,41 @@ impl SchedulerActor {
             self.dispatch.is_stale = true;
             return true;
         }
-        if let Some(seat) = self.seat(taken.task) {
-            let (need, kind) = (demand.request(request).clone(), demand.kind.clone());
-            let excused = self.blame.excused(taken.task);
-            let (tenant, since) = (Arc::clone(&demand.tenant), self.now());
-            let waited = self.measure_start(priority, &taken);
-            let terms = Terms { request, indices, excused, waited, ..Terms::default() };
-            let is_set_aside = self.set_aside(&tenant);
-            self.take_hold(
-                taken.task,
-                Placed {
-                    is_granted: false,
-                    node: node.clone(),
-                    tenant,
-                    since,
-                    priority,
-                    taken,
-                    request,
-                    is_set_aside,
-                },
-            );
-            self.dispatch.take(place, Reservation { seat, need, terms, kind });
-            self.mind_staging(&node);
-            self.dispatch.is_stale = true;
-        }
+        let terms = Terms { indices, ..Terms::default() };
+        self.dispatch.is_stale |= self.send(priority, taken, (&demand, Choice { place, request }), terms);
+        true
+    }
+
+    /// Has a task go to the node that was chosen for it, on these terms and what is known of its wait and its past; `false`
+    /// where it is not known any more.
+    fn send(
+        &mut self,
+        priority: Priority,
+        taken: Taken,
+        (demand, Choice { place, request }): (&Arc<Demand>, Choice),
+        terms: Terms,
+    ) -> bool {
+        let task = taken.task;
+        let Some(seat) = self.seat(task) else { return false };
+        let node = self.dispatch.fleet.id(place).clone();
+        let (need, kind) = (demand.request(request).clone(), demand.kind.clone());
+        let (excused, waited) = (self.blame.excused(task), self.measure_start(priority, &taken));
+        let (tenant, since) = (Arc::clone(&demand.tenant), self.now());
+        let is_set_aside = self.set_aside(&tenant);
+        let placed = Placed {
+            is_granted: false,
+            node: node.clone(),
+            tenant,
+            since,
+            priority,
+            taken,
+            request,
+            is_set_aside,
+        };
+        self.take_hold(task, placed);
+        let terms = Terms { request, excused, waited, ..terms };
+        self.dispatch.take(place, Reservation { seat, need, terms, kind });
+        self.mind_staging(&node);
         true
     }
 

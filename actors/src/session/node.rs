@@ -116,6 +116,12 @@ impl SshNode {
     }
 }
 
+/// Whether these are the labels of such a node.
+#[must_use]
+pub fn is_reached(labels: &[(Box<str>, Box<str>)]) -> bool {
+    labels.iter().any(|(name, value)| (&**name, &**value) == REACHED)
+}
+
 /// The task whose work it is, of the scheduler that `tag` names.
 #[must_use]
 pub fn task_of(work: &str, tag: &str) -> Option<TaskId> {

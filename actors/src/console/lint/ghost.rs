@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::client::{Client, ClientError};
 use crate::console::fault::Fault;
 use crate::console::lint::{Code, Lint};
-use crate::session::node::{REACHED, task_of};
+use crate::session::node::{is_reached, task_of};
 use crate::session::way::Way;
 use crate::session::{SessionRow, Sessions};
 use crate::wire::client::{NodeHealth, NodeRow, WayRow, WhereTo};
@@ -25,12 +25,9 @@ const DEADLINE: Duration = Duration::from_secs(3);
 
 /// Of the machines among these that are reached by SSH alone.
 pub(super) async fn of_sessions(client: &Client, nodes: &[NodeRow]) -> Result<Vec<Lint>, Fault> {
-    let is_reached = |row: &&NodeRow| {
-        row.health != NodeHealth::Lost
-            && row.labels.iter().any(|(name, value)| (&**name, &**value) == REACHED)
-    };
+    let is_asked = |row: &&NodeRow| row.health != NodeHealth::Lost && is_reached(&row.labels);
     let mut asked = JoinSet::new();
-    for row in nodes.iter().filter(is_reached).take(ASKED) {
+    for row in nodes.iter().filter(is_asked).take(ASKED) {
         // Whoever may not know the way does not see the sessions either.
         let Ok(told) = client.way(WhereTo::Node(row.node.clone())).await else { continue };
         asked.spawn(async move {

@@ -19,10 +19,10 @@ use policy::queue::Taken;
 use policy::reserve::LineId;
 use policy::task::Priority;
 
-use crate::node::{Reservation, Terms};
+use crate::node::Terms;
 use crate::queue::QueueMessage;
 use crate::scheduler::dispatch::stops::Stop;
-use crate::scheduler::{Placed, SchedulerActor, no_effects};
+use crate::scheduler::{SchedulerActor, no_effects};
 
 /// What is remembered of them.
 #[derive(Debug, Default)]
@@ -229,31 +229,10 @@ impl SchedulerActor {
         taken: Taken,
         (demand, choice, nodes): (&Arc<Demand>, Choice, &[NodeId]),
     ) {
-        let (task, Choice { place, request }) = (taken.task, choice);
-        if !self.graphs.activate(task, &mut no_effects()) {
-            return self.budget_release(task);
+        if !self.graphs.activate(taken.task, &mut no_effects()) {
+            return self.budget_release(taken.task);
         }
-        let Some(seat) = self.seat(task) else { return };
-        let node = self.dispatch.fleet.id(place).clone();
-        let (need, kind) = (demand.request(request).clone(), demand.kind.clone());
-        let (tenant, since) = (Arc::clone(&demand.tenant), self.now());
-        let waited = self.measure_start(priority, &taken);
-        let is_set_aside = self.set_aside(&tenant);
-        let node_id = node.clone();
-        let placed = Placed {
-            is_granted: false,
-            node: node_id,
-            tenant,
-            since,
-            priority,
-            taken,
-            request,
-            is_set_aside,
-        };
-        self.take_hold(task, placed);
-        let (gang, excused) = (nodes.to_vec(), self.blame.excused(task));
-        let terms = Terms { request, gang, excused, waited, ..Terms::default() };
-        self.dispatch.take(place, Reservation { seat, need, terms, kind });
-        self.mind_staging(&node);
+        let terms = Terms { gang: nodes.to_vec(), ..Terms::default() };
+        self.send(priority, taken, (demand, choice), terms);
     }
 }
