@@ -38,7 +38,7 @@ fn of(nodes: usize) {
     let joined = begun.elapsed();
     let quiet = report::size(Duration::from_secs(15), Duration::from_secs(3));
     let before = daemon.costs().daemon;
-    runtime.block_on(tokio::time::sleep(quiet));
+    runtime.block_on(async { tokio::time::sleep(quiet).await });
     let idle = daemon.costs().daemon.share(before, quiet);
     let count = report::size(40_000, 4_000);
     let spec = TaskSpec { tenant: "bench".into(), ..TaskSpec::for_handler("t", KIND, "") };
