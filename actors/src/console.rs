@@ -11,6 +11,7 @@ pub mod complete;
 pub mod export;
 mod eye;
 pub mod fault;
+pub mod fuzzy;
 pub mod header;
 pub mod lint;
 pub mod past;

@@ -130,6 +130,8 @@ impl Completer for Names {
             description: Some(one.about).filter(|about| !about.is_empty()),
             span: Span::new(one.span.start, one.span.end),
             append_whitespace: one.is_whole,
+            // Letters, where graphemes are counted: the same in all names but those with marks above their letters.
+            match_indices: Some(one.matched).filter(|matched| !matched.is_empty()),
             ..Suggestion::default()
         };
         let all: Vec<_> = complete::complete(line, position, &words).into_iter().map(suggestion).collect();

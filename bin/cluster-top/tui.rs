@@ -5,6 +5,7 @@
 //! so a key is answered while the scheduler is not.
 
 pub(super) mod draw;
+mod filter;
 mod mouse;
 #[cfg(test)]
 mod tests;

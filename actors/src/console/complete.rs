@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use crate::console::ask::columns;
 use crate::console::ask::tasks::state_words;
+use crate::console::fuzzy;
 use crate::console::verb::{self, STAGES, VERBS, Verb, Wants};
 use crate::wire::inspect::Look;
 use supervision::First;
@@ -47,6 +48,8 @@ pub struct Candidate {
     pub span: Range<usize>,
     /// Whether a space follows.
     pub is_whole: bool,
+    /// Which of its letters were typed.
+    pub matched: Vec<usize>,
 }
 
 impl Console {
@@ -191,24 +194,31 @@ fn arguments(verb: &Verb, typed: &str, words: &Words) -> Offered {
     offered
 }
 
-/// Those that match: what begins so first, then what contains it, then what has its letters in this order.
+/// Those that match: what begins so first, then what contains it, then what has its letters in this order, the best first.
 fn ranked(offered: Offered, typed: &str, span: Range<usize>) -> Vec<Candidate> {
-    let typed = typed.to_lowercase();
+    let small = typed.to_lowercase();
     let rank = |text: &str| {
+        let fit = fuzzy::fit(text, typed)?;
         let text = text.to_lowercase();
-        if text.starts_with(&typed) {
-            Some(0)
-        } else if text.contains(&typed) {
-            Some(1)
-        } else {
-            let mut rest = text.chars();
-            typed.chars().all(|wanted| rest.any(|c| c == wanted)).then_some(2)
-        }
+        let rank = if text.starts_with(&small) { (0, 0) } else { (1, 0) };
+        let rank = if text.contains(&small) { rank } else { (2, -fit.score) };
+        Some((rank, fit.places))
     };
-    let mut matching: Vec<_> =
-        offered.into_iter().filter_map(|one| Some((rank(&one.0)?, natural(&one.0), one))).collect();
+    let mut matching: Vec<_> = offered
+        .into_iter()
+        .filter_map(|one| {
+            let (rank, places) = rank(&one.0)?;
+            Some((rank, natural(&one.0), one, places))
+        })
+        .collect();
     matching.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
-    let candidate = |(_, _, (text, about, is_whole))| Candidate { text, about, span: span.clone(), is_whole };
+    let candidate = |(_, _, (text, about, is_whole), matched)| Candidate {
+        text,
+        about,
+        span: span.clone(),
+        is_whole,
+        matched,
+    };
     matching.into_iter().take(OFFERED).map(candidate).collect()
 }
 
@@ -284,6 +294,6 @@ mod tests {
     #[test]
     fn what_is_offered_takes_the_place_of_what_was_typed() {
         let one = complete("tasks | so", 10, &Words::default()).remove(0);
-        assert_eq!((one.span, one.is_whole), (8..10, true));
+        assert_eq!((one.span, one.is_whole, one.matched), (8..10, true, vec![0, 1]));
     }
 }

@@ -10,6 +10,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Clear, Paragraph, Wrap};
 
+use super::filter;
 use super::view::{TABS, Typing, View};
 
 /// Columns from which on details stand beside the table and not below it.
@@ -24,7 +25,7 @@ up, down     a row; page up, page down, home, end
 enter        details of the row
 w            why a task waits         i    what an actor holds
 J, K         the details, down and up
-/            rows that contain what is typed; esc shows all again
+/            rows that have these letters in this order; esc: all
 s            by the next column       S    the other way round
 :            a line of the language, answered beside the table
 p            freezes what is shown    esc  closes details
@@ -85,6 +86,15 @@ fn line<'a>(view: &View, strip: &Strip) -> Line<'a> {
     Line::from_iter(strip.iter().map(|(text, tone)| Span::styled(text.clone(), style(view, *tone))))
 }
 
+/// A row, in which the letters stand out that are typed.
+fn row<'a>(view: &View, strip: &Strip) -> Line<'a> {
+    Line::from_iter(filter::marked(strip, &view.filter).into_iter().map(|(text, tone, is_marked)| {
+        let style = style(view, tone);
+        let bold = Modifier::BOLD | Modifier::UNDERLINED;
+        Span::styled(text, if is_marked { style.add_modifier(bold) } else { style })
+    }))
+}
+
 fn draw_head(view: &View, frame: &mut Frame<'_>, area: Rect) {
     let strip = match (&view.trouble, &view.header) {
         (Some(trouble), _) => vec![(trouble.clone(), Tone::Bad)],
@@ -126,11 +136,11 @@ fn draw_table(view: &mut View, frame: &mut Frame<'_>, area: Rect) {
     view.places.heads = (area.y, head_places(area.x, &sheet.head, &reply));
     let mut lines = vec![heads(view, &sheet.head, &reply)];
     for (place, strip) in sheet.rows.iter().enumerate().skip(view.top).take(room) {
-        let line = line(view, strip);
+        let line = row(view, strip);
         lines.push(if place == view.selected { line.style(Modifier::REVERSED) } else { line });
     }
     if reply.rows.is_empty() {
-        let text = if view.filter.is_empty() { "nothing here" } else { "nothing contains that" };
+        let text = if view.filter.is_empty() { "nothing here" } else { "nothing has that" };
         lines.push(Line::styled(text, style(view, Tone::Dim)));
     }
     frame.render_widget(Paragraph::new(lines), area);

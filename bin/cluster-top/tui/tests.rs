@@ -57,12 +57,33 @@ fn first_column(view: &View) -> Vec<String> {
 fn rows_are_filtered_and_sorted_as_one_types() {
     let mut view = view();
     types(&mut view, "/st");
-    assert_eq!(first_column(&view), ["t2"], "its name contains it");
+    assert_eq!(first_column(&view), ["t2"], "its name has it");
+    types(&mut view, " rdy");
+    assert_eq!(first_column(&view), ["t2"], "each word somewhere, its letters in this order");
+    types(&mut view, "x");
+    assert!(first_column(&view).is_empty());
     press(&mut view, KeyCode::Esc);
     (0..4).for_each(|_| drop(press(&mut view, KeyCode::Char('s'))));
     assert_eq!(first_column(&view), ["t2", "t1", "t3"], "the longest first");
     press(&mut view, KeyCode::Char('S'));
     assert_eq!(first_column(&view), ["t3", "t1", "t2"]);
+}
+
+#[test]
+fn what_fits_best_comes_first_and_the_letters_stand_out() {
+    let mut view = view();
+    types(&mut view, "/l");
+    assert_eq!(first_column(&view), ["t3", "t1"], "lint begins so, build does not");
+    let mut terminal = Terminal::new(TestBackend::new(80, 24)).expect("there is room");
+    terminal.draw(|frame| draw(&mut view, frame)).expect("it is drawn");
+    let marked = |row: u16| -> String {
+        let cells = (0..80).map(|column| &terminal.backend().buffer()[(column, row)]);
+        let cells = cells.filter(|cell| cell.modifier.contains(ratatui::style::Modifier::UNDERLINED));
+        cells.map(|cell| cell.symbol()).collect()
+    };
+    assert_eq!((marked(3), marked(4)), ("l".to_owned(), "l".to_owned()));
+    types(&mut view, " t1");
+    assert_eq!(first_column(&view), ["t1"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use actors::console::render::Canvas;
 use actors::console::reply::{Cell, Column, Reply, Shape};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use super::filter;
 use super::mouse::Places;
 
 /// The tables: the key, the name, the line that is asked.
@@ -130,15 +131,9 @@ impl View {
     /// The rows that are wanted, in the order that is wanted.
     pub(crate) fn shown(&self) -> Reply {
         let mut reply = self.reply.clone();
-        let wanted = self.filter.to_lowercase();
+        let wanted = self.filter.trim();
         if !wanted.is_empty() {
-            let columns = reply.columns.clone();
-            reply.rows.retain(|row| {
-                columns
-                    .iter()
-                    .zip(row)
-                    .any(|(column, cell)| column.text(cell).to_lowercase().contains(&wanted))
-            });
+            filter::keep(&mut reply, wanted);
         }
         if let Some((at, falling)) = self.sort.filter(|(at, _)| *at < reply.columns.len()) {
             reply.rows.sort_by(|one, other| {
