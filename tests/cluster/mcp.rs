@@ -132,6 +132,10 @@ fn an_agent_is_told_why_something_waits_and_ends_it() {
     assert!(why.contains("verdict"), "{why}");
     let waiting = agent.does("wait", &json!({"targets": ["behind"], "timeout_seconds": 0.1}));
     assert!(waiting.contains("\"succeeded\":0") || waiting.contains("\"state\":"), "{waiting}");
+    place.wait_state("t1", "running");
+    agent.refuses("signal", &json!({"task": "behind", "signal": "USR1"}), "it is ready");
+    agent.refuses("signal", &json!({"task": "long", "signal": "TERM"}), "must be one of HUP");
+    assert!(agent.does("signal", &json!({"task": "long", "signal": "WINCH"})).contains("\"WINCH\""));
     agent.does("cancel", &json!({"targets": ["long"]}));
     let ended = agent.does("wait", &json!({"targets": ["behind"], "timeout_seconds": 30}));
     assert!(ended.contains("succeeded"), "{ended}");
@@ -149,7 +153,7 @@ fn what_an_agent_says_wrongly_is_refused_with_the_reason() {
     let mut agent = Agent::greeted(&place);
     let tools = agent.ask("tools/list", &json!({}));
     let tools = tools["result"]["tools"].as_array().expect("tools").clone();
-    assert_eq!(tools.len(), 12);
+    assert_eq!(tools.len(), 13);
     for tool in &tools {
         assert!(tool["description"].as_str().is_some_and(|text| !text.is_empty()), "{tool}");
         assert_eq!(tool["inputSchema"]["type"], "object", "{tool}");

@@ -6,6 +6,7 @@ use policy::event::{ArraySpec, Item};
 use policy::submission::Submission;
 
 use crate::support::place::Place;
+use crate::support::program::run;
 use crate::support::waiting::{SOON, until_true};
 
 #[test]
@@ -26,13 +27,23 @@ fn sigterm_stops_the_daemon_in_order_and_leaves_nothing() {
 fn a_signal_reaches_what_a_task_runs_and_nothing_that_does_not_run() {
     let place = Place::new();
     let daemon = place.single("1");
-    let script = "trap 'echo heard; exit 7' USR1; echo ready; while :; do sleep 0.05; done";
+    let script =
+        "trap 'echo again' HUP; trap 'echo heard; exit 7' USR1; echo ready; while :; do sleep 0.05; done";
     let task = place.submit(&["--name", "server", "--", "sh", "-c", script]);
     let waits = place.submit(&["--name", "waits", "--", "true"]);
     until_true("it listens", SOON, || place.run(&["logs", &task]).text().contains("ready"));
     place.run(&["signal", &waits, "USR1"]).expect(1).says(&["it does not run, it is ready"]);
     place.run(&["signal", &task, "KILL"]).expect(2).says(&["must be one of HUP, INT", "crab cancel"]);
     place.run(&["signal", "t99", "HUP"]).expect(4);
+    let top = |line: &str| run(&mut place.top(&["--yes", "-e", line]));
+    top("signal server hup").expect(0).tells(&format!("HUP was sent to what {task} runs on one"));
+    until_true("it is heard", SOON, || place.run(&["logs", &task]).text().contains("again"));
+    top(&format!("send task/{task} {{\"signal\":{{\"signal\":\"KILL\"}}}}"))
+        .expect(2)
+        .says(&["allowed: HUP, INT"]);
+    top(&format!("signal {waits} HUP")).expect(7).says(&["is ready: nothing of it runs"]);
+    top(&format!("step 0; signal {task} HUP")).expect(7).says(&["the past cannot be changed"]);
+    top(&format!("signal {task} HUP reason=why")).expect(2).says(&["without a reason"]);
     let told = place.run(&["signal", "server", "usr1", "--json"]).expect(0).json().remove(0);
     assert_eq!(
         (&told["task"], &told["signal"], &told["node"]),
@@ -42,8 +53,10 @@ fn a_signal_reaches_what_a_task_runs_and_nothing_that_does_not_run() {
     place.run(&["logs", &task]).expect(0).tells("heard");
     place.run(&["signal", &task, "USR1"]).expect(1).says(&["it does not run, it is failed"]);
     let events = place.run(&["events", "--json", "--type", "audit.done"]).expect(0).json();
-    assert_eq!(events.len(), 1, "{events:?}");
-    assert!(events[0].to_string().contains(&format!("signal USR1 {task}")), "{events:?}");
+    assert_eq!(events.len(), 2, "{events:?}");
+    for (event, signal) in events.iter().zip(["HUP", "USR1"]) {
+        assert!(event.to_string().contains(&format!("signal {signal} {task}")), "{event:?}");
+    }
     assert!(daemon.stop().success());
 }
 

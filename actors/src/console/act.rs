@@ -6,7 +6,8 @@ use std::fmt;
 use std::time::Duration;
 
 use policy::directive::{Directive, Scope};
-use policy::id::NodeId;
+use policy::id::{NodeId, TaskId};
+use policy::signal::TaskSignal;
 
 use crate::console::Console;
 use crate::console::ask::actors::{find, name_of};
@@ -26,6 +27,8 @@ pub enum Deed {
     Direct(Directive),
     /// The same, for a machine that is to be emptied.
     Drain(NodeId, Option<Duration>),
+    /// By the gateway, for everybody who may change the task; recorded without a reason.
+    Signal(TaskId, TaskSignal),
 }
 
 /// `cancel task t12`, `cordon`.
@@ -35,6 +38,7 @@ impl fmt::Display for Deed {
             Self::Operate(action) => action.fmt(f),
             Self::Direct(directive) => f.write_str(directive.into()),
             Self::Drain(node, _) => write!(f, "drain {node}"),
+            Self::Signal(task, signal) => write!(f, "signal {signal} {task}"),
         }
     }
 }
@@ -71,8 +75,12 @@ impl Console {
             return Err(fault.help(help));
         }
         let order = self.order(line).await?;
-        let reason = line.pair("reason").map(|word| word.text.clone());
-        Ok(Planned { reason, ..self.plan_order(&order).await? })
+        let planned = self.plan_order(&order).await?;
+        let reason = line.pair("reason");
+        if let (Some(word), Deed::Signal(..)) = (reason, &planned.deed) {
+            return Err(Fault::usage(word.span.clone(), "a signal is recorded without a reason"));
+        }
+        Ok(Planned { reason: reason.map(|word| word.text.clone()), ..planned })
     }
 
     async fn plan_order(&self, order: &Order) -> Result<Planned, Fault> {
@@ -81,6 +89,7 @@ impl Console {
             (_, "retry") => self.plan_retry(&self.target_of(order)?).await,
             (_, "go-on") => self.plan_go_on(order).await,
             (_, "prio") => self.plan_prio(order).await,
+            (_, "signal") => self.plan_signal(order).await,
             (_, "requeue") => self.plan_requeue(&self.target_of(order)?).await,
             (_, "revoke") => self.plan_revoke(subject(order)?).await,
             (_, "stop") => self.plan_stop(subject(order)?).await,
@@ -107,6 +116,10 @@ impl Console {
             ("prio", Some(target)) => {
                 let order = of(scheduler, "prio", None)?.with("target", target)?;
                 order.with("priority", second.ok_or_else(|| wanting(line))?)
+            }
+            ("signal", Some(task)) => {
+                let order = of(Some("task"), "signal", Some(task))?;
+                order.with("signal", second.ok_or_else(|| wanting(line))?)
             }
             ("requeue", Some(task)) => of(Some("task"), "requeue", Some(task)),
             ("lease", Some(verb)) => {
@@ -177,6 +190,9 @@ impl Console {
             Deed::Operate(action) => client.operate(by, reason, action).await?,
             Deed::Direct(directive) => said(client.direct(directive, (by, reason)).await?),
             Deed::Drain(node, within) => said(client.drain(node, within, (by, reason)).await?),
+            Deed::Signal(task, signal) => {
+                format!("{signal} was sent to what {task} runs on {}", client.signal(task, signal).await?)
+            }
         })
     }
 

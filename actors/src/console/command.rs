@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use policy::signal::TaskSignal;
 use policy::task::Priority;
 use serde_json::Value;
 
@@ -62,12 +63,16 @@ pub enum Takes {
     Number,
     /// `debug`.
     Level,
+    /// `USR1`.
+    Signal,
 }
 
 /// Bytes of a name: as many as anything that has one may have.
 const NAME_LIMIT_BYTES: usize = 256;
 /// The queues there are.
 pub const PRIORITIES: &[&str] = &["low", "normal", "high", "critical"];
+/// What may be signalled to a task.
+pub const SIGNALS: &[&str] = &["HUP", "INT", "QUIT", "USR1", "USR2", "WINCH"];
 
 impl Takes {
     /// The words it may be, where these can be counted.
@@ -76,6 +81,7 @@ impl Takes {
         match self {
             Self::Priority => PRIORITIES,
             Self::Level => crate::levels::NAMES,
+            Self::Signal => SIGNALS,
             Self::Name | Self::Target | Self::Length | Self::Number => &[],
         }
     }
@@ -84,7 +90,7 @@ impl Takes {
     #[must_use]
     pub fn allowed(self) -> String {
         match self {
-            Self::Priority | Self::Level => self.words().join(", "),
+            Self::Priority | Self::Level | Self::Signal => self.words().join(", "),
             Self::Name => format!("a name of at most {NAME_LIMIT_BYTES} bytes"),
             Self::Target => "a task or graph, by id or name".to_owned(),
             Self::Length => "a length of time such as 90s or 10m".to_owned(),
@@ -102,6 +108,7 @@ impl Takes {
             }
             Self::Length => quantity::duration(text).is_ok(),
             Self::Number => text.parse::<u64>().is_ok(),
+            Self::Signal => TaskSignal::read(text).is_ok(),
         }
     }
 }
@@ -148,12 +155,14 @@ pub const COMMANDS: &[Command] = commands! {
     SCHEDULER, "cancel" { "target": Target needed } asks "kill", "ends a task or all tasks of a graph";
     SCHEDULER, "retry" { "target": Target needed } does "retry", "tries again what ended without success";
     SCHEDULER, "prio" { "target": Target needed, "priority": Priority needed } does "prio", "has what waits of a task or graph be as urgent as that";
+    SCHEDULER, "signal" { "target": Target needed, "signal": Signal needed } asks "signal", "sends a signal to what a task runs, which ends it where it has no handler";
     SCHEDULER, "go-on" { "graph": Target needed, "attempts": Number, "time": Length, "cost": Number } does "resume", "goes on with a graph whose budget was used up";
     QUEUE, "pause" {} does "pause", "grants nothing more of its priority";
     QUEUE, "resume" {} does "resume", "ends that pause";
     TASK, "cancel" {} asks "kill", "ends it";
     TASK, "retry" {} does "retry", "tries it again, where it ended without success";
     TASK, "prio" { "priority": Priority needed } does "prio", "has it be as urgent as that, where it still waits";
+    TASK, "signal" { "signal": Signal needed } asks "signal", "sends a signal to what it runs, which ends it where it has no handler";
     TASK, "requeue" {} asks "requeue", "stops its attempt, which counts as nothing, and puts it back into its queue";
     NODE, "cordon" {} does "cordon", "keeps new work from the machine";
     NODE, "uncordon" {} does "uncordon", "takes that, or a drain, back";
@@ -308,6 +317,12 @@ impl Order {
         quantity::duration(&self.value(field)?.text).ok()
     }
 
+    /// A field's value as a signal.
+    #[must_use]
+    pub fn signal(&self, field: &str) -> Option<TaskSignal> {
+        TaskSignal::read(&self.value(field)?.text).ok()
+    }
+
     /// A field's value as a priority.
     #[must_use]
     pub fn priority(&self, field: &str) -> Option<Priority> {
@@ -370,8 +385,19 @@ mod tests {
         assert!(fault("scheduler", r#"{"pause":{"queue""#).contains("this is no JSON"));
         assert!(fault("scheduler", r#"{"pause":{},"halt":{}}"#).contains("one command is wanted"));
         assert!(
-            fault("task", r#"{"pause":{}}"#).contains("possible: cancel retry prio requeue stop restart")
+            fault("task", r#"{"pause":{}}"#)
+                .contains("possible: cancel retry prio signal requeue stop restart")
         );
+    }
+
+    #[test]
+    fn the_signals_that_are_offered_are_those_there_are() {
+        let all: Vec<&str> = <TaskSignal as strum::VariantArray>::VARIANTS.iter().map(Into::into).collect();
+        assert_eq!(SIGNALS, all);
+        let hup = order("task", r#"{"signal":{"signal":"sighup"}}"#).expect("it fits");
+        assert_eq!(hup.signal("signal"), Some(TaskSignal::Hup));
+        let kill = order("task", r#"{"signal":{"signal":"KILL"}}"#).expect_err("cancelling is for that");
+        assert!(kill.contains("allowed: HUP, INT, QUIT, USR1, USR2, WINCH"), "{kill}");
     }
 
     #[test]

@@ -111,6 +111,8 @@ pub const VERBS: &[Verb] = verbs! {
     Look "help" ["?", "h"] [Wants::Verb], 0, "[VERB]", "this";
     Act "kill" ["cancel"] [Target], 1, "TASK|GRAPH", "ends tasks: SIGTERM, and SIGKILL after the grace";
     Act "retry" [] [Target], 1, "TASK|GRAPH", "tries again what ended without success";
+    Act "signal" ["sig"] [Target, Word(crate::console::command::SIGNALS)], 2, "TASK HUP|INT|QUIT|USR1|USR2|WINCH",
+        "a word to what it runs, which ends it where it has no handler";
     Act "resume" [] [Target, Pairs(&["attempts", "time", "cost", "tenant", "queue", "priority"])], 0,
         "[tenant=T|queue=P] | GRAPH [attempts=N] [time=1h] [cost=N]", "ends a pause; goes on with a graph whose budget was used up";
     Act "pause" [] [Pairs(&["tenant", "queue", "priority"])], 0, "[tenant=T|queue=P]", "grants nothing more; what was granted goes on";

@@ -50,7 +50,7 @@ pub(super) struct Tool {
 }
 
 /// All of them.
-pub(super) static TOOLS: [Tool; 12] = [
+pub(super) static TOOLS: [Tool; 13] = [
     tool::<work::Command>(
         "submit_command",
         "Run one command on the fleet. Answers with its graph and task at once, or after wait_seconds with how it stands",
@@ -88,6 +88,11 @@ pub(super) static TOOLS: [Tool; 12] = [
     tool::<work::Targets>(
         "cancel",
         "End graphs or tasks: SIGTERM, and SIGKILL after their grace",
+        Touch::Ends,
+    ),
+    tool::<work::Signal>(
+        "signal",
+        "Send a signal to what a task runs, such as USR1; what has no handler for it is ended by it",
         Touch::Ends,
     ),
     tool::<work::Targets>("retry", "Try again what has ended without success", Touch::Adds),

@@ -145,3 +145,19 @@ impl Arguments for Targets {
         Call::of(Line::new(command).values(self.targets))
     }
 }
+
+/// A word to what a task runs.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Signal {
+    /// A task (t12), or its name
+    task: String,
+    /// HUP, INT, QUIT, USR1, USR2 or WINCH
+    signal: String,
+}
+
+impl Arguments for Signal {
+    fn call(self, command: &str) -> Call {
+        Call::of(Line::new(command).values([self.task, self.signal]))
+    }
+}

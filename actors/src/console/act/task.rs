@@ -66,6 +66,24 @@ impl Console {
         Ok(Planned::new(deed, says, None))
     }
 
+    /// A signal to what a task runs. Whether anything of it hears signals is known where it runs.
+    pub(super) async fn plan_signal(&self, order: &Order) -> Result<Planned, Fault> {
+        let wanting = || Fault::usage(order.span.clone(), "which signal?").possible(command::SIGNALS);
+        let signal = order.signal("signal").ok_or_else(wanting)?;
+        let word = self.target_of(order)?;
+        let Target::Task(task) = self.target(&word).await? else {
+            return Err(Fault::usage(word.span.clone(), "a graph runs nothing itself; name a task"));
+        };
+        let row = self.eye()?.task(task).await?.row;
+        if row.state != StateName::Running {
+            let text = format!("{task} is {}: nothing of it runs", row.state);
+            return Err(Fault::of(Sort::Refused, text).at(word.span.clone()));
+        }
+        let says =
+            format!("sends {signal} to what {task} {} runs; without a handler for it that ends", row.name);
+        Ok(Planned::new(Deed::Signal(task, signal), says, Some(task.to_string())))
+    }
+
     pub(super) async fn plan_requeue(&self, word: &Word) -> Result<Planned, Fault> {
         let Target::Task(task) = self.target(word).await? else {
             return Err(Fault::usage(word.span.clone(), "a graph has no place in a queue; name a task"));

@@ -79,7 +79,9 @@ fn values(field: &Field, words: &Words) -> Offered {
     match field.takes {
         Takes::Target => words.targets.iter().map(|(name, about)| value(name, about)).collect(),
         Takes::Length => ["1m", "10m", "1h"].map(|text| value(text, "")).to_vec(),
-        Takes::Priority | Takes::Level => field.takes.words().iter().map(|text| value(text, "")).collect(),
+        Takes::Priority | Takes::Level | Takes::Signal => {
+            field.takes.words().iter().map(|text| value(text, "")).collect()
+        }
         Takes::Name | Takes::Number => Vec::new(),
     }
 }
