@@ -9,6 +9,7 @@ pub mod carry;
 pub mod follow;
 pub mod lookout;
 pub mod node;
+pub mod owner;
 pub mod refusal;
 pub mod reply;
 pub mod script;

@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use actors::client::{Client, ClientError};
-use actors::session::node::{is_reached, task_of};
+use actors::client::Client;
+use actors::session::node::is_reached;
+use actors::session::owner::Owner;
 use actors::wire::client::{WayRow, WhereTo};
 use anyhow::{Context, bail};
-use policy::id::{NodeId, TaskId};
+use policy::id::NodeId;
 use serde::Deserialize;
 
 use crate::cli::args::remote::Sessions;
@@ -32,17 +33,6 @@ struct Listed {
 #[derive(Debug, Deserialize)]
 struct Attempt {
     state: String,
-}
-
-/// Whose a session is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Owner {
-    /// Of a task that has not ended.
-    Task(TaskId),
-    /// Of a task that has.
-    Ghost(TaskId),
-    /// Of a person, or of another scheduler.
-    Other,
 }
 
 /// A session with what is known of it.
@@ -86,7 +76,7 @@ async fn on(client: &Client, way: &WayRow, prune: bool) -> anyhow::Result<Vec<Ro
     let mut rows = Vec::new();
     for line in lines {
         let session: Listed = serde_json::from_slice(line).context("reading what aivcs-session said")?;
-        let owner = owner(client, way, &session.work).await?;
+        let owner = Owner::of(client, &session.work, &way.tag).await?;
         let ended = prune && matches!(owner, Owner::Ghost(_));
         if ended {
             ask(way, &["kill", "--purge", "--session", &session.name])?;
@@ -102,16 +92,6 @@ fn ask(way: &WayRow, words: &[&str]) -> anyhow::Result<Vec<u8>> {
         bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(output.stdout)
-}
-
-async fn owner(client: &Client, way: &WayRow, work: &str) -> anyhow::Result<Owner> {
-    let Some(task) = task_of(work, &way.tag) else { return Ok(Owner::Other) };
-    match client.task(task).await {
-        Ok(detail) if detail.row.state.has_ended() => Ok(Owner::Ghost(task)),
-        Ok(_) => Ok(Owner::Task(task)),
-        Err(ClientError::NotFound(_)) => Ok(Owner::Ghost(task)),
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn show(screen: &mut Screen, rows: &[Row]) -> anyhow::Result<()> {

@@ -6,14 +6,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use policy::id::{NodeId, TaskId};
+use policy::id::NodeId;
 use policy::session::target::Target;
 use tokio::task::JoinSet;
 
-use crate::client::{Client, ClientError};
+use crate::client::Client;
 use crate::console::fault::Fault;
 use crate::console::lint::{Code, Lint};
-use crate::session::node::{is_reached, task_of};
+use crate::session::node::is_reached;
+use crate::session::owner::Owner;
 use crate::session::way::Way;
 use crate::session::{SessionRow, Sessions};
 use crate::wire::client::{NodeHealth, NodeRow, WayRow, WhereTo};
@@ -41,8 +42,8 @@ pub(super) async fn of_sessions(client: &Client, nodes: &[NodeRow]) -> Result<Ve
         while let Some(told) = asked.join_next().await {
             let Ok((tag, Some((node, rows)))) = told else { continue };
             for row in rows.iter().filter(|row| row.live) {
-                let Some(task) = task_of(row.identity.work(), &tag) else { continue };
-                lints.extend(is_over(client, task).await?.then(|| of(&node, row.name.as_str(), task)));
+                let owner = Owner::of(client, row.identity.work(), &tag).await?;
+                lints.extend(of(&node, row.name.as_str(), owner));
             }
         }
         Ok(())
@@ -53,22 +54,15 @@ pub(super) async fn of_sessions(client: &Client, nodes: &[NodeRow]) -> Result<Ve
     }
 }
 
-async fn is_over(client: &Client, task: TaskId) -> Result<bool, Fault> {
-    match client.task(task).await {
-        Ok(detail) => Ok(detail.row.state.has_ended()),
-        Err(ClientError::NotFound(_)) => Ok(true),
-        Err(error) => Err(error.into()),
-    }
-}
-
-pub(super) fn of(node: &NodeId, session: &str, task: TaskId) -> Lint {
-    Lint {
+pub(super) fn of(node: &NodeId, session: &str, owner: Owner) -> Option<Lint> {
+    let Owner::Ghost(task) = owner else { return None };
+    Some(Lint {
         code: Code::GhostSession,
         about: format!("{session} on {node}"),
         since: None,
         evidence: format!("{task}, whose it is, has ended"),
         fix: format!("crab sessions {node} --prune"),
-    }
+    })
 }
 
 /// The sessions of a machine; `None` where it cannot be asked without a person.
@@ -91,11 +85,14 @@ fn list(told: &WayRow) -> Option<(NodeId, Vec<SessionRow>)> {
 
 #[cfg(test)]
 mod tests {
+    use policy::id::TaskId;
+
     use super::*;
 
     #[test]
     fn a_session_whose_task_has_ended_is_named_with_both_and_what_ends_it() {
-        let lint = of(&"mac-1".into(), "aivcs__api__t7-ab12__runner", TaskId(7));
+        let lint = of(&"mac-1".into(), "aivcs__api__t7-ab12__runner", Owner::Ghost(TaskId(7)));
+        let lint = lint.expect("it is a ghost's");
         assert_eq!(lint.about, "aivcs__api__t7-ab12__runner on mac-1");
         assert_eq!(
             (lint.evidence.as_str(), lint.fix.as_str()),

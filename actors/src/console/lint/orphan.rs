@@ -28,7 +28,7 @@ pub(super) async fn leases(
     for lease in leases.take(ASKED) {
         let Sight::State(facts) = client.inspect(None, Look::State(lease.probe)).await? else { continue };
         let task = facts.iter().find(|fact| &*fact.name == "task").map(|fact| &*fact.value);
-        lints.extend(task.filter(|task| !awake.contains(task)).map(|task| of(lease, task)));
+        lints.extend(task.and_then(|task| of(lease, task, &awake)));
     }
     Ok(lints)
 }
@@ -71,14 +71,14 @@ fn whole(sides: &[Gathered]) -> Option<&[ActorRow]> {
     (side.more == 0 && rows.iter().all(|row| row.more == 0 && row.answered)).then_some(rows)
 }
 
-pub(super) fn of(lease: &ActorRow, task: &str) -> Lint {
-    Lint {
+pub(super) fn of(lease: &ActorRow, task: &str, awake: &BTreeSet<&str>) -> Option<Lint> {
+    (!awake.contains(task)).then(|| Lint {
         code: Code::OrphanLease,
         about: name_of(lease, None),
         since: None,
         evidence: format!("{task} is not awake"),
         fix: format!("task {task}; it ends by itself when the node's lease does"),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn a_lease_without_its_task_is_named_with_both() {
-        let lint = of(&ActorRow { kind: "lease".into(), name: "1.7".into(), ..actor() }, "t3");
+        let lease = ActorRow { kind: "lease".into(), name: "1.7".into(), ..actor() };
+        let lint = of(&lease, "t3", &BTreeSet::from(["t4"])).expect("t3 is not awake");
         assert_eq!((lint.about.as_str(), lint.evidence.as_str()), ("lease/1.7", "t3 is not awake"));
     }
 }

@@ -18,6 +18,7 @@ use strum::VariantArray;
 
 use super::*;
 use crate::console::tests::actor;
+use crate::session::owner::Owner;
 use crate::wire::client::{BudgetRow, Explanation, MetersRow, PressureRow, Sample, ServerInfo, TaskCounts};
 use crate::wire::inspect::ActorRow;
 
@@ -144,8 +145,7 @@ fn nodes(row: NodeRow) -> Vec<Lint> {
     of_nodes(&[row], NOW)
 }
 
-/// What is told while there is this trouble, and when it is over. Those that a client asks single actors or machines for are
-/// told by the functions that name them, in the files beside this.
+/// What is told while there is this trouble, and when it is over.
 #[expect(clippy::too_many_lines, reason = "one arm for each lint")]
 fn trouble(code: Code) -> [Vec<Lint>; 2] {
     let named = |kind: &str, name: &str| ActorRow { kind: kind.into(), name: name.into(), ..actor() };
@@ -227,7 +227,13 @@ fn trouble(code: Code) -> [Vec<Lint>; 2] {
             told.push(inversion::of_dependency(&explanation(), &on));
             [told, fleet::of_inversions(&[record(event)], &[], NOW)]
         }
-        Code::OrphanLease => [vec![orphan::of(&named("lease", "1.7"), "t3")], Vec::new()],
+        Code::OrphanLease => {
+            let told = |awake: &[&'static str]| {
+                let awake = awake.iter().copied().collect();
+                orphan::of(&named("lease", "1.7"), "t3", &awake).into_iter().collect()
+            };
+            [told(&["t4"]), told(&["t3", "t4"])]
+        }
         Code::OrphanProcess => {
             let sides = |leases: &[&str]| {
                 let leases = leases.iter().map(|name| named("lease", name)).collect();
@@ -237,7 +243,9 @@ fn trouble(code: Code) -> [Vec<Lint>; 2] {
             [orphan::attempts(&gone, &gone), orphan::attempts(&well, &well)]
         }
         Code::GhostSession => {
-            [vec![ghost::of(&"mac".into(), "aivcs__r__t7-ab__runner", TaskId(7))], Vec::new()]
+            let told =
+                |owner| ghost::of(&"mac".into(), "aivcs__r__t7-ab__runner", owner).into_iter().collect();
+            [told(Owner::Ghost(TaskId(7))), told(Owner::Task(TaskId(7)))]
         }
         Code::Disk => {
             let small = Resources { memory_bytes: 8 << 30, disk_bytes: 1 << 20, ..Resources::default() };
