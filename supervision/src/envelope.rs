@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::address::Reply;
 use crate::describe::Fact;
-use crate::probe::ProbeId;
+use crate::probe::{ProbeId, moment};
 
 /// A message that an actor of ours can be told.
 pub trait Message: Send + 'static {
@@ -90,7 +90,7 @@ impl<M> Envelope<M> {
     /// As [`Self::new`], with any content.
     pub(crate) fn with(content: Content<M>) -> Self {
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
-        Self { content, enqueued: Instant::now(), origin: CURRENT.get(), number }
+        Self { content, enqueued: moment(), origin: CURRENT.get(), number }
     }
 
     /// The origin that messages sent while handling this one will carry.

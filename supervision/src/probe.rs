@@ -2,12 +2,13 @@
 //!
 //! A probe is a handful of relaxed atomics: told at enqueue, at the start and at the end of each
 //! handling. It outlives restarts of its actor. Must not know any message type.
+//!
+//! With the feature `unprobed` messages are not counted, and no time is read for them: for the one figure of what that costs
+//! (benches/README.md), and nothing else.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -17,8 +18,17 @@ use crate::trace::Tap;
 /// Buckets of a duration histogram: powers of two of microseconds, the last one open (about 35 minutes).
 pub const BUCKETS: usize = 32;
 
+/// Whether messages are counted.
+const IS_COUNTING: bool = cfg!(not(feature = "unprobed"));
+
 /// Restarts whose times are kept: enough to tell a storm from bad luck, and it costs nothing until there is one.
 pub const RESTARTS_LIMIT: usize = 8;
+
+/// Now, for the mark of a message that is told; always the same time where nobody counts.
+pub(crate) fn moment() -> Instant {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    if IS_COUNTING { Instant::now() } else { *FIRST.get_or_init(Instant::now) }
+}
 
 /// Names a probe for the life of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -172,6 +182,9 @@ impl Probe {
 
     /// Counts a message put into the mailbox.
     pub(crate) fn enqueued(&self) {
+        if !IS_COUNTING {
+            return;
+        }
         let enqueued = self.enqueued.fetch_add(1, Ordering::Relaxed) + 1;
         let gone = self.handled.load(Ordering::Relaxed) + self.dropped.load(Ordering::Relaxed);
         let depth = enqueued.saturating_sub(gone);
@@ -187,6 +200,9 @@ impl Probe {
 
     /// Takes back a message counted as put into a mailbox that refused it.
     pub(crate) fn refused(&self) {
+        if !IS_COUNTING {
+            return;
+        }
         self.enqueued.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -233,6 +249,9 @@ impl Probe {
 
     /// A message begins to be handled.
     pub(crate) fn handling(&self, kind: &'static str, enqueued: Instant) -> Instant {
+        if !IS_COUNTING {
+            return enqueued;
+        }
         let now = Instant::now();
         self.waits.record(now.saturating_duration_since(enqueued));
         self.set_current(Some(Current { kind, since: now }));
@@ -241,6 +260,9 @@ impl Probe {
 
     /// A message that began to be handled `since` has been.
     pub(crate) fn handled(&self, since: Instant) {
+        if !IS_COUNTING {
+            return;
+        }
         self.handlings.record(since.elapsed());
         self.handled.fetch_add(1, Ordering::Relaxed);
         self.set_current(None);

@@ -29,8 +29,7 @@ const IMPURE_PATHS: &[&str] = &[
 /// Who reads time besides `clock`, and why.
 const TIME_READERS: &[(&str, &str)] = &[
     ("actors/src/clock.rs", "the reader of time"),
-    ("supervision/src/envelope.rs", "the time of enqueueing, for the probe"),
-    ("supervision/src/probe.rs", "times of waiting and handling"),
+    ("supervision/src/probe.rs", "times of enqueueing, waiting and handling"),
     ("supervision/src/trace.rs", "since when a message is traced"),
     ("supervision/src/supervisor.rs", "tokio's time, which tests pause: the restart window"),
     ("supervision/src/dynamic.rs", "tokio's time: the restart window"),
