@@ -5,6 +5,7 @@
 
 #[path = "crabd"]
 mod crabd {
+    pub(crate) mod abroad;
     pub(crate) mod lock;
     pub(crate) mod logging;
     pub(crate) mod membership;

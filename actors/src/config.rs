@@ -85,7 +85,7 @@ pub struct Config {
     pub metrics: MetricsConfig,
     /// Where traces are sent.
     pub telemetry: TelemetryConfig,
-    /// How machines that are reached by SSH alone are looked after.
+    /// How machines that are reached by SSH alone are looked after. Reloaded on SIGHUP, except how they are reached.
     pub remote_execution: RemoteExecutionConfig,
     /// Machines that are reached by SSH alone, by name.
     pub ssh_nodes: BTreeMap<String, SshNodeConfig>,
@@ -108,15 +108,32 @@ pub struct Config {
     lines: Lines,
 }
 
-/// The sections that a running daemon takes over; the others hold from its next start.
-pub const RELOADED: [&str; 9] =
-    ["limits", "scheduler", "tenants", "backpressure", "breaker", "locks", "pools", "amounts", "rates"];
+/// The sections, and single keys, that a running daemon takes over; the others hold from its next start.
+pub const RELOADED: [&str; 16] = [
+    "limits",
+    "scheduler",
+    "tenants",
+    "backpressure",
+    "breaker",
+    "locks",
+    "pools",
+    "amounts",
+    "rates",
+    "remote_execution.session_setup_timeout",
+    "remote_execution.health_check_every",
+    "remote_execution.health_check_timeout",
+    "remote_execution.failure_threshold",
+    "remote_execution.recovery",
+    "remote_execution.auto_kill_runner_sessions",
+    "remote_execution.prune_after",
+];
 
 /// What holds once a running daemon has read its file again: of the sections in [`RELOADED`] what the file says now,
 /// of the others what held before. And the keys whose new value waits for a restart.
 #[must_use]
 pub fn merge(held: &[SettingRow], read: Vec<SettingRow>) -> (Vec<SettingRow>, Vec<Box<str>>) {
-    let is_reloaded = |key: &str| RELOADED.contains(&key.split('.').next().unwrap_or_default());
+    let is_reloaded =
+        |key: &str| RELOADED.contains(&key) || RELOADED.contains(&key.split('.').next().unwrap_or_default());
     let (mut rows, others): (Vec<_>, Vec<_>) = read.into_iter().partition(|row| is_reloaded(&row.key));
     let before = |key: &str| held.iter().find(|row| &*row.key == key);
     let changed = others.iter().filter(|row| before(&row.key).is_none_or(|held| held.value != row.value));
@@ -239,7 +256,7 @@ impl Config {
     /// The first that is not.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.sections().into_iter().try_for_each(|(name, section)| section.check(&name))?;
-        self.ssh_nodes.iter().try_for_each(|(name, node)| node.check_as(name))?;
+        self.ssh_nodes().try_for_each(|(name, node)| node.check_as(name))?;
         self.lease.terms().check()?;
         self.backpressure.rules().check()?;
         TimeSlice::new(self.scheduler.shares())?;
@@ -270,6 +287,12 @@ impl Config {
         self.lease.terms()
     }
 
+    /// The machines that are reached by SSH alone, with what holds for all that do not say otherwise.
+    pub fn ssh_nodes(&self) -> impl Iterator<Item = (&str, SshNodeConfig)> {
+        let usual = &self.remote_execution;
+        self.ssh_nodes.iter().map(move |(name, node)| (name.as_str(), node.with_usual(usual)))
+    }
+
     /// How the log of events is kept.
     #[must_use]
     pub fn event_log(&self) -> LogLimits {
@@ -295,6 +318,7 @@ impl Config {
             scheduling: self.scheduler.scheduling(Arc::new(tenants::weights(&self.tenants))),
             pressure: self.backpressure.rules(),
             breaker: self.breaker.rules(),
+            breaker_abroad: self.remote_execution.breaker(self.breaker.rules()),
             poison_after: self.breaker.poison_after(),
             quotas: tenants::quotas(&self.tenants),
             budgets: Arc::new(tenants::budgets(&self.tenants)),

@@ -206,7 +206,11 @@ fn runner(
     match runs {
         Runs::Host(program) => (Arc::new(LocalHost::open(at, program, listener)), None),
         Runs::Abroad(program, args) => {
-            let port = args.node.clone().port(|listener| LocalHost::open(at, program, listener), listener);
+            let port = args.node.clone().port(
+                Arc::clone(&args.rules),
+                |listener| LocalHost::open(at, program, listener),
+                listener,
+            );
             let lookout = Address::<LookoutMessage>::new(Lookout::KIND, "");
             let child = Child::worker::<Lookout>(Lookout::KIND, &lookout, move || (*args).clone());
             (port, Some(child))

@@ -12,6 +12,7 @@ pub mod node;
 pub mod owner;
 pub mod refusal;
 pub mod reply;
+pub mod rules;
 pub mod script;
 pub mod way;
 pub mod words;
@@ -22,7 +23,7 @@ mod row;
 use std::io;
 use std::time::Duration;
 
-pub use ask::{Attempt, Doctor, Ended, PRUNE_GRACE, STEER_LIMIT_BYTES, Sessions};
+pub use ask::{Attempt, Doctor, Ended, PRUNE_GRACE, SETUP_TIMEOUT, STEER_LIMIT_BYTES, Sessions};
 pub use refusal::Refusal;
 pub use row::{AttemptRow, AttemptState, SessionRow};
 

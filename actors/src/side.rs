@@ -149,6 +149,12 @@ impl Side {
         self.ways.load().get(node).cloned()
     }
 
+    /// Whether a machine is reached by SSH alone.
+    #[must_use]
+    pub fn is_abroad(&self, node: &NodeId) -> bool {
+        self.ways.load().contains_key(node)
+    }
+
     /// These are all the machines that are reached by SSH alone.
     pub fn show_ways(&self, ways: BTreeMap<NodeId, SshNode>) {
         self.ways.store(Arc::new(ways));

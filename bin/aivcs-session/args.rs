@@ -64,6 +64,9 @@ pub(crate) struct Global {
         help_heading = "Everywhere"
     )]
     pub(crate) base_dir: String,
+    /// How long a session may take to be made, once connected
+    #[arg(long, global = true, value_parser = quantity::duration, value_name = "TIME", default_value = "30s", help_heading = "Everywhere")]
+    pub(crate) setup_timeout: Duration,
     /// Write JSON: one object on each line
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub(crate) json: bool,
@@ -145,6 +148,9 @@ pub(crate) struct Exec {
     /// Let it hear on its standard input what `steer` says; that is empty otherwise
     #[arg(long)]
     pub(crate) steerable: bool,
+    /// Leave a runner's session when its work has ended, to be looked at until it is pruned
+    #[arg(long)]
+    pub(crate) stays: bool,
     /// A variable of its environment
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) env: Vec<OsString>,

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 
 use actors::session::follow::{Sinks, follow};
-use actors::session::script::{Script, Start};
+use actors::session::script::Start;
 use actors::session::{AttemptRow, AttemptState, SessionRow, fresh_key, words};
 use policy::session::Identity;
 
@@ -18,11 +18,11 @@ use crate::cli::tied;
 
 pub(crate) fn run(place: &Place, screen: &Screen, exec: Exec) -> anyhow::Result<Exit> {
     let identity = identity(&exec.wanted)?;
-    let (detach, tied) = (exec.detach, exec.tied.is_some());
+    let (detach, tied, stays) = (exec.detach, exec.tied.is_some(), exec.stays);
     let grace = exec.grace;
     let start = start_of(place, &identity, exec)?;
     if place.dry_run {
-        place.show(screen, &Script::start(&start)?)?;
+        place.show(screen, &place.sessions.start_script(&start)?)?;
         return Ok(Exit::SUCCESS);
     }
     let name = identity.name();
@@ -41,7 +41,7 @@ pub(crate) fn run(place: &Place, screen: &Screen, exec: Exec) -> anyhow::Result<
     }
     let ended = stay(place, screen, &name, &begun);
     if tied {
-        tied::clear(place, &name);
+        tied::clear(place, &name, stays);
     }
     let ended = ended?;
     if screen.json {
@@ -67,6 +67,7 @@ fn start_of(place: &Place, identity: &Identity, exec: Exec) -> anyhow::Result<St
         output_limit_bytes: exec.output_limit,
         tied: exec.tied.unwrap_or_default(),
         steerable: exec.steerable,
+        stays: exec.stays,
         environment: bytes(exec.env),
         argv: bytes(exec.argv),
     })

@@ -37,7 +37,8 @@ impl Place {
         {
             way = way.sharing(&home).context("making the directory of shared connections")?;
         }
-        Ok(Self { sessions: Sessions::new(way), base: global.base_dir, dry_run: global.dry_run, host })
+        let sessions = Sessions::new(way).setup_within(global.setup_timeout);
+        Ok(Self { sessions, base: global.base_dir, dry_run: global.dry_run, host })
     }
 
     /// Shows a command line, and what it would read.

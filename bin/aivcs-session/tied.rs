@@ -34,13 +34,15 @@ pub(crate) fn end_on_sigterm(sessions: Sessions, name: SessionName, grace: Durat
     Ok(())
 }
 
-/// The end is known and passed on: nobody asks for it again. Where SIGTERM has brought it about, the process exits
-/// as that says.
-pub(crate) fn clear(place: &Place, name: &SessionName) {
+/// The end is known and passed on: nobody asks for it again, unless its session `stays` to be looked at. Where SIGTERM has
+/// brought it about, the process exits as that says.
+pub(crate) fn clear(place: &Place, name: &SessionName, stays: bool) {
     while ASKED.load(Ordering::SeqCst) {
         std::thread::park();
     }
     // What stays is pruned with the others.
-    let _ = place.sessions.end(name, Duration::ZERO, true, None);
+    if !stays {
+        let _ = place.sessions.end(name, Duration::ZERO, true, None);
+    }
     place.sessions.hang_up();
 }

@@ -8,14 +8,13 @@ use std::task::Poll;
 
 use actors::client::endpoint::SOCKET_NAME;
 use actors::clock::Clock;
-use actors::config::ssh_nodes::SshNodeConfig;
 use actors::config::telemetry::Endpoint as Receiver;
 use actors::config::{self, Config};
 use actors::door::SchedulerDoor;
 use actors::head::{Head, HeadOptions};
 use actors::link::cluster::Cluster;
 use actors::link::listener::{Identity, Listener, ListenerArgs, ListenerMessage};
-use actors::link::preamble::{PROTOCOLS, is_name};
+use actors::link::preamble::PROTOCOLS;
 use actors::link::{self, Cookie, Dial, Endpoint, Hello, Purpose, Role};
 use actors::machine::{Machine, MachineOptions, Runs};
 use actors::metrics::server::{MetricsActor, MetricsArgs, MetricsMessage};
@@ -23,8 +22,8 @@ use actors::output::retention::Retention;
 use actors::output::spool::OutputLimits;
 use actors::process::port::HostProgram;
 use actors::provision::{Offer, PRIVATE};
-use actors::session::lookout::LookoutArgs;
 use actors::session::node::SshNode;
+use actors::session::rules::SharedRules;
 use actors::side::Side;
 use actors::trust::{Fleet, Own};
 use actors::wire::client::ServerInfo;
@@ -33,11 +32,11 @@ use actors::worker::labels;
 use actors::workspace::Keeping;
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use policy::constraint::LOCATION;
 use policy::id::{Incarnation, NodeId};
 use policy::resources::Resources;
 use supervision::{Address, Child, Ending};
 
+use super::abroad;
 use super::settings::Settings;
 
 /// Waits for the end of one of them.
@@ -48,12 +47,15 @@ type Joining<'a> = Pin<Box<dyn Future<Output = Ending> + Send + 'a>>;
 pub(crate) struct Sides {
     head: Option<Head>,
     machines: Vec<Machine>,
+    /// How machines behind SSH are asked.
+    remote: SharedRules,
 }
 
 impl Sides {
     pub(crate) async fn start(settings: &Settings, own: Option<Arc<ArcSwap<Own>>>) -> anyhow::Result<Self> {
         let clock = Clock::system();
         let incarnation = Incarnation(clock.wall().0);
+        let remote = ArcSwap::from_pointee(settings.config.remote_execution.rules());
         if let Some(scheduler) = &settings.join {
             let capacity =
                 settings.capacity.clone().context("a machine that joins a fleet must run tasks")?;
@@ -61,25 +63,22 @@ impl Sides {
             let dial = dial(settings, scheduler, incarnation, own)?;
             let machine =
                 Machine::dialling(dial, incarnation.0, options).await.context("starting the worker")?;
-            return Ok(Self { head: None, machines: vec![machine] });
+            return Ok(Self { head: None, machines: vec![machine], remote: SharedRules::new(remote) });
         }
-        let head = head(settings, incarnation, clock).await?;
+        let remote = SharedRules::new(remote);
+        let abroad = abroad::machines(settings, (incarnation, clock), &remote)?;
+        let head = head(settings, incarnation, clock, abroad::ways(&abroad)).await?;
         let mut machines = Vec::new();
         if let Some(capacity) = &settings.capacity {
             let options = machine(settings, capacity.clone(), incarnation, clock)?;
             machines.push(Machine::beside(head.side(), options).await.context("starting the worker")?);
         }
-        let mut ways = BTreeMap::new();
-        for (name, node) in &settings.config.ssh_nodes {
-            let options = ssh_node(settings, name, node, incarnation, clock)?;
-            if let Runs::Abroad(_, lookout) = &options.runs {
-                ways.insert(options.node.clone(), lookout.node.clone());
-            }
+        for options in abroad {
+            let name = options.node.clone();
             let started = Machine::beside(head.side(), options).await;
             machines.push(started.with_context(|| format!("starting the worker of {name}"))?);
         }
-        head.side().show_ways(ways);
-        Ok(Self { head: Some(head), machines })
+        Ok(Self { head: Some(head), machines, remote })
     }
 
     /// Waits until a side ends by itself. Cancel safe.
@@ -100,6 +99,7 @@ impl Sides {
             return tracing::warn!("nothing of a worker's settings can be taken over: it needs a restart");
         };
         let side = head.side();
+        self.remote.store(Arc::new(config.remote_execution.rules()));
         side.set_limits(config.limits_where(settings.listen.is_some()));
         let (rows, waiting) = config::merge(&side.settings(), settings.shown(config));
         side.show_settings(rows);
@@ -120,7 +120,12 @@ impl Sides {
     }
 }
 
-async fn head(settings: &Settings, incarnation: Incarnation, clock: Clock) -> anyhow::Result<Head> {
+async fn head(
+    settings: &Settings,
+    incarnation: Incarnation,
+    clock: Clock,
+    ways: BTreeMap<NodeId, SshNode>,
+) -> anyhow::Result<Head> {
     let data = &settings.data_dir;
     let identity = Identity { name: settings.name.clone(), incarnation, cookie: Cookie::open(data)? };
     let fleet = Fleet::open(data, clock)?;
@@ -141,6 +146,7 @@ async fn head(settings: &Settings, incarnation: Incarnation, clock: Clock) -> an
     };
     let head = Head::start(options, |side, gateway| {
         side.show_settings(settings.shown(&settings.config));
+        side.show_ways(ways);
         if let Some(fleet) = &fleet {
             side.secure(Arc::clone(fleet), tcp);
         }
@@ -290,58 +296,4 @@ fn offer(settings: &Settings) -> Offer {
         }
     });
     Offer { secrets, slots, sandbox, ..usual }
-}
-
-/// Variables that `ssh` and `aivcs-session` need of ours; none of them goes to the machine.
-const FOR_SSH: &[&str] = &["PATH", "HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "LANG", "TMPDIR"];
-
-/// A machine behind SSH, whose worker and process host are here.
-fn ssh_node(
-    settings: &Settings,
-    name: &str,
-    node: &SshNodeConfig,
-    incarnation: Incarnation,
-    clock: Clock,
-) -> anyhow::Result<MachineOptions> {
-    if !is_name(name) || name == settings.name {
-        anyhow::bail!("ssh_nodes.{name}: the name of a node must be one of its own, of a-z 0-9 . _ -");
-    }
-    let this = std::env::current_exe().context("finding this program")?;
-    let base = BaseEnvironment::of(std::env::vars_os(), FOR_SSH);
-    let labels = node.labels.iter().flat_map(|table| &table.0);
-    let labels = labels.map(|(key, value)| (key.as_str().into(), value.as_str().into()));
-    let reached = [(actors::session::node::REACHED.0.into(), actors::session::node::REACHED.1.into())];
-    let located = [(LOCATION.into(), node.host_of(name).into())];
-    // Two schedulers that share a machine call their sessions differently.
-    let tag = format!("{} {}", settings.name, settings.data_dir.display());
-    let abroad = node.node(name, &this.with_file_name("aivcs-session"), &tag, base.len());
-    let config = &settings.config;
-    Ok(MachineOptions {
-        node: NodeId::from(name),
-        incarnation,
-        directory: settings.data_dir.join("ssh").join(name),
-        capacity: node.capacity(),
-        labels: located.into_iter().chain(labels).chain(reached).collect(),
-        runs: Runs::Abroad(HostProgram::new(this), Box::new(lookout(config, name, node, abroad)?)),
-        base,
-        output: OutputLimits::default(),
-        retention: Retention::default(),
-        workspaces: None,
-        offer: None,
-        strain: config.strain.rules().map(|rules| config.remote_execution.strain(rules)),
-        clock,
-    })
-}
-
-/// Who looks after such a machine.
-fn lookout(
-    config: &Config,
-    name: &str,
-    node: &SshNodeConfig,
-    abroad: SshNode,
-) -> anyhow::Result<LookoutArgs> {
-    let home = std::env::home_dir().context("finding the home directory, for the connections of SSH")?;
-    let sessions = node.sessions(name, &home).with_context(|| format!("ssh_nodes.{name}"))?;
-    let rules = config.remote_execution.rules();
-    Ok(LookoutArgs { node: abroad, sessions, outlook: Arc::default(), rules })
 }

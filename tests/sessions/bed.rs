@@ -121,6 +121,22 @@ impl Bed {
         until_true("sshd listens", SOON, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
     }
 
+    /// The next command that comes over SSH begins so much later. Of a machine to which nobody is connected.
+    pub(super) fn slow_once(&mut self, seconds: u32) {
+        let (slow, login) = (self.root().join("slow"), self.root().join("login"));
+        write(&slow, "");
+        let slow = slow.display();
+        let script = format!(
+            "#!/bin/sh\nif mv {slow} {slow}.used 2>/dev/null; then sleep {seconds}; fi\nexec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\"\n"
+        );
+        write(&login, script);
+        let config = self.root().join("sshd_config");
+        let before = fs::read_to_string(&config).expect("it is there");
+        write(&config, format!("{before}ForceCommand /bin/sh {}\n", login.display()));
+        self.stop_sshd();
+        self.start_sshd();
+    }
+
     /// Ends the server: from now on nobody gets in.
     pub(super) fn stop_sshd(&mut self) {
         if let Some(mut sshd) = self.sshd.take() {

@@ -208,6 +208,43 @@ fn nothing_is_sent_to_a_machine_that_does_not_answer_and_it_says_why() {
 }
 
 #[test]
+fn what_is_said_of_all_such_machines_holds_and_changes_with_the_file() {
+    let bed = Bed::new();
+    let (place, config) = scheduler(&bed, &["mac-1"], 2);
+    let text = fs::read_to_string(&config).expect("it is there");
+    let text = text
+        .replace("host = \"box\"\n", "")
+        .replace("[remote_execution]\n", "[remote_execution]\nhost = \"box\"\n");
+    let said = |more: &str| {
+        place.file("crabd.toml", text.replace("[remote_execution]\n", &format!("[remote_execution]\n{more}")))
+    };
+    said("session_setup_timeout = \"20s\"\n");
+    let daemon = daemon(&bed, &place, &config, 1);
+    let task = place.submit(&["--", "true"]);
+    place.wait_state(&task, "succeeded");
+    nothing_left(&bed);
+    said("auto_kill_runner_sessions = false\nuser = \"nobody\"\n");
+    daemon.signal(nix::sys::signal::Signal::SIGHUP);
+    let shown = |key: &str| {
+        let rows = place.run(&["config", "show", "--json", "--only", key]).expect(0).json();
+        rows.into_iter().find(|row| row["key"] == key).expect("it is a key")["value"].clone()
+    };
+    until_true("it is taken over", SOON, || shown("remote_execution.auto_kill_runner_sessions") == "false");
+    assert_ne!(shown("remote_execution.user"), "\"nobody\"", "it holds after a restart");
+    let task = place.submit(&["--", "sh", "-c", "exit 3"]);
+    place.wait_state(&task, "failed");
+    let left = bed.list().remove(0);
+    assert_eq!((&left["role"], &left["dead_status"]), (&"runner".into(), &3.into()));
+    // Until it is pruned, like all that was left.
+    nothing_left(&bed);
+    said("enabled = false\n");
+    daemon.kill();
+    let daemon = place.daemon(&["--no-worker", "--name", "head", "--config", &config]);
+    assert!(place.run(&["nodes", "--json"]).expect(0).json().iter().all(|node| node["health"] != "up"));
+    assert!(daemon.said().contains("remote_execution.enabled"), "{}", daemon.said());
+}
+
+#[test]
 fn sessions_that_were_left_by_tasks_are_ended_by_themselves_and_others_are_not() {
     let bed = Bed::new();
     let (place, config) = scheduler(&bed, &["mac-1"], 2);

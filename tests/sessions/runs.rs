@@ -199,6 +199,27 @@ fn what_takes_too_long_or_says_too_much_is_ended() {
 }
 
 #[test]
+fn a_session_is_made_in_time_or_not_at_all() {
+    let mut bed = Bed::new();
+    bed.slow_once(8);
+    let late = exec(&bed, &RUNNER, &["--setup-timeout", "1s"], &["true"]).expect(125);
+    assert!(late.err.contains("has not answered within"), "{}", late.err);
+    bed.slow_once(8);
+    exec(&bed, &RUNNER, &["--setup-timeout", "30s"], &["true"]).expect(0);
+}
+
+#[test]
+fn a_runner_that_stays_is_there_to_be_looked_at() {
+    let bed = Bed::new();
+    exec(&bed, &RUNNER, &["--stays", "--tied", "10s"], &["sh", "-c", "echo said; exit 3"]).expect(3);
+    until_true("its pane shows how it ended", SOON, || bed.list()[0]["dead_status"] == 3);
+    let said = bed.run(&[&["logs"], &RUNNER[..]].concat()).expect(0).text();
+    assert_eq!(said, "said\n");
+    bed.run(&[&["kill", "--purge"], &RUNNER[..]].concat()).expect(0);
+    assert!(bed.list().is_empty());
+}
+
+#[test]
 fn logs_tell_what_was_written_and_follow_it() {
     let bed = Bed::new();
     let go = bed.root().join("go");

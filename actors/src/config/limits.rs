@@ -36,6 +36,8 @@ pub struct Limits {
     pub pressure: PressureRules,
     /// When a machine on which attempts break is left alone.
     pub breaker: BreakerRules,
+    /// The same for those that are reached by SSH alone.
+    pub breaker_abroad: BreakerRules,
     /// Machines that may die while a task runs before it is set aside; 0 for any number.
     pub poison_after: u32,
     /// What tenants may have at once.
@@ -61,6 +63,7 @@ impl Default for Limits {
             log_bytes: 1 << 30,
             pressure: PressureRules::default(),
             breaker: BreakerRules::default(),
+            breaker_abroad: BreakerRules::default(),
             poison_after: POISON_AFTER,
             quotas: Quotas::default(),
             budgets: Arc::default(),

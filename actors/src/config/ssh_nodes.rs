@@ -10,6 +10,7 @@ use policy::text::OsText;
 
 use crate::config::ConfigError;
 use crate::config::amount::{Cores, Size, Table};
+use crate::config::remote_execution::RemoteExecutionConfig;
 use crate::config::section::{Any, If, section};
 use crate::config::worker::none_handles;
 use crate::session::Sessions;
@@ -21,9 +22,9 @@ section! {
     /// `[ssh_nodes.NAME]`
     SshNodeConfig {
         /// The machine, as SSH knows it.
-        host: String as "the node's name", Any("a host");
+        host: String as "remote_execution.host, or the node's name", Any("a host");
         /// Who one is there.
-        user: String as "as SSH's configuration says", Any("a user");
+        user: String as "remote_execution.user, or as SSH's configuration says", Any("a user");
         /// Its port of SSH.
         port: u16 as "as SSH's configuration says", Any("a port");
         /// The private key to use, and no other.
@@ -31,7 +32,7 @@ section! {
         /// A configuration for SSH in place of the user's.
         ssh_config: String as "the user's", Any("a file");
         /// Where repositories are on the machine.
-        base_dir: String as "~/engineering/code/clone-base", Any("a directory");
+        base_dir: String as "remote_execution.repo_base", Any("a directory");
         /// The repository in which tasks run there; their own directory does not count.
         repo: String as "none: it must be said", Any("a directory below base_dir");
         /// Whether tasks there hear on their standard input what `crab steer` says.
@@ -65,6 +66,16 @@ impl SshNodeConfig {
         Identity::new(repo, "t1", Role::Runner)
             .map_err(|refused| wrong("repo", repo, refused.to_string()))?;
         Ok(())
+    }
+
+    /// As it is where nothing else is said of it.
+    #[must_use]
+    pub fn with_usual(&self, usual: &RemoteExecutionConfig) -> Self {
+        let mut node = self.clone();
+        node.host = node.host.or_else(|| usual.host.clone());
+        node.user = node.user.or_else(|| usual.user.clone());
+        node.base_dir = node.base_dir.or_else(|| usual.repo_base.clone());
+        node
     }
 
     /// The machine, as SSH knows it.
@@ -138,6 +149,10 @@ mod tests {
         let refused = with(None, None).check_as("mac-1").unwrap_err().to_string();
         assert!(refused.contains("ssh_nodes.mac-1.repo"), "{refused}");
         assert!(with(Some("-o"), Some("r")).check_as("mac-1").is_err());
+        let (host, user) = (Some("all".into()), Some("me".into()));
+        let usual = RemoteExecutionConfig { host, user, ..RemoteExecutionConfig::default() };
+        let node = with(None, Some("r")).with_usual(&usual).node("mac-1", Path::new("/p"), "tag", 2);
+        assert_eq!(node.to, [OsText::from("--host=all"), "--user=me".into()]);
         let node = with(Some("h"), Some("r")).node("mac-1", Path::new("/p"), "tag", 2);
         assert_eq!(node.to, [OsText::from("--host=h")]);
     }

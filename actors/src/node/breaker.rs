@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::breaker::{Change, End, Key, Recorded, Seen, Verdict};
+use policy::breaker::{BreakerRules, Change, End, Key, Recorded, Seen, Verdict};
 use policy::event::NodeEvent;
 use policy::id::{NodeSession, TaskId, Token};
 
@@ -23,17 +23,22 @@ pub struct Closing {
 impl NodeActor {
     pub(super) fn judge(&mut self, token: Token, closing: &Closing) {
         let end = End { token, at: closing.at, verdict: closing.verdict };
-        let (now, rules) = (self.args.side.clock.now(), self.args.side.limits().breaker);
+        let (now, rules) = (self.args.side.clock.now(), self.breaker_rules());
         let changes = self.breakers.ended(closing.kind.as_ref(), end, now, &rules);
         self.log_breakers(changes);
     }
 
     /// Brings a breaker to where it stood before a restart.
     pub(super) fn restore_breaker(&mut self, key: &Key, recorded: &Recorded) {
-        let (now, rules) = (self.args.side.clock.now(), self.args.side.limits().breaker);
+        let (now, rules) = (self.args.side.clock.now(), self.breaker_rules());
         self.breakers.apply(key, recorded, now);
         let changes = self.breakers.overdue(now, &rules);
         self.log_breakers(changes);
+    }
+
+    fn breaker_rules(&self) -> BreakerRules {
+        let limits = self.args.side.limits();
+        if self.args.side.is_abroad(&self.args.node) { limits.breaker_abroad } else { limits.breaker }
     }
 
     /// Closes a breaker because somebody says so; `false` where it is closed.

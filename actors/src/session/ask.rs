@@ -16,10 +16,11 @@ use super::reply::Reply;
 use super::row::{self, AttemptRow, SessionRow};
 use super::script::{Script, Side, Start};
 use super::way::{CONNECT_TIMEOUT, Way};
+use super::words::Unsayable;
 use super::{SessionError, fresh_key};
 
-/// How long a session may take to be made.
-const SETUP_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a session may take to be made where nobody says.
+pub const SETUP_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a look may take, once connected.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the end of a session may take beyond its grace: what cannot be killed is waited for.
@@ -43,6 +44,7 @@ pub const STEER_LIMIT_BYTES: usize = 4095;
 #[derive(Debug, Clone)]
 pub struct Sessions {
     way: Way,
+    setup: Duration,
 }
 
 /// A session that is there now.
@@ -74,7 +76,14 @@ impl Sessions {
     /// Of the machine that `way` leads to.
     #[must_use]
     pub fn new(way: Way) -> Self {
-        Self { way }
+        Self { way, setup: SETUP_TIMEOUT }
+    }
+
+    /// Of which one may take so long to be made, once connected.
+    #[must_use]
+    pub fn setup_within(mut self, setup: Duration) -> Self {
+        self.setup = setup;
+        self
     }
 
     /// How the machine is reached.
@@ -89,7 +98,7 @@ impl Sessions {
     /// Refused, or the machine cannot be asked.
     pub fn ensure(&self, identity: &Identity, base: &str) -> Result<(bool, Box<str>), SessionError> {
         let script = Script::ensure(identity, base, &fresh_key()?)?;
-        let reply = self.ask(&script, SETUP_TIMEOUT)?;
+        let reply = self.set_up(&script)?;
         let tmux = reply.word("tmux").ok_or_else(|| self.garbled(&reply))?;
         Ok((reply.word("made") == Some("yes"), tmux.into()))
     }
@@ -99,9 +108,17 @@ impl Sessions {
     /// # Errors
     /// Refused, or the machine cannot be asked.
     pub fn start(&self, start: &Start) -> Result<Attempt, SessionError> {
-        let reply = self.ask(&Script::start(start)?, SETUP_TIMEOUT)?;
+        let reply = self.set_up(&self.start_script(start)?)?;
         let row = reply.find("attempt").and_then(row::attempt).ok_or_else(|| self.garbled(&reply))?;
         Ok(Attempt { now: time_in(&reply), row })
+    }
+
+    /// What [`Self::start`] says there.
+    ///
+    /// # Errors
+    /// The command cannot be carried through unchanged.
+    pub fn start_script(&self, start: &Start) -> Result<Script, Unsayable> {
+        Script::start(start, self.setup)
     }
 
     /// The sessions of these names, or all; and the time there.
@@ -180,7 +197,7 @@ impl Sessions {
     /// # Errors
     /// The machine cannot be asked.
     pub fn doctor(&self, base: &str) -> Result<Doctor, SessionError> {
-        let reply = self.ask(&Script::doctor(base)?, SETUP_TIMEOUT)?;
+        let reply = self.set_up(&Script::doctor(base)?)?;
         Ok(Doctor { reply, now: crate::clock::Clock::system().wall() })
     }
 
@@ -228,11 +245,21 @@ impl Sessions {
     }
 
     fn ask(&self, script: &Script, within: Duration) -> Result<Reply, SessionError> {
+        self.insist(script, within, true)
+    }
+
+    /// Something is made there: who has not answered in all that time is not asked again.
+    fn set_up(&self, script: &Script) -> Result<Reply, SessionError> {
+        self.insist(script, self.setup, false)
+    }
+
+    fn insist(&self, script: &Script, within: Duration, of_silent: bool) -> Result<Reply, SessionError> {
         let mut pauses = PAUSES.into_iter();
         loop {
             let asked = self.ask_once(script, self.patience() + within);
             let again = match &asked {
-                Err(SessionError::Unreachable { .. } | SessionError::Silent { .. }) => !self.way.has_person(),
+                Err(SessionError::Unreachable { .. }) => !self.way.has_person(),
+                Err(SessionError::Silent { .. }) => of_silent && !self.way.has_person(),
                 Err(SessionError::Refused(refusal)) => refusal.why == Why::Again,
                 _ => false,
             };

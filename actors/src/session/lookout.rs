@@ -15,22 +15,12 @@ use policy::strain::{Reading, Sign};
 use supervision::{Actor, ActorError, Fact, Me, Message};
 
 use super::node::SshNode;
+use super::rules::{RemoteRules, SharedRules};
 use super::{SessionError, Sessions};
 use crate::worker::gauge::Measure;
 
 /// Between two looks for sessions that have been left, where they may stay for longer than that.
 const TIDY_EVERY: Duration = Duration::from_mins(10);
-
-/// How often a machine is asked, and what is ended there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LookoutRules {
-    /// Between two looks at the machine.
-    pub every: Duration,
-    /// How long an answer may take, once connected.
-    pub within: Duration,
-    /// How long a session of a task must have been left before it is ended; zero for never.
-    pub prune_after: Duration,
-}
 
 /// What was seen of a machine last: what it says of itself, or how often in a row it has not answered.
 #[derive(Debug, Default)]
@@ -76,8 +66,8 @@ pub struct LookoutArgs {
     pub sessions: Sessions,
     /// Where it says what it has seen.
     pub outlook: Arc<Outlook>,
-    /// How often.
-    pub rules: LookoutRules,
+    /// How often, as of now.
+    pub rules: SharedRules,
 }
 
 /// See the module's documentation.
@@ -126,12 +116,12 @@ impl Actor for Lookout {
 
 impl Lookout {
     fn look_due(&self, me: &Me<LookoutMessage>) {
-        let (sessions, within) = (self.args.sessions.clone(), self.args.rules.within);
+        let (sessions, within) = (self.args.sessions.clone(), self.rules().within);
         me.run_blocking(move || LookoutMessage::Looked(sessions.measure(within)));
     }
 
     fn looked(&mut self, answer: Result<Vec<Reading>, SessionError>, me: &Me<LookoutMessage>) {
-        me.after(self.args.rules.every, LookoutMessage::LookDue);
+        me.after(self.rules().every, LookoutMessage::LookDue);
         let machine = self.args.sessions.way().target();
         match answer {
             Ok(readings) => {
@@ -152,16 +142,22 @@ impl Lookout {
         }
     }
 
+    fn rules(&self) -> RemoteRules {
+        **self.args.rules.load()
+    }
+
+    /// Also where none are ended now: that may change.
     fn tidy_later(&self, me: &Me<LookoutMessage>) {
-        let after = self.args.rules.prune_after;
-        if !after.is_zero() {
-            me.after(after.min(TIDY_EVERY), LookoutMessage::TidyDue);
-        }
+        let after = Some(self.rules().prune_after).filter(|after| !after.is_zero());
+        me.after(after.map_or(TIDY_EVERY, |after| after.min(TIDY_EVERY)), LookoutMessage::TidyDue);
     }
 
     fn tidy_due(&self, me: &Me<LookoutMessage>) {
-        let LookoutArgs { node, sessions, rules, .. } = self.args.clone();
-        me.run_blocking(move || LookoutMessage::Tidied(tidy(&node, &sessions, rules.prune_after)));
+        let (LookoutArgs { node, sessions, .. }, after) = (self.args.clone(), self.rules().prune_after);
+        if after.is_zero() {
+            return self.tidy_later(me);
+        }
+        me.run_blocking(move || LookoutMessage::Tidied(tidy(&node, &sessions, after)));
     }
 
     fn tidied(&mut self, outcome: Result<u64, SessionError>, me: &Me<LookoutMessage>) {

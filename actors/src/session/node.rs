@@ -23,6 +23,7 @@ use policy::text::OsText;
 
 use crate::process::port::{HostEvent, HostListener, HostPort, LocalHost};
 use crate::process::protocol::{Command, HostReport, Hosted, HostedPhase, Start};
+use crate::session::rules::{RemoteRules, SharedRules};
 use crate::worker::report::REPORT_VARIABLE;
 
 /// How long an attempt goes on there where nobody follows it: twice what a new connection takes.
@@ -72,7 +73,7 @@ impl SshNode {
     }
 
     /// What the host here runs for a start there.
-    fn translate(&self, start: Start) -> Start {
+    fn translate(&self, start: Start, rules: &RemoteRules) -> Start {
         let (own, given) = start.environment.split_at(self.own_variables.min(start.environment.len()));
         let is_there = |name: &OsText| name.as_bytes() != REPORT_VARIABLE.as_bytes();
         let mut argv = vec![OsText::from(self.program.as_os_str().as_bytes().to_vec())];
@@ -81,12 +82,11 @@ impl SshNode {
         let (work, token) = (self.work_of(start.task), start.token.0.to_string());
         say(&["exec", "--repo", &self.repo, "--work", &work, "--role", "runner"]);
         say(&["--key", &format!("{work} {token}"), "--token", &token]);
-        say(&[
-            "--tied",
-            &format!("{}s", TIED.as_secs()),
-            "--grace",
-            &format!("{}ms", start.grace.as_millis()),
-        ]);
+        say(&["--tied", &format!("{}s", TIED.as_secs()), "--grace", &millis(start.grace)]);
+        say(&["--setup-timeout", &millis(rules.setup)]);
+        if !rules.ends_sessions {
+            say(&["--stays"]);
+        }
         if self.steerable {
             say(&["--steerable"]);
         }
@@ -108,11 +108,12 @@ impl SshNode {
     #[must_use]
     pub fn port(
         self,
+        rules: SharedRules,
         open: impl FnOnce(HostListener) -> LocalHost,
         listener: HostListener,
     ) -> Arc<dyn HostPort> {
         let host = open(Arc::new(move |event| listener(understood(event))));
-        Arc::new(Port { node: self, host })
+        Arc::new(Port { node: self, rules, host })
     }
 }
 
@@ -132,13 +133,16 @@ pub fn task_of(work: &str, tag: &str) -> Option<TaskId> {
 #[derive(Debug)]
 struct Port {
     node: SshNode,
+    rules: SharedRules,
     host: LocalHost,
 }
 
 impl HostPort for Port {
     fn command(&self, command: Command) {
         self.host.command(match command {
-            Command::Start(start) => Command::Start(Box::new(self.node.translate(*start))),
+            Command::Start(start) => {
+                Command::Start(Box::new(self.node.translate(*start, &self.rules.load())))
+            }
             other => other,
         });
     }
@@ -180,6 +184,10 @@ fn of_there(outcome: AttemptOutcome) -> AttemptOutcome {
         }
         other => other,
     }
+}
+
+fn millis(length: Duration) -> String {
+    format!("{}ms", length.as_millis())
 }
 
 /// A word of a command line.
@@ -229,13 +237,24 @@ mod tests {
             steerable: true,
         };
         assert_eq!(node.session_of(TaskId(7)).as_deref(), Some("aivcs__r__t7-ab__runner"));
-        let told = node.translate(start);
+        let seconds = Duration::from_secs;
+        let rules = RemoteRules {
+            every: seconds(15),
+            within: seconds(5),
+            prune_after: seconds(0),
+            setup: seconds(7),
+            ends_sessions: true,
+        };
+        let stays = node.translate(start.clone(), &RemoteRules { ends_sessions: false, ..rules });
+        assert!(stays.argv.contains(&"--stays".into()));
+        let told = node.translate(start, &rules);
         let words: Vec<String> = told.argv.iter().map(ToString::to_string).collect();
         assert_eq!(words[..3], ["/bin/aivcs-session", "--host", "mac-1"]);
         assert_eq!(words[words.len() - 5..], ["--env=A=b c", "--env=CRAB_TASK=t7", "--", "echo", "$x"]);
         assert!(words.windows(2).any(|pair| pair == ["--work", "t7-ab"]));
         assert!(words.windows(2).any(|pair| pair == ["--token", "9"]));
-        assert!(words.contains(&"--steerable".to_owned()));
+        assert!(words.windows(2).any(|pair| pair == ["--setup-timeout", "7000ms"]));
+        assert!(words.contains(&"--steerable".to_owned()) && !words.contains(&"--stays".to_owned()));
         assert_eq!((told.environment.len(), told.grace), (1, Duration::from_secs(15)));
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use policy::session::{Identity, SessionName};
+use policy::session::{Identity, Role, SessionName};
 
 use super::words::{Unsayable, check_command, hex, quote};
 
@@ -54,6 +54,8 @@ pub struct Start {
     pub tied: Duration,
     /// Whether it hears what is said to it, on its standard input; else that is empty.
     pub steerable: bool,
+    /// Whether a runner's session stays when its work has ended, to be looked at.
+    pub stays: bool,
     /// `NAME=VALUE`, each.
     pub environment: Vec<Vec<u8>>,
     /// The command.
@@ -93,17 +95,20 @@ impl Script {
         Ok(Self(text))
     }
 
-    /// Starts an attempt, or says how the attempt of the same key is.
+    /// Starts an attempt, which never begins unless it does so `within` that time, or says how the attempt of the same
+    /// key is.
     ///
     /// # Errors
     /// The command cannot be carried through unchanged.
-    pub fn start(start: &Start) -> Result<Self, Unsayable> {
+    pub fn start(start: &Start, within: Duration) -> Result<Self, Unsayable> {
         check_command(&start.environment, &start.argv)?;
         let name = start.identity.name();
         let (tmux, kept) = (name.tmux(), KEPT_ATTEMPTS_LIMIT.to_string());
         let (identity, token) = (written(&start.identity), start.token.to_string());
         let work = Self::work(start, &name)?;
+        let within = within.as_millis().div_ceil(1000).to_string();
         let words = [
+            within.as_bytes(),
             tmux.as_bytes(),
             identity.as_bytes(),
             start.mark.as_bytes(),
@@ -123,13 +128,14 @@ impl Script {
         let tenths = (start.grace.as_millis() / 100).to_string();
         let seconds = start.timeout.as_millis().div_ceil(1000).to_string();
         let tied = start.tied.as_millis().div_ceil(1000).to_string();
+        let ends = start.identity.role() == Role::Runner && !start.stays;
         let (limit, variables) = (start.output_limit_bytes.to_string(), start.environment.len().to_string());
         let mut words = vec![
             tmux.as_bytes(),
             name.as_str().as_bytes(),
             start.key.as_bytes(),
             token.as_bytes(),
-            start.identity.role().as_str().as_bytes(),
+            if ends { b"yes" } else { b"no" },
             tenths.as_bytes(),
             seconds.as_bytes(),
             limit.as_bytes(),

@@ -13,7 +13,7 @@ export PATH
 home=$HOME/.aivcs-session
 TMUX_TMPDIR=$home
 export TMUX_TMPDIR
-# Seconds after which an attempt that was claimed and has not begun never begins.
+# Seconds after which an attempt that was claimed and has not begun never begins, unless it says otherwise.
 setup_limit=30
 put_as=0
 
@@ -182,8 +182,10 @@ look() {
   if [ -n "$look_boot" ]; then
     look_state=lost
     [ "$look_boot" = "$(boot)" ] && [ "$(birth "$look_pid")" = "$look_birth" ] && look_state=running
-  elif [ $(($(now) - $2)) -gt "$setup_limit" ]; then
-    look_state=lost
+  else
+    look_limit=$setup_limit
+    [ -f "$look_at/limit" ] && read -r look_limit <"$look_at/limit"
+    [ $(($(now) - $2)) -le "$look_limit" ] || look_state=lost
   fi
 }
 

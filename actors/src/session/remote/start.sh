@@ -45,8 +45,10 @@ launch() {
   refuse tmux "$(hex "$launch_said")"
 }
 
-# NAME IDENTITY MARK ID TOKEN KEPT_ATTEMPTS BASE REPO SCRIPT
+# SETUP_LIMIT NAME IDENTITY MARK ID TOKEN KEPT_ATTEMPTS BASE REPO SCRIPT
 main() {
+  setup_limit=$1
+  shift
   kept_attempts=$6
   prepare
   find_tmux || refuse no-tmux
@@ -55,6 +57,7 @@ main() {
   claim_attempt "$4" "$5"
   start_at=$session/a/$4
   mkdir -p "$start_at"
+  put "$start_at/limit" "$setup_limit"
   put "$start_at/run" "$9"
   # Of identical calls one launches.
   if mkdir "$start_at/launched" 2>/dev/null; then launch "$1" "$start_at/run"; fi

@@ -57,15 +57,15 @@ finish() {
   exit "$2"
 }
 
-# NAME PUBLIC ID TOKEN ROLE GRACE TIMEOUT OUTPUT_LIMIT TIED STEERABLE BASE REPO ENV_COUNT [NAME=VALUE...] COMMAND...
+# NAME PUBLIC ID TOKEN ENDS GRACE TIMEOUT OUTPUT_LIMIT TIED STEERABLE BASE REPO ENV_COUNT [NAME=VALUE...] COMMAND...
 main() {
-  public=$2 id=$3 token=$4 role=$5 grace=$6 timeout=$7 output_limit=$8
+  public=$2 id=$3 token=$4 ends=$5 grace=$6 timeout=$7 output_limit=$8
   find_session "$1" || exit 125
   at=$session/a/$id
   put "$at/begun" "$(boot) $$ $(birth $$) $(now)" || exit 125
   : >>"$at/out"
   : >>"$at/err"
-  if [ "$role" = runner ] && find_tmux; then t set-option -w -t "$pane" remain-on-exit off; fi
+  if [ "$ends" = yes ] && find_tmux; then t set-option -w -t "$pane" remain-on-exit off; fi
   tied=$9
   steerable=${10}
   shift 10
