@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use actors::client::{Client, random_key};
-use actors::taskfile::{self, Context};
+use actors::taskfile::{self, Context, Given};
 use actors::wire::client::{StateName, TaskDetail};
 use policy::id::{AttemptNumber, GraphId, TaskId};
 
@@ -80,6 +80,7 @@ impl Agent<'_> {
             tenant: "repairer".into(),
             key: random_key(),
             into,
+            parameters: Given::new(),
         };
         let submission = taskfile::parse(tasks, Path::new("repair.toml"), &context)?;
         let submitted = self.client.submit(submission).await?;

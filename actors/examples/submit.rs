@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use actors::client::{Client, Seen, random_key};
-use actors::taskfile::{self, Context};
+use actors::taskfile::{self, Context, Given};
 use actors::wire::client::EventFilter;
 use policy::id::AttemptNumber;
 
@@ -33,6 +33,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         tenant: "example".into(),
         key: random_key(),
         into: None,
+        parameters: Given::new(),
     };
     let submission = taskfile::parse(TASKS, Path::new("example.toml"), &context)?;
 

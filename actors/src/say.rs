@@ -11,6 +11,7 @@ use policy::excess::UseLimits;
 use policy::resources::Resources;
 pub use policy::resources::{cores, size};
 use policy::sample::Sample;
+use policy::task::{About, Evaluation};
 use policy::time::Timestamp;
 
 /// `ann@mac: new disk`, or who alone where nobody said why.
@@ -55,6 +56,25 @@ pub fn resources(resources: &Resources) -> String {
     }
     parts.extend(resources.named.iter().map(|(name, amount)| format!("{amount} {name}")));
     parts.join(", ")
+}
+
+/// `team=red ci=7`; `None` where there are none.
+#[must_use]
+pub fn labels(about: &About) -> Option<String> {
+    let all: Vec<String> = about.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    (!all.is_empty()).then(|| all.join(" "))
+}
+
+/// `run r7, rubric eval/rubric.md, phase 3, a promotion gate`.
+#[must_use]
+pub fn evaluation(evaluation: &Evaluation) -> String {
+    let Evaluation { run, rubric, is_gate, phase } = evaluation;
+    let named = [("run", run), ("rubric", rubric)].into_iter();
+    let named =
+        named.filter_map(|(name, text)| text.as_ref().map(|text| format!("{name} {}", harmless(text))));
+    let phase = phase.iter().map(|phase| format!("phase {phase}"));
+    let gate = is_gate.then(|| "a promotion gate".to_owned());
+    named.chain(phase).chain(gate).collect::<Vec<_>>().join(", ")
 }
 
 /// `memory 8 GiB, processes 200`.

@@ -4,6 +4,7 @@
 //! a graph may consist of is decided by `policy::admission`; this module only finds the lines for it. It
 //! knows nothing of where the submission goes.
 
+mod about;
 mod after;
 mod build;
 mod claims;
@@ -19,6 +20,7 @@ mod schema;
 mod shape;
 pub(crate) mod suggest;
 mod tasks;
+mod template;
 mod toml_tree;
 mod tree;
 mod wish;
@@ -38,6 +40,7 @@ pub use build::{absolute, path_text, shell_argv};
 pub use fault::{FAULT_LIMIT, Fault, FileRefused};
 pub use field::{ARRAY_EXPECTED, array};
 pub use schema::schema;
+pub use template::Given;
 
 use build::ItemLines;
 use fault::Source;
@@ -60,6 +63,8 @@ pub struct Context {
     pub key: SubmissionKey,
     /// The graph that its tasks are added to, and whose tasks they can name; `None` where they are one.
     pub into: Option<GraphId>,
+    /// What its parameters are, by their names; those that it does not name have their usual values.
+    pub parameters: Given,
 }
 
 /// How the text of a file is to be read.
@@ -93,6 +98,7 @@ pub fn read_file(
     file: &Path,
     tenant: Arc<str>,
     (key, into): (SubmissionKey, Option<GraphId>),
+    parameters: Given,
 ) -> Result<Submission, FileRefused> {
     let bytes = read_bytes(file).map_err(|expected| refused(file, 0, expected))?;
     let text = match String::from_utf8(bytes) {
@@ -107,7 +113,7 @@ pub fn read_file(
     let whole = std::path::absolute(file).map_err(|error| refused(file, 0, error.to_string()))?;
     let name = file.file_stem().map_or_else(|| "tasks".into(), |stem| stem.to_string_lossy());
     let directory = whole.parent().unwrap_or(&whole).to_owned();
-    parse(&text, file, &Context { directory, name: (&*name).into(), tenant, key, into })
+    parse(&text, file, &Context { directory, name: (&*name).into(), tenant, key, into, parameters })
 }
 
 /// Reads the text of a task file; `file` is how it is called in faults.
@@ -116,17 +122,20 @@ pub fn read_file(
 /// Everything that is wrong with it.
 pub fn parse(text: &str, file: &Path, context: &Context) -> Result<Submission, FileRefused> {
     let source = Source::new(text);
-    let (root, malformed) = match Format::of(file, text) {
+    let (mut root, malformed) = match Format::of(file, text) {
         Format::Toml => toml_tree::read(text),
         Format::Json => json_tree::read(text),
     };
     let trusted = malformed.iter().all(|malformed| malformed.recovered);
     let mut faults: Vec<Fault> = malformed.iter().map(|malformed| syntax_fault(&source, malformed)).collect();
-    if trusted {
-        match read_shape(&root, &source, context, &mut faults) {
-            Some(submission) if faults.is_empty() => return Ok(submission),
-            _ => {}
-        }
+    let unfilled = if trusted { template::fill(&mut root, &context.parameters, &source) } else { Vec::new() };
+    let is_readable = trusted && unfilled.is_empty();
+    faults.extend(unfilled);
+    if is_readable
+        && let Some(submission) = read_shape(&root, &source, context, &mut faults)
+        && faults.is_empty()
+    {
+        return Ok(submission);
     }
     faults.sort_by_key(|fault| fault.line);
     say_once(&mut faults);

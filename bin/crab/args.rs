@@ -1,5 +1,6 @@
 //! What can be typed, and the help for it.
 
+pub(crate) mod about;
 pub(crate) mod cluster;
 pub(crate) mod company;
 pub(crate) mod provision;
@@ -205,6 +206,9 @@ pub(crate) struct Work {
     /// The text of a task file, where it is not read from one
     #[arg(skip)]
     pub(crate) text: Option<String>,
+    /// A parameter of the file, where it has some
+    #[arg(long, value_parser = about::pair, value_name = "NAME=VALUE", conflicts_with = "argv")]
+    pub(crate) set: Vec<(String, String)>,
     /// Names the submission: the same key again is the same submission
     #[arg(long)]
     pub(crate) key: Option<String>,
@@ -275,6 +279,8 @@ pub(crate) struct TaskOptions {
     pub(crate) space: space::SpaceOptions,
     #[command(flatten)]
     pub(crate) provision: provision::ProvisionOptions,
+    #[command(flatten)]
+    pub(crate) about: about::AboutOptions,
     /// A lock that nobody else holds meanwhile; with :shared, nobody who does not share it
     #[arg(long, value_name = "NAME[:shared]")]
     pub(crate) lock: Vec<String>,

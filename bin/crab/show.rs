@@ -6,7 +6,7 @@ use actors::say;
 use actors::wire::client::{AttemptRow, TaskDetail};
 use policy::dependency::Need;
 use policy::provision::{Provision, Sandbox, Secret};
-use policy::task::{Qos, TaskSpec};
+use policy::task::{About, Qos, TaskSpec};
 use policy::time::Timestamp;
 use policy::workspace::Keep;
 
@@ -69,6 +69,7 @@ fn facts(detail: &TaskDetail, now: Timestamp) -> Vec<(&'static str, String)> {
         let home = if space.private_home { ", HOME and TMPDIR of its own" } else { "" };
         facts.push(("workspace", format!("{}, kept {}{home}", space.source, kept_when(space.keep))));
     }
+    facts.extend(spec.about.iter().flat_map(|about| said(about)));
     facts.extend(spec.provision.iter().flat_map(|provision| given(provision)));
     facts.extend(spec.alternatives.iter().map(|other| ("or", text::resources(other))));
     facts.extend(spec.constraints.require.iter().map(|one| ("requires", one.to_string())));
@@ -122,6 +123,16 @@ fn manners(spec: &TaskSpec) -> Vec<(&'static str, String)> {
         facts.push(("attempts", format!("at most {}", spec.retry.max_attempts)));
     }
     facts
+}
+
+/// What it says of itself.
+fn said(about: &About) -> Vec<(&'static str, String)> {
+    let labels = about.labels.iter().map(|(name, value)| ("label", format!("{name}={value}")));
+    let goal = about.goal.iter().map(|goal| ("goal", text::harmless(goal).to_string()));
+    labels
+        .chain(goal)
+        .chain(about.evaluation.iter().map(|one| ("evaluation", say::evaluation(one))))
+        .collect()
 }
 
 /// What it is given where it runs; of secrets their names alone are known here.

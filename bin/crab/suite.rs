@@ -93,7 +93,8 @@ fn plan(session: &Session, screen: &mut Screen, mut args: args::suite::Test) -> 
     times.tell(&mut suite.tests);
     let task = std::mem::take(&mut args.task);
     let name = task.name.clone().unwrap_or_else(|| suite.runner.to_string());
-    let asked = Asked { file: None, argv: vec![(&name).into()], text: None, key: None, task };
+    let asked =
+        Asked { file: None, argv: vec![(&name).into()], text: None, set: Vec::new(), key: None, task };
     let submission = work::submission(asked)?;
     let spec = submission.items.first().map(|item| TaskSpec::clone(&item.spec));
     let Some(spec) = spec else { return Err(Usage("there is nothing to run".to_owned()).into()) };

@@ -58,13 +58,14 @@ pub(crate) fn addition(work: Work, Joined { into, after }: Joined) -> anyhow::Re
                 let text = "--after is for a command; a task file says it itself (see `crab schema`)";
                 return Err(Usage(text.to_owned()).into());
             }
+            let parameters = work.set.into_iter().collect();
             Ok(match work.text {
                 Some(text) => {
                     let (tenant, name) = (tenant.into(), "tasks".into());
-                    let context = Context { directory: here()?, name, tenant, key, into };
+                    let context = Context { directory: here()?, name, tenant, key, into, parameters };
                     taskfile::parse(&text, &file, &context)?
                 }
-                None => taskfile::read_file(&file, tenant.into(), (key, into))?,
+                None => taskfile::read_file(&file, tenant.into(), (key, into), parameters)?,
             })
         }
         None => {
@@ -120,6 +121,7 @@ fn option_given(options: &TaskOptions) -> Option<&'static str> {
         ("--gang", options.gang.is_some()),
     ];
     let given = given.into_iter().chain(options.space.given()).chain(options.provision.given());
+    let given = given.chain(options.about.given());
     given.into_iter().find(|&(_, given)| given).map(|(option, _)| option)
 }
 
@@ -176,6 +178,7 @@ fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::
         directory: directory.as_deref().map(path_text),
         workspace,
         provision: options.provision.provision(),
+        about: options.about.about(),
         environment: options.env.iter().map(|variable| self::variable(variable)).collect::<Result<_, _>>()?,
         alternatives: options.alternative.iter().map(|other| other.over(&resources)).collect(),
         resources,

@@ -3,6 +3,7 @@
 //! It judges what was handed in by itself; whether nodes exist that could run it is `placement`'s matter, and
 //! whether there is room for it now is asked with [`room`]. Fields are named as a task file names them.
 
+mod about;
 mod addition;
 mod claims;
 mod cycle;

@@ -80,14 +80,15 @@ impl Demand {
     }
 }
 
-/// What it says itself, and what follows from its workspace and from what it is given: a machine that knows of neither would
-/// run it in place and without.
+/// What it says itself, and what follows from its workspace and from what it is given (a machine that knows of neither would
+/// run it in place and without), and from the phase of its agent.
 fn constraints(spec: &TaskSpec) -> Constraints {
     let mut all = spec.constraints.clone();
     if spec.workspace.is_some() {
         all.require.push(Condition { label: WORKSPACES.into(), test: Test::Exists });
     }
     all.require.extend(spec.provision.iter().flat_map(|provision| provision.conditions()));
+    all.require.extend(spec.about.iter().filter_map(|about| about.condition()));
     all
 }
 

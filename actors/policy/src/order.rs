@@ -11,7 +11,7 @@
 use crate::placement::ShapeId;
 use crate::queue::{AgedLine, Arrival};
 use crate::task::Priority;
-use crate::time_slice::{Backlog, Shares, SharesRefused, TimeSlice};
+use crate::time_slice::{Backlog, Fairness, Shares, SharesRefused, TimeSlice};
 
 /// What one round asks of the queues, each by `Priority as usize`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -95,14 +95,14 @@ impl Plan {
 }
 
 impl Order {
-    /// Other shares from now on.
+    /// Another rule and other shares from now on.
     ///
     /// # Errors
     ///
     /// When they cannot be used; then nothing changes.
-    pub fn set_shares(&mut self, shares: Shares) -> Result<(), SharesRefused> {
-        if self.slices.shares() != shares {
-            self.slices = TimeSlice::new(shares)?;
+    pub fn set_shares(&mut self, fairness: Fairness, shares: Shares) -> Result<(), SharesRefused> {
+        if (self.slices.fairness(), self.slices.shares()) != (fairness, shares) {
+            self.slices = TimeSlice::new(shares)?.ruled(fairness);
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What a task is: its specification and how a try at it, or the whole of it, can end.
 
+mod about;
 mod priority;
 mod qos;
 mod report;
@@ -24,6 +25,10 @@ use crate::resources::Resources;
 use crate::text::OsText;
 use crate::workspace::Workspace;
 
+pub use crate::task::about::{
+    About, EVALUATION_LIMIT_BYTES, Evaluation, GOAL_LIMIT_CHARS, LABEL_LIMIT_BYTES, PHASES, PRODUCTION,
+    TASK_LABELS_LIMIT,
+};
 pub use crate::task::priority::Priority;
 pub use crate::task::qos::Qos;
 pub use crate::task::report::{
@@ -90,6 +95,9 @@ pub struct TaskSpec {
     /// What it is given where it runs; `None` where that is nothing.
     #[serde(deserialize_with = "since::<14, _, _>", skip_serializing_if = "before::<14, _>")]
     pub provision: Option<Box<Provision>>,
+    /// What it says of itself to people and programs; `None` where that is nothing.
+    #[serde(deserialize_with = "since::<16, _, _>", skip_serializing_if = "before::<16, _>")]
+    pub about: Option<Box<About>>,
 }
 
 impl TaskSpec {
@@ -118,6 +126,7 @@ impl TaskSpec {
             workspace: None,
             gang: None,
             provision: None,
+            about: None,
         }
     }
 
@@ -141,7 +150,8 @@ impl TaskSpec {
         let workspace = self.workspace.as_ref().map_or(0, |workspace| workspace.bytes());
         let provision = self.provision.as_ref().map_or(0, |provision| provision.bytes());
         let words = self.argv.iter().map(OsText::len).chain(variables).sum::<usize>();
-        words + claims + company + workspace + provision + 128
+        let about = self.about.as_ref().map_or(0, |about| about.bytes());
+        words + claims + company + workspace + provision + about + 128
     }
 }
 

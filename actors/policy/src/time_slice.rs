@@ -10,7 +10,7 @@
 //! silence is not saved up for a flood.
 
 use serde::{Deserialize, Serialize};
-use strum::VariantArray;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use crate::planted;
 use crate::task::Priority;
@@ -31,6 +31,31 @@ pub struct Shares {
     pub low: u8,
 }
 
+/// By what rule the next priority is chosen.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Fairness {
+    /// Each has its share.
+    #[default]
+    TimeSlice,
+    /// The most urgent that has something to start, always; what is less urgent comes first by its age alone.
+    Strict,
+}
+
 /// Why shares cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SharesRefused {
@@ -48,6 +73,7 @@ pub type Backlog = [bool; 4];
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimeSlice {
+    fairness: Fairness,
     shares: [i32; 4],
     credit: [i32; 4],
 }
@@ -80,6 +106,18 @@ impl TimeSlice {
         }
     }
 
+    /// The same under another rule.
+    #[must_use]
+    pub fn ruled(self, fairness: Fairness) -> Self {
+        Self { fairness, ..self }
+    }
+
+    /// The rule it goes by.
+    #[must_use]
+    pub fn fairness(&self) -> Fairness {
+        self.fairness
+    }
+
     /// The shares it goes by.
     #[must_use]
     pub fn shares(&self) -> Shares {
@@ -89,6 +127,7 @@ impl TimeSlice {
 
     fn of(shares: Shares) -> Self {
         Self {
+            fairness: Fairness::default(),
             shares: [shares.low, shares.normal, shares.high, shares.critical].map(i32::from),
             credit: [0; 4],
         }
@@ -99,7 +138,7 @@ impl TimeSlice {
     #[must_use]
     pub fn choose(&self, backlog: &Backlog) -> Option<Priority> {
         let waiting = Priority::VARIANTS.iter().copied().filter(|priority| backlog[*priority as usize]);
-        if planted!(StrictPriority) {
+        if self.fairness == Fairness::Strict || planted!(StrictPriority) {
             return waiting.max();
         }
         if planted!(PriorityInverted) {
@@ -143,6 +182,15 @@ mod tests {
         let mut counts = [0; 4];
         (0..picks).filter_map(|_| slice.pick(&ALL)).for_each(|one| counts[one as usize] += 1);
         counts
+    }
+
+    #[test]
+    fn under_the_strict_rule_the_most_urgent_is_always_next() {
+        let mut slice = TimeSlice::default().ruled(Fairness::Strict);
+        assert_eq!(counts(&mut slice, 100), [0, 0, 0, 100]);
+        let (low, some) = ([true, false, false, false], [true, false, true, false]);
+        assert_eq!((slice.pick(&low), slice.pick(&some)), (Some(Priority::Low), Some(Priority::High)));
+        assert_eq!(slice.pick(&[false; 4]), None);
     }
 
     #[test]

@@ -76,7 +76,7 @@ macro_rules! quoted {
 }
 
 quoted! { &["string", "number"]; Length Size }
-quoted! { &["string"]; policy::budget::OnReached policy::admission::Unschedulable policy::ageing::Mode policy::preempt::Preemption std::net::SocketAddr crate::log::disk::Durability crate::config::log::LogFormat }
+quoted! { &["string"]; policy::budget::OnReached policy::admission::Unschedulable policy::ageing::Mode policy::time_slice::Fairness policy::preempt::Preemption std::net::SocketAddr crate::log::disk::Durability crate::config::log::LogFormat }
 
 impl<V: Written> Written for Table<V> {
     const TYPES: &'static [&'static str] = &["object"];

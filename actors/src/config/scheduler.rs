@@ -7,7 +7,7 @@ use policy::admission::Unschedulable;
 use policy::ageing::{Ageing, Mode};
 use policy::preempt::Preemption;
 use policy::queue::Weights;
-use policy::time_slice::Shares;
+use policy::time_slice::{Fairness, Shares};
 
 use crate::config::amount::Length;
 use crate::config::section::{Any, section};
@@ -15,6 +15,8 @@ use crate::config::section::{Any, section};
 /// In which order tasks are started.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Scheduling {
+    /// By what rule the next priority is chosen.
+    pub fairness: Fairness,
     /// The part of all starts that each priority has.
     pub shares: Shares,
     /// How waiting raises.
@@ -30,6 +32,8 @@ pub struct Scheduling {
 section! {
     /// `[scheduler]`
     SchedulerConfig {
+        /// Which priority is next: each by its time slice, or always the most urgent (strict); in both, who has aged goes first.
+        fairness_mode: Fairness = Fairness::TimeSlice, Any("time_slice or strict");
         /// Percent of all starts for Critical, while all priorities have something to start.
         time_slice_critical: u8 = Shares::default().critical, 1..=97;
         /// Percent for High.
@@ -60,6 +64,7 @@ impl SchedulerConfig {
     #[must_use]
     pub fn scheduling(&self, weights: Arc<Weights>) -> Scheduling {
         Scheduling {
+            fairness: self.fairness_mode(),
             shares: self.shares(),
             ageing: self.ages(),
             weights,

@@ -101,7 +101,7 @@ impl SchedulerActor {
         let waiting = PRIORITIES.map(|one| if open(one) { waiting[one as usize] } else { 0 });
         let ordering = &mut self.dispatch.ordering;
         // What was read was checked.
-        let _ = ordering.order.set_shares(limits.scheduling.shares);
+        let _ = ordering.order.set_shares(limits.scheduling.fairness, limits.scheduling.shares);
         if !Arc::ptr_eq(&ordering.scale.weights, &limits.scheduling.weights) {
             let (fleet, weights) = (ordering.scale.fleet.clone(), Arc::clone(&limits.scheduling.weights));
             ordering.scale = Arc::new(Scale { fleet, weights });

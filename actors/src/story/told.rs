@@ -92,6 +92,7 @@ impl Told {
             outcome: self.outcome.clone(),
             in_use: None,
             progress: None,
+            about: spec.about.clone(),
         }
     }
 

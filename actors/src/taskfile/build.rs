@@ -15,6 +15,7 @@ use policy::text::OsText;
 use rustc_hash::FxHashMap;
 
 use super::Context;
+use super::about::about;
 use super::after::dependencies;
 use super::fault::Fault;
 use super::handler;
@@ -67,7 +68,7 @@ impl ItemLines {
     }
 }
 
-fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 44] {
+fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 47] {
     [
         ("directory", line(&common.directory)),
         ("workspace", line(&common.workspace)),
@@ -111,6 +112,9 @@ fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 44] {
         ("retry", line(&common.retries)),
         ("retry", line(&common.retry)),
         ("kind", line(&common.kind)),
+        ("labels", line(&common.labels)),
+        ("goal", line(&common.goal)),
+        ("evaluation", line(&common.evaluation)),
         ("preemptible", line(&common.preemptible)),
         ("qos", line(&common.qos)),
     ]
@@ -208,6 +212,7 @@ fn spec(name: &str, task: &Task, defaults: &Common, context: &Context) -> TaskSp
         directory: directory.filter(|_| is_command),
         workspace,
         provision: provision(own, defaults).filter(|_| is_command),
+        about: about(own, defaults),
         environment: environment(own, defaults),
         resources,
         alternatives,

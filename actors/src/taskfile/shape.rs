@@ -2,6 +2,7 @@
 //!
 //! The comments here are what an editor shows when it reads the published schema.
 
+use super::about::Phase;
 use super::after::After;
 use super::claims::{Locks, Pools, Rates};
 use super::field::{
@@ -14,6 +15,7 @@ use super::provision::Secrets;
 use super::reader::{At, Fields, Reader, fields};
 use super::request::Requests;
 use super::tasks::Tasks;
+use super::template::Parameters;
 use super::tree::Entry;
 use super::workspace::Place;
 
@@ -24,6 +26,10 @@ fields! {
         "$schema" schema: Text,
         /// The graph's name. Default: the file's name without its ending.
         "name" name: Text,
+        /// What may be said beside the file (`crab submit FILE --set branch=main`): usual values by name, or { help = "what it is" }
+        /// for what must be given. It goes wherever a text or a name has {{branch}}; a text that is that alone has the type of the
+        /// usual value.
+        "parameters" parameters: Parameters,
         /// Values for every task that does not give its own.
         "defaults" defaults: Common,
         /// How many attempts may follow failures, over all tasks. Default: no limit but those of the tasks.
@@ -139,6 +145,13 @@ fields! {
         "tenant" tenant: Text,
         /// What sort of work it is, such as "build": tasks of one kind are expected to fail alike.
         "kind" kind: Text,
+        /// Texts by name for whoever looks for tasks, such as { team = "red" }; it finds them in variables such as CRAB_LABEL_TEAM.
+        /// Those of the defaults are added.
+        "labels" labels: Environment,
+        /// What it is done for, in words: it is shown with it, and the task finds it in CRAB_GOAL.
+        "goal" goal: Text,
+        /// By what its run is judged, and how far its agent is; what it does not say, the defaults do.
+        "evaluation" evaluation: Judged,
         /// Whether it may be stopped to make room for a critical task, where the site lets that happen, and run again
         /// later; that costs it no attempt. Default: false.
         "preemptible" preemptible: Truth,
@@ -172,6 +185,21 @@ fields! {
         "retries" retries: Retries,
         /// Which failures lead to another attempt, and when; instead of `retries`.
         "retry" retry: Retry,
+    }
+}
+
+fields! {
+    /// By what the run of a task is judged, and how far its agent is.
+    struct Judged {
+        /// The run that it belongs to, which it finds in CRAB_EVALUATION_RUN.
+        "run" run: Text,
+        /// Where the rubric is, which it finds in CRAB_RUBRIC.
+        "rubric" rubric: Text,
+        /// Whether it decides on a promotion: it runs on machines with the label production=yes alone. Default: false.
+        "gate" gate: Truth,
+        /// The phase of the agent, from 1 to 4, which it finds in CRAB_PHASE: in 1 and 2 it runs on no machine with the label
+        /// production=yes, unless it is a gate.
+        "phase" phase: Phase,
     }
 }
 

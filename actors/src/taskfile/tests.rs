@@ -21,11 +21,18 @@ fn context() -> Context {
         tenant: "ann".into(),
         key: SubmissionKey(7),
         into: None,
+        parameters: Given::new(),
     }
 }
 
 fn read(text: &str) -> Submission {
     parse(text, Path::new("build.toml"), &context()).unwrap_or_else(|refused| panic!("{refused}"))
+}
+
+fn filled(text: &str, given: &[(&str, &str)]) -> Result<Submission, String> {
+    let parameters = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let context = Context { parameters, ..context() };
+    parse(text, Path::new("build.toml"), &context).map_err(|refused| refused.to_string())
 }
 
 fn faults(text: &str) -> String {
@@ -197,7 +204,7 @@ fn the_examples_are_whole() {
     let examples = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples"));
     for (name, items) in [("hello", 1), ("diamond", 4), ("array", 2), ("workspace", 9)] {
         let file = examples.join(name).with_extension("toml");
-        let submission = read_file(&file, "ann".into(), (SubmissionKey(1), None));
+        let submission = read_file(&file, "ann".into(), (SubmissionKey(1), None), Given::new());
         assert_eq!(submission.map(|submission| submission.items.len()), Ok(items), "{name}");
     }
 }
@@ -218,7 +225,7 @@ const WRONG: &[(&str, &str)] = &[
     ("", " there is no task; the smallest file is: [task.hello] command = [\"echo\", \"hello\"]"),
     (
         "x = 1\n[task.a]\nshell = \"true\"",
-        "1: x: no such field; there are $schema, name, defaults, retry_budget, budget, task",
+        "1: x: no such field; there are $schema, name, parameters, defaults, retry_budget, budget, task",
     ),
     ("nmae = 1\n[task.a]\nshell = \"true\"", "1: nmae: no such field; did you mean \"name\"?"),
     (
@@ -373,7 +380,7 @@ fn what_is_not_shown_of_many_faults_is_counted() {
 fn a_file_that_is_too_large_is_not_read() {
     let file = tempfile::NamedTempFile::new().unwrap();
     file.as_file().set_len(100_000_000).unwrap();
-    let refused = read_file(file.path(), "ann".into(), (SubmissionKey(1), None)).unwrap_err();
+    let refused = read_file(file.path(), "ann".into(), (SubmissionKey(1), None), Given::new()).unwrap_err();
     assert_eq!(
         refused.faults[0].to_string(),
         "has 100000000 bytes or more, the limit is 16777216; use an array for many similar tasks, or several files"
@@ -384,7 +391,7 @@ fn a_file_that_is_too_large_is_not_read() {
 fn what_is_not_text_is_refused_with_its_line() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), b"[task.a]\nshell = \"\xff\"\n").unwrap();
-    let refused = read_file(file.path(), "ann".into(), (SubmissionKey(1), None)).unwrap_err();
+    let refused = read_file(file.path(), "ann".into(), (SubmissionKey(1), None), Given::new()).unwrap_err();
     assert_eq!(refused.faults[0].line, 2);
     assert_eq!(refused.faults[0].expected, "not UTF-8 text: byte 18 is not; is this a task file?");
 }
@@ -392,7 +399,8 @@ fn what_is_not_text_is_refused_with_its_line() {
 #[test]
 fn a_file_that_is_not_there_is_refused() {
     let refused =
-        read_file(Path::new("/nowhere/x.toml"), "ann".into(), (SubmissionKey(1), None)).unwrap_err();
+        read_file(Path::new("/nowhere/x.toml"), "ann".into(), (SubmissionKey(1), None), Given::new())
+            .unwrap_err();
     assert_eq!(
         refused.to_string(),
         "/nowhere/x.toml: cannot be opened: No such file or directory (os error 2)"
@@ -404,7 +412,7 @@ fn paths_and_names_come_from_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("nightly.toml");
     std::fs::write(&file, "[task.a]\nshell = \"x\"\ndirectory = \"./sub/.\"\n").unwrap();
-    let submission = read_file(&file, "ann".into(), (SubmissionKey(1), None)).unwrap();
+    let submission = read_file(&file, "ann".into(), (SubmissionKey(1), None), Given::new()).unwrap();
     assert_eq!(&*submission.name, "nightly");
     assert_eq!(submission.items[0].spec.directory, Some(path_text(&directory.path().join("sub"))));
 }
@@ -595,4 +603,116 @@ proptest! {
             prop_assert!(!refused.faults.is_empty());
         }
     }
+}
+
+const TEMPLATE: &str = r#"
+    [parameters]
+    branch = "main"
+    cores = 2
+    quick = false
+    goal = { help = "what is to be done" }
+    [defaults]
+    preemptible = "{{quick}}"
+    [task."build-{{branch}}"]
+    command = ["make", "{{ goal }}", "on {{branch}} with {{cores}}", "docker {{.Names}} {{"]
+    cpus = "{{cores}}"
+    [task.test]
+    after = ["build-{{branch}}"]
+    shell = "make {{goal}}"
+"#;
+
+#[test]
+fn a_template_has_its_parameters_wherever_they_are_named_and_they_keep_their_types() {
+    let submission =
+        filled(TEMPLATE, &[("goal", "a \"b\"; $(c)\n[task.x]"), ("cores", "3"), ("quick", "true")]).unwrap();
+    let [build, test] = &submission.items[..] else { panic!("two tasks") };
+    assert_eq!((&*build.spec.name, build.spec.resources.cpu_millis), ("build-main", 3000));
+    let words: Vec<String> = build.spec.argv.iter().map(ToString::to_string).collect();
+    let goal = "a \"b\"; $(c)\n[task.x]";
+    assert_eq!(words, ["make", goal, "on main with 3", "docker {{.Names}} {{"], "braces of others stay");
+    assert!(build.spec.is_preemptible && test.spec.argv[2].to_string() == format!("make {goal}"));
+    assert_eq!(test.dependencies[0].on, On::Item(0));
+    let empty = filled(TEMPLATE, &[("goal", "")]).unwrap();
+    assert_eq!(empty.items[0].spec.argv[1].to_string(), "", "nothing is a value as well");
+}
+
+#[test]
+fn what_is_wrong_with_parameters_is_said_by_line_and_name() {
+    assert_eq!(
+        filled(TEMPLATE, &[]).unwrap_err(),
+        "build.toml:2: parameters.goal: must be given (what is to be done): --set goal=VALUE"
+    );
+    assert_eq!(
+        filled(TEMPLATE, &[("goal", "x"), ("core", "1"), ("cores", "few"), ("quick", "yes")]).unwrap_err(),
+        "build.toml:2: parameters.core: no such parameter; did you mean \"cores\"?\n\
+         build.toml:2: parameters.cores = few: must be a number, as its usual value is\n\
+         build.toml:2: parameters.quick = yes: must be true or false, as its usual value is"
+    );
+    let plain = "[task.a]\ncommand = [\"{{x}}\"]";
+    assert_eq!(
+        filled(plain, &[("x", "1")]).unwrap_err(),
+        "build.toml: parameters.x: the file has no parameters"
+    );
+    assert_eq!(filled(plain, &[]).unwrap().items[0].spec.argv[0].to_string(), "{{x}}", "no template");
+    let unknown = format!("[parameters]\ny = 1\n{plain}");
+    assert_eq!(
+        filled(&unknown, &[]).unwrap_err(),
+        "build.toml:4: parameters.x: is named here and not in [parameters]; there are y"
+    );
+    let strange = "parameters = { y = [1] }\n[task.a]\ncommand = [\"x\"]";
+    assert!(
+        filled(strange, &[])
+            .unwrap_err()
+            .starts_with("build.toml:1: parameters.y = [1]: must be its usual value")
+    );
+}
+
+/// A small file cannot become one that fills the memory.
+#[test]
+fn a_template_that_grows_beyond_what_a_file_may_be_is_refused() {
+    let text = format!("[parameters]\nx = 1\n[task.a]\ncommand = [\"{}\"]", "{{x}} ".repeat(2000));
+    let large = "y".repeat(20_000);
+    assert!(filled(&text, &[("x", &large)]).unwrap_err().contains("must be a number"));
+    let text = text.replace("x = 1", "x = \"\"");
+    let refused = filled(&text, &[("x", &large)]).unwrap_err();
+    assert!(refused.contains("with its parameters the file has more than 16777216 bytes"), "{refused}");
+}
+
+#[test]
+fn what_a_task_says_of_itself_is_taken_with_what_the_defaults_say() {
+    let submission = read(
+        "[defaults]\ngoal = \"green\"\nlabels = { team = \"red\", ci = 7 }\nevaluation = { run = \"r7\", phase = 1 }\n\
+         [task.a]\ncommand = [\"x\"]\n\
+         [task.b]\ncommand = [\"x\"]\nlabels = { team = \"blue\" }\nevaluation = { phase = 3, gate = true, rubric = \"r.md\" }",
+    );
+    let about = |place: usize| submission.items[place].spec.about.as_deref().unwrap().clone();
+    let (a, b) = (about(0), about(1));
+    assert_eq!(a.goal.as_deref(), Some("green"));
+    assert_eq!(a.condition().map(|one| one.to_string()).as_deref(), Some("production!=yes"));
+    assert_eq!(
+        (b.labels.get("team").map(|one| &**one), b.labels.get("ci").map(|one| &**one)),
+        (Some("blue"), Some("7"))
+    );
+    let judged = b.evaluation.unwrap();
+    assert_eq!(
+        (judged.run.as_deref(), judged.rubric.as_deref(), judged.phase),
+        (Some("r7"), Some("r.md"), Some(3))
+    );
+    assert!(judged.is_gate && about(1).condition().is_some_and(|one| one.to_string() == "production=yes"));
+}
+
+#[test]
+fn what_a_task_says_of_itself_wrongly_is_said_by_line_and_field() {
+    let long = "x".repeat(501);
+    let text = format!(
+        "[task.a]\ncommand = [\"x\"]\ngoal = \"{long}\"\nlabels = {{ \"Team\" = \"red\" }}\nevaluation = {{ phase = 5 }}\n"
+    );
+    assert_eq!(
+        faults(&text).lines().map(|line| line.chars().take(70).collect::<String>()).collect::<Vec<_>>(),
+        [
+            "build.toml:3: task \"a\": goal = \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+            "build.toml:4: task \"a\": labels = \"Team\": must be 1 to 63 of a-z 0-9 . ",
+            "build.toml:5: task \"a\": evaluation.phase = 5: must be a whole number b",
+        ]
+    );
 }

@@ -13,7 +13,7 @@ use super::client::{Request, Response};
 use super::codec;
 use super::fleet::{FromWorker, ToWorker};
 use super::inspect::{Look, Sight};
-use crate::taskfile::{self, Context};
+use crate::taskfile::{self, Context, Given};
 
 /// Bytes of a message here.
 const LIMIT: usize = 4096;
@@ -61,6 +61,7 @@ fn rich() -> Vec<u8> {
         tenant: "somebody".into(),
         key: policy::event::SubmissionKey(7),
         into: Some(GraphId(3)),
+        parameters: Given::new(),
     };
     let submission = taskfile::parse(TASKS, Path::new("rich.toml"), &context);
     let submission = submission.unwrap_or_else(|refused| panic!("{refused}"));

@@ -69,11 +69,13 @@ impl BaseEnvironment {
         ];
         let own = own.into_iter().chain(index).chain(request).chain(gang.into_iter().flatten());
         let own = own.map(|(name, value)| (name.into(), value.into()));
+        let about = grant.spec.about.iter().flat_map(|about| about.variables());
+        let about = about.map(|(name, value)| (name.as_str().into(), value.as_str().into()));
         let indices = claims::environment(&grant.indices);
         let indices = indices.map(|(name, value)| (name.as_str().into(), value.as_str().into()));
         let report = (REPORT_VARIABLE.into(), path_text(report));
         let given = self.0.iter().chain(&grant.spec.environment).cloned();
-        given.chain(own).chain(indices).chain([report]).collect()
+        given.chain(about).chain(own).chain(indices).chain([report]).collect()
     }
 
     /// All of them, for a program that is no task.

@@ -203,6 +203,7 @@ impl House {
             outcome: None,
             in_use: None,
             progress: None,
+            about: None,
         };
         let sample = Sample {
             at: self.ago(1),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use actors::wire::client::{AttemptRow, TaskDetail as Detail, TaskRow};
 use policy::sample::Sample;
-use policy::task::{AttemptOutcome, TaskOutcome, TaskSpec, Usage};
+use policy::task::{AttemptOutcome, Evaluation, TaskOutcome, TaskSpec, Usage};
 use policy::time::Timestamp;
 use policy::workspace::{Source, Workspace};
 use serde::Serialize;
@@ -33,6 +33,10 @@ pub(crate) struct Task {
     progress: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     doing: Option<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    goal: Option<String>,
 }
 
 /// What all processes of a task use that has run for some seconds.
@@ -61,6 +65,7 @@ impl From<&Sample> for InUse {
 
 impl From<&TaskRow> for Task {
     fn from(row: &TaskRow) -> Self {
+        let about = row.about.as_deref().cloned().unwrap_or_default();
         Self {
             v: VERSION,
             task: row.task.to_string(),
@@ -76,6 +81,8 @@ impl From<&TaskRow> for Task {
             in_use: row.in_use.as_deref().map(InUse::from),
             progress: row.progress.as_deref().and_then(report::part),
             doing: row.progress.as_ref().map(|progress| progress.doing.to_string()),
+            labels: about.labels.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            goal: about.goal.map(Into::into),
         }
     }
 }
@@ -225,6 +232,28 @@ impl From<&Workspace> for Space {
     }
 }
 
+/// By what the run of a task is judged, and how far its agent is.
+#[derive(Debug, Serialize)]
+struct Judged {
+    run: Option<String>,
+    rubric: Option<String>,
+    /// Whether it decides on a promotion.
+    gate: bool,
+    phase: Option<u8>,
+}
+
+impl From<&Evaluation> for Judged {
+    fn from(evaluation: &Evaluation) -> Self {
+        let text = |text: &Option<Box<str>>| text.as_ref().map(ToString::to_string);
+        Self {
+            run: text(&evaluation.run),
+            rubric: text(&evaluation.rubric),
+            gate: evaluation.is_gate,
+            phase: evaluation.phase,
+        }
+    }
+}
+
 /// What a task is. Texts that are not UTF-8 have what is not replaced.
 #[derive(Debug, Serialize)]
 struct Spec {
@@ -253,6 +282,8 @@ struct Spec {
     preemptible: bool,
     /// How many start together, each on a machine of its own.
     gang: Option<u32>,
+    /// By what its run is judged; `null` where it is not.
+    evaluation: Option<Judged>,
     /// `default`, `utility` or `background`.
     qos: &'static str,
     timeout_s: Option<f64>,
@@ -296,6 +327,7 @@ impl Spec {
             prefer_apart: company.prefer_apart.iter().map(ToString::to_string).collect(),
             preemptible: spec.is_preemptible,
             gang: spec.gang,
+            evaluation: spec.about.as_deref().and_then(|about| about.evaluation.as_ref()).map(Judged::from),
             qos: spec.qos.into(),
             timeout_s: spec.timeout.map(|timeout| timeout.as_secs_f64()),
             soft_timeout_s: bounds.soft_timeout.map(|timeout| timeout.as_secs_f64()),

@@ -51,6 +51,7 @@ fn task_row() -> TaskRow {
         outcome: Some(TaskOutcome::Failed(AttemptOutcome::Exited(7))),
         in_use: None,
         progress: None,
+        about: None,
     }
 }
 

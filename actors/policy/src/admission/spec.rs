@@ -6,7 +6,7 @@ use crate::admission::limits::{
     AdmissionLimits, CPU_LIMIT_MILLIS, DISK_LIMIT_BYTES, EXIT_CODES_LIMIT, FACTOR_RANGE_PERCENT,
     GPU_LIMIT_SLOTS, MEMORY_LIMIT_BYTES, NAME_LIMIT_CHARS, NAMED_LIMIT, NAMED_LIMIT_COUNT, SIGNALS_LIMIT,
 };
-use crate::admission::{Findings, claims, handler, provision, workspace};
+use crate::admission::{Findings, about, claims, handler, provision, workspace};
 use crate::constraint::{COMPANY_LIMIT, CONDITIONS_LIMIT, Company, Constraints, WEIGHT_LIMIT};
 use crate::resources::Resources;
 use crate::task::{REQUESTS_LIMIT, RetryPolicy, Signals, TaskSpec};
@@ -43,6 +43,7 @@ pub(super) fn check(spec: &TaskSpec, limits: &AdmissionLimits, found: &mut Findi
     }
     workspace::check(spec, found);
     provision::check(spec, found);
+    about::check(spec, found);
     if let Some(timeout) = spec.timeout
         && (timeout.is_zero() || timeout > limits.timeout)
     {
@@ -268,5 +269,6 @@ fn rest_bytes(spec: &TaskSpec) -> usize {
         + claims
         + spec.workspace.as_ref().map_or(0, |workspace| workspace.bytes())
         + spec.provision.as_ref().map_or(0, |provision| provision.bytes())
+        + spec.about.as_ref().map_or(0, |about| about.bytes())
         + 4 * spec.retry.retryable_exit_codes.len()
 }

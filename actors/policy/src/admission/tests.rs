@@ -451,3 +451,33 @@ fn what_is_given_has_names_of_files_and_of_variables_and_walls_need_a_workspace(
     let walls = given(Provision { sandbox: Some(Sandbox::Workspace), ..Provision::default() });
     assert!(walls.contains("sandbox = \"workspace\": needs a workspace of its own"), "{walls}");
 }
+
+#[test]
+fn what_a_task_says_of_itself_fits_a_line_and_a_phase_is_one_of_four() {
+    use crate::task::{About, Evaluation, LABEL_LIMIT_BYTES, TASK_LABELS_LIMIT};
+    let said = |about: About| lines_of(|spec| spec.about = Some(Box::new(about)));
+    let labelled = |name: &str, value: &str| {
+        said(About { labels: [(name.into(), value.into())].into(), ..About::default() })
+    };
+    assert_eq!(labelled("team", "red & blue"), "");
+    assert!(labelled("Team", "red").contains("labels = \"Team\": must be 1 to 63 of a-z"));
+    assert!(labelled("team", "a\nb").contains("labels.team = \"a\\nb\": must be 1 to 200 bytes"));
+    assert!(labelled("team", &"x".repeat(LABEL_LIMIT_BYTES + 1)).contains("labels.team"));
+    let many = (0..=TASK_LABELS_LIMIT).map(|one| (format!("l{one}").into(), "x".into())).collect();
+    assert!(said(About { labels: many, ..About::default() }).contains("labels = 17: must be at most 16"));
+    let goal = |text: &str| said(About { goal: Some(text.into()), ..About::default() });
+    assert_eq!(goal("two lines\nof it"), "");
+    assert!(
+        goal(" ").contains("goal = \" \": must be 1 to 500 characters")
+            && goal(&"x".repeat(501)).contains("goal")
+    );
+    let judged = |evaluation: Evaluation| said(About { evaluation: Some(evaluation), ..About::default() });
+    let phase = |phase: u8| judged(Evaluation { phase: Some(phase), ..Evaluation::default() });
+    assert!([1, 2, 3, 4].into_iter().all(|one| phase(one).is_empty()));
+    assert!(
+        phase(0).contains("evaluation.phase = 0: must be between 1 and 4")
+            && phase(5).contains("evaluation.phase")
+    );
+    let rubric = Evaluation { rubric: Some("".into()), ..Evaluation::default() };
+    assert!(judged(rubric).contains("evaluation.rubric"));
+}

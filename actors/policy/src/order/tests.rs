@@ -145,14 +145,28 @@ fn a_line_at_the_top_is_paid_for_by_its_own_priority_alone() {
 #[test]
 fn shares_that_are_configured_are_read() {
     let mut order = Order::default();
-    order.set_shares(Shares { critical: 10, high: 20, normal: 30, low: 40 }).unwrap();
+    order.set_shares(Fairness::TimeSlice, Shares { critical: 10, high: 20, normal: 30, low: 40 }).unwrap();
     assert_eq!(order.plan(100, [100; 4], |_, _| true).want, [40, 30, 20, 10]);
-    assert!(order.set_shares(Shares { critical: 10, high: 20, normal: 30, low: 50 }).is_err());
+    assert!(
+        order
+            .set_shares(Fairness::TimeSlice, Shares { critical: 10, high: 20, normal: 30, low: 50 })
+            .is_err()
+    );
     assert_eq!(
         order.plan(100, [100; 4], |_, _| true).want,
         [40, 30, 20, 10],
         "what is refused changes nothing"
     );
+}
+
+#[test]
+fn under_the_strict_rule_only_age_goes_before_what_is_more_urgent() {
+    let mut order = Order::default();
+    order.set_shares(Fairness::Strict, Shares::default()).unwrap();
+    assert_eq!(order.plan(10, [100, 100, 3, 4], |_, _| true).want, [0, 3, 3, 4]);
+    order.aged(Priority::Low, [line(1, 3, Priority::Critical)]);
+    let plan = order.plan(10, [100, 100, 100, 100], |_, _| true);
+    assert_eq!((&plan.first[0][..], plan.want), (&[ShapeId(1)][..], [0, 0, 0, 9]));
 }
 
 /// A node of `slots` on which every task takes `lasts`, the four queues, and one round after the other.

@@ -62,6 +62,8 @@ pub(super) const TASK: &[(&str, Kind, u8)] = &[
     ("procs", Kind::Number, 7),
     ("wrote", Kind::Bytes, 7),
     ("progress", Kind::Text, 6),
+    ("labels", Kind::Text, 8),
+    ("goal", Kind::Text, 8),
 ];
 
 pub(super) fn table(rows: &[TaskRow], now: Timestamp) -> Reply {
@@ -83,6 +85,8 @@ pub(super) fn table(rows: &[TaskRow], now: Timestamp) -> Reply {
             row.in_use.as_ref().map_or(Cell::Nothing, |sample| Cell::Number(sample.processes)),
             row.in_use.as_ref().map_or(Cell::Nothing, |sample| Cell::Number(sample.output_bytes)),
             Cell::maybe(row.progress.as_ref()),
+            Cell::maybe(row.about.as_deref().and_then(say::labels).as_ref()),
+            Cell::maybe(row.about.as_deref().and_then(|about| about.goal.as_ref())),
         ]
     };
     reply.rows = rows.iter().map(cells).collect();
@@ -202,6 +206,7 @@ pub(crate) fn card(detail: &TaskDetail, now: Timestamp) -> Reply {
     let spec = &detail.spec;
     let command = spec.argv.iter().map(|word| word.to_string()).collect::<Vec<_>>().join(" ");
     let needs = detail.dependencies.iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>().join(", ");
+    let evaluation = spec.about.as_deref().and_then(|about| about.evaluation.as_ref());
     let more = [
         ("needs", Kind::Text, Cell::text(say::resources(&spec.resources))),
         ("command", Kind::Text, Cell::text(command)),
@@ -209,6 +214,7 @@ pub(crate) fn card(detail: &TaskDetail, now: Timestamp) -> Reply {
         ("waits for", Kind::Text, Cell::maybe(detail.waits_for.as_ref())),
         ("time limit", Kind::Length, spec.timeout.map_or(Cell::Nothing, Cell::length)),
         ("limits", Kind::Text, Cell::maybe(spec.limits.as_deref().map(say::limits).as_ref())),
+        ("evaluation", Kind::Text, Cell::maybe(evaluation.map(say::evaluation).as_ref())),
         ("submitted", Kind::Time, Cell::time(detail.submitted)),
     ];
     for (name, kind, cell) in more {

@@ -169,6 +169,7 @@ mod tests {
             outcome: None,
             in_use: Some(Box::new(sample)),
             progress: None,
+            about: None,
         }
     }
 

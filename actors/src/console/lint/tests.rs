@@ -85,6 +85,7 @@ fn task(memory_bytes: u64) -> TaskRow {
         outcome: None,
         in_use: Some(Box::new(sample)),
         progress: None,
+        about: None,
     }
 }
 

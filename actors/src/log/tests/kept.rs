@@ -21,8 +21,8 @@ use policy::provision::{Provision, Sandbox, Secret};
 use policy::resources::Resources;
 use policy::strain::{Level, Sign, Strain, Symptom};
 use policy::task::{
-    AttemptOutcome, Death, LossReason, Parked, Priority, Qos, RateUse, RequestNumber, RetryPolicy, Signals,
-    SpawnFailure, TaskOutcome, TaskReport, TaskSpec, Usage,
+    About, AttemptOutcome, Death, Evaluation, LossReason, Parked, Priority, Qos, RateUse, RequestNumber,
+    RetryPolicy, Signals, SpawnFailure, TaskOutcome, TaskReport, TaskSpec, Usage,
 };
 use policy::time::Timestamp;
 use policy::workspace::{Keep, Source, WhyKept, Workspace, WorkspaceEnd};
@@ -113,6 +113,19 @@ fn spec(layout: Layout) -> TaskSpec {
     spec.provision = (layout.number() >= 14).then(|| {
         let (secrets, sandbox) = (vec![Secret::new("npm-token")], Some(Sandbox::Workspace));
         Box::new(Provision { secrets, jobserver: true, sandbox })
+    });
+    spec.about = (layout.number() >= 16).then(|| {
+        let evaluation = Some(Evaluation {
+            run: Some("r7".into()),
+            rubric: Some("rubric.md".into()),
+            is_gate: true,
+            phase: Some(3),
+        });
+        Box::new(About {
+            labels: [("team".into(), "red".into())].into(),
+            goal: Some("green".into()),
+            evaluation,
+        })
     });
     spec.is_preemptible = layout.number() >= 2;
     spec.workspace = has_workspaces(layout).then(|| {

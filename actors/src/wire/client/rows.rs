@@ -15,7 +15,7 @@ use policy::resources::Resources;
 use policy::sample::Sample;
 use policy::strain::Strain;
 use policy::task::{
-    AttemptOutcome, Priority, Progress, RequestNumber, ResultField, TaskOutcome, TaskSpec, Usage,
+    About, AttemptOutcome, Priority, Progress, RequestNumber, ResultField, TaskOutcome, TaskSpec, Usage,
 };
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -208,6 +208,9 @@ pub struct TaskRow {
     /// How far it is, where it says so while it runs.
     #[serde(deserialize_with = "since::<3, _, _>", skip_serializing_if = "before::<3, _>")]
     pub progress: Option<Box<Progress>>,
+    /// What it says of itself.
+    #[serde(deserialize_with = "since::<16, _, _>", skip_serializing_if = "before::<16, _>")]
+    pub about: Option<Box<About>>,
 }
 
 /// Everything about a task.
