@@ -1,5 +1,6 @@
 //! The real programs as separate processes on this machine, killed, misused and looked at from outside.
 
+mod about;
 mod blamed;
 mod budget;
 mod cancel;

@@ -62,3 +62,19 @@ fn who_waits_long_is_raised_level_by_level_and_each_time_there_is_one_event() {
         [first("normal", false), first("high", false), first("critical", false), first("critical", true)];
     assert_eq!(boosts.iter().map(of).collect::<Vec<_>>(), expected, "of the first of the line alone");
 }
+
+#[test]
+fn under_the_strict_mode_the_more_urgent_go_first_whatever_the_slices_say() {
+    let place = Place::new();
+    let config = place.file("crabd.toml", "[scheduler]\nfairness_mode = \"strict\"\n").display().to_string();
+    let _daemon = place.daemon(&["--config", &config, "--cpus", "1", "--name", "one"]);
+    place.wait_nodes(1);
+    place.run(&["pause"]).expect(0);
+    for priority in ["low", "critical"] {
+        place.run(&["submit", "--priority", priority, "--array", "1-40", "--", "true"]).expect(0);
+    }
+    place.run(&["resume"]).expect(0);
+    place.run(&["wait", "g1", "g41"]).expect(0);
+    let starts = starts(&place);
+    assert!(starts.len() == 80 && starts[..40].iter().all(|task| *task > 40), "{starts:?}");
+}
