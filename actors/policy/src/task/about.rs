@@ -21,7 +21,7 @@ pub const EVALUATION_LIMIT_BYTES: usize = 1000;
 pub const PHASES: std::ops::RangeInclusive<u8> = 1..=4;
 /// The last phase that stays away from production.
 const LAST_EARLY_PHASE: u8 = 2;
-/// The label of a machine by which it says that it is one of production, with [`YES`].
+/// The label of a machine by which it says that it is one of production, with the value `yes`.
 pub const PRODUCTION: &str = "production";
 const YES: &str = "yes";
 
