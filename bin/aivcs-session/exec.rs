@@ -84,7 +84,7 @@ pub(crate) fn stay(
     let mut cut = |error: &actors::session::SessionError| {
         screen.note(format_args!("aivcs-session: {error}; it goes on there, connecting again"));
     };
-    Ok(follow(&place.sessions, (name, &begun.key), [0, 0], sinks, &mut cut)?)
+    Ok(follow(&place.sessions, (name, begun), [0, 0], sinks, &mut cut)?)
 }
 
 fn of_end(screen: &Screen, ended: &AttemptRow, tied: bool) -> Exit {

@@ -2,10 +2,10 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use actors::session::SessionError;
 use actors::session::follow::{Sinks, follow};
 use actors::session::refusal::{Refusal, Why};
 use actors::session::script::{Script, Side};
-use actors::session::{AttemptState, SessionError};
 
 use crate::cli::args::Logs;
 use crate::cli::exit::Exit;
@@ -23,10 +23,10 @@ pub(crate) fn run(place: &Place, screen: &Screen, logs: &Logs) -> anyhow::Result
     let attempt = attempt.ok_or_else(none)?;
     let from = attempt.written.map(|written| logs.tail.map_or(0, |tail| written.saturating_sub(tail)));
     let (mut out, mut err) = (Shown::new(io::stdout()), Shown::new(io::stderr()));
-    if logs.follow && matches!(attempt.state, AttemptState::Starting | AttemptState::Running) {
+    if logs.follow && attempt.goes_on() {
         let sinks = Sinks { out: &mut out, err: &mut err };
         let mut cut = |error: &SessionError| screen.note(format_args!("aivcs-session: {error}"));
-        follow(&place.sessions, (&name, &attempt.key), from, sinks, &mut cut)?;
+        follow(&place.sessions, (&name, &attempt), from, sinks, &mut cut)?;
         return Ok(Exit::SUCCESS);
     }
     let [from_out, from_err] = from;

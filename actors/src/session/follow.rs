@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use policy::session::SessionName;
 
-use super::row::{AttemptRow, AttemptState};
+use super::row::AttemptRow;
 use super::script::{Script, Side};
 use super::{SessionError, Sessions};
 
@@ -34,22 +34,28 @@ impl std::fmt::Debug for Sinks<'_> {
     }
 }
 
-/// Follows the attempt `key` from these bytes on, and tells how it ended. `cut` is told of every connection that
+/// Follows an attempt, as it was when it was begun or looked at, from these bytes on, and tells how it ended. What has ended by
+/// then is read and not followed. `cut` is told of every connection that
 /// failed.
 ///
 /// # Errors
 /// The attempt or its machine cannot be found any more, or a sink fails.
 pub fn follow(
     sessions: &Sessions,
-    attempt: (&SessionName, &str),
+    (name, known): (&SessionName, &AttemptRow),
     mut from: [u64; 2],
     mut sinks: Sinks<'_>,
     cut: &mut dyn FnMut(&SessionError),
 ) -> Result<AttemptRow, SessionError> {
+    let attempt = (name, &*known.key);
+    let over = Some(known).filter(|row| !row.goes_on());
     let (mut failures, mut pause) = (0, PAUSE);
     loop {
         let before = from;
-        let turned = turn(sessions, attempt, &mut from, &mut sinks);
+        let turned = match over {
+            Some(row) => finish(sessions, name, row, &mut from, &mut sinks).map(|()| Some(row.clone())),
+            None => turn(sessions, attempt, &mut from, &mut sinks),
+        };
         match turned {
             Ok(Some(row)) => return Ok(row),
             // It goes on, but this stream of it has stopped.
@@ -96,10 +102,10 @@ fn turn(
     let row = sessions.look(attempt.0)?.attempt;
     let row = row.filter(|row| *row.key == *attempt.1);
     let row = row.ok_or_else(|| SessionError::Garbled { host: "".into(), said: "another attempt".into() })?;
-    if matches!(row.state, AttemptState::Starting | AttemptState::Running) {
+    if row.goes_on() {
         return read.map(|()| None);
     }
-    finish(sessions, attempt, from, sinks)?;
+    finish(sessions, attempt.0, &row, from, sinks)?;
     Ok(Some(row))
 }
 
@@ -114,16 +120,22 @@ fn listen(
     sessions.stream(&script, true, None, &mut |bytes| take(bytes, from, to)).map(drop)
 }
 
-/// Takes what is behind the bytes that came.
+/// Takes what is behind the bytes that came, of one that has ended: it writes nothing any more.
 fn finish(
     sessions: &Sessions,
-    (name, key): (&SessionName, &str),
+    name: &SessionName,
+    row: &AttemptRow,
     from: &mut [u64; 2],
     sinks: &mut Sinks<'_>,
 ) -> Result<(), SessionError> {
     let [out, err] = from;
-    sessions.read((name, key, Side::Out, *out), &mut |bytes| take(bytes, out, sinks.out))?;
-    sessions.read((name, key, Side::Err, *err), &mut |bytes| take(bytes, err, sinks.err))?;
+    let (key, [wrote_out, wrote_err]) = (&*row.key, row.written);
+    if *out < wrote_out {
+        sessions.read((name, key, Side::Out, *out), &mut |bytes| take(bytes, out, sinks.out))?;
+    }
+    if *err < wrote_err {
+        sessions.read((name, key, Side::Err, *err), &mut |bytes| take(bytes, err, sinks.err))?;
+    }
     Ok(())
 }
 

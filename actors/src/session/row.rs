@@ -58,6 +58,12 @@ pub struct AttemptRow {
 }
 
 impl AttemptRow {
+    /// Whether it has not ended yet.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        matches!(self.state, AttemptState::Starting | AttemptState::Running)
+    }
+
     /// How far it is, or how it ended: `running`, `exited 3`.
     #[must_use]
     pub fn standing(&self) -> String {

@@ -22,6 +22,8 @@ refuse() { say refused "$@"; say end; exit 0; }
 hex() { printf %s "$1" | od -An -v -tx1 | tr -d ' \n'; }
 now() { date +%s; }
 nap() { sleep "$1" 2>/dev/null || sleep 1; }
+# blink LOOKS: between two looks, of which the first come soon after each other: what is short is over by then.
+blink() { if [ "$1" -lt 25 ]; then nap 0.02; else nap 0.1; fi; }
 on_disk() { sync "$1" 2>/dev/null || sync; }
 
 # put FILE TEXT: whole or not at all, on disk when it returns; false where the file is there already.

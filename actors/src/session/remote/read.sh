@@ -20,7 +20,7 @@ as_it_comes() {
       look "$2" 0
       [ "$look_state" = running ] || break
     fi
-    nap 0.1
+    blink "$comes_looks"
   done
   kill "$tail_pid" "$reader_pid" 2>/dev/null
 }

@@ -65,9 +65,9 @@ main() {
   while [ "$start_looks" -lt $((setup_limit * 10)) ]; do
     [ -f "$start_at/exit" ] && break
     # What is short has ended by the time that its start is told.
-    [ -f "$start_at/begun" ] && [ "$start_looks" -ge 3 ] && break
+    [ -f "$start_at/begun" ] && [ "$start_looks" -ge 15 ] && break
     start_looks=$((start_looks + 1))
-    nap 0.1
+    blink "$start_looks"
   done
   say now "$(now)"
   report "$4" "$last_n" "$last_token" "$last_at"
