@@ -28,7 +28,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 #[ignore = "takes minutes, and tells figures"]
 fn how_soon_a_fleet_is_itself_again() {
     // Machines that are lost again and again would not be trusted for a minute.
-    let mut town = Town::start(1, "[breaker]\nfailures = 1000\n");
+    let mut town = Town::start(1, "[breaker]\nfailures = 1000\n", None);
     let mut table = Vec::new();
     let mut measure = |what: &'static str, town: &mut Town, act: fn(&mut Town) -> Duration| {
         let mut all: Vec<_> = (0..TIMES).map(|_| act(town)).collect();

@@ -1,5 +1,5 @@
 //! What is done to the fleet, and undone again: chosen by a seed, one thing after the other and some at once, but
-//! never two to one daemon, one cable or one disk.
+//! never two to one daemon, one cable, one disk or one clock.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -46,9 +46,11 @@ pub(super) enum Fault {
     Broken,
     /// Nothing more can be written.
     DiskFull,
+    /// The wall clock of a machine is an hour ahead, or behind.
+    ClockSet,
 }
 
-const FAULTS: [Fault; 11] = [
+const FAULTS: [Fault; 12] = [
     Fault::DaemonKilled,
     Fault::HostKilled,
     Fault::MachineKilled,
@@ -60,6 +62,7 @@ const FAULTS: [Fault; 11] = [
     Fault::Lossy,
     Fault::Broken,
     Fault::DiskFull,
+    Fault::ClockSet,
 ];
 
 /// What one thing at a time is done to.
@@ -68,6 +71,7 @@ enum Part {
     Daemon,
     Cable,
     Relay,
+    Clock,
 }
 
 /// What is under way on a part of a machine, and when it ends.
@@ -141,6 +145,7 @@ impl Nemesis {
             Fault::Cut => town.land.has_cables().then_some((member, Part::Cable)),
             Fault::Held | Fault::Delayed | Fault::Lossy | Fault::Broken => Some((member, Part::Relay)),
             Fault::DiskFull => town.has_disks().then_some((daemon, Part::Daemon)),
+            Fault::ClockSet => town.has_clocks().then_some((daemon, Part::Clock)),
         }
     }
 
@@ -167,6 +172,7 @@ impl Nemesis {
             Fault::Lossy => town.relay(machine).change(|weather| weather.lost = 50),
             Fault::Broken => town.relay(machine).change(|weather| weather.breaks += 1),
             Fault::DiskFull => fill(town, machine),
+            Fault::ClockSet => town.set_clock(machine, if self.random.bool() { 1 } else { -1 }),
         }
     }
 
@@ -185,6 +191,7 @@ impl Nemesis {
                 Fault::Held => town.relay(machine).change(|weather| weather.held = None),
                 Fault::Delayed => town.relay(machine).change(|weather| weather.delay = Duration::ZERO),
                 Fault::Lossy => town.relay(machine).change(|weather| weather.lost = 0),
+                Fault::ClockSet => town.set_clock(machine, 0),
                 Fault::DiskFull => fs::remove_file(town.place(machine).data().join("filler")).expect("ours"),
                 Fault::HostKilled | Fault::TaskKilled | Fault::Broken => {}
             }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::clock;
 use super::land::Land;
 use super::relay::Relay;
 use crate::cluster::fleet::free_address;
@@ -40,11 +41,13 @@ pub(super) struct Town {
     relays: Vec<Relay>,
     head: String,
     disks: Vec<PathBuf>,
+    /// By which clocks are set, where that is possible and wanted.
+    faketime: Option<PathBuf>,
 }
 
 impl Town {
-    /// With these leases, or those that everybody has.
-    pub(super) fn start(seed: u64, leases: &str) -> Self {
+    /// With these leases, or those that everybody has, and with clocks that this library sets.
+    pub(super) fn start(seed: u64, leases: &str, faketime: Option<PathBuf>) -> Self {
         let land = Arc::new(Land::new(1 + WORKERS + AGENTS));
         let head = if land.has_cables() { format!("{}:7070", land.address(HEAD)) } else { free_address() };
         let places: Vec<_> = (0..=WORKERS).map(|_| Place::new()).collect();
@@ -52,7 +55,8 @@ impl Town {
             .map(|place| Relay::start(&land, head.clone(), seed.wrapping_add(place as u64)))
             .collect();
         let daemons = places.iter().map(|_| None).collect();
-        let mut town = Self { land, places, daemons, relays, head, disks: Vec::new() };
+        let mut town = Self { land, places, daemons, relays, head, disks: Vec::new(), faketime };
+        (HEAD..=HEAD + WORKERS).for_each(|machine| town.set_clock(machine, 0));
         town.mount();
         town.found(leases);
         for worker in HEAD + 1..=HEAD + WORKERS {
@@ -78,6 +82,20 @@ impl Town {
     /// Whether data directories have disks of their own.
     pub(super) fn has_disks(&self) -> bool {
         !self.disks.is_empty()
+    }
+
+    /// Whether every daemon has a wall clock of its own.
+    pub(super) fn has_clocks(&self) -> bool {
+        self.faketime.is_some()
+    }
+
+    /// Sets the clock of a machine so many hours off.
+    pub(super) fn set_clock(&self, machine: Machine, hours: i8) {
+        clock::set(&self.clock(machine), hours);
+    }
+
+    fn clock(&self, machine: Machine) -> PathBuf {
+        self.place(machine).root().join("clock")
     }
 
     pub(super) fn daemon(&self, machine: Machine) -> &Daemon {
@@ -163,7 +181,11 @@ impl Town {
 
     fn spawn(&mut self, machine: Machine, args: &[&str]) {
         let place = self.place(machine);
-        let mut command = self.land.on(machine, &place.crabd(args));
+        let mut crabd = place.crabd(args);
+        if let Some(library) = &self.faketime {
+            clock::wear(&mut crabd, library, &self.clock(machine));
+        }
+        let mut command = self.land.on(machine, &crabd);
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         self.daemons[machine - HEAD] = Some(Daemon::of(&mut command, place));
     }
