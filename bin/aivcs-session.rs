@@ -15,8 +15,10 @@ mod cli {
     pub(crate) mod logs;
     pub(crate) mod place;
     pub(crate) mod prune;
+    pub(crate) mod report;
     pub(crate) mod screen;
     pub(crate) mod steer;
+    pub(crate) mod terminal;
     pub(crate) mod tied;
 }
 

@@ -10,3 +10,5 @@ mod names;
 mod nodes;
 mod prunes;
 mod runs;
+mod terminals;
+mod worktrees;

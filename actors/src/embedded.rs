@@ -42,7 +42,7 @@ pub const WORKSPACES: &str = "workspaces";
 fn keeping(directory: &Path) -> Keeping {
     // What a run keeps is its user's from then on.
     let reclaim = Reclaim { age: Duration::MAX, free_bytes: 0, unsaved_too: false };
-    Keeping { root: directory.join(WORKSPACES), environment: std::env::vars_os().collect(), reclaim }
+    Keeping::here(directory.join(WORKSPACES), std::env::vars_os().collect(), reclaim)
 }
 
 /// How long what was told to end may take before it is killed, when the command stops.

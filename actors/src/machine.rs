@@ -133,7 +133,7 @@ impl Machine {
         let gauge = options.strain.map(|rules| gauge(rules, &options.runs, &directory));
         let (port, beside) = runner(options.runs, (&directory, options.clock), Arc::new(hear));
         let attempts = Dynamic::temporary("processes", Options::default());
-        let makes = options.workspaces.is_some().then(|| (WORKSPACES.into(), "yes".into()));
+        let makes = options.workspaces.as_ref().map(|keeping| (WORKSPACES.into(), keeping.says()));
         let spaces = spaces(options.workspaces, options.clock);
         let args = WorkerArgs {
             node: options.node,

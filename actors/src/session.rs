@@ -16,6 +16,7 @@ pub mod rules;
 pub mod script;
 pub mod way;
 pub mod words;
+pub mod worktree;
 
 mod ask;
 mod row;
@@ -26,6 +27,9 @@ use std::time::Duration;
 pub use ask::{Attempt, Doctor, Ended, PRUNE_GRACE, SETUP_TIMEOUT, STEER_LIMIT_BYTES, Sessions};
 pub use refusal::Refusal;
 pub use row::{AttemptRow, AttemptState, SessionRow};
+
+/// Where repositories are on a machine where nobody says.
+pub const BASE_USUAL: &str = "~/engineering/code/clone-base";
 
 /// Why a question had no good answer.
 #[derive(Debug, thiserror::Error)]

@@ -14,8 +14,10 @@ mod cancel;
 mod copy;
 mod disk;
 mod git;
+pub(crate) mod ground;
+mod here;
 pub mod keeping;
-mod record;
+pub(crate) mod record;
 #[cfg(test)]
 mod tests;
 
@@ -31,12 +33,13 @@ use std::time::Duration;
 use policy::id::{TaskId, Token};
 use policy::task::{AttemptOutcome, SpawnFailure};
 use policy::text::OsText;
-use policy::workspace::{Fate, Reclaim, Source, Unsaved, Workspace, WorkspaceEnd, fate};
+use policy::workspace::{Fate, Reclaim, Unsaved, WhyKept, Workspace, WorkspaceEnd, fate};
 
 use crate::clock::Clock;
 use crate::taskfile::path_text;
 pub use cancel::Cancel;
-use git::Git;
+use ground::{Away, Ground, Work};
+use here::Here;
 use record::{Record, State};
 
 /// Workspaces that a machine makes, or looks through and removes, at once: they keep its disk busy, not its cores.
@@ -80,11 +83,11 @@ pub enum Unmade {
 }
 
 impl Unmade {
-    fn of_task(reason: impl Into<String>) -> Self {
+    pub(crate) fn of_task(reason: impl Into<String>) -> Self {
         Self::Failed(SpawnFailure::of_task(format!("no workspace: {}", reason.into())))
     }
 
-    fn of_node(reason: impl Into<String>) -> Self {
+    pub(crate) fn of_node(reason: impl Into<String>) -> Self {
         Self::Failed(SpawnFailure::of_node(format!("no workspace: {}", reason.into())))
     }
 
@@ -97,12 +100,28 @@ impl Unmade {
 /// How workspaces are kept on a machine.
 #[derive(Debug, Clone)]
 pub struct Keeping {
-    /// Where they are.
-    pub root: PathBuf,
-    /// What git finds in its environment.
-    pub environment: Vec<(OsString, OsString)>,
+    /// Where their records are.
+    pub(crate) root: PathBuf,
+    /// Where they are themselves.
+    pub(crate) ground: Arc<dyn Ground>,
     /// When kept ones go.
-    pub reclaim: Reclaim,
+    pub(crate) reclaim: Reclaim,
+}
+
+impl Keeping {
+    /// Below `root` on this machine's disk; git finds this environment.
+    #[must_use]
+    pub fn here(root: PathBuf, environment: Vec<(OsString, OsString)>, reclaim: Reclaim) -> Self {
+        // What cannot be made absolute is refused when it is opened.
+        let root = std::path::absolute(&root).unwrap_or(root);
+        let ground = Arc::new(Here { root: root.clone(), environment });
+        Self { root, ground, reclaim }
+    }
+
+    /// What the machine says of its workspaces.
+    pub(crate) fn says(&self) -> Box<str> {
+        self.ground.says()
+    }
 }
 
 /// All workspaces of a machine. It outlives the actor that uses it, and so do the calls that are under way.
@@ -136,8 +155,6 @@ impl Workspaces {
     /// # Errors
     /// When what is there cannot be read.
     pub fn open(keeping: Keeping, clock: Clock) -> io::Result<Arc<Self>> {
-        let root = std::path::absolute(&keeping.root)?;
-        let keeping = Keeping { root, ..keeping };
         let found = record::all(&keeping.root)?;
         let known: BTreeMap<Token, Known> = found
             .into_iter()
@@ -181,9 +198,9 @@ impl Workspaces {
         let began = self.clock.now();
         let turn = self.enter(wish.token, made)?;
         let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let git = self.git(keeping, cancel, PREPARE_DEADLINE);
         let mut record = Record::new(wish, made);
-        let done = self.make(keeping, &git, &mut record).and_then(|prepared| {
+        let work = self.work(cancel, PREPARE_DEADLINE);
+        let done = self.make(keeping, &work, &mut record).and_then(|prepared| {
             record.prepared = self.clock.now().since(began);
             record.state = State::Ready;
             record.write(&keeping.root).map_err(|error| Unmade::of_disk("writing", &keeping.root, &error))?;
@@ -199,7 +216,7 @@ impl Workspaces {
         done
     }
 
-    fn make(&self, keeping: &Keeping, git: &Git<'_>, record: &mut Record) -> Result<Prepared, Unmade> {
+    fn make(&self, keeping: &Keeping, work: &Work<'_>, record: &mut Record) -> Result<Prepared, Unmade> {
         let root = &keeping.root;
         let failed = |what: &'static str| move |error: io::Error| Unmade::of_disk(what, root, &error);
         disk::own_root(root).map_err(failed("the directory of workspaces"))?;
@@ -207,25 +224,7 @@ impl Workspaces {
             self.erase(keeping, left).map_err(failed("removing what an earlier try has left in"))?;
         }
         record.write(root).map_err(failed("writing a record in"))?;
-        let (outer, path) = (record::outer(root, record.token), record::inner(root, record.token));
-        disk::make(&outer).map_err(failed("making a directory in"))?;
-        match &record.workspace.source {
-            Source::Scratch => disk::make(&path).map_err(failed("making a directory in"))?,
-            Source::Copy { of } => {
-                let of = path_of(of);
-                copy::copy(&of, &path, root, git.cancel)?;
-                record.copied = git.state_of_copy(&path)?;
-            }
-            Source::Worktree { repository, commit } => {
-                let worktree = git.add(&path_of(repository), commit, &path)?;
-                record.worktree = Some(worktree);
-            }
-        }
-        let home = record.workspace.private_home.then(|| (outer.join("home"), outer.join("tmp")));
-        if let Some((home, temporary)) = &home {
-            disk::make(home).and_then(|()| disk::make(temporary)).map_err(failed("making a directory in"))?;
-        }
-        Ok(Prepared { made: record.made, path, home })
+        keeping.ground.make(record, work)
     }
 
     /// An attempt is over, and nothing of it runs: its workspace is removed or kept. `outcome` is not known of one that
@@ -262,7 +261,7 @@ impl Workspaces {
                 Some(WorkspaceEnd { prepared, kept: None })
             }
             State::Kept { why, .. } => {
-                let kept = Some((path_text(&record::inner(&keeping.root, token)), why.clone()));
+                let kept = Some((path_text(&keeping.ground.path(&record)), why.clone()));
                 Some(WorkspaceEnd { prepared, kept })
             }
             State::Ready => Some(self.settle_ready(keeping, record, outcome)),
@@ -276,8 +275,13 @@ impl Workspaces {
         outcome: Option<&AttemptOutcome>,
     ) -> WorkspaceEnd {
         let (prepared, token) = (record.prepared, record.token);
-        let keep = record.workspace.keep;
-        let unsaved = if keep.looks() { self.look(keeping, &record) } else { Unsaved::Nothing };
+        let (keep, path) = (record.workspace.keep, path_text(&keeping.ground.path(&record)));
+        let unsaved = if keep.looks() { self.look(keeping, &record) } else { Ok(Unsaved::Nothing) };
+        let unsaved = match unsaved {
+            Ok(unsaved) => unsaved,
+            // It stays as it is until it can be looked through, and is then removed or kept.
+            Err(Away(why)) => return WorkspaceEnd { prepared, kept: Some((path, WhyKept::Unknown(why))) },
+        };
         let kept = match fate(keep, outcome, unsaved) {
             Fate::Remove => {
                 self.remove(keeping, record);
@@ -286,20 +290,14 @@ impl Workspaces {
             Fate::Keep(why) => {
                 tracing::info!(%token, task = %record.task, %why, "kept a workspace");
                 self.keep(keeping, record, why.clone());
-                Some((path_text(&record::inner(&keeping.root, token)), why))
+                Some((path, why))
             }
         };
         WorkspaceEnd { prepared, kept }
     }
 
-    fn look(&self, keeping: &Keeping, record: &Record) -> Unsaved {
-        let path = record::inner(&keeping.root, record.token);
-        let cancel = Cancel::default();
-        let git = self.git(keeping, &cancel, LOOK_DEADLINE);
-        match &record.worktree {
-            Some(worktree) => git.look(worktree, &path),
-            None => git.look_at_copy(record.copied.as_ref(), &path),
-        }
+    fn look(&self, keeping: &Keeping, record: &Record) -> Result<Unsaved, Away> {
+        keeping.ground.look(record, &self.work(&Cancel::default(), LOOK_DEADLINE))
     }
 
     /// The one that was made then is not wanted: nobody has worked in it.
@@ -340,17 +338,12 @@ impl Workspaces {
         disk::own_root(root)?;
         record.state = State::Removing;
         record.write(root)?;
-        disk::remove(&record::outer(root, token))?;
-        if let Source::Worktree { repository, .. } = &record.workspace.source {
-            let cancel = Cancel::default();
-            let git = self.git(keeping, &cancel, LOOK_DEADLINE);
-            git.forget(&path_of(repository), &record::inner(root, token))?;
-        }
+        keeping.ground.erase(&record, &self.work(&Cancel::default(), LOOK_DEADLINE))?;
         record::forget(root, token)
     }
 
-    fn git<'g>(&'g self, keeping: &'g Keeping, cancel: &'g Cancel, within: Duration) -> Git<'g> {
-        Git { environment: &keeping.environment, cancel, clock: self.clock, until: self.clock.now() + within }
+    fn work<'w>(&self, cancel: &'w Cancel, within: Duration) -> Work<'w> {
+        Work { cancel, clock: self.clock, until: self.clock.now() + within }
     }
 
     /// Takes note of one that is about to be made.

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use actors::session::BASE_USUAL;
 use actors::taskfile::quantity;
 use clap::{Args, Parser, Subcommand};
 
@@ -60,7 +61,7 @@ pub(crate) struct Global {
         global = true,
         value_name = "DIR",
         env = "AIVCS_BASE_DIR",
-        default_value = "~/engineering/code/clone-base",
+        default_value = BASE_USUAL,
         help_heading = "Everywhere"
     )]
     pub(crate) base_dir: String,
@@ -101,9 +102,11 @@ const EXEC_EXAMPLES: &str = "\
 Examples:
   aivcs-session exec --repo api --work t-42 --role runner -- cargo test
   aivcs-session exec --repo api --work t-42 --role agent --detach --timeout 2h -- ./agent
+  aivcs-session exec --repo api --work t-42 --role human --tty -- vim notes
   aivcs-session exec --repo api --work t-42 --role runner --key build-7 -- make    (the same key twice is one run)
 
-No shell reads the command. Its standard input is empty, unless it is --steerable. Ctrl-C leaves it running: `kill` ends it.";
+No shell reads the command. Its standard input is empty, unless it is --steerable or has the terminal (--tty). Ctrl-C leaves
+it running, unless it has the terminal: `kill` ends it.";
 
 /// Which session.
 #[derive(Debug, Clone, Args)]
@@ -142,12 +145,21 @@ pub(crate) struct Exec {
     #[arg(long, value_parser = quantity::size, value_name = "SIZE", default_value = "1GiB")]
     pub(crate) output_limit: u64,
     /// Let it live and die with this call: SIGTERM ends it there, it goes on for so long where nobody follows it, and
-    /// its files go when its end is known
+    /// its files go when its end is known. HUP, INT, QUIT, USR1, USR2 and WINCH are handed on to it
     #[arg(long, value_parser = quantity::duration, value_name = "TIME", conflicts_with = "detach")]
     pub(crate) tied: Option<Duration>,
     /// Let it hear on its standard input what `steer` says; that is empty otherwise
     #[arg(long)]
     pub(crate) steerable: bool,
+    /// Let it have your terminal, until it ends or you detach (Ctrl-B d). What is left on it at the end is its output
+    #[arg(long, conflicts_with_all = ["detach", "tied", "steerable"])]
+    pub(crate) tty: bool,
+    /// Where it runs, seen from the repository's directory; that itself where nothing is said
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<OsString>,
+    /// Let it find a file in CRAB_REPORT; what it writes there comes to this one as well
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["detach", "tty"])]
+    pub(crate) report: Option<PathBuf>,
     /// Leave a runner's session when its work has ended, to be looked at until it is pruned
     #[arg(long)]
     pub(crate) stays: bool,

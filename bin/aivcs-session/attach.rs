@@ -64,15 +64,19 @@ fn attach(
     (name, tmux): (&SessionName, &str),
     made: Option<bool>,
 ) -> anyhow::Result<Exit> {
-    let has_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     if screen.json {
         screen.object(&Made { made, ..Made::of(&place.host, name.as_str()) })?;
         return Ok(Exit::SUCCESS);
     }
-    if !has_terminal {
+    if !has_terminal() {
         screen.line(name)?;
         return Ok(Exit::SUCCESS);
     }
+    Ok(if look(place, name, tmux)? { Exit::SUCCESS } else { Exit::FAILURE })
+}
+
+/// Has the terminal show the session until it ends or somebody detaches from it; tells whether all went well.
+pub(crate) fn look(place: &Place, name: &SessionName, tmux: &str) -> anyhow::Result<bool> {
     let line = place.sessions.way().attach(tmux, name);
     let line = line.ok_or_else(|| {
         anyhow!("cannot attach with {tmux:?}: its path has characters that a shell could misread")
@@ -83,5 +87,10 @@ fn attach(
         let why = "the connection was cut; the session goes on, attach again".into();
         return Err(SessionError::Unreachable { host: place.host.as_str().into(), why }.into());
     }
-    Ok(if status.success() { Exit::SUCCESS } else { Exit::FAILURE })
+    Ok(status.success())
+}
+
+/// Whether somebody sits at a terminal.
+pub(crate) fn has_terminal() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
 }

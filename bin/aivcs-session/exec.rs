@@ -13,12 +13,14 @@ use crate::cli::args::Exec;
 use crate::cli::exit::Exit;
 use crate::cli::json::{Attempt, Made};
 use crate::cli::place::{Place, identity};
+use crate::cli::report::Reporting;
 use crate::cli::screen::Screen;
-use crate::cli::tied;
+use crate::cli::{terminal, tied};
 
 pub(crate) fn run(place: &Place, screen: &Screen, exec: Exec) -> anyhow::Result<Exit> {
     let identity = identity(&exec.wanted)?;
-    let (detach, tied, stays) = (exec.detach, exec.tied.is_some(), exec.stays);
+    let (detach, tied, stays, tty) = (exec.detach, exec.tied.is_some(), exec.stays, exec.tty);
+    let report = exec.report.clone();
     let grace = exec.grace;
     let start = start_of(place, &identity, exec)?;
     if place.dry_run {
@@ -26,8 +28,11 @@ pub(crate) fn run(place: &Place, screen: &Screen, exec: Exec) -> anyhow::Result<
         return Ok(Exit::SUCCESS);
     }
     let name = identity.name();
+    if tty {
+        return terminal::run(place, screen, &name, &start);
+    }
     if tied {
-        tied::end_on_sigterm(place.sessions.clone(), name.clone(), grace)?;
+        tied::hear(place.sessions.clone(), (name.clone(), start.key.clone()), grace)?;
     }
     let begun = place.sessions.start(&start)?.row;
     if detach {
@@ -39,7 +44,13 @@ pub(crate) fn run(place: &Place, screen: &Screen, exec: Exec) -> anyhow::Result<
         }
         return Ok(Exit::SUCCESS);
     }
+    if tied {
+        tied::begun();
+    }
+    let reporting =
+        report.map(|to| Reporting::start(place.sessions.clone(), name.clone(), begun.key.clone(), to));
     let ended = stay(place, screen, &name, &begun);
+    reporting.into_iter().for_each(Reporting::finish);
     if tied {
         tied::clear(place, &name, stays);
     }
@@ -68,6 +79,9 @@ fn start_of(place: &Place, identity: &Identity, exec: Exec) -> anyhow::Result<St
         tied: exec.tied.unwrap_or_default(),
         steerable: exec.steerable,
         stays: exec.stays,
+        terminal: exec.tty,
+        reports: exec.report.is_some(),
+        directory: exec.directory.unwrap_or_default().into_vec(),
         environment: bytes(exec.env),
         argv: bytes(exec.argv),
     })
@@ -87,7 +101,7 @@ pub(crate) fn stay(
     Ok(follow(&place.sessions, (name, begun), [0, 0], sinks, &mut cut)?)
 }
 
-fn of_end(screen: &Screen, ended: &AttemptRow, tied: bool) -> Exit {
+pub(crate) fn of_end(screen: &Screen, ended: &AttemptRow, tied: bool) -> Exit {
     let outcome = ended.outcome.as_deref().unwrap_or("lost");
     if ended.state == AttemptState::Lost {
         screen.note("aivcs-session: its machine has lost it: it neither runs nor says how it ended");

@@ -13,6 +13,7 @@ use actors::process::port::HostProgram;
 use actors::session::lookout::LookoutArgs;
 use actors::session::node::{REACHED, SshNode};
 use actors::session::rules::SharedRules;
+use actors::session::{BASE_USUAL, worktree};
 use actors::worker::environment::BaseEnvironment;
 use anyhow::Context;
 use policy::constraint::LOCATION;
@@ -67,17 +68,23 @@ fn machine(
     let tag = format!("{} {}", settings.name, settings.data_dir.display());
     let abroad = node.node(name, &this.with_file_name("aivcs-session"), &tag, base.len());
     let config = &settings.config;
+    let directory = settings.data_dir.join("ssh").join(name);
+    let lookout = lookout((name, node), abroad, remote)?;
+    let (way, sessions) = (lookout.node.clone(), lookout.sessions.clone());
+    let base_dir = node.base_dir.as_deref().unwrap_or(BASE_USUAL);
+    let reclaim = config.worker.reclaim();
+    let workspaces = worktree::keeping(directory.join("workspaces"), way, sessions, base_dir, reclaim);
     Ok(MachineOptions {
         node: NodeId::from(name),
         incarnation,
-        directory: settings.data_dir.join("ssh").join(name),
+        directory,
         capacity: node.capacity(),
         labels: located.into_iter().chain(labels).chain(reached).collect(),
-        runs: Runs::Abroad(HostProgram::new(this), Box::new(lookout((name, node), abroad, remote)?)),
+        runs: Runs::Abroad(HostProgram::new(this), Box::new(lookout)),
         base,
         output: OutputLimits::default(),
         retention: Retention::default(),
-        workspaces: None,
+        workspaces: Some(workspaces),
         offer: None,
         strain: config.strain.rules().map(|rules| config.remote_execution.strain(rules)),
         clock,

@@ -280,7 +280,7 @@ fn machine(
 fn workspaces(settings: &Settings, base: &BaseEnvironment) -> Keeping {
     let worker = &settings.config.worker;
     let root = worker.workspaces.as_ref().map_or_else(|| settings.data_dir.join("workspaces"), PathBuf::from);
-    Keeping { root, environment: base.variables(), reclaim: worker.reclaim() }
+    Keeping::here(root, base.variables(), worker.reclaim())
 }
 
 /// What tasks are given besides. A sandbox is tried once: what does not work is not offered.

@@ -10,7 +10,7 @@ use crate::support::program::run;
 use crate::support::waiting::{SOON, until_true};
 
 /// A scheduler without a worker here, and these machines of one bed as its nodes.
-fn scheduler(bed: &Bed, nodes: &[&str], cpus: u64) -> (Place, String) {
+pub(super) fn scheduler(bed: &Bed, nodes: &[&str], cpus: u64) -> (Place, String) {
     let place = Place::new();
     let config = bed.root().join("ssh_config").display().to_string();
     let node = |name: &&str| {
@@ -27,7 +27,7 @@ fn scheduler(bed: &Bed, nodes: &[&str], cpus: u64) -> (Place, String) {
 const LOOKED_AFTER: &str = "[strain]\ncalm = \"1s\"\n[remote_execution]\nhealth_check_every = \"1s\"\n\
     unhealthy_after = 2\nprune_after = \"2s\"\n";
 
-fn daemon(bed: &Bed, place: &Place, config: &str, nodes: usize) -> Daemon {
+pub(super) fn daemon(bed: &Bed, place: &Place, config: &str, nodes: usize) -> Daemon {
     let mut command = place.crabd(&["--no-worker", "--name", "head", "--config", config]);
     // Its connections are of the bed, so that they can be cut.
     command.env("HOME", bed.root().join("here"));
@@ -38,7 +38,7 @@ fn daemon(bed: &Bed, place: &Place, config: &str, nodes: usize) -> Daemon {
 }
 
 /// Nothing of any session is left on the machine, files among it.
-fn nothing_left(bed: &Bed) {
+pub(super) fn nothing_left(bed: &Bed) {
     until_true("no session is left", SOON, || bed.list().is_empty());
     until_true("no files of sessions are left", SOON, || {
         fs::read_dir(bed.home().join(".aivcs-session/s")).is_ok_and(|entries| entries.count() == 0)
@@ -150,7 +150,6 @@ fn a_task_is_watched_steered_and_left_in_its_session() {
         (&format!("t{}", task.trim_start_matches('t')).into(), &false.into())
     );
     assert_eq!(bed.names(), [name.trim_end()], "without a terminal it only says where it would attach");
-    go(&["signal", &task, "USR1"]).expect(1).says(&["behind SSH, which hears no signals", "crab steer"]);
     go(&["steer", &task, "$(id) 'x'"]).expect(0);
     go(&["steer", &task, "--", "-v"]).expect(0);
     place.wait_state(&task, "succeeded");
@@ -179,6 +178,37 @@ fn a_task_is_watched_steered_and_left_in_its_session() {
     let name = go(&["shell", "mac-1"]).expect(0).text();
     assert_eq!(name, "aivcs__r__shell__human\n");
     bed.run(&["kill", "--purge", "--session", name.trim_end()]).expect(0);
+    nothing_left(&bed);
+}
+
+#[test]
+fn a_task_there_reports_and_hears_signals_as_everywhere() {
+    let bed = Bed::new();
+    let (place, config) = scheduler(&bed, &["mac-1"], 2);
+    let _daemon = daemon(&bed, &place, &config, 1);
+    let script = "trap 'echo heard >&2; exit 5' USR1; \
+                  echo '{\"progress\": 0.5, \"doing\": \"waiting\", \"cost\": 7}' >>\"$CRAB_REPORT\"; \
+                  echo ready; while :; do sleep 0.1; done";
+    let task = place.submit(&["--", "sh", "-c", script]);
+    place.wait_state(&task, "running");
+    // Before it has begun there, it is handed on later.
+    until_true("it has said how far it is", SOON, || {
+        place.run(&["show", &task]).expect(0).text().contains("50% waiting")
+    });
+    place.run(&["signal", &task, "USR1"]).expect(0);
+    place.wait_state(&task, "failed");
+    let shown = place.show(&task);
+    assert_eq!(shown["outcome"]["exit_code"], 5, "{shown}");
+    let events = shown["events"].as_array().expect("a list");
+    let end = events.iter().rfind(|event| event["event"] == "task.attempt-ended").expect("it has ended");
+    assert_eq!(end["report"]["cost"], 7, "{end}");
+    let logs = place.run(&["logs", &task]).expect(0).text();
+    assert!(logs.contains("heard") && !logs.contains("connecting again"), "{logs}");
+    let result = "echo '{\"result\": {\"branch\": \"fix-7\"}}' >>\"$CRAB_REPORT\"";
+    let task = place.submit(&["--", "sh", "-c", result]);
+    place.wait_state(&task, "succeeded");
+    let text = place.run(&["show", &task]).expect(0).text();
+    assert!(text.contains("fix-7"), "{text}");
     nothing_left(&bed);
 }
 

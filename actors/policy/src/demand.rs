@@ -84,9 +84,12 @@ impl Demand {
 /// run it in place and without), and from the phase of its agent.
 fn constraints(spec: &TaskSpec) -> Constraints {
     let mut all = spec.constraints.clone();
-    if spec.workspace.is_some() {
-        all.require.push(Condition { label: WORKSPACES.into(), test: Test::Exists });
-    }
+    all.require.extend(spec.workspace.iter().map(|workspace| {
+        let mut makers = workspace.made_by();
+        let only = makers.pop().filter(|_| makers.is_empty());
+        let test = only.map_or_else(|| Test::In(workspace.made_by()), Test::Is);
+        Condition { label: WORKSPACES.into(), test }
+    }));
     all.require.extend(spec.provision.iter().flat_map(|provision| provision.conditions()));
     all.require.extend(spec.about.iter().filter_map(|about| about.condition()));
     all
@@ -108,6 +111,34 @@ mod tests {
         spec.workspace = Some(Box::new(workspace));
         let asked = Demand::of(&spec).constraints;
         assert!(asked.met(&makes) && !asked.met(&behind_ssh));
-        assert_eq!(asked.unmet(&behind_ssh)[0].condition.to_string(), "workspaces");
+        assert_eq!(asked.unmet(&behind_ssh)[0].condition.to_string(), "workspaces=yes");
+    }
+
+    #[test]
+    fn a_worktree_is_also_made_where_there_is_a_repository_of_its_name_and_nothing_else_is() {
+        let asked = |repository: &str, private_home| {
+            let source = Source::Worktree { repository: repository.into(), commit: "main".into() };
+            let mut spec = TaskSpec::new("a", vec!["true".into()]);
+            spec.workspace = Some(Box::new(Workspace { source, keep: Keep::Unsaved, private_home }));
+            Demand::of(&spec).constraints
+        };
+        let api = Labels::of("b", [(WORKSPACES, &*crate::workspace::worktrees_of("api"))]);
+        let all = Labels::of("a", [(WORKSPACES, "yes")]);
+        for (repository, private_home, is_made) in [
+            ("/src/api", false, true),
+            ("/api/./", false, true),
+            ("/src/api", true, false),
+            ("/src/api2", false, false),
+            ("/src/api/..", false, false),
+            ("/", false, false),
+        ] {
+            let asked = asked(repository, private_home);
+            assert_eq!((asked.met(&api), asked.met(&all)), (is_made, true), "{repository}");
+        }
+        let unmet = asked("/src/api2", false).unmet(&api).remove(0);
+        assert_eq!(
+            unmet.to_string(),
+            "label workspaces in yes,worktrees of api2 missing (it is worktrees of api)"
+        );
     }
 }

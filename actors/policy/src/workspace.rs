@@ -20,6 +20,9 @@ use crate::time::Timestamp;
 /// What names the commit of a worktree where nobody says.
 pub const COMMIT_USUAL: &str = "HEAD";
 
+/// What a machine says of its workspaces (`constraint::WORKSPACES`) that makes all sorts.
+pub const ALL_SORTS: &str = "yes";
+
 /// What a task says of a directory of its own; one that says nothing works in place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Workspace {
@@ -166,6 +169,31 @@ impl Workspace {
             Source::Worktree { repository, commit } => repository.len() + commit.len(),
         }
     }
+}
+
+impl Workspace {
+    /// What a machine may say of its workspaces that makes one like this. Machines behind SSH make worktrees of their own
+    /// repository alone, wherever the task's is: it has the same name.
+    #[must_use]
+    pub fn made_by(&self) -> Vec<Box<str>> {
+        let repository = match &self.source {
+            Source::Worktree { repository, .. } if !self.private_home => name_of(repository),
+            Source::Worktree { .. } | Source::Copy { .. } | Source::Scratch => None,
+        };
+        [ALL_SORTS.into()].into_iter().chain(repository.map(worktrees_of)).collect()
+    }
+}
+
+/// What a machine says that makes worktrees of a repository of this name alone.
+#[must_use]
+pub fn worktrees_of(repository: &str) -> Box<str> {
+    format!("worktrees of {repository}").into()
+}
+
+/// The last name of a path.
+fn name_of(path: &OsText) -> Option<&str> {
+    let mut names = path.as_bytes().split(|byte| *byte == b'/').filter(|name| !matches!(name, [] | [b'.']));
+    names.next_back().filter(|name| *name != b"..").and_then(|name| std::str::from_utf8(name).ok())
 }
 
 impl Keep {

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use policy::session::target::Target;
 use policy::session::{Identity, SessionName};
+use policy::signal::TaskSignal;
 use policy::strain::Reading;
 use policy::time::Timestamp;
 
-use super::carry::{CarryError, carry};
+use super::carry::{CarryError, Manner, carry};
 use super::refusal::{Refusal, Why};
 use super::reply::Reply;
 use super::row::{self, AttemptRow, SessionRow};
@@ -161,8 +162,16 @@ impl Sessions {
     /// # Errors
     /// Refused, also where nothing runs there, it does not listen, or reads nothing; or the machine cannot be asked.
     pub fn steer(&self, name: &SessionName, text: &[u8]) -> Result<(), SessionError> {
-        let reply = self.ask_once(&Script::steer(name, text)?, self.patience() + LOOK_TIMEOUT)?;
+        let reply = self.once(&Script::steer(name, text)?, LOOK_TIMEOUT)?;
         reply.word("said").map(drop).ok_or_else(|| self.garbled(&reply))
+    }
+
+    /// Signals something to what an attempt runs.
+    ///
+    /// # Errors
+    /// Refused, also where it does not run; or the machine cannot be asked.
+    pub fn signal(&self, name: &SessionName, key: &str, signal: TaskSignal) -> Result<(), SessionError> {
+        self.once(&Script::signal(name, key, signal)?, LOOK_TIMEOUT).map(drop)
     }
 
     /// Where tmux is there.
@@ -206,7 +215,7 @@ impl Sessions {
     /// # Errors
     /// The machine cannot be asked, or has not answered `within` that time once connected.
     pub fn measure(&self, within: Duration) -> Result<Vec<Reading>, SessionError> {
-        let reply = self.ask_once(&Script::measure()?, self.patience() + within);
+        let reply = self.once(&Script::measure()?, within);
         if matches!(reply, Err(SessionError::Silent { .. })) {
             self.hang_up();
         }
@@ -236,7 +245,7 @@ impl Sessions {
         sink: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<u64, SessionError> {
         let mut came = 0;
-        let carried = carry(&self.way.script(), &script.0, held, deadline, &mut |bytes| {
+        let carried = carry(&self.way.script(), &script.0, self.manner(held), deadline, &mut |bytes| {
             came += bytes.len() as u64;
             sink(bytes)
         });
@@ -253,10 +262,15 @@ impl Sessions {
         self.insist(script, self.setup, false)
     }
 
-    fn insist(&self, script: &Script, within: Duration, of_silent: bool) -> Result<Reply, SessionError> {
+    pub(super) fn insist(
+        &self,
+        script: &Script,
+        within: Duration,
+        of_silent: bool,
+    ) -> Result<Reply, SessionError> {
         let mut pauses = PAUSES.into_iter();
         loop {
-            let asked = self.ask_once(script, self.patience() + within);
+            let asked = self.once(script, within);
             let again = match &asked {
                 Err(SessionError::Unreachable { .. }) => !self.way.has_person(),
                 Err(SessionError::Silent { .. }) => of_silent && !self.way.has_person(),
@@ -272,9 +286,14 @@ impl Sessions {
         }
     }
 
+    /// Asks once, and waits so long for the answer once connected.
+    pub(super) fn once(&self, script: &Script, within: Duration) -> Result<Reply, SessionError> {
+        self.ask_once(script, self.patience() + within)
+    }
+
     fn ask_once(&self, script: &Script, within: Duration) -> Result<Reply, SessionError> {
         let mut said = Vec::new();
-        let carried = carry(&self.way.script(), &script.0, false, Some(within), &mut |bytes| {
+        let carried = carry(&self.way.script(), &script.0, self.manner(false), Some(within), &mut |bytes| {
             said.extend_from_slice(bytes);
             let fits = said.len() <= ANSWER_BYTES_LIMIT;
             fits.then_some(()).ok_or_else(|| io::Error::other("the answer has no end"))
@@ -303,8 +322,13 @@ impl Sessions {
     pub fn hang_up(&self) {
         if let Some(line) = self.way.hang_up() {
             // Where there is none, there is nothing to end.
-            let _ = carry(&line, b"", false, Some(CONNECT_TIMEOUT), &mut |_| Ok(()));
+            let _ = carry(&line, b"", self.manner(false), Some(CONNECT_TIMEOUT), &mut |_| Ok(()));
         }
+    }
+
+    /// What serves one process alone is not to die of what is said to that.
+    fn manner(&self, held: bool) -> Manner {
+        Manner { held, apart: self.way.is_alone() }
     }
 
     fn failed(&self, error: CarryError, within: Duration) -> SessionError {

@@ -1,7 +1,7 @@
 //! Runs a program with a script on its standard input, within a deadline. Must not know what is said.
 
 use std::io::{self, Read, Write};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
@@ -46,29 +46,37 @@ pub enum CarryError {
     Sink(io::Error),
 }
 
+/// How a program is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Manner {
+    /// Its standard input stays open to its end: the other side can then see that we are gone.
+    pub held: bool,
+    /// It is in a process group of its own, so that what is signalled to ours does not reach it.
+    pub apart: bool,
+}
+
 /// What comes from it.
 enum Piece {
     Out(Vec<u8>),
     Err(Vec<u8>),
 }
 
-/// Runs `line` with `input`, and gives what it says to `sink` as it comes. Its standard input stays open to its
-/// end where `held`: the other side can then see that we are gone.
+/// Runs `line` with `input`, and gives what it says to `sink` as it comes.
 ///
 /// # Errors
 /// It cannot be started, is late, or `sink` fails; then it has been killed.
 pub fn carry(
     line: &CommandLine,
     input: &[u8],
-    held: bool,
+    manner: Manner,
     deadline: Option<Duration>,
     sink: &mut dyn FnMut(&[u8]) -> io::Result<()>,
 ) -> Result<Carried, CarryError> {
-    let mut running = Running::start(line)?;
+    let mut running = Running::start(line, manner.apart)?;
     let stdin = running.child.stdin.take();
     thread::scope(|scope| {
         // A program that reads nothing more has said or will say why.
-        let feeding = scope.spawn(move || stdin.and_then(|stdin| feed(stdin, input, held)));
+        let feeding = scope.spawn(move || stdin.and_then(|stdin| feed(stdin, input, manner.held)));
         let done = running.listen(deadline, sink);
         if done.is_err() {
             running.kill();
@@ -90,10 +98,13 @@ struct Running {
 }
 
 impl Running {
-    fn start(line: &CommandLine) -> Result<Self, CarryError> {
+    fn start(line: &CommandLine, apart: bool) -> Result<Self, CarryError> {
         let program = line.0.first().cloned().unwrap_or_default();
         let mut command = Command::new(&program);
         command.args(line.0.iter().skip(1));
+        if apart {
+            command.process_group(0);
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let failed = |source| CarryError::Start { program: program.to_string_lossy().into_owned(), source };
         let mut child = command.spawn().map_err(failed)?;
@@ -167,7 +178,7 @@ mod tests {
     fn sh(script: &str, held: bool, deadline: Option<Duration>) -> (Result<Carried, CarryError>, Vec<u8>) {
         let line = CommandLine(["/bin/sh", "-s"].map(Into::into).into());
         let mut said = Vec::new();
-        let done = carry(&line, script.as_bytes(), held, deadline, &mut |bytes| {
+        let done = carry(&line, script.as_bytes(), Manner { held, apart: held }, deadline, &mut |bytes| {
             said.extend_from_slice(bytes);
             Ok(())
         });
@@ -191,7 +202,7 @@ mod tests {
     #[test]
     fn a_sink_that_is_full_ends_it() {
         let line = CommandLine(["/bin/sh", "-s"].map(Into::into).into());
-        let done = carry(&line, b"echo x; exec sleep 60\n", false, None, &mut |_| {
+        let done = carry(&line, b"echo x; exec sleep 60\n", Manner::default(), None, &mut |_| {
             Err(io::ErrorKind::StorageFull.into())
         });
         assert!(matches!(done, Err(CarryError::Sink(_))));
@@ -200,7 +211,7 @@ mod tests {
     #[test]
     fn what_is_not_there_cannot_be_started() {
         let line = CommandLine(vec!["/no/such/ssh".into()]);
-        let done = carry(&line, b"", false, None, &mut |_| Ok(()));
+        let done = carry(&line, b"", Manner::default(), None, &mut |_| Ok(()));
         assert!(matches!(done, Err(CarryError::Start { .. })));
     }
 }

@@ -24,6 +24,8 @@ use policy::text::OsText;
 use crate::process::port::{HostEvent, HostListener, HostPort, LocalHost};
 use crate::process::protocol::{Command, HostReport, Hosted, HostedPhase, Start};
 use crate::session::rules::{RemoteRules, SharedRules};
+use crate::session::words;
+use crate::worker::place::WORKSPACE_VARIABLE;
 use crate::worker::report::REPORT_VARIABLE;
 
 /// How long an attempt goes on there where nobody follows it: twice what a new connection takes.
@@ -58,6 +60,17 @@ impl SshNode {
         format!("{task}-{}", self.tag)
     }
 
+    /// What names the run of an attempt there.
+    fn key_name(&self, task: TaskId, token: Token) -> String {
+        format!("{} {}", self.work_of(task), token.0)
+    }
+
+    /// The key of an attempt there, by which its processes are marked.
+    #[must_use]
+    pub fn key_of(&self, task: TaskId, token: Token) -> Box<str> {
+        words::key_of(&self.key_name(task, token))
+    }
+
     /// The session that a task has there while it runs.
     #[must_use]
     pub fn session_of(&self, task: TaskId) -> Option<Box<str>> {
@@ -75,13 +88,17 @@ impl SshNode {
     /// What the host here runs for a start there.
     fn translate(&self, start: Start, rules: &RemoteRules) -> Start {
         let (own, given) = start.environment.split_at(self.own_variables.min(start.environment.len()));
+        let named = |wanted: &str| {
+            let found = given.iter().find(|(name, _)| name.as_bytes() == wanted.as_bytes());
+            found.map(|(_, value)| value)
+        };
         let is_there = |name: &OsText| name.as_bytes() != REPORT_VARIABLE.as_bytes();
         let mut argv = vec![OsText::from(self.program.as_os_str().as_bytes().to_vec())];
         argv.extend(self.to.iter().cloned());
         let mut say = |words: &[&str]| argv.extend(words.iter().map(|word| OsText::from(*word)));
         let (work, token) = (self.work_of(start.task), start.token.0.to_string());
         say(&["exec", "--repo", &self.repo, "--work", &work, "--role", "runner"]);
-        say(&["--key", &format!("{work} {token}"), "--token", &token]);
+        say(&["--key", &self.key_name(start.task, start.token), "--token", &token]);
         say(&["--tied", &format!("{}s", TIED.as_secs()), "--grace", &millis(start.grace)]);
         say(&["--setup-timeout", &millis(rules.setup)]);
         if !rules.ends_sessions {
@@ -89,6 +106,14 @@ impl SshNode {
         }
         if self.steerable {
             say(&["--steerable"]);
+        }
+        // What it reports there comes to where it would report here.
+        argv.extend(
+            named(REPORT_VARIABLE).map(|path| [b"--report=".as_slice(), path.as_bytes()].concat().into()),
+        );
+        // Its workspace is there; every other directory is one of this machine, and does not count.
+        if named(WORKSPACE_VARIABLE).is_some() {
+            argv.push([b"--directory=".as_slice(), start.directory.as_bytes()].concat().into());
         }
         for (name, value) in given.iter().filter(|(name, _)| is_there(name)) {
             let mut variable = b"--env=".to_vec();
@@ -147,9 +172,9 @@ impl HostPort for Port {
         });
     }
 
-    fn signal(&self, _: Token, _: TaskSignal) -> Result<(), Box<str>> {
-        Err("it runs in a session behind SSH, which hears no signals: say something to it with crab steer"
-            .into())
+    fn signal(&self, token: Token, signal: TaskSignal) -> Result<(), Box<str>> {
+        // `exec` hands it on.
+        self.host.signal(token, signal)
     }
 }
 
@@ -227,6 +252,11 @@ mod tests {
             output: OutputLimits::default(),
             qos: Qos::Default,
         };
+        let spaced = Start {
+            environment: [start.environment.clone(), vec![variable("CRAB_WORKSPACE", "/w")]].concat(),
+            directory: "/w/sub".into(),
+            ..start.clone()
+        };
         let to = vec!["--host".into(), "mac-1".into()];
         let node = SshNode {
             program: "/bin/aivcs-session".into(),
@@ -247,11 +277,15 @@ mod tests {
         };
         let stays = node.translate(start.clone(), &RemoteRules { ends_sessions: false, ..rules });
         assert!(stays.argv.contains(&"--stays".into()));
+        let in_space = node.translate(spaced, &rules);
+        assert!(in_space.argv.contains(&"--directory=/w/sub".into()));
         let told = node.translate(start, &rules);
+        assert!(!told.argv.iter().any(|word| word.to_string().starts_with("--directory")));
         let words: Vec<String> = told.argv.iter().map(ToString::to_string).collect();
         assert_eq!(words[..3], ["/bin/aivcs-session", "--host", "mac-1"]);
         assert_eq!(words[words.len() - 5..], ["--env=A=b c", "--env=CRAB_TASK=t7", "--", "echo", "$x"]);
         assert!(words.windows(2).any(|pair| pair == ["--work", "t7-ab"]));
+        assert!(words.contains(&"--report=/r".to_owned()));
         assert!(words.windows(2).any(|pair| pair == ["--token", "9"]));
         assert!(words.windows(2).any(|pair| pair == ["--setup-timeout", "7000ms"]));
         assert!(words.contains(&"--steerable".to_owned()) && !words.contains(&"--stays".to_owned()));

@@ -52,6 +52,16 @@ pub enum Why {
     NoState(Box<str>),
     /// The user has no home directory there.
     NoHome,
+    /// git is not there.
+    NoGit,
+    /// The directory is no repository of git.
+    NoRepository(Box<str>),
+    /// The repository has no commit that is called so.
+    NoCommit(Box<str>),
+    /// git does not want to.
+    Git(Box<str>),
+    /// Others administer the repository for too long.
+    Held,
     /// It was just being removed.
     Again,
     /// A refusal that this program does not know.
@@ -86,6 +96,11 @@ impl Why {
             "tmux" => Self::Tmux(text()),
             "no-state" => Self::NoState(text()),
             "no-home" => Self::NoHome,
+            "no-git" => Self::NoGit,
+            "no-repository" => Self::NoRepository(text()),
+            "no-commit" => Self::NoCommit(text()),
+            "git" => Self::Git(text()),
+            "held" => Self::Held,
             "again" => Self::Again,
             other => Self::Unknown(other.into()),
         }
@@ -159,6 +174,11 @@ impl fmt::Display for Refusal {
             Why::Tmux(said) => write!(f, "tmux on {host} says: {said}"),
             Why::NoState(at) => write!(f, "cannot use the directory {at} on {host}"),
             Why::NoHome => write!(f, "the user has no home directory on {host}"),
+            Why::NoGit => write!(f, "git is not installed on {host}"),
+            Why::NoRepository(at) => write!(f, "{at} on {host} is no repository of git"),
+            Why::NoCommit(at) => write!(f, "there is no such commit in {at} on {host}"),
+            Why::Git(said) => write!(f, "git on {host} says: {said}"),
+            Why::Held => write!(f, "others administer the repository on {host} for too long"),
             Why::Again => write!(f, "the session on {host} was just being removed: try again"),
             Why::Unknown(kind) => write!(f, "{host} refuses it: {kind:?}"),
         }

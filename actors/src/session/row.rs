@@ -55,6 +55,8 @@ pub struct AttemptRow {
     pub code: Option<i32>,
     /// Bytes it has written to standard output and to standard error.
     pub written: [u64; 2],
+    /// Bytes that it has reported of itself.
+    pub reported: u64,
 }
 
 impl AttemptRow {
@@ -171,7 +173,9 @@ fn session(words: &[Box<str>]) -> Option<SessionRow> {
 
 /// Reads the words behind `attempt`.
 pub(super) fn attempt(words: &[Box<str>]) -> Option<AttemptRow> {
-    let [key, number, token, state, begun, ended, outcome, code, out, err] = words else { return None };
+    let [key, number, token, state, begun, ended, outcome, code, out, err, report] = words else {
+        return None;
+    };
     let states = [AttemptState::Starting, AttemptState::Running, AttemptState::Ended, AttemptState::Lost];
     let time = |word: &str| word.parse().ok().filter(|at| *at > 0).map(seconds);
     Some(AttemptRow {
@@ -184,6 +188,7 @@ pub(super) fn attempt(words: &[Box<str>]) -> Option<AttemptRow> {
         outcome: (&**outcome != "-").then(|| outcome.clone()),
         code: code.parse().ok(),
         written: [out.parse().ok()?, err.parse().ok()?],
+        reported: report.parse().ok()?,
     })
 }
 
@@ -198,7 +203,7 @@ mod tests {
     #[test]
     fn a_list_is_read_with_what_ran_last() {
         let text = "now 100\nsession aivcs__aDb__w__agent 612e62.77.agent 50 60 1 70 2 1 3\n\
-            attempt ab12 2 7 ended 61 65 exited 3 10 0\nsession aivcs__c__w__runner 63.77.runner 50 - - - 0 0 -\nend\n";
+            attempt ab12 2 7 ended 61 65 exited 3 10 0 7\nsession aivcs__c__w__runner 63.77.runner 50 - - - 0 0 -\nend\n";
         let rows = sessions(&Reply::read(text.as_bytes()).unwrap()).unwrap();
         assert_eq!(rows.len(), 2);
         assert_eq!((rows[0].name.as_str(), rows[0].identity.repo()), ("aivcs__a.b__w__agent", "a.b"));
@@ -206,15 +211,17 @@ mod tests {
         assert_eq!(rows[0].standing().last_used, seconds(70));
         assert_eq!(rows[1].made, seconds(50));
         let ran = rows[0].attempt.as_ref().unwrap();
-        assert_eq!((ran.code, ran.number, ran.written), (Some(3), 2, [10, 0]));
+        assert_eq!((ran.code, ran.number, ran.written, ran.reported), (Some(3), 2, [10, 0], 7));
         assert!(rows[1].attempt.is_none());
     }
 
     #[test]
     fn nonsense_is_no_list() {
-        for bad in
-            ["session x\nend\n", "attempt a 1 1 ended - - - - 0 0\nend\n", "session a b 1 1 1 1 1 1 1\nend\n"]
-        {
+        for bad in [
+            "session x\nend\n",
+            "attempt a 1 1 ended - - - - 0 0 0\nend\n",
+            "session a b 1 1 1 1 1 1 1\nend\n",
+        ] {
             assert!(sessions(&Reply::read(bad.as_bytes()).unwrap()).is_none(), "{bad:?}");
         }
     }

@@ -3,18 +3,22 @@
 use std::time::Duration;
 
 use policy::session::{Identity, Role, SessionName};
+use policy::signal::TaskSignal;
 
 use super::words::{Unsayable, check_command, hex, quote};
 
 const COMMON: &str = include_str!("remote/common.sh");
+const TERMINAL: &str = include_str!("remote/terminal.sh");
 const WORK: &str = include_str!("remote/work.sh");
 const SHELL: &str = include_str!("remote/shell.sh");
 const START: &str = include_str!("remote/start.sh");
 const ENSURE: &str = include_str!("remote/ensure.sh");
 const LIST: &str = include_str!("remote/list.sh");
 const END: &str = include_str!("remote/end.sh");
+const SIGNAL: &str = include_str!("remote/signal.sh");
 const STEER: &str = include_str!("remote/steer.sh");
 const READ: &str = include_str!("remote/read.sh");
+const WORKTREE: &str = include_str!("remote/worktree.sh");
 const DOCTOR: &str = include_str!("remote/doctor.sh");
 const MEASURE: &str = include_str!("remote/measure.sh");
 
@@ -26,6 +30,9 @@ const ENTER_HELD: &str = "main \"$@\" 3<&0 </dev/null";
 const ENTER_TERMINAL: &str = "main \"$@\"";
 /// Attempts of one session whose output is kept: some days of work, and no more than a screen of them.
 const KEPT_ATTEMPTS_LIMIT: u32 = 16;
+
+/// Looks, a tenth of a second apart, until nobody waits any more for others who administer a repository.
+const HOLD_LOOKS: &str = "1200";
 
 /// A script with its words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,12 +61,31 @@ pub struct Start {
     pub tied: Duration,
     /// Whether it hears what is said to it, on its standard input; else that is empty.
     pub steerable: bool,
+    /// Whether it has the pane's terminal, and begins when somebody looks at that.
+    pub terminal: bool,
+    /// Whether it finds a file in `CRAB_REPORT`, in which it may say something of itself.
+    pub reports: bool,
     /// Whether a runner's session stays when its work has ended, to be looked at.
     pub stays: bool,
+    /// Where it runs, seen from the repository's directory; empty for that.
+    pub directory: Vec<u8>,
     /// `NAME=VALUE`, each.
     pub environment: Vec<Vec<u8>>,
     /// The command.
     pub argv: Vec<Vec<u8>>,
+}
+
+/// What is done about a task's worktree there: its name is a plain word, `key` that of its attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Space<'a> {
+    /// One of a commit of the repository is made.
+    Add { name: &'a str, base: &'a str, repo: &'a str, commit: &'a str },
+    /// It is looked through.
+    Look { name: &'a str, key: &'a str, admin: &'a [u8], commit: &'a str },
+    /// It is told how large it is.
+    Measure { name: &'a str },
+    /// It is removed.
+    Erase { name: &'a str, key: &'a str, base: &'a str, repo: &'a str },
 }
 
 /// One of the streams of an attempt.
@@ -69,6 +95,8 @@ pub enum Side {
     Out,
     /// Standard error.
     Err,
+    /// What it has said of itself.
+    Report,
 }
 
 impl Side {
@@ -76,6 +104,7 @@ impl Side {
         match self {
             Self::Out => "out",
             Self::Err => "err",
+            Self::Report => "report",
         }
     }
 }
@@ -128,6 +157,11 @@ impl Script {
         let tenths = (start.grace.as_millis() / 100).to_string();
         let seconds = start.timeout.as_millis().div_ceil(1000).to_string();
         let tied = start.tied.as_millis().div_ceil(1000).to_string();
+        let input = match (start.terminal, start.steerable) {
+            (true, _) => "terminal",
+            (false, true) => "pipe",
+            (false, false) => "none",
+        };
         let ends = start.identity.role() == Role::Runner && !start.stays;
         let (limit, variables) = (start.output_limit_bytes.to_string(), start.environment.len().to_string());
         let mut words = vec![
@@ -140,13 +174,15 @@ impl Script {
             seconds.as_bytes(),
             limit.as_bytes(),
             tied.as_bytes(),
-            if start.steerable { b"yes" } else { b"no" },
+            input.as_bytes(),
+            if start.reports { b"yes" } else { b"no" },
             start.base.as_bytes(),
             start.identity.repo().as_bytes(),
+            &start.directory,
             variables.as_bytes(),
         ];
         words.extend(start.environment.iter().chain(&start.argv).map(Vec::as_slice));
-        Self::new(&[COMMON, WORK], &words, ENTER)
+        Self::new(&[COMMON, TERMINAL, WORK], &words, ENTER)
     }
 
     /// Makes a session with a shell in it, where it is not there.
@@ -206,6 +242,15 @@ impl Script {
         Self::new(&[COMMON, STEER], &[name.tmux().as_bytes(), text], ENTER)
     }
 
+    /// Signals something to what an attempt runs.
+    ///
+    /// # Errors
+    /// Never: names, keys and signals are plain.
+    pub fn signal(name: &SessionName, key: &str, signal: TaskSignal) -> Result<Self, Unsayable> {
+        let (tmux, signal) = (name.tmux(), signal.to_string());
+        Self::new(&[COMMON, SIGNAL], &[tmux.as_bytes(), key.as_bytes(), signal.as_bytes()], ENTER)
+    }
+
     /// Gives a stream of an attempt from a byte on; `follows` goes on until the attempt has ended.
     ///
     /// # Errors
@@ -229,6 +274,24 @@ impl Script {
     /// The base directory's name has a NUL byte.
     pub fn doctor(base: &str) -> Result<Self, Unsayable> {
         Self::new(&[COMMON, DOCTOR], &[base.as_bytes()], ENTER)
+    }
+
+    /// Does something about a task's worktree.
+    pub(super) fn space(space: &Space<'_>) -> Result<Self, Unsayable> {
+        let words: Vec<&[u8]> = match *space {
+            Space::Add { name, base, repo, commit } => {
+                vec![b"add", name.as_bytes(), base.as_bytes(), repo.as_bytes(), commit.as_bytes()]
+            }
+            Space::Look { name, key, admin, commit } => {
+                vec![b"look", name.as_bytes(), key.as_bytes(), admin, commit.as_bytes()]
+            }
+            Space::Measure { name } => vec![b"measure", name.as_bytes()],
+            Space::Erase { name, key, base, repo } => {
+                vec![b"erase", name.as_bytes(), key.as_bytes(), base.as_bytes(), repo.as_bytes()]
+            }
+        };
+        let words: Vec<&[u8]> = [HOLD_LOOKS.as_bytes()].into_iter().chain(words).collect();
+        Self::new(&[COMMON, WORKTREE], &words, ENTER)
     }
 
     /// Tells how strained the machine is.

@@ -80,6 +80,12 @@ impl Way {
         self
     }
 
+    /// Whether it shares its connection with nobody else.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.own
+    }
+
     /// Shares one connection among all who go this way from a directory below `home`, where its path is fit
     /// for a socket.
     ///

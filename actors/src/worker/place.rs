@@ -18,7 +18,7 @@ use crate::wire::fleet::Grant;
 use crate::workspace::{Cancel, Prepared, Unmade, Wish, Workspaces, path_of};
 
 /// The variable that names the workspace.
-const WORKSPACE_VARIABLE: &str = "CRAB_WORKSPACE";
+pub const WORKSPACE_VARIABLE: &str = "CRAB_WORKSPACE";
 
 /// What is there for an attempt before it starts.
 #[derive(Debug)]

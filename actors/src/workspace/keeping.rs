@@ -9,8 +9,7 @@ use policy::time::Timestamp;
 use policy::workspace::{self, Kept, WhyKept};
 
 use super::record::{self, Record, State};
-use super::{Keeping, Workspaces, disk};
-use crate::process::os;
+use super::{Keeping, Workspaces};
 
 /// A workspace that was kept, as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +36,7 @@ impl Workspaces {
     /// It stays.
     pub(super) fn keep(&self, keeping: &Keeping, mut record: Record, why: WhyKept) {
         let token = record.token;
-        let bytes = disk::bytes(&record::outer(&keeping.root, token));
+        let bytes = keeping.ground.bytes(&record);
         record.state = State::Kept { since: self.clock.wall(), bytes, why };
         if let Err(error) = record.write(&keeping.root) {
             // It stays as it is, and is looked through again by the next daemon.
@@ -66,7 +65,7 @@ impl Workspaces {
         if kept.is_empty() {
             return 0;
         }
-        let free = os::free_disk_bytes(&keeping.root);
+        let free = keeping.ground.free_bytes();
         let gone = workspace::reclaimed(&kept, keeping.reclaim, self.clock.wall(), free);
         gone.into_iter().filter(|token| self.discard(*token)).count()
     }
@@ -91,7 +90,7 @@ fn of_policy(kept: &KeptWorkspace) -> Kept {
 }
 
 fn shown(keeping: &Keeping, record: Record) -> Option<KeptWorkspace> {
-    let path = record::inner(&keeping.root, record.token);
+    let path = keeping.ground.path(&record);
     let State::Kept { since, bytes, why } = record.state else { return None };
     let (token, task, name) = (record.token, record.task, record.name);
     let source = record.workspace.source.to_string().into();

@@ -27,21 +27,24 @@ const UNFINISHED: &str = "new";
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
+pub(crate) struct Record {
     version: u8,
-    pub(super) token: Token,
-    pub(super) task: TaskId,
+    pub(crate) token: Token,
+    pub(crate) task: TaskId,
     pub(super) name: Box<str>,
-    pub(super) workspace: Workspace,
+    pub(crate) workspace: Workspace,
     /// When, in microseconds since 1970; tells it from others of the same attempt.
-    pub(super) made: u64,
+    pub(crate) made: u64,
     /// How long making it took.
     pub(super) prepared: Duration,
     pub(super) state: State,
     /// Of a worktree that was added.
-    pub(super) worktree: Option<Worktree>,
+    pub(crate) worktree: Option<Worktree>,
     /// Of a copy of a repository.
     pub(super) copied: Option<Copied>,
+    /// Where it is, if that does not follow from the root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) elsewhere: Option<OsText>,
 }
 
 /// How far it is.
@@ -59,11 +62,11 @@ pub(super) enum State {
 
 /// A worktree, as git knew it before anybody worked in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Worktree {
+pub(crate) struct Worktree {
     /// Where git keeps what belongs to it alone.
-    pub(super) admin: OsText,
+    pub(crate) admin: OsText,
     /// The id of the commit.
-    pub(super) commit: Box<str>,
+    pub(crate) commit: Box<str>,
 }
 
 /// What a copy of a repository was like before anybody worked in it.
@@ -88,6 +91,7 @@ impl Record {
             state: State::Preparing,
             worktree: None,
             copied: None,
+            elsewhere: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
 use policy::task::LossReason;
-use policy::workspace::{Keep, WhyKept};
+use policy::workspace::{Keep, Source, WhyKept};
 use tempfile::TempDir;
 
 use super::*;
@@ -79,8 +79,7 @@ impl Bed {
 fn open(home: &Path) -> Arc<Workspaces> {
     let reclaim = Reclaim { age: Duration::MAX, free_bytes: 0, unsaved_too: false };
     let environment = std::env::vars_os().collect();
-    let keeping = Keeping { root: home.join("spaces"), environment, reclaim };
-    Workspaces::open(keeping, Clock::system()).unwrap()
+    Workspaces::open(Keeping::here(home.join("spaces"), environment, reclaim), Clock::system()).unwrap()
 }
 
 fn wish(token: u64, source: Source, keep: Keep) -> Wish {

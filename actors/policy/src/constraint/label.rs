@@ -18,7 +18,7 @@ pub const LIMITS: &str = "limits";
 pub const KERNEL: &str = "kernel";
 /// What is beyond is stopped when that is seen.
 pub const MEASURED: &str = "measured";
-/// Where attempts have directories of their own: daemons of before, and machines behind SSH, do not say it.
+/// Where attempts have directories of their own, and which (`workspace::Workspace::made_by`): daemons of before do not say it.
 pub const WORKSPACES: &str = "workspaces";
 /// What the names of labels begin with by which a node says that it has a secret: `secret/npm-token`, whatever its value.
 pub const SECRET: &str = "secret/";

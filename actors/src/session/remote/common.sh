@@ -212,5 +212,5 @@ bytes() { if [ -f "$1" ]; then wc -c <"$1" | tr -d ' '; else say 0; fi; }
 report() {
   look "$1" "$4"
   say attempt "$1" "$2" "$3" "$look_state" "$look_begun" "$look_end" "$look_outcome" "$look_code" \
-    "$(bytes "$look_at/out")" "$(bytes "$look_at/err")"
+    "$(bytes "$look_at/out")" "$(bytes "$look_at/err")" "$(bytes "$look_at/report")"
 }

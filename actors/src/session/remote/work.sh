@@ -16,7 +16,7 @@ beat() {
   beat_seen= beat_unseen=0
   while kill -0 "$1" 2>/dev/null; do
     now >"$at/beat"
-    if [ $(($(bytes "$at/out") + $(bytes "$at/err"))) -gt "$output_limit" ]; then halt output-limit; fi
+    if [ $(($(bytes "$at/out") + $(bytes "$at/err") + $(bytes "$at/report"))) -gt "$output_limit" ]; then halt output-limit; fi
     if [ "$tied" -gt 0 ]; then
       beat_now=$(cat "$at/followed" 2>/dev/null)
       if [ "$beat_now" = "$beat_seen" ]; then beat_unseen=$((beat_unseen + 1)); else beat_unseen=0; fi
@@ -40,11 +40,16 @@ become() {
   AIVCS_MARK=$id AIVCS_SESSION_MARK=$session_mark AIVCS_SESSION=$public AIVCS_TOKEN=$token
   export AIVCS_MARK AIVCS_SESSION_MARK AIVCS_SESSION AIVCS_TOKEN
   unset TMUX_TMPDIR
+  if [ "$reports" = yes ]; then
+    CRAB_REPORT=$at/report
+    export CRAB_REPORT
+  fi
   while [ "$become_left" -gt 0 ]; do
     become_left=$((become_left - 1))
     export "$1"
     shift
   done
+  [ "$input" != terminal ] || set -- /bin/sh -c "$in_front" sh "$@"
   exec "$@"
 }
 
@@ -53,13 +58,15 @@ finish() {
   on_disk "$at/out"
   on_disk "$at/err"
   conclude "$id" "$1" "$2"
+  # Who had its terminal has somewhere else to be, also where the session stays.
+  [ "$input" != terminal ] || t detach-client -s "=$name" 2>/dev/null
   say "[aivcs-session: $1, $2]"
   exit "$2"
 }
 
-# NAME PUBLIC ID TOKEN ENDS GRACE TIMEOUT OUTPUT_LIMIT TIED STEERABLE BASE REPO ENV_COUNT [NAME=VALUE...] COMMAND...
+# NAME PUBLIC ID TOKEN ENDS GRACE TIMEOUT OUTPUT_LIMIT TIED INPUT REPORTS BASE REPO DIRECTORY ENV_COUNT [NAME=VALUE...] COMMAND...
 main() {
-  public=$2 id=$3 token=$4 ends=$5 grace=$6 timeout=$7 output_limit=$8
+  name=$1 public=$2 id=$3 token=$4 ends=$5 grace=$6 timeout=$7 output_limit=$8
   find_session "$1" || exit 125
   at=$session/a/$id
   put "$at/begun" "$(boot) $$ $(birth $$) $(now)" || exit 125
@@ -67,8 +74,8 @@ main() {
   : >>"$at/err"
   if [ "$ends" = yes ] && find_tmux; then t set-option -w -t "$pane" remain-on-exit off; fi
   tied=$9
-  steerable=${10}
-  shift 10
+  input=${10} reports=${11}
+  shift 11
   base=$1
   shift
   if ! enter "$base" "$1"; then
@@ -76,7 +83,13 @@ main() {
     finish unstarted 125
   fi
   shift
-  run "$@"
+  if [ -n "$1" ] && ! cd -P -- "$1" 2>>"$at/err"; then finish unstarted 125; fi
+  shift
+  if [ "$input" = terminal ]; then run_on_terminal "$@"; else run "$@"; fi
+  [ -f "$at/stop" ] || finish exited "$code"
+  read -r why <"$at/stop"
+  [ "$why" = timed-out ] && code=124
+  finish "$why" "$code"
 }
 
 run() {
@@ -89,17 +102,17 @@ run() {
   helpers=$!
   tail -n +1 -f "$at/err" 2>/dev/null &
   helpers="$helpers $!"
-  input=/dev/null
-  if [ "$steerable" = yes ] && mkfifo "$at/in"; then
-    input=$at/in
+  run_input=/dev/null
+  if [ "$input" = pipe ] && mkfifo "$at/in"; then
+    run_input=$at/in
     # Held open, so that nobody who says something waits for a reader, and the command meets no end.
-    exec 3<>"$input"
+    exec 3<>"$run_input"
   fi
   (
     trap - HUP INT QUIT
     exec 3<&-
     become "$@"
-  ) <"$input" >>"$at/out" 2>>"$at/err" &
+  ) <"$run_input" >>"$at/out" 2>>"$at/err" &
   root=$!
   put "$at/pid" "$root $(birth "$root")"
   if [ "$timeout" -gt 0 ]; then
@@ -122,8 +135,4 @@ run() {
   trap '' HUP
   sweep "AIVCS_MARK=$id" "$root" 0
   end_groups $helpers
-  [ -f "$at/stop" ] || finish exited "$code"
-  read -r why <"$at/stop"
-  [ "$why" = timed-out ] && code=124
-  finish "$why" "$code"
 }
