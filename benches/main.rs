@@ -23,6 +23,9 @@ mod support {
     pub(crate) mod peers;
     pub(crate) mod report;
     pub(crate) mod ssh;
+    #[expect(dead_code, reason = "tests configure and stop it as well")]
+    #[path = "../../tests/support/sshd.rs"]
+    pub(crate) mod sshd;
     pub(crate) mod terminal;
     pub(crate) mod work;
 }

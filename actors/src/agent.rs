@@ -33,9 +33,9 @@ pub use call::Call;
 use crate::client::transport::BoxFuture;
 use crate::client::{COOKIE_NAME, Endpoint, default_data_dir};
 use crate::clock::Clock;
-use crate::link::preamble::{PROTOCOLS, is_name};
+use crate::link::preamble::is_name;
 use crate::link::secret::CookieError;
-use crate::link::{self, Cookie, Dial, Hello, Purpose, Role};
+use crate::link::{self, Cookie, Dial};
 use crate::machine::{Machine, MachineOptions, Runs};
 use crate::output::retention::Retention;
 use crate::output::spool::{OutputLimits, close_orphan};
@@ -222,23 +222,9 @@ impl Agent {
                 (link::Endpoint::Tcp(address), own, cookie)
             }
         };
-        let hello = Hello {
-            role: Role::Worker,
-            // Many agents may be in one process, and none needs more of the cluster than its frames.
-            purpose: Purpose::Local,
-            name: self.name.to_string(),
-            incarnation,
-            protocols: PROTOCOLS,
-        };
-        Ok(Dial {
-            endpoint,
-            hello,
-            cookie,
-            own: own.map(|own| Arc::new(ArcSwap::from_pointee(own))),
-            cluster: None,
-            inbound: Arc::new(|_, _| {}),
-            limits: link::Limits::default(),
-        })
+        let own = own.map(|own| Arc::new(ArcSwap::from_pointee(own)));
+        // Many agents may be in one process, and none needs more of the cluster than its frames.
+        Ok(Dial::worker(endpoint, (&self.name, incarnation), (cookie, own), None))
     }
 
     /// The one that it has, or gets with an invitation; renewed where that is due.

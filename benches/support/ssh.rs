@@ -1,44 +1,27 @@
-//! A machine behind SSH on this one: an sshd with throw-away keys, and a home for who is reached and for who reaches.
+//! A machine behind SSH on this one, and what is run on it.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-/// How long sshd may take to listen.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::support::sshd::Sshd;
 
 /// It listens until dropped.
 pub(crate) struct Machine {
+    _sshd: Sshd,
     root: TempDir,
-    sshd: Child,
 }
 
 impl Machine {
     /// With a repository `r`; `None` where there is no sshd or no tmux.
     pub(crate) fn start() -> Option<Self> {
-        let sshd = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/opt/homebrew/sbin/sshd"];
-        let sshd = sshd.into_iter().find(|path| Path::new(path).exists())?;
         Command::new("tmux").arg("-V").stdout(Stdio::null()).status().ok()?;
         let root = tempfile::Builder::new().prefix("kcb").tempdir().expect("a directory");
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let port = listener.local_addr().expect("it is bound").port();
-        prepare(root.path(), port);
-        drop(listener);
-        // Where it separates its privileges, as the service's own start makes it.
-        let _ = fs::create_dir_all("/run/sshd");
-        let mut command = Command::new(sshd);
-        command.args(["-D", "-f"]).arg(root.path().join("sshd_config"));
-        let sshd = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-        let start = Instant::now();
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            assert!(start.elapsed() < PATIENCE, "sshd does not listen");
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
-        Some(Self { root, sshd })
+        let sshd = Sshd::new(root.path())?;
+        fs::create_dir_all(root.path().join("there/engineering/code/clone-base/r")).expect("it can be made");
+        Some(Self { _sshd: sshd, root })
     }
 
     /// The home of who reaches it.
@@ -86,46 +69,5 @@ impl Drop for Machine {
         let socket = format!("ControlPath={}", self.home().join("m").display());
         bye.arg("-F").arg(self.ssh_config()).args(["-O", "exit", "-o", &socket, "box"]);
         let _ = bye.stderr(Stdio::null()).status();
-        let _ = self.sshd.kill();
-        let _ = self.sshd.wait();
-    }
-}
-
-fn prepare(root: &Path, port: u16) {
-    let at = |name: &str| root.join(name).display().to_string();
-    fs::create_dir(root.join("here")).expect("it can be made");
-    fs::create_dir_all(root.join("there/engineering/code/clone-base/r")).expect("it can be made");
-    for key in ["host_key", "user_key"] {
-        let mut keygen = Command::new("ssh-keygen");
-        let made = keygen.args(["-q", "-t", "ed25519", "-N", "", "-f", &at(key)]).status();
-        assert!(made.expect("ssh-keygen runs").success());
-    }
-    let public = fs::read_to_string(at("host_key.pub")).expect("it was made");
-    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().expect("a user");
-    let files = [
-        ("known_hosts", format!("box {public}")),
-        (
-            "sshd_config",
-            format!(
-                "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nSetEnv HOME={}\nPidFile none\n\
-                 UsePAM no\nStrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\nMaxStartups 100\nMaxSessions 50\n",
-                at("host_key"),
-                at("user_key.pub"),
-                at("there"),
-            ),
-        ),
-        (
-            "ssh_config",
-            format!(
-                "Host box\nHostName 127.0.0.1\nHostKeyAlias box\nIdentitiesOnly yes\nPort {port}\nUser {}\nIdentityFile {}\n\
-                 UserKnownHostsFile {}\nGlobalKnownHostsFile /dev/null\n",
-                user.name,
-                at("user_key"),
-                at("known_hosts"),
-            ),
-        ),
-    ];
-    for (name, text) in files {
-        fs::write(root.join(name), text).expect("it can be written");
     }
 }

@@ -14,8 +14,7 @@ use actors::door::SchedulerDoor;
 use actors::head::{Head, HeadOptions};
 use actors::link::cluster::Cluster;
 use actors::link::listener::{Identity, Listener, ListenerArgs, ListenerMessage};
-use actors::link::preamble::PROTOCOLS;
-use actors::link::{self, Cookie, Dial, Endpoint, Hello, Purpose, Role};
+use actors::link::{self, Cookie, Dial, Endpoint};
 use actors::machine::{Machine, MachineOptions, Runs};
 use actors::metrics::server::{MetricsActor, MetricsArgs, MetricsMessage};
 use actors::output::retention::Retention;
@@ -209,22 +208,8 @@ fn dial(
 ) -> anyhow::Result<Dial> {
     let endpoint: Endpoint = scheduler.parse()?;
     let cookie = if own.is_some() { None } else { Some(cookie(settings)?) };
-    let hello = Hello {
-        role: Role::Worker,
-        purpose: Purpose::Cluster,
-        name: settings.name.clone(),
-        incarnation,
-        protocols: PROTOCOLS,
-    };
-    Ok(Dial {
-        endpoint,
-        hello,
-        cookie,
-        own,
-        cluster: Some(Cluster::new(&settings.name, incarnation)),
-        inbound: Arc::new(|_, _| {}),
-        limits: link::Limits::default(),
-    })
+    let cluster = Cluster::new(&settings.name, incarnation);
+    Ok(Dial::worker(endpoint, (&settings.name, incarnation), (cookie, own), Some(cluster)))
 }
 
 /// Without a certificate: what proves that this machine's user may read the scheduler's files, on loopback.

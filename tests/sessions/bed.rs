@@ -1,11 +1,9 @@
 //! A machine behind SSH: an sshd of the test's own with throw-away keys, and two homes, here and there.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -13,26 +11,22 @@ use tempfile::TempDir;
 
 use crate::support::program::{Ran, Running, run, write};
 use crate::support::residue;
-use crate::support::waiting::{SOON, until, until_true};
+use crate::support::sshd::Sshd;
+use crate::support::waiting::{SOON, until};
 
 /// A machine, and a user's directory from which it is reached.
 #[derive(Debug)]
 pub(super) struct Bed {
     root: TempDir,
-    port: u16,
-    sshd: Option<Child>,
+    sshd: Sshd,
 }
 
 impl Bed {
     /// With a repository called `r`.
     pub(super) fn new() -> Self {
         let root = tempfile::Builder::new().prefix("kcs").tempdir().expect("there is room");
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let port = listener.local_addr().expect("it is bound").port();
-        let mut bed = Self { root, port, sshd: None };
-        bed.prepare();
-        drop(listener);
-        bed.start_sshd();
+        let sshd = Sshd::new(root.path()).expect("sshd is missing: install openssh-server");
+        let bed = Self { root, sshd };
         bed.repository("r");
         bed
     }
@@ -62,63 +56,14 @@ impl Bed {
         self.home().join(".aivcs-session/s").join(tmux)
     }
 
-    fn prepare(&self) {
-        let at = |name: &str| self.root().join(name).display().to_string();
-        for home in ["here", "there"] {
-            fs::create_dir(self.root().join(home)).expect("it can be made");
-        }
-        for key in ["host_key", "user_key"] {
-            let args = ["-q", "-t", "ed25519", "-N", "", "-f", &at(key)];
-            run(Command::new("ssh-keygen").args(args)).expect(0);
-        }
-        let public = fs::read_to_string(at("host_key.pub")).expect("it was made");
-        write(&self.root().join("known_hosts"), format!("box {public}"));
-        write(&self.root().join("no_hosts"), "");
-        let lines = [
-            format!("Port {}", self.port),
-            format!("HostKey {}", at("host_key")),
-            format!("AuthorizedKeysFile {}", at("user_key.pub")),
-            format!("SetEnv HOME={}", at("there")),
-            "ListenAddress 127.0.0.1\nPidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin yes".into(),
-            "PasswordAuthentication no\nKbdInteractiveAuthentication no\nMaxStartups 100".into(),
-        ];
-        write(&self.root().join("sshd_config"), lines.join("\n") + "\n");
-        self.ssh_config("ssh_config", "known_hosts");
-    }
-
     /// A configuration of `ssh` in which the machine is called `box`.
     pub(super) fn ssh_config(&self, name: &str, known_hosts: &str) -> PathBuf {
-        let at = |name: &str| self.root().join(name).display().to_string();
-        let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().expect("a user");
-        let lines = [
-            "Host box\nHostName 127.0.0.1\nHostKeyAlias box\nIdentitiesOnly yes".to_owned(),
-            format!("Port {}\nUser {}", self.port, user.name),
-            format!("IdentityFile {}", at("user_key")),
-            format!("UserKnownHostsFile {}\nGlobalKnownHostsFile /dev/null", at(known_hosts)),
-        ];
-        let path = self.root().join(name);
-        write(&path, lines.join("\n") + "\n");
-        path
+        self.sshd.ssh_config(name, known_hosts)
     }
 
     /// Starts the server, and waits until it listens.
     pub(super) fn start_sshd(&mut self) {
-        let sshd = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/opt/homebrew/sbin/sshd"];
-        let sshd = sshd.into_iter().find(|path| Path::new(path).exists());
-        let sshd = sshd.expect("sshd is missing: install openssh-server");
-        if nix::unistd::geteuid().is_root() {
-            // Where it separates its privileges, as the service's own start makes it.
-            let _ = fs::create_dir_all("/run/sshd");
-            let _ = fs::set_permissions("/run/sshd", fs::Permissions::from_mode(0o755));
-        }
-        let log =
-            fs::File::options().create(true).append(true).open(self.root().join("sshd.log")).expect("a log");
-        let mut command = Command::new(sshd);
-        command.args(["-D", "-e", "-f"]).arg(self.root().join("sshd_config")).process_group(0);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        self.sshd = Some(command.spawn().expect("it starts"));
-        let port = self.port;
-        until_true("sshd listens", SOON, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
+        self.sshd.start();
     }
 
     /// The next command that comes over SSH begins so much later. Of a machine to which nobody is connected.
@@ -130,19 +75,14 @@ impl Bed {
             "#!/bin/sh\nif mv {slow} {slow}.used 2>/dev/null; then sleep {seconds}; fi\nexec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\"\n"
         );
         write(&login, script);
-        let config = self.root().join("sshd_config");
-        let before = fs::read_to_string(&config).expect("it is there");
-        write(&config, format!("{before}ForceCommand /bin/sh {}\n", login.display()));
+        self.sshd.configure(&format!("ForceCommand /bin/sh {}", login.display()));
         self.stop_sshd();
         self.start_sshd();
     }
 
     /// Ends the server: from now on nobody gets in.
     pub(super) fn stop_sshd(&mut self) {
-        if let Some(mut sshd) = self.sshd.take() {
-            let _ = sshd.kill();
-            let _ = sshd.wait();
-        }
+        self.sshd.stop();
     }
 
     /// The program without a machine: it is about this one, whose home is the same as there.

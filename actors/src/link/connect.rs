@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+#[cfg(feature = "server")]
+use policy::id::Incarnation;
 use policy::layout::Layout;
 use supervision::Reply;
 use tokio::net::{TcpStream, UnixStream};
@@ -19,6 +21,8 @@ use super::life::EndReason;
 use super::life::Life;
 use super::peer::{Connection, Endpoint};
 use super::preamble::{Challenge, Hello, Protocols, Purpose, Refusal, Welcome};
+#[cfg(feature = "server")]
+use super::preamble::{PROTOCOLS, Role};
 use super::secret::Cookie;
 #[cfg(feature = "server")]
 use super::secret::NodeSecret;
@@ -53,6 +57,25 @@ pub struct Dial {
 impl std::fmt::Debug for Dial {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Dial({} as {})", self.endpoint, self.hello.name)
+    }
+}
+
+#[cfg(feature = "server")]
+impl Dial {
+    /// As a worker, by a certificate or a cookie where one is needed. With the node of this process where it has one of the
+    /// cluster's; else nothing of that but frames.
+    #[must_use]
+    pub fn worker(
+        endpoint: Endpoint,
+        (name, incarnation): (&str, Incarnation),
+        (cookie, own): (Option<Cookie>, Option<Arc<ArcSwap<Own>>>),
+        cluster: Option<Cluster>,
+    ) -> Self {
+        let purpose = if cluster.is_some() { Purpose::Cluster } else { Purpose::Local };
+        let (role, name, protocols) = (Role::Worker, name.to_owned(), PROTOCOLS);
+        let hello = Hello { role, purpose, name, incarnation, protocols };
+        let (inbound, limits) = (Arc::new(|_, _| {}), Limits::default());
+        Self { endpoint, hello, cookie, own, cluster, inbound, limits }
     }
 }
 
