@@ -38,7 +38,9 @@ fn told(place: &Place, task: &str) -> serde_json::Value {
 /// No worktree is left, neither on the machine's disk nor in git.
 fn none_left(bed: &Bed, repository: &PathBuf) {
     let below = bed.home().join(".aivcs-session/w");
-    until_true("worktrees are gone", SOON, || fs::read_dir(&below).map_or(true, |entries| entries.count() == 0));
+    until_true("worktrees are gone", SOON, || {
+        fs::read_dir(&below).map_or(true, |entries| entries.count() == 0)
+    });
     until_true("git has forgotten them", SOON, || {
         git(repository, &["worktree", "list"]).lines().count() == 1
     });

@@ -13,7 +13,7 @@ use crate::session::rules::RemoteRules;
 section! {
     /// `[remote_execution]`
     RemoteExecutionConfig {
-        /// Whether the machines of [ssh_nodes] run tasks.
+        /// Whether the machines below ssh_nodes run tasks.
         enabled: bool = true, Any("true or false");
         /// The host of those that do not say theirs, as SSH knows it.
         host: String as "the node's name", Any("a host");
