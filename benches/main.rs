@@ -38,6 +38,7 @@ mod explaining;
 mod failures;
 mod growth;
 mod layers;
+mod output;
 mod processes;
 mod recovery;
 mod remote;
@@ -55,7 +56,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Question = (&'static str, fn());
 
 /// In the order of the letters in `benches/README.md`.
-const QUESTIONS: [Question; 17] = [
+const QUESTIONS: [Question; 18] = [
     ("processes", processes::ask),
     ("chain", chain::ask),
     ("single", single::ask),
@@ -73,6 +74,7 @@ const QUESTIONS: [Question; 17] = [
     ("suites", suites::ask),
     ("remote", remote::ask),
     ("scale", scale::ask),
+    ("output", output::ask),
 ];
 
 fn main() {

@@ -53,6 +53,17 @@ impl Cost {
     }
 }
 
+/// The most memory that the daemon `pid` and the host below `directory` have had, in MB; nothing where `/proc` is not there.
+pub(crate) fn peaks_mb(pid: u32, directory: &Path) -> [f64; 2] {
+    let peak = |pid: u32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
+        let kib = line.split_ascii_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok());
+        kib.unwrap_or_default() * 1024.0 / 1e6
+    };
+    [peak(pid), host_below(directory).map(peak).unwrap_or_default()]
+}
+
 /// Switches of one thread, wanted or not.
 fn switches(thread: &Path) -> f64 {
     let status = fs::read_to_string(thread.join("status")).unwrap_or_default();

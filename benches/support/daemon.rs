@@ -141,6 +141,12 @@ impl Daemon {
         kib * 1024.0 / 1e6
     }
 
+    /// The most memory that it and its process host have had so far, in words.
+    pub(crate) fn peaks(&self) -> String {
+        let [daemon, host] = super::costs::peaks_mb(self.child.id(), self.directory.path());
+        format!("{daemon:.0} MB; {host:.0} MB")
+    }
+
     /// What it and its process host have taken so far.
     pub(crate) fn costs(&self) -> Costs {
         Costs::of(self.child.id(), self.directory.path())
