@@ -323,6 +323,7 @@ impl Config {
             quotas: tenants::quotas(&self.tenants),
             budgets: Arc::new(tenants::budgets(&self.tenants)),
             claims: Arc::new(self.claims()),
+            usual_timeout: self.scheduler.default_timeout.map(|length| length.0),
             unschedulable: self.scheduler.unschedulable_where(others_can_join),
             ..self.limits.limits()
         }

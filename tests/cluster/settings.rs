@@ -59,3 +59,20 @@ fn traces_are_refused_by_a_daemon_that_was_built_without_them() {
     let wrong = wrong.display().to_string();
     place.run(&["config", "check", &wrong]).expect(2).says(&["telemetry.endpoint", "http://HOST"]);
 }
+
+#[test]
+fn a_site_can_say_how_long_attempts_may_run_whose_tasks_do_not_and_say_it_anew() {
+    let place = Place::new();
+    let config = place.file("crabd.toml", "[scheduler]\ndefault_timeout = \"1s\"\n");
+    let daemon = place.daemon(&["--config", &config.display().to_string(), "--cpus", "2"]);
+    place.wait_nodes(1);
+    place.run(&["run", "--", "sleep", "1000"]).expect(124).says(&["timed out"]);
+    place.run(&["run", "--timeout", "1m", "--", "sleep", "1.5"]).expect(0);
+    let again = ["submit", "--key", "one", "--", "true"];
+    place.run(&again).expect(0);
+    place.file("crabd.toml", "");
+    daemon.signal(Signal::SIGHUP);
+    until_true("it is taken over", SOON, || setting(&place, "scheduler.default_timeout")["origin"] != "file");
+    place.run(&["run", "--", "sleep", "1.5"]).expect(0);
+    assert!(place.run(&again).expect(0).text().contains("submitted before"));
+}

@@ -24,7 +24,7 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
-pub use crate::admission::addition::{Existing, find_own_names, place};
+pub use crate::admission::addition::{Existing, find_own_names, give_usual_timeout, place};
 pub use crate::admission::claims::check_declared;
 pub use crate::admission::limits::{AdmissionLimits, PROBLEMS_LIMIT};
 pub use crate::admission::misfit::{Unschedulable, misfit};

@@ -1,6 +1,7 @@
 //! `[limits]`: how much the scheduler side takes on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use policy::admission::{AdmissionLimits, Unschedulable};
 use policy::breaker::BreakerRules;
@@ -48,6 +49,8 @@ pub struct Limits {
     pub scheduling: Scheduling,
     /// What the fleet has for tasks to claim.
     pub claims: Arc<ClaimRules>,
+    /// The longest an attempt may run whose task does not say; `None` for no limit.
+    pub usual_timeout: Option<Duration>,
     /// What follows for what no machine can ever run.
     pub unschedulable: Unschedulable,
 }
@@ -69,6 +72,7 @@ impl Default for Limits {
             budgets: Arc::default(),
             scheduling: Scheduling::default(),
             claims: Arc::default(),
+            usual_timeout: None,
             unschedulable: Unschedulable::default(),
         }
     }

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use policy::admission::Unschedulable;
+use policy::admission::{AdmissionLimits, Unschedulable};
 use policy::ageing::{Ageing, Mode};
 use policy::preempt::Preemption;
 use policy::queue::Weights;
 use policy::time_slice::{Fairness, Shares};
 
 use crate::config::amount::Length;
-use crate::config::section::{Any, section};
+use crate::config::section::{Any, If, section};
 
 /// In which order tasks are started.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -54,6 +54,8 @@ section! {
         preemption: Preemption = Preemption::Off, Any("off or critical");
         /// Whether a task that a more urgent one waits for is served as that one, along the chain of dependencies.
         lend_priority: bool = false, Any("true or false");
+        /// The longest an attempt may run whose task does not say.
+        default_timeout: Length as "no limit", If(|one: &Length| !one.0.is_zero() && one.0 <= AdmissionLimits::default().timeout, "more than nothing and at most 720h");
         /// What follows for a submission that no machine can ever run.
         unschedulable: Unschedulable as "refuse; warn where others can join (daemon.listen)", Any("refuse or warn");
     }

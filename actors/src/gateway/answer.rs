@@ -90,6 +90,9 @@ impl Answerer {
         let check = move || {
             let digest = digest(&submission);
             admission::find_own_names(&mut submission);
+            if let Some(usual) = limits.usual_timeout {
+                admission::give_usual_timeout(&mut submission, usual);
+            }
             admission::check_within(&submission, &limits.admission)?;
             admission::check_declared(&submission, &limits.claims)?;
             Ok((digest, submission))

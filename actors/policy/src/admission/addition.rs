@@ -3,6 +3,7 @@
 //! What is there never depends on what comes later, so an addition cannot close a circle that is not in it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
@@ -11,6 +12,7 @@ use crate::dependency::{Dependency, On};
 use crate::event::Item;
 use crate::id::TaskId;
 use crate::submission::Submission;
+use crate::task::TaskSpec;
 
 /// The items of a graph that is added to, as far as additions can name them.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +45,18 @@ impl Existing {
             Err(place) if self.firsts[place - 1].1 => Err("is no task of the graph"),
             Err(_) => Err("is no task of the graph, or one of an array's: name the array"),
         }
+    }
+}
+
+/// Gives a time limit to each task that says none, and is not to be asked to finish only later than that. Kept with it: another usual limit later changes nothing that is admitted.
+pub fn give_usual_timeout(submission: &mut Submission, usual: Duration) {
+    let is_bound = |spec: &TaskSpec| {
+        let soft = spec.bounds.as_ref().and_then(|bounds| bounds.soft_timeout);
+        spec.timeout.is_some() || soft.is_some_and(|soft| soft >= usual)
+    };
+    for item in submission.items.iter_mut().filter(|item| !is_bound(&item.spec)) {
+        // Items of one submission may share what they are: each that does is given its own.
+        Arc::make_mut(&mut item.spec).timeout = Some(usual);
     }
 }
 

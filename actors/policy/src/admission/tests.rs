@@ -481,3 +481,22 @@ fn what_a_task_says_of_itself_fits_a_line_and_a_phase_is_one_of_four() {
     let rubric = Evaluation { rubric: Some("".into()), ..Evaluation::default() };
     assert!(judged(rubric).contains("evaluation.rubric"));
 }
+
+#[test]
+fn a_usual_timeout_is_given_to_tasks_that_say_none_of_their_own() {
+    use crate::bounds::TimeBounds;
+    let of = |timeout: Option<u64>, soft: Option<u64>| {
+        let bounds = TimeBounds { soft_timeout: soft.map(Duration::from_secs), ..TimeBounds::default() };
+        let timeout = timeout.map(Duration::from_secs);
+        Item::new(TaskSpec {
+            timeout,
+            bounds: Some(Box::new(bounds)),
+            ..TaskSpec::new("t", vec!["true".into()])
+        })
+    };
+    let items = vec![of(None, None), of(Some(7), None), of(None, Some(10)), of(None, Some(300))];
+    let mut submission = Submission::new(SubmissionKey(1), "g", items);
+    give_usual_timeout(&mut submission, Duration::from_secs(300));
+    let limits = submission.items.iter().map(|item| item.spec.timeout.map(|limit| limit.as_secs()));
+    assert_eq!(limits.collect::<Vec<_>>(), [Some(300), Some(7), Some(300), None]);
+}
