@@ -50,7 +50,8 @@ pub(crate) fn run(place: &Place, screen: &Screen, exec: Exec) -> anyhow::Result<
     let reporting =
         report.map(|to| Reporting::start(place.sessions.clone(), name.clone(), begun.key.clone(), to));
     let ended = stay(place, screen, &name, &begun);
-    reporting.into_iter().for_each(Reporting::finish);
+    let bytes = ended.as_ref().ok().map(|ended| ended.reported);
+    reporting.into_iter().for_each(|reporting| reporting.finish(bytes));
     if tied {
         tied::clear(place, &name, stays);
     }

@@ -18,7 +18,7 @@ const EVERY: Duration = Duration::from_secs(5);
 /// What brings it; it goes on until it is finished.
 #[derive(Debug)]
 pub(crate) struct Reporting {
-    over: Sender<()>,
+    over: Sender<u64>,
     thread: JoinHandle<()>,
 }
 
@@ -30,8 +30,12 @@ impl Reporting {
         Self { over, thread: thread::spawn(move || report.bring(&is_over)) }
     }
 
-    /// All of it is here when this returns, as far as the machine can be asked.
-    pub(crate) fn finish(self) {
+    /// All of it is here when this returns, as far as the machine can be asked: so many bytes, where that is known.
+    pub(crate) fn finish(self, bytes: Option<u64>) {
+        if let Some(bytes) = bytes {
+            // It goes on until this.
+            let _ = self.over.send(bytes);
+        }
         drop(self.over);
         // Whatever became of it, the command is over.
         let _ = self.thread.join();
@@ -49,10 +53,16 @@ struct Report {
 }
 
 impl Report {
-    fn bring(mut self, is_over: &Receiver<()>) {
-        while is_over.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
+    fn bring(mut self, is_over: &Receiver<u64>) {
+        let mut bytes = is_over.recv_timeout(EVERY);
+        while bytes == Err(RecvTimeoutError::Timeout) {
             // Asked again later.
             let _ = self.read();
+            bytes = is_over.recv_timeout(EVERY);
+        }
+        // Most say nothing, and are not asked.
+        if bytes.is_ok_and(|bytes| bytes == self.from) {
+            return;
         }
         let _ = self.read();
     }
