@@ -37,6 +37,7 @@ mod seeing;
 mod sent;
 mod settings;
 mod signals;
+mod stages;
 mod stalled;
 mod strain;
 mod strangers;

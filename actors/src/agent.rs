@@ -44,6 +44,7 @@ use crate::process::protocol::HostDirectory;
 use crate::trust::line::NoInvitation;
 use crate::trust::{self, Invitation, Own, TrustError};
 use crate::worker::environment::BaseEnvironment;
+use crate::worker::stages::Hooks;
 
 /// The label of every agent among the nodes.
 pub const REACHED: (&str, &str) = ("reached", "agent");
@@ -186,6 +187,7 @@ impl Agent {
             output: OutputLimits::default(),
             retention: Retention::default(),
             workspaces: None,
+            hooks: Hooks::default(),
             offer: None,
             strain: None,
             runs: Runs::Handlers(self.handlers),

@@ -9,6 +9,7 @@ pub mod breaker;
 pub mod claims;
 pub mod daemon;
 pub mod document;
+pub mod hooks;
 pub mod jobserver;
 pub mod lease;
 pub mod limits;
@@ -41,6 +42,7 @@ use crate::config::backpressure::BackpressureConfig;
 use crate::config::breaker::BreakerConfig;
 use crate::config::claims::{Entries, LockConfig, PoolConfig, RateConfig};
 use crate::config::daemon::DaemonConfig;
+use crate::config::hooks::HooksConfig;
 use crate::config::jobserver::JobserverConfig;
 use crate::config::lease::LeaseConfig;
 use crate::config::limits::LimitsConfig;
@@ -75,6 +77,8 @@ pub struct Config {
     pub scheduler: SchedulerConfig,
     /// What this machine has for tasks.
     pub worker: WorkerConfig,
+    /// What this machine has done around every attempt.
+    pub hooks: HooksConfig,
     /// How many jobs all builds of this machine run together.
     pub jobserver: JobserverConfig,
     /// When this machine is too strained for new work.
@@ -223,12 +227,13 @@ impl Config {
 
     /// Every section with the name it has in the file.
     fn sections(&self) -> Vec<(String, &dyn Section)> {
-        let fixed: [(&str, &dyn Section); 16] = [
+        let fixed: [(&str, &dyn Section); 17] = [
             ("daemon", &self.daemon),
             ("lease", &self.lease),
             ("limits", &self.limits),
             ("scheduler", &self.scheduler),
             ("worker", &self.worker),
+            ("hooks", &self.hooks),
             ("jobserver", &self.jobserver),
             ("strain", &self.strain),
             ("log", &self.log),

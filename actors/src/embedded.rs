@@ -26,6 +26,7 @@ use crate::wire::client::EventFilter;
 use crate::worker::capacity::{MEMORY_RESERVE_BYTES, detect};
 use crate::worker::environment::BaseEnvironment;
 use crate::worker::labels;
+use crate::worker::stages::Hooks;
 use crate::workspace::Keeping;
 
 /// What tasks of an embedded run inherit: all of the command's own environment, as if its user had started
@@ -105,6 +106,7 @@ impl Embedded {
             output: OutputLimits::default(),
             retention: Retention::default(),
             workspaces: Some(keeping(directory)),
+            hooks: Hooks::default(),
             offer: Some(Offer::usual(directory.join(PRIVATE))),
             // One graph, and somebody waits for it: whoever is strained by it says so.
             strain: None,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use policy::constraint::WORKSPACES;
+use policy::constraint::{STAGES, WORKSPACES};
 use policy::id::{Incarnation, NodeId};
 use policy::resources::Resources;
 use policy::strain::StrainRules;
@@ -36,6 +36,7 @@ use crate::wire::codec;
 use crate::wire::fleet::{FromWorker, ToWorker};
 use crate::worker::environment::BaseEnvironment;
 use crate::worker::gauge::{Gauge, Measure};
+use crate::worker::stages::Hooks;
 use crate::worker::{Worker, WorkerArgs, WorkerMessage};
 use crate::workspace::{Keeping, Workspaces};
 
@@ -60,6 +61,8 @@ pub struct MachineOptions {
     pub retention: Retention,
     /// Directories of attempts' own; `None` where it makes none.
     pub workspaces: Option<Keeping>,
+    /// What it has done around every attempt that a host here runs.
+    pub hooks: Hooks,
     /// What else it gives to attempts; `None` where that is nothing.
     pub offer: Option<Offer>,
     /// When it is too strained for new work; `None` where nobody looks.
@@ -131,6 +134,8 @@ impl Machine {
         let of_port = worker.clone();
         let hear = move |event: HostEvent| of_port.tell(WorkerMessage::Host(event));
         let gauge = options.strain.map(|rules| gauge(rules, &options.runs, &directory));
+        let hooks = matches!(options.runs, Runs::Host(_)).then(|| Arc::new(options.hooks));
+        let stages = hooks.is_some().then(|| (STAGES.into(), "yes".into()));
         let (port, beside) = runner(options.runs, (&directory, options.clock), Arc::new(hear));
         let attempts = Dynamic::temporary("processes", Options::default());
         let makes = options.workspaces.as_ref().map(|keeping| (WORKSPACES.into(), keeping.says()));
@@ -140,13 +145,14 @@ impl Machine {
             incarnation: options.incarnation,
             boot: os::boot_id(),
             capacity: options.capacity,
-            labels: options.labels.into_iter().chain(makes).collect(),
+            labels: options.labels.into_iter().chain(makes).chain(stages).collect(),
             version: env!("CARGO_PKG_VERSION").into(),
             base: options.base,
             output: options.output,
             retention: options.retention,
             gauge: gauge.unwrap_or_default(),
             spaces: Arc::clone(&spaces),
+            hooks,
             provisions: provisions(options.offer),
             directory,
             clock: options.clock,

@@ -176,7 +176,8 @@ impl TaskActor {
             TaskEvent::Started { .. }
             | TaskEvent::CancelAsked
             | TaskEvent::EvictAsked { .. }
-            | TaskEvent::ReportIgnored { .. } => Step::Noted,
+            | TaskEvent::ReportIgnored { .. }
+            | TaskEvent::StepBegan { .. } => Step::Noted,
         };
         let (task, mark) = (self.args.seat.task, Mark { position, sequence, at });
         self.args.side.scheduler.tell(SchedulerMessage::Stepped { task, step, mark });

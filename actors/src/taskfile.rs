@@ -11,6 +11,7 @@ mod claims;
 mod fault;
 mod field;
 mod handler;
+mod hooks;
 mod json_tree;
 mod provision;
 pub mod quantity;

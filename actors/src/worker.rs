@@ -15,6 +15,7 @@
 
 pub mod attempt;
 pub mod capacity;
+mod draining;
 pub mod environment;
 pub mod gauge;
 mod heartbeat;
@@ -29,6 +30,7 @@ pub mod report;
 mod show;
 mod signals;
 pub mod space;
+pub mod stages;
 #[cfg(test)]
 mod tests;
 
@@ -59,6 +61,7 @@ use gauge::Gauge;
 use held::HeldAttempt;
 use output::Reading;
 use space::SpaceMessage;
+use stages::Hooks;
 
 /// What a worker can be told.
 #[derive(Debug, strum::IntoStaticStr)]
@@ -143,6 +146,8 @@ pub struct WorkerArgs {
     pub gauge: Gauge,
     /// The directories of attempts' own.
     pub spaces: Arc<Workspaces>,
+    /// What is done around every attempt; `None` where nothing but its command can be run.
+    pub hooks: Option<Arc<Hooks>>,
     /// What else it gives to attempts.
     pub provisions: Arc<Provisions>,
     /// The only reader of time.
@@ -292,7 +297,11 @@ impl Worker {
             return;
         }
         if let Phase::Ended { report, .. } = &mut phase {
+            let steps = report.take().map(|report| report.steps).unwrap_or_default();
             *report = self.read_report(token);
+            if !steps.is_empty() {
+                report.get_or_insert_default().steps = steps;
+            }
             if let Some(end) = self.space_end(token) {
                 report.get_or_insert_default().workspace = Some(end);
             }
@@ -356,40 +365,6 @@ impl Worker {
 
     fn tokens(&self, wanted: impl Fn(&HeldAttempt) -> bool) -> Vec<Token> {
         self.held.iter().filter(|(_, held)| wanted(held)).map(|(token, _)| *token).collect()
-    }
-
-    fn drain(&mut self, within: Option<Duration>, done: Reply<()>, me: &Me<WorkerMessage>) {
-        self.drain.get_or_insert_default().push(done);
-        for token in self.tokens(HeldAttempt::waits_here) {
-            self.ended(token, AttemptOutcome::Lost(LossReason::Evicted), me);
-        }
-        let hosted = self.tokens(HeldAttempt::waits_in_host);
-        if !hosted.is_empty() {
-            self.args.port.command(Command::Recall(hosted));
-        }
-        if let Some(within) = within {
-            me.after(within, WorkerMessage::DrainOverdue);
-        }
-        self.finish_drain();
-    }
-
-    fn stop_all(&mut self, why: StopReason, me: &Me<WorkerMessage>) {
-        for token in self.tokens(|held| held.attempt.is_some() || held.waits_in_host()) {
-            self.stop(token, why, me);
-        }
-    }
-
-    /// Nothing is held any more: says good-bye, and the host may go.
-    fn finish_drain(&mut self) {
-        if self.held.is_empty()
-            && let Some(waiting) = &mut self.drain
-        {
-            waiting.drain(..).for_each(|done| done.send(()));
-            self.args.port.command(Command::Retire);
-            if let Some(session) = self.session {
-                self.tell(FromWorker::Goodbye { session });
-            }
-        }
     }
 
     fn tell(&self, message: FromWorker) {

@@ -21,6 +21,8 @@ mod lives;
 mod output;
 #[path = "process/rate.rs"]
 mod rate;
+#[path = "process/stages.rs"]
+mod stages;
 #[path = "process/staging.rs"]
 mod staging;
 
@@ -55,6 +57,7 @@ fn run(options: &[&str]) -> ExitCode {
         output::TESTS,
         escapes::TESTS,
         lives::TESTS,
+        stages::TESTS,
         staging::TESTS,
         groups::TESTS,
         worker::TESTS,

@@ -103,7 +103,8 @@ impl InstantWorker {
                         let (token, task) = (grant.token, grant.task);
                         let ended = Phase::ended(AttemptOutcome::Exited(0), Usage::default());
                         let ended = Some(ended).filter(|_| manner == Manner::EndsAtOnce);
-                        let phases = [Some(Phase::Running { pid: 1 }), ended].into_iter().flatten();
+                        let phases =
+                            [Some(Phase::Running { pid: 1, step: None }), ended].into_iter().flatten();
                         phases.map(move |phase| Report { token, task, phase })
                     })
                     .collect();

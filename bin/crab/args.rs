@@ -5,6 +5,7 @@ pub(crate) mod cluster;
 pub(crate) mod company;
 pub(crate) mod provision;
 pub(crate) mod space;
+pub(crate) mod stages;
 pub(crate) mod config;
 pub(crate) mod later;
 pub(crate) mod operators;
@@ -281,6 +282,8 @@ pub(crate) struct TaskOptions {
     pub(crate) provision: provision::ProvisionOptions,
     #[command(flatten)]
     pub(crate) about: about::AboutOptions,
+    #[command(flatten)]
+    pub(crate) stages: stages::StageOptions,
     /// A lock that nobody else holds meanwhile; with :shared, nobody who does not share it
     #[arg(long, value_name = "NAME[:shared]")]
     pub(crate) lock: Vec<String>,

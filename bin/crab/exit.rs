@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use actors::client::ClientError;
 use actors::taskfile::FileRefused;
+use policy::stages::StepOutcome;
 use policy::task::{AttemptOutcome, TaskOutcome};
 
 use crate::cli::suite::NotListed;
@@ -72,7 +73,21 @@ impl Exit {
                 }
                 AttemptOutcome::SpawnFailed(_) => Self::NOT_STARTED,
                 AttemptOutcome::Lost(_) => Self::RUN_TROUBLE,
+                AttemptOutcome::StepFailed(failure) => Self::of_step(&failure.end),
             },
+        }
+    }
+}
+
+/// Of a hook or a gate, as of a command.
+impl Exit {
+    fn of_step(end: &StepOutcome) -> Self {
+        match end {
+            StepOutcome::Exited(code) => Self(u8::try_from(code & 0xff).unwrap_or(1)),
+            StepOutcome::Signalled(signal) => Self(u8::try_from(128 + (signal & 0x7f)).unwrap_or(255)),
+            StepOutcome::NotStarted(reason) if reason.contains("not found") => Self::COMMAND_NOT_FOUND,
+            StepOutcome::NotStarted(_) => Self::NOT_STARTED,
+            StepOutcome::Stopped(_) => Self::INTERRUPTED,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Ids are texts as they are shown (`t12`, `g12`), times RFC 3339 in UTC, lengths of time seconds, amounts
 //! whole numbers of the unit in the name. What is not there is `null`, never left out.
 
+mod attempt;
 mod budget;
 mod claims;
 mod cluster;
@@ -16,6 +17,7 @@ mod output;
 mod report;
 mod session;
 mod setting;
+mod stages;
 mod suite;
 mod task;
 mod timeline;

@@ -6,7 +6,9 @@ use actors::say;
 use actors::wire::client::{AttemptRow, TaskDetail};
 use policy::dependency::Need;
 use policy::provision::{Provision, Sandbox, Secret};
+use policy::stages::Stages;
 use policy::task::{About, Qos, TaskSpec};
+use policy::text::OsText;
 use policy::time::Timestamp;
 use policy::workspace::Keep;
 
@@ -42,7 +44,7 @@ fn facts(detail: &TaskDetail, now: Timestamp) -> Vec<(&'static str, String)> {
     let words: Vec<String> = spec.argv.iter().map(|word| quoted(&word.to_string())).collect();
     let mut facts = vec![
         ("task", format!("{} {} of {}", row.task, row.name, row.graph)),
-        ("state", format!("{} since {}", row.state, text::age(now, row.since))),
+        ("state", format!("{} since {}", row.doing(), text::age(now, row.since))),
         ("submitted", format!("{} ({})", text::age(now, detail.submitted), text::rfc3339(detail.submitted))),
         spec.handler().map_or_else(
             || ("command", words.join(" ")),
@@ -71,6 +73,7 @@ fn facts(detail: &TaskDetail, now: Timestamp) -> Vec<(&'static str, String)> {
     }
     facts.extend(spec.about.iter().flat_map(|about| said(about)));
     facts.extend(spec.provision.iter().flat_map(|provision| given(provision)));
+    facts.extend(spec.stages.iter().flat_map(|stages| around(stages)));
     facts.extend(spec.alternatives.iter().map(|other| ("or", text::resources(other))));
     facts.extend(spec.constraints.require.iter().map(|one| ("requires", one.to_string())));
     facts.extend(spec.constraints.prefer.iter().map(|one| ("prefers", one.to_string())));
@@ -142,6 +145,16 @@ fn given(provision: &Provision) -> Vec<(&'static str, String)> {
     let sandbox =
         provision.sandbox.map(|Sandbox::Workspace| ("sandbox", "writes in its workspace alone".to_owned()));
     provision.secrets.iter().map(secret).chain(jobserver).chain(sandbox).collect()
+}
+
+/// What is done around its command.
+fn around(stages: &Stages) -> Vec<(&'static str, String)> {
+    let shown =
+        |argv: &[OsText]| argv.iter().map(|word| quoted(&word.to_string())).collect::<Vec<_>>().join(" ");
+    let before = stages.before.iter().map(|argv| ("before hook", shown(argv)));
+    let gate = stages.gate.iter().map(|argv| ("gate", shown(argv)));
+    let after = stages.after.iter().map(|argv| ("after hook", shown(argv)));
+    before.chain(gate).chain(after).collect()
 }
 
 fn kept_when(keep: Keep) -> &'static str {

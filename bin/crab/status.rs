@@ -288,7 +288,7 @@ fn table(tasks: &[TaskRow], now: Timestamp) -> String {
         vec![
             task.task.to_string(),
             task.name.to_string(),
-            task.state.to_string(),
+            task.doing(),
             text::age(now, task.since),
             task.priority.to_string(),
             task.attempts.to_string(),

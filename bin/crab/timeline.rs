@@ -114,7 +114,13 @@ fn story(screen: &mut Screen, task: TaskId, timeline: &Timeline, now: Timestamp)
                 let node = attempt.map(|attempt| attempt.node.to_string()).unwrap_or_default();
                 let number = number.map(|number| number.to_string()).unwrap_or_default();
                 let end = attempt.filter(|attempt| ends_with(attempt, phase)).map(end).unwrap_or_default();
-                let does = if kind == Kind::Run { "runs" } else { "is started" };
+                let does = match kind {
+                    Kind::Run => "runs",
+                    Kind::Before => "has done what comes before",
+                    Kind::Gate => "is at its gate",
+                    Kind::After => "has done what comes after",
+                    _ => "is started",
+                };
                 format!("attempt {number} {does} on {node}{end}")
             }
         };
@@ -216,7 +222,10 @@ fn bar(phases: &[Phase], (from, to): (Timestamp, Timestamp), width: usize) -> St
             Kind::Queue => (2, '-'),
             Kind::BackOff => (3, '~'),
             Kind::Start => (4, '='),
-            Kind::Run => (5, '#'),
+            Kind::Before => (5, '<'),
+            Kind::After => (6, '>'),
+            Kind::Gate => (7, '?'),
+            Kind::Run => (8, '#'),
         };
         let first = column(phase.from).min(width - 1);
         for place in &mut marks[first..column(phase.to).max(first + 1)] {

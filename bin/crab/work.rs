@@ -121,7 +121,7 @@ fn option_given(options: &TaskOptions) -> Option<&'static str> {
         ("--gang", options.gang.is_some()),
     ];
     let given = given.into_iter().chain(options.space.given()).chain(options.provision.given());
-    let given = given.chain(options.about.given());
+    let given = given.chain(options.about.given()).chain(options.stages.given());
     given.into_iter().find(|&(_, given)| given).map(|(option, _)| option)
 }
 
@@ -179,6 +179,7 @@ fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::
         workspace,
         provision: options.provision.provision(),
         about: options.about.about(),
+        stages: options.stages.stages(),
         environment: options.env.iter().map(|variable| self::variable(variable)).collect::<Result<_, _>>()?,
         alternatives: options.alternative.iter().map(|other| other.over(&resources)).collect(),
         resources,

@@ -15,6 +15,7 @@ use actors::session::node::{REACHED, SshNode};
 use actors::session::rules::SharedRules;
 use actors::session::{BASE_USUAL, worktree};
 use actors::worker::environment::BaseEnvironment;
+use actors::worker::stages::Hooks;
 use anyhow::Context;
 use policy::constraint::LOCATION;
 use policy::id::{Incarnation, NodeId};
@@ -85,6 +86,7 @@ fn machine(
         output: OutputLimits::default(),
         retention: Retention::default(),
         workspaces: Some(workspaces),
+        hooks: Hooks::default(),
         offer: None,
         strain: config.strain.rules().map(|rules| config.remote_execution.strain(rules)),
         clock,

@@ -251,6 +251,7 @@ fn machine(
         capacity,
         labels: labels::detect().into_iter().chain(given).collect(),
         workspaces: Some(workspaces(settings, &base)),
+        hooks: settings.config.hooks.hooks(),
         offer: Some(offer(settings)),
         strain: settings.config.strain.rules(),
         base,

@@ -89,7 +89,8 @@ impl Story {
             TaskEvent::CancelAsked
             | TaskEvent::EvictAsked { .. }
             | TaskEvent::RetryAsked
-            | TaskEvent::ReportIgnored { .. } => {}
+            | TaskEvent::ReportIgnored { .. }
+            | TaskEvent::StepBegan { .. } => {}
         }
     }
 }

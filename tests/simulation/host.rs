@@ -221,8 +221,8 @@ impl Core {
     fn start(&mut self, node: usize, start: &Start) {
         let token = start.token;
         if let Some(known) = self.nodes[node].host.attempts.get(&token) {
-            if let HostedPhase::Ended { outcome, usage } = known.phase.clone() {
-                self.report(node, HostReport::Ended { token, outcome, usage });
+            if let HostedPhase::Ended { outcome, usage, .. } = known.phase.clone() {
+                self.report(node, HostReport::Ended { token, outcome, usage, steps: Vec::new() });
             }
             return;
         }
@@ -301,10 +301,10 @@ impl Core {
         self.run(node, token, run);
         let pid = u32::try_from(run).unwrap_or(u32::MAX);
         let Some(attempt) = self.nodes[node].host.attempts.get_mut(&token) else { return };
-        attempt.phase = HostedPhase::Running { pid };
+        attempt.phase = HostedPhase::Running { pid, step: None };
         let (stop, length) = (attempt.stop.take(), attempt.program.length);
         self.plan(length, Event::Host { node, token, run, turn: Turn::Exits });
-        self.report(node, HostReport::Started { token, pid });
+        self.report(node, HostReport::Started { token, pid, step: None });
         if let Some((why, _)) = stop {
             self.stop(node, token, why);
         }
@@ -362,14 +362,14 @@ impl Core {
         let (now, wall) = (self.now(), self.clock.wall());
         let Some(attempt) = self.nodes[node].host.attempts.get_mut(&token) else { return };
         let usage = Usage { wall: Duration::from_millis(now - attempt.began), ..Usage::default() };
-        attempt.phase = HostedPhase::Ended { outcome: outcome.clone(), usage };
+        attempt.phase = HostedPhase::Ended { outcome: outcome.clone(), usage, steps: Vec::new() };
         if let Some(place) = attempt.process {
             self.processes[place].ended = Some(wall);
         }
         if let Some(slots) = &mut self.nodes[node].host.slots {
             slots.end(token);
         }
-        self.report(node, HostReport::Ended { token, outcome, usage });
+        self.report(node, HostReport::Ended { token, outcome, usage, steps: Vec::new() });
         self.begin_staged(node);
     }
 

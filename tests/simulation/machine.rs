@@ -192,6 +192,7 @@ impl World {
             retention: Retention::default(),
             directory: HostDirectory::new("/nonexistent/simulated"),
             spaces: actors::workspace::Workspaces::none(node.clock),
+            hooks: Some(Arc::default()),
             provisions: actors::provision::Provisions::none(),
             gauge: Gauge::new(Arc::new(node.memory.clone()), StrainRules::default()),
             clock: node.clock,

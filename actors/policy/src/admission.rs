@@ -13,6 +13,7 @@ mod limits;
 mod misfit;
 mod provision;
 mod spec;
+mod stages;
 mod workspace;
 
 #[cfg(test)]

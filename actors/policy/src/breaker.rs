@@ -88,7 +88,8 @@ impl From<&AttemptOutcome> for Verdict {
             | AttemptOutcome::Signalled(_)
             | AttemptOutcome::TimedOut(_)
             | AttemptOutcome::OverLimit(_)
-            | AttemptOutcome::SpawnFailed(_) => Self::TaskFailed,
+            | AttemptOutcome::SpawnFailed(_)
+            | AttemptOutcome::StepFailed(_) => Self::TaskFailed,
             AttemptOutcome::Cancelled
             | AttemptOutcome::Lost(
                 LossReason::Evicted | LossReason::Drained | LossReason::Preempted | LossReason::Recalled,

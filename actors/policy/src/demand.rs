@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::claims::Claims;
-use crate::constraint::{Condition, Constraints, Test, WORKSPACES};
+use crate::constraint::{Condition, Constraints, STAGES, Test, WORKSPACES};
 use crate::resources::Resources;
 use crate::task::{RequestNumber, TaskSpec, request_of};
 
@@ -80,8 +80,8 @@ impl Demand {
     }
 }
 
-/// What it says itself, and what follows from its workspace and from what it is given (a machine that knows of neither would
-/// run it in place and without), and from the phase of its agent.
+/// What it says itself, and what follows from its workspace, its stages and from what it is given (a machine that knows of none
+/// of them would run it in place and without), and from the phase of its agent.
 fn constraints(spec: &TaskSpec) -> Constraints {
     let mut all = spec.constraints.clone();
     all.require.extend(spec.workspace.iter().map(|workspace| {
@@ -90,6 +90,9 @@ fn constraints(spec: &TaskSpec) -> Constraints {
         let test = only.map_or_else(|| Test::In(workspace.made_by()), Test::Is);
         Condition { label: WORKSPACES.into(), test }
     }));
+    if spec.stages.is_some() {
+        all.require.push(Condition { label: STAGES.into(), test: Test::Exists });
+    }
     all.require.extend(spec.provision.iter().flat_map(|provision| provision.conditions()));
     all.require.extend(spec.about.iter().filter_map(|about| about.condition()));
     all
@@ -140,5 +143,15 @@ mod tests {
             unmet.to_string(),
             "label workspaces in yes,worktrees of api2 missing (it is worktrees of api)"
         );
+    }
+
+    #[test]
+    fn a_task_with_a_gate_fits_no_machine_that_would_not_ask_it() {
+        let mut spec = TaskSpec::new("a", vec!["true".into()]);
+        let gate = Some(vec!["false".into()]);
+        spec.stages = Some(Box::new(crate::stages::Stages { gate, ..Default::default() }));
+        let asked = Demand::of(&spec).constraints;
+        assert!(asked.met(&Labels::of("a", [(STAGES, "yes")])));
+        assert_eq!(asked.unmet(&Labels::of("b", [("reached", "ssh")]))[0].condition.to_string(), "stages");
     }
 }

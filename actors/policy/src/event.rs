@@ -2,26 +2,27 @@
 //!
 //! These types, and all that they are made of, are kept: how they may change is said in `layout`.
 
+mod node;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
-use crate::breaker;
 use crate::budget::{Budget, Exceeded, OnReached, Reached, Spending};
 use crate::causes::Waited;
 use crate::claims::{Indices, RateUsage};
 use crate::dependency::Dependency;
 use crate::directive::Directive;
-use crate::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskId, TaskRange, Token};
+use crate::id::{AttemptNumber, GraphId, NodeId, NodeSession, TaskId, TaskRange, Token};
 use crate::layout::{before, since};
 use crate::pressure::ModeChange;
-use crate::resources::Resources;
-use crate::strain::Strain;
+use crate::stages::Step;
 use crate::task::{AttemptOutcome, Priority, RequestNumber, TaskOutcome, TaskReport, TaskSpec, Usage};
 use crate::time::Timestamp;
 
+pub use crate::event::node::NodeEvent;
 pub use crate::task::ArraySpec;
 
 /// One numbered fact.
@@ -234,6 +235,15 @@ pub enum TaskEvent {
         #[serde(deserialize_with = "since::<10, _, _>", skip_serializing_if = "before::<10, _>")]
         is_recall: bool,
     },
+    /// One of the commands of its attempt has begun.
+    StepBegan {
+        /// The grant it runs under.
+        token: Token,
+        /// Which.
+        step: Step,
+        /// The process that it began with.
+        pid: u32,
+    },
 }
 
 /// What follows the end of an attempt.
@@ -243,61 +253,6 @@ pub enum Next {
     Finish(TaskOutcome),
     /// Another attempt after this wait.
     RetryAfter(Duration),
-}
-
-/// What can happen to a node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
-pub enum NodeEvent {
-    /// It registered.
-    Joined {
-        /// The session it was given.
-        session: NodeSession,
-        /// The life of its daemon.
-        incarnation: Incarnation,
-        /// What it has.
-        capacity: Resources,
-    },
-    /// Nothing was heard of it for too long.
-    Suspected,
-    /// It was heard of again in time.
-    Recovered,
-    /// Nothing was heard of it until its leases ended.
-    Lost {
-        /// The session that ended.
-        session: NodeSession,
-    },
-    /// It said goodbye.
-    Left {
-        /// The session that ended.
-        session: NodeSession,
-    },
-    /// It is drained and holds nothing any more.
-    Drained,
-    /// It reported on an attempt under a token that is not the task's current one. Nothing changed.
-    StaleReport {
-        /// The task it named.
-        task: TaskId,
-        /// The token it named.
-        token: Token,
-    },
-    /// One of its breakers has changed.
-    Breaker {
-        /// That of this kind of task; the node's own where there is none.
-        kind: Option<Arc<str>>,
-        /// How.
-        change: breaker::Change,
-    },
-    /// It is strained otherwise than before.
-    Strained(Strain),
-    /// An attempt is taken off it because it is under critical strain.
-    Relieved {
-        /// Whose.
-        task: TaskId,
-        /// The grant it runs under.
-        token: Token,
-        /// What shows the strain.
-        strain: Strain,
-    },
 }
 
 /// What can happen to the scheduler itself.

@@ -15,6 +15,7 @@ pub mod excess;
 pub mod sample;
 pub mod workspace;
 pub mod provision;
+pub mod stages;
 pub mod task;
 pub mod handler;
 pub mod signal;

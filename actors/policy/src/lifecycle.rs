@@ -4,6 +4,8 @@
 //! the same [`Life::apply`] that recovery and every reader of the log use. States only move forward; a
 //! retry is a new attempt under a larger token.
 
+mod refusal;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -15,8 +17,10 @@ use crate::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
 use crate::layout::{before, since};
 use crate::planted;
 use crate::retry::{self, Tally};
+use crate::stages::Step;
 use crate::task::{AttemptOutcome, Death, LossReason, RequestNumber, TaskOutcome, TaskReport, Usage};
 
+pub use crate::lifecycle::refusal::Refusal;
 pub use crate::retry::EndRules;
 
 /// Attempts refused by a rate that cost a task nothing. One that goes on to be refused more often than this
@@ -46,6 +50,9 @@ pub struct Life {
     deaths: Vec<Death>,
     /// How its last attempt ended.
     last_end: Option<AttemptOutcome>,
+    /// What its present attempt does, where it was said to do anything but its command.
+    #[serde(deserialize_with = "since::<17, _, _>", skip_serializing_if = "before::<17, _>")]
+    step: Option<Step>,
 }
 
 /// Where a task stands.
@@ -78,35 +85,6 @@ pub struct Holder {
     /// The nodes of its gang.
     #[serde(deserialize_with = "since::<10, _, _>", skip_serializing_if = "before::<10, _>")]
     pub gang: Vec<NodeId>,
-}
-
-/// Why an input changes nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The report's token is not that of the present attempt.
-    #[error("token {reported} is not the current one")]
-    Stale {
-        /// The token that was named.
-        reported: Token,
-    },
-    /// It is held already.
-    #[error("an attempt is granted already, under token {0}")]
-    Held(Token),
-    /// It has ended.
-    #[error("it has ended: {0}")]
-    Ended(TaskOutcome),
-    /// It has not ended.
-    #[error("it has not ended")]
-    NotEnded,
-    /// It has succeeded: there is nothing to try again.
-    #[error("it has succeeded")]
-    Succeeded,
-    /// Known already.
-    #[error("nothing new")]
-    Repeated,
-    /// No attempt is granted.
-    #[error("no attempt is granted")]
-    NotHeld,
 }
 
 impl Life {
@@ -180,6 +158,16 @@ impl Life {
         }
     }
 
+    /// One of the commands of the attempt has begun.
+    ///
+    /// # Errors
+    /// Where the token is not the current one, or this is known.
+    pub fn step_began(&self, token: Token, step: Step, pid: u32) -> Result<TaskEvent, Refusal> {
+        self.current(token)?;
+        let is_known = self.step.unwrap_or(Step::COMMAND) == step;
+        if is_known { Err(Refusal::Repeated) } else { Ok(TaskEvent::StepBegan { token, step, pid }) }
+    }
+
     /// The attempt is over.
     ///
     /// # Errors
@@ -211,7 +199,10 @@ impl Life {
     /// How long a rate wants to be left alone by which an attempt that failed was refused: that is nobody's
     /// fault, so it costs none of the task's attempts.
     fn refused_for(&self, outcome: &AttemptOutcome, report: Option<&TaskReport>) -> Option<Duration> {
-        let failed = matches!(outcome, AttemptOutcome::Exited(1..) | AttemptOutcome::Signalled(_));
+        let failed = matches!(
+            outcome,
+            AttemptOutcome::Exited(1..) | AttemptOutcome::Signalled(_) | AttemptOutcome::StepFailed(_)
+        );
         report.filter(|_| failed && self.throttled < THROTTLED_LIMIT)?.parked_for()
     }
 
@@ -317,7 +308,7 @@ impl Life {
             TaskEvent::Granted { token, attempt, node, session, request, indices, gang, waited: _ } => {
                 self.attempts = attempt.0;
                 self.last_token = Some(*token);
-                (self.evicted_for, self.is_recalled) = (None, false);
+                (self.evicted_for, self.is_recalled, self.step) = (None, false, None);
                 self.state = State::Granted(Holder {
                     token: *token,
                     node: node.clone(),
@@ -345,6 +336,7 @@ impl Life {
                 let (attempts, last_token) = (self.attempts, self.last_token);
                 *self = Self { attempts, last_token, ..Self::default() };
             }
+            TaskEvent::StepBegan { step, .. } => self.step = Some(*step),
             TaskEvent::ReportIgnored { .. } => {}
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::bounds::TimeLimit;
 use crate::event::Next;
+use crate::stages::StepOutcome;
 use crate::task::{AttemptOutcome, RetryPolicy, TaskOutcome};
 
 /// How often a task may be lost where it does not say: machines do get lost, but where ten went something is
@@ -83,6 +84,13 @@ fn is_retryable(policy: &RetryPolicy, outcome: &AttemptOutcome) -> bool {
         // As if the system had killed it.
         AttemptOutcome::OverLimit(_) => policy.signals.contains(SIGKILL),
         AttemptOutcome::SpawnFailed(_) => policy.spawn_failures,
+        // By the rules for the command's own end: what failed is told apart in the outcome, what is worth a try is not.
+        AttemptOutcome::StepFailed(failure) => match &failure.end {
+            StepOutcome::Exited(code) => is_retryable(policy, &AttemptOutcome::Exited(*code)),
+            StepOutcome::Signalled(signal) => policy.signals.contains(*signal),
+            StepOutcome::NotStarted(_) => policy.spawn_failures,
+            StepOutcome::Stopped(_) => true,
+        },
         AttemptOutcome::Lost(_) => true,
         AttemptOutcome::Cancelled => false,
     }

@@ -1,6 +1,7 @@
 //! What a task is: its specification and how a try at it, or the whole of it, can end.
 
 mod about;
+mod loss;
 mod priority;
 mod qos;
 mod report;
@@ -12,7 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use strum::{Display, IntoStaticStr};
 
 use crate::bounds::{Overrun, TimeBounds};
 use crate::claims::Claims;
@@ -20,9 +20,9 @@ use crate::constraint::Constraints;
 use crate::excess::{Excess, UseLimits};
 use crate::id::{AttemptNumber, NodeId, TaskId};
 use crate::layout::{before, since};
-use crate::planted;
 use crate::provision::Provision;
 use crate::resources::Resources;
+use crate::stages::{Stages, StepFailure};
 use crate::text::OsText;
 use crate::workspace::Workspace;
 
@@ -30,6 +30,7 @@ pub use crate::task::about::{
     About, EVALUATION_LIMIT_BYTES, Evaluation, GOAL_LIMIT_CHARS, LABEL_LIMIT_BYTES, PHASES, PRODUCTION,
     TASK_LABELS_LIMIT,
 };
+pub use crate::task::loss::LossReason;
 pub use crate::task::priority::Priority;
 pub use crate::task::qos::Qos;
 pub use crate::task::report::{
@@ -100,6 +101,9 @@ pub struct TaskSpec {
     /// What it says of itself to people and programs; `None` where that is nothing.
     #[serde(deserialize_with = "since::<16, _, _>", skip_serializing_if = "before::<16, _>")]
     pub about: Option<Box<About>>,
+    /// What is done before and after its command, and its gate; `None` where that is nothing.
+    #[serde(deserialize_with = "since::<17, _, _>", skip_serializing_if = "before::<17, _>")]
+    pub stages: Option<Box<Stages>>,
 }
 
 impl TaskSpec {
@@ -129,6 +133,7 @@ impl TaskSpec {
             gang: None,
             provision: None,
             about: None,
+            stages: None,
         }
     }
 
@@ -151,9 +156,10 @@ impl TaskSpec {
         let company = self.constraints.company.as_ref().map_or(0, |company| company.bytes());
         let workspace = self.workspace.as_ref().map_or(0, |workspace| workspace.bytes());
         let provision = self.provision.as_ref().map_or(0, |provision| provision.bytes());
+        let stages = self.stages.as_ref().map_or(0, |stages| stages.bytes());
         let words = self.argv.iter().map(OsText::len).chain(variables).sum::<usize>();
         let about = self.about.as_ref().map_or(0, |about| about.bytes());
-        words + claims + company + workspace + provision + about + 128
+        words + claims + company + workspace + provision + about + stages + 128
     }
 }
 
@@ -198,30 +204,8 @@ pub enum AttemptOutcome {
     SpawnFailed(SpawnFailure),
     /// Its machine lost the right to run it, or was lost, or restarted: not the task's fault.
     Lost(LossReason),
-}
-
-/// How an attempt came to be lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Display, IntoStaticStr)]
-#[strum(serialize_all = "kebab-case")]
-pub enum LossReason {
-    /// The node could not renew its lease in time and killed the attempt.
-    LeaseLost,
-    /// The scheduler heard nothing of the node until the lease's end.
-    LeaseExpired,
-    /// The machine was rebooted.
-    Rebooted,
-    /// The process host died and took the attempt's exit status with it.
-    HostDied,
-    /// The node does not know the attempt.
-    Unknown,
-    /// The machine could not take it after all, or stopped in order.
-    Evicted,
-    /// An operator has taken it off the machine. It counts as nothing at all.
-    Drained,
-    /// A more urgent task was given its room. It counts as nothing at all.
-    Preempted,
-    /// Another of its gang was not there. It counts as nothing at all.
-    Recalled,
+    /// Its gate failed, or a hook of its own before its command, which was not run then.
+    StepFailed(Box<StepFailure>),
 }
 
 /// The indices of an array.
@@ -299,30 +283,6 @@ impl AttemptOutcome {
     #[must_use]
     pub fn is_death(&self) -> bool {
         matches!(self, Self::Lost(reason) if reason.is_death())
-    }
-}
-
-impl LossReason {
-    /// Whether the machine died, or what ran the attempt there: what ran may have brought that about.
-    #[must_use]
-    pub fn is_death(self) -> bool {
-        match self {
-            Self::LeaseExpired | Self::Rebooted | Self::HostDied => true,
-            Self::LeaseLost
-            | Self::Unknown
-            | Self::Evicted
-            | Self::Drained
-            | Self::Preempted
-            | Self::Recalled => false,
-        }
-    }
-
-    /// Whether it was stopped for the good of others and nothing went wrong: that counts for nothing, however often
-    /// it happens.
-    #[must_use]
-    pub fn is_nobodys_fault(self) -> bool {
-        matches!(self, Self::Drained | Self::Recalled)
-            || (self == Self::Preempted && !planted!(EvictionCounts))
     }
 }
 

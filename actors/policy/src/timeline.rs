@@ -13,6 +13,7 @@ use strum::{Display, IntoStaticStr, VariantArray};
 use crate::causes::Waited;
 use crate::event::{Event, GraphEvent, Item, Next, Record, TaskEvent};
 use crate::id::{AttemptNumber, NodeId, TaskId, TaskRange};
+use crate::stages::{Stage, Step};
 use crate::task::{AttemptOutcome, TaskOutcome};
 use crate::time::Timestamp;
 
@@ -43,8 +44,14 @@ pub enum Kind {
     Queue,
     /// A node was granted an attempt, whose process has not started yet.
     Start,
+    /// What is done before its command is done.
+    Before,
     /// Its process runs.
     Run,
+    /// Its gate is asked.
+    Gate,
+    /// What is done after all that is done.
+    After,
     /// Waits for its next attempt.
     BackOff,
     /// Had ended, until somebody asked for another try.
@@ -89,6 +96,8 @@ pub struct Attempt {
     pub granted: Timestamp,
     /// When its process ran.
     pub started: Option<Timestamp>,
+    /// What its process does since when, where it does more than its command.
+    pub steps: Vec<(Timestamp, Step)>,
     /// When it was over, and how.
     pub ended: Option<(Timestamp, AttemptOutcome)>,
     /// For which more urgent task it was to make room.
@@ -172,6 +181,7 @@ impl Timeline {
                 node: node.clone(),
                 granted: at,
                 started: None,
+                steps: Vec::new(),
                 ended: None,
                 evicted_for: None,
                 waited: waited.clone(),
@@ -206,6 +216,11 @@ impl Timeline {
             TaskEvent::EvictAsked { by, .. } => {
                 if let Some(last) = life.attempts.last_mut() {
                     last.evicted_for = Some(*by);
+                }
+            }
+            TaskEvent::StepBegan { step, .. } => {
+                if let Some(last) = life.attempts.last_mut() {
+                    last.steps.push((at, *step));
                 }
             }
             TaskEvent::CancelAsked | TaskEvent::ReportIgnored { .. } => {}
@@ -311,7 +326,7 @@ impl Timeline {
             let number = Some(attempt.number);
             let ended = attempt.ended.as_ref().map_or(now, |(at, _)| *at);
             path.go(Kind::Start, attempt.started.unwrap_or(ended), number);
-            path.go(Kind::Run, ended, number);
+            path.run(attempt, ended);
             if let Some(again) = attempt.again {
                 let next = life.attempts.iter().find(|next| next.number > attempt.number);
                 path.go(Kind::BackOff, again.min(next.map_or(end, |next| next.granted)), None);
@@ -332,7 +347,29 @@ struct Path {
     phases: Vec<Phase>,
 }
 
+impl From<Stage> for Kind {
+    fn from(stage: Stage) -> Self {
+        match stage {
+            Stage::Before => Self::Before,
+            Stage::Command => Self::Run,
+            Stage::Gate => Self::Gate,
+            Stage::After => Self::After,
+        }
+    }
+}
+
 impl Path {
+    /// What an attempt did once it had begun, until it ended.
+    fn run(&mut self, attempt: &Attempt, ended: Timestamp) {
+        let begins = attempt.steps.first().is_some_and(|(_, step)| step.stage == Stage::Before);
+        let mut kind = if begins { Kind::Before } else { Kind::Run };
+        for (at, step) in &attempt.steps {
+            self.go(kind, *at, Some(attempt.number));
+            kind = step.stage.into();
+        }
+        self.go(kind, ended, Some(attempt.number));
+    }
+
     fn go(&mut self, kind: Kind, to: Timestamp, attempt: Option<AttemptNumber>) {
         if to > self.at {
             self.phases.push(Phase { kind, from: self.at, to, attempt });

@@ -154,7 +154,8 @@ fn has_failed(outcome: &AttemptOutcome) -> bool {
         AttemptOutcome::Signalled(_)
         | AttemptOutcome::TimedOut(_)
         | AttemptOutcome::OverLimit(_)
-        | AttemptOutcome::SpawnFailed(_) => true,
+        | AttemptOutcome::SpawnFailed(_)
+        | AttemptOutcome::StepFailed(_) => true,
         AttemptOutcome::Cancelled | AttemptOutcome::Lost(_) => false,
     }
 }

@@ -184,9 +184,10 @@ impl Desk {
 
     fn stage(&mut self, start: Start) {
         let token = start.token;
-        if let Some(Hosted { phase: HostedPhase::Ended { outcome, usage }, .. }) = self.ended.get(&token) {
+        if let Some(Hosted { phase: HostedPhase::Ended { outcome, usage, .. }, .. }) = self.ended.get(&token)
+        {
             let (outcome, usage) = (outcome.clone(), *usage);
-            return self.reports.push(HostReport::Ended { token, outcome, usage });
+            return self.reports.push(HostReport::Ended { token, outcome, usage, steps: Vec::new() });
         }
         if self.slots.holds(token) {
             return;
@@ -281,7 +282,7 @@ impl Desk {
         me.run(async move { DeskMessage::Over { token, end: running.await } });
         let called = Called::new(start, (now, paper), tell, abort);
         self.called.insert(token, called);
-        self.reports.push(HostReport::Started { token, pid: std::process::id() });
+        self.reports.push(HostReport::Started { token, pid: std::process::id(), step: None });
     }
 
     fn over(&mut self, token: Token, end: Result<Result<(), String>, JoinError>) {
@@ -303,13 +304,17 @@ impl Desk {
     fn end(&mut self, start: &Start, outcome: AttemptOutcome, usage: Usage) {
         let token = start.token;
         self.slots.end(token);
-        self.reports.push(HostReport::Ended { token, outcome: outcome.clone(), usage });
-        self.ended.insert(token, hosted(start, HostedPhase::Ended { outcome, usage }));
+        let steps = Vec::new();
+        self.reports.push(HostReport::Ended { token, outcome: outcome.clone(), usage, steps });
+        self.ended.insert(token, hosted(start, HostedPhase::Ended { outcome, usage, steps: Vec::new() }));
     }
 
     fn tell_inventory(&mut self) {
         let pid = std::process::id();
-        let called = self.called.values().map(|called| hosted(&called.start, HostedPhase::Running { pid }));
+        let called = self
+            .called
+            .values()
+            .map(|called| hosted(&called.start, HostedPhase::Running { pid, step: None }));
         let staged = self.staged.values().map(|start| hosted(start, HostedPhase::Staged));
         let all: Vec<Hosted> = called.chain(staged).chain(self.ended.values().cloned()).collect();
         let parts = all.len().div_ceil(INVENTORY_PART).max(1);

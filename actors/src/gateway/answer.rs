@@ -280,7 +280,8 @@ impl Answerer {
                 | TaskEvent::EvictAsked { .. }
                 | TaskEvent::Finished(_)
                 | TaskEvent::RetryAsked
-                | TaskEvent::ReportIgnored { .. } => {}
+                | TaskEvent::ReportIgnored { .. }
+                | TaskEvent::StepBegan { .. } => {}
             }
         }
         None

@@ -10,6 +10,7 @@ use policy::id::{TaskId, Token};
 use policy::planted;
 use policy::resources::Resources;
 use policy::slots::Slots;
+use policy::stages::Step;
 use policy::task::LossReason;
 use rustc_hash::{FxHashMap, FxHashSet};
 use supervision::Address;
@@ -50,6 +51,8 @@ struct Active {
     /// What to send, until the worker has reported that it runs.
     grant: Option<Box<Grant>>,
     seen: Seen,
+    /// Which of its commands it is at, as the worker has reported.
+    step: Option<Step>,
     /// Why it is to stop; `None` while it is to run.
     stopping: Option<StopCause>,
     /// Why it is given up, once it is: nothing of it is sent any more.
@@ -151,7 +154,8 @@ impl Attempts {
     pub(super) fn restore(&mut self, token: Token, need: Resources, seat: Restoring) {
         let Restoring { task, address, lease, started } = seat;
         let seen = if started { Seen::Running } else { Seen::Nothing };
-        let active = Active { task, address, lease, need, grant: None, seen, stopping: None, lost: None };
+        let (grant, step, stopping, lost) = (None, None, None, None);
+        let active = Active { task, address, lease, need, grant, seen, step, stopping, lost };
         self.active.insert(token, active);
     }
 
@@ -166,8 +170,8 @@ impl Attempts {
         let need = self.take_reservation(task).unwrap_or_else(|| grant.need().clone());
         self.run.push(token);
         self.slots.stage(token, need.clone());
-        let (grant, seen) = (Some(grant), Seen::Nothing);
-        let active = Active { task, address, lease, need, grant, seen, stopping: None, lost: None };
+        let (grant, seen, step) = (Some(grant), Seen::Nothing, None);
+        let active = Active { task, address, lease, need, grant, seen, step, stopping: None, lost: None };
         self.active.insert(token, active);
         self.start_staged();
     }
@@ -298,6 +302,7 @@ impl Attempts {
             return known;
         };
         active.seen = active.seen.max(seen);
+        active.step = step_of(&phase).or(active.step);
         if active.seen >= Seen::Running {
             // Until then a worker that starts anew has to be told again.
             active.grant = None;
@@ -319,9 +324,11 @@ impl Attempts {
 
     /// Whether a line of an inventory says what no report has said, or an end that its task has not heard.
     pub(super) fn is_news(&self, token: Token, phase: &Phase) -> bool {
-        self.active
-            .get(&token)
-            .is_none_or(|active| Seen::from(phase) > active.seen || Seen::from(phase) == Seen::Ended)
+        let Some(active) = self.active.get(&token) else { return true };
+        let seen = Seen::from(phase);
+        let is_at_another =
+            seen == active.seen && step_of(phase).is_some_and(|step| Some(step) != active.step);
+        seen > active.seen || seen == Seen::Ended || is_at_another
     }
 
     /// After an inventory: what was sent and is not there is sent again; what ran or ended and is not there is lost;
@@ -373,6 +380,14 @@ impl Attempts {
         let mut tokens: Vec<_> = self.active.keys().copied().collect();
         tokens.sort_unstable();
         tokens
+    }
+}
+
+/// Which of its commands an attempt is at.
+fn step_of(phase: &Phase) -> Option<Step> {
+    match phase {
+        Phase::Running { step, .. } => *step,
+        Phase::Staged | Phase::Ended { .. } => None,
     }
 }
 
@@ -472,7 +487,7 @@ mod tests {
     fn a_node_that_is_emptied_gives_back_what_waits_and_later_what_runs_until_it_is_heard() {
         let mut attempts = granted(&[1, 2, 3]);
         outgoing(&mut attempts);
-        assert!(attempts.report(Token(1), Phase::Running { pid: 7 }, None));
+        assert!(attempts.report(Token(1), Phase::Running { pid: 7, step: None }, None));
         attempts.hand_back(false);
         assert_eq!(outgoing(&mut attempts), "hand back 2 3");
         attempts.hand_back(false);
@@ -499,7 +514,7 @@ mod tests {
         outgoing(&mut attempts);
         attempts.close(Token(1));
         assert_eq!(outgoing(&mut attempts), "stop 1");
-        assert!(!attempts.report(Token(1), Phase::Running { pid: 7 }, None));
+        assert!(!attempts.report(Token(1), Phase::Running { pid: 7, step: None }, None));
         assert!(!attempts.report(Token(1), ended(), None));
         assert_eq!(outgoing(&mut attempts), "stop 1, forget 1");
     }
@@ -536,7 +551,7 @@ mod tests {
     fn a_stop_is_said_again_as_long_as_it_runs() {
         let mut attempts = granted(&[1]);
         outgoing(&mut attempts);
-        attempts.report(Token(1), Phase::Running { pid: 7 }, None);
+        attempts.report(Token(1), Phase::Running { pid: 7, step: None }, None);
         attempts.ask_stop(Token(1), StopCause::End);
         assert_eq!(outgoing(&mut attempts), "stop 1");
         attempts.missing(&[Token(1)].into_iter().collect());
@@ -547,7 +562,7 @@ mod tests {
     fn one_that_makes_room_is_told_so_until_it_is_gone_unless_it_is_to_end_anyway() {
         let mut attempts = granted(&[1, 2]);
         outgoing(&mut attempts);
-        attempts.report(Token(1), Phase::Running { pid: 7 }, None);
+        attempts.report(Token(1), Phase::Running { pid: 7, step: None }, None);
         attempts.ask_stop(Token(1), StopCause::Preempt);
         attempts.ask_stop(Token(2), StopCause::Preempt);
         assert_eq!(outgoing(&mut attempts), "evict 1 2");
@@ -571,8 +586,8 @@ mod tests {
     #[test]
     fn a_machine_that_returns_smaller_goes_on_with_what_runs() {
         let mut attempts = granted(&[1, 2]);
-        attempts.report(Token(1), Phase::Running { pid: 7 }, None);
-        attempts.report(Token(2), Phase::Running { pid: 8 }, None);
+        attempts.report(Token(1), Phase::Running { pid: 7, step: None }, None);
+        attempts.report(Token(2), Phase::Running { pid: 8, step: None }, None);
         attempts.set_capacity(&Resources::cpus(1000));
         assert_eq!(attempts.running(), 2);
         assert_eq!(attempts.room(&Pace::default()).free.cpu_millis, 0);

@@ -16,7 +16,7 @@ impl NodeActor {
             let is_end =
                 |next: &Report| next.token == report.token && matches!(next.phase, Phase::Ended { .. });
             match report.phase {
-                Phase::Running { pid } => match reports.next_if(is_end) {
+                Phase::Running { pid, step: None } => match reports.next_if(is_end) {
                     Some(end) => self.report(end, Some(pid)),
                     None => self.report(report, None),
                 },

@@ -31,7 +31,7 @@ use crate::process::frame::{self, Inbox};
 use crate::process::host;
 use crate::process::protocol::{
     Command, HOST_ARGUMENT, HOST_PROTOCOL, HOST_PROTOCOL_OLDEST, HostDirectory, HostReport, SIGNALS_SINCE,
-    host_layout,
+    STAGES_SINCE, host_layout,
 };
 use crate::wire::codec::CodecError;
 
@@ -94,6 +94,9 @@ const PAUSE_LIMIT: Duration = Duration::from_millis(500);
 const START_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a host may take to answer `Hello`.
 const HELLO_PATIENCE: Duration = Duration::from_secs(5);
+/// Why a task with hooks or a gate is not started by a host of before [`STAGES_SINCE`].
+const TOO_OLD: &str =
+    "its process host is of an earlier version and runs no hooks or gates, until nothing runs there";
 /// Bytes read at once.
 const READ_BYTES: usize = 16 * 1024;
 /// Bytes written at once: many small commands, or one large.
@@ -321,8 +324,14 @@ async fn write(
         while let Some(command) = next {
             *retired |= command == Command::Retire;
             let command = command.spoken_in(to.version);
-            if let Err(error) = to.layout().apply(|| frame::append(&mut out, &command)) {
-                refuse(&command, &error, to.listener);
+            if let Command::Start(start) = &command
+                && start.stages.is_some()
+                && to.version < STAGES_SINCE
+            {
+                let failure = SpawnFailure::of_node(TOO_OLD);
+                refuse(&command, failure, to.listener);
+            } else if let Err(error) = to.layout().apply(|| frame::append(&mut out, &command)) {
+                refuse(&command, too_long(&error), to.listener);
             }
             next = if out.len() < WRITE_BYTES { queue.try_recv().ok() } else { None };
         }
@@ -332,11 +341,15 @@ async fn write(
 }
 
 /// Only a start can be this large, and no operating system would have run it.
-fn refuse(command: &Command, error: &CodecError, listener: &HostListener) {
+fn too_long(error: &CodecError) -> SpawnFailure {
+    SpawnFailure::of_task(format!("command and environment are too long: {error}"))
+}
+
+fn refuse(command: &Command, failure: SpawnFailure, listener: &HostListener) {
     if let Command::Start(start) = command {
-        let reason = format!("command and environment are too long: {error}");
-        let outcome = AttemptOutcome::SpawnFailed(SpawnFailure::of_task(reason));
-        let ended = HostReport::Ended { token: start.token, outcome, usage: Usage::default() };
+        let outcome = AttemptOutcome::SpawnFailed(failure);
+        let (usage, steps) = (Usage::default(), Vec::new());
+        let ended = HostReport::Ended { token: start.token, outcome, usage, steps };
         listener(HostEvent::Reports(vec![ended]));
     }
 }

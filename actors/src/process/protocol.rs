@@ -4,7 +4,9 @@
 //! token starts nothing, a stop of an unknown one is ignored, and everything the host holds is told again
 //! on [`Command::Inventory`]. Nothing here crosses machines.
 
-use std::path::{Path, PathBuf};
+mod directory;
+mod plan;
+
 use std::time::Duration;
 
 use policy::bounds::{AttemptBounds, Overrun};
@@ -14,6 +16,7 @@ use policy::layout::{Layout, before, since};
 use policy::resources::Resources;
 use policy::sample::Sample;
 use policy::signal::TaskSignal;
+use policy::stages::{Step, StepEnd};
 use policy::task::{AttemptOutcome, LossReason, Qos, Usage};
 use policy::text::OsText;
 use policy::time::Moment;
@@ -21,18 +24,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::output::spool::OutputLimits;
 
+pub use crate::process::protocol::directory::HostDirectory;
+pub use crate::process::protocol::plan::StagePlan;
+
 /// The version of everything in this module: a change of its layout, see `policy::layout`, is another, and has a line in
 /// [`host_layout`]. A host outlives the daemon that started it, so a daemon may
 /// meet a host of an older version.
-pub const HOST_PROTOCOL: u16 = 7;
+pub const HOST_PROTOCOL: u16 = 8;
 /// The oldest version of a host that is spoken with as it is: what it runs survives an upgrade of the daemon. An older one is
 /// told to retire, and what it runs ends with its lease. Version 3 knows no [`StopReason::Preempt`] and tells no
 /// [`HostReport::Sampled`], before 5 it knows no [`Start::qos`], before 6 no limit of open files, before [`SIGNALS_SINCE`] no
-/// signals.
+/// signals, before [`STAGES_SINCE`] no [`Start::stages`], which none of these is told.
 pub const HOST_PROTOCOL_OLDEST: u16 = 3;
 
 /// The version of a host since which it knows [`Command::Signal`].
 pub const SIGNALS_SINCE: u16 = 7;
+
+/// The version of a host since which it does more for an attempt than its command.
+pub const STAGES_SINCE: u16 = 8;
 
 /// The layout of what is said with a host of this version.
 #[must_use]
@@ -41,7 +50,8 @@ pub fn host_layout(version: u16) -> Layout {
         ..5 => 3,
         5 => 4,
         6 => 7,
-        _ => 13,
+        7 => 13,
+        _ => 17,
     };
     Layout::known(number).unwrap_or(Layout::CURRENT)
 }
@@ -150,6 +160,9 @@ pub struct Start {
     /// How much its processes matter to the machine.
     #[serde(deserialize_with = "since::<4, _, _>", skip_serializing_if = "before::<4, _>")]
     pub qos: Qos,
+    /// What is done before and after its command, and its gate; `None` where that is nothing.
+    #[serde(deserialize_with = "since::<17, _, _>", skip_serializing_if = "before::<17, _>")]
+    pub stages: Option<Box<StagePlan>>,
 }
 
 /// Why an attempt is stopped.
@@ -203,6 +216,9 @@ pub enum HostReport {
         token: Token,
         /// The process.
         pid: u32,
+        /// Which of its commands that is, where it has several.
+        #[serde(deserialize_with = "since::<17, _, _>", skip_serializing_if = "before::<17, _>")]
+        step: Option<Step>,
     },
     /// An attempt is over and every process it started is gone.
     Ended {
@@ -212,6 +228,9 @@ pub enum HostReport {
         outcome: AttemptOutcome,
         /// What it used.
         usage: Usage,
+        /// How its commands went, where it had several.
+        #[serde(deserialize_with = "since::<17, _, _>", skip_serializing_if = "before::<17, _>")]
+        steps: Vec<StepEnd>,
     },
     /// A part of what the host holds, in answer to `Inventory`.
     Inventory {
@@ -265,6 +284,9 @@ pub enum HostedPhase {
     Running {
         /// The process.
         pid: u32,
+        /// Which of its commands that is, where it has several.
+        #[serde(deserialize_with = "since::<17, _, _>", skip_serializing_if = "before::<17, _>")]
+        step: Option<Step>,
     },
     /// Over.
     Ended {
@@ -272,89 +294,10 @@ pub enum HostedPhase {
         outcome: AttemptOutcome,
         /// What it used.
         usage: Usage,
+        /// How its commands went, where it had several.
+        #[serde(deserialize_with = "since::<17, _, _>", skip_serializing_if = "before::<17, _>")]
+        steps: Vec<StepEnd>,
     },
-}
-
-/// Where a host keeps its things.
-#[derive(Debug, Clone)]
-pub struct HostDirectory(PathBuf);
-
-/// Bytes of a socket's path, its end included: what macOS allows (Linux: 108).
-const SOCKET_PATH_LIMIT_BYTES: usize = 104;
-
-impl HostDirectory {
-    /// In `path`, which need not exist yet.
-    #[must_use]
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
-    }
-
-    /// The directory itself.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
-    /// Where the host listens; `None` where the path is too long for a socket.
-    #[must_use]
-    pub fn socket(&self) -> Option<PathBuf> {
-        let path = self.0.join("host.sock");
-        (path.as_os_str().len() < SOCKET_PATH_LIMIT_BYTES).then_some(path)
-    }
-
-    /// Locked while a host lives.
-    #[must_use]
-    pub fn lock(&self) -> PathBuf {
-        self.0.join("host.lock")
-    }
-
-    /// Where the host's id is written.
-    #[must_use]
-    pub fn id(&self) -> PathBuf {
-        self.0.join("host.id")
-    }
-
-    /// What the host remembers.
-    #[must_use]
-    pub fn journal(&self) -> PathBuf {
-        self.0.join("host.journal")
-    }
-
-    /// Where the groups of the kernel's are that the host has made, if any: a text with the path of their directory.
-    #[must_use]
-    pub fn groups(&self) -> PathBuf {
-        self.0.join("host.groups")
-    }
-
-    /// What the host says when it cannot say it to a worker.
-    #[must_use]
-    pub fn log(&self) -> PathBuf {
-        self.0.join("host.log")
-    }
-
-    /// While this file is there nothing is started, whoever asks.
-    #[must_use]
-    pub fn halt(&self) -> PathBuf {
-        self.0.join("halted")
-    }
-
-    /// Where output is kept.
-    #[must_use]
-    pub fn output(&self) -> PathBuf {
-        self.0.join("output")
-    }
-
-    /// Where the output of one attempt is kept, if it has any.
-    #[must_use]
-    pub fn spool(&self, token: Token) -> PathBuf {
-        self.output().join(format!("{}.spool", token.0))
-    }
-
-    /// Where an attempt may say something of itself. It goes when its output goes.
-    #[must_use]
-    pub fn report(&self, token: Token) -> PathBuf {
-        self.output().join(format!("{}.report", token.0))
-    }
 }
 
 impl HostId {
@@ -383,11 +326,5 @@ mod tests {
         assert_eq!(HostId(7).token_of(&mark), Some(Token(12)));
         assert_eq!(HostId(8).token_of(&mark), None);
         assert_eq!(HostId(7).token_of("nonsense"), None);
-    }
-
-    #[test]
-    fn a_directory_too_deep_for_a_socket_has_none() {
-        assert!(HostDirectory::new("/run/crab").socket().is_some());
-        assert!(HostDirectory::new(format!("/{}", "x".repeat(100))).socket().is_none());
     }
 }

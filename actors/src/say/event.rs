@@ -5,6 +5,8 @@ use policy::budget::OnReached;
 use policy::directive::Directive;
 use policy::event::{Event, GraphEvent, Next, NodeEvent, SchedulerEvent, TaskEvent};
 use policy::id::{TaskId, TaskRange};
+use policy::stages::Stage;
+use policy::task::TaskReport;
 use policy::workspace::WorkspaceEnd;
 
 use crate::say;
@@ -118,6 +120,7 @@ fn of_task(event: &TaskEvent) -> String {
             format!("attempt {attempt} granted to {node}, token {token}")
         }
         TaskEvent::Started { pid, .. } => format!("started, pid {pid}"),
+        TaskEvent::StepBegan { step, pid, .. } => format!("{step} began, pid {pid}"),
         TaskEvent::CancelAsked => "is to be cancelled".to_owned(),
         TaskEvent::EvictAsked { by, is_recall: true, .. } => {
             format!("is stopped, for {by} of its gang is not there")
@@ -128,7 +131,7 @@ fn of_task(event: &TaskEvent) -> String {
             let refused = report.iter().flat_map(|report| &report.parked);
             let refused: String = refused.map(|parked| format!(", refused by {}", parked.rate)).collect();
             let space = report.iter().find_map(|report| report.workspace.as_deref()).map(of_workspace);
-            let space = space.unwrap_or_default();
+            let space = space.unwrap_or_default() + &of_steps(report.as_deref());
             match next {
                 Next::Finish(end) => format!("{end} after {took}{refused}{space}"),
                 Next::RetryAfter(wait) => {
@@ -142,6 +145,14 @@ fn of_task(event: &TaskEvent) -> String {
             format!("warning: of its report was ignored {}", faults.join("; "))
         }
     }
+}
+
+/// `, before hook 1 200ms, command 3s, gate 1.2s`, and what failed after all that, which changed nothing.
+fn of_steps(report: Option<&TaskReport>) -> String {
+    let steps = report.map(|report| report.steps.as_slice()).unwrap_or_default();
+    let took: String = steps.iter().map(|end| format!(", {} {}", end.step, say::length(end.took))).collect();
+    let failed = steps.iter().filter(|end| end.step.stage == Stage::After && !end.end.is_success());
+    took + &failed.map(|end| format!("; warning: {end}")).collect::<String>()
 }
 
 /// `, its workspace (ready in 80ms) was removed`.

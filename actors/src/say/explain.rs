@@ -18,7 +18,7 @@ pub fn headline(told: &Explanation, now: Timestamp) -> String {
         Verdict::Ended => row.outcome.as_ref().map_or_else(|| "it has ended".to_owned(), ToString::to_string),
         Verdict::Active => {
             let node = row.node.as_ref().map(|node| format!(" on {node}")).unwrap_or_default();
-            format!("it is {}{node}", row.state)
+            format!("it is {}{node}", row.doing())
         }
         Verdict::WaitsForOthers => "it waits for tasks that it depends on".to_owned(),
         Verdict::NeverFits => "it can never run on the machines there are".to_owned(),

@@ -185,14 +185,15 @@ fn understood(event: HostEvent) -> HostEvent {
 
 fn report(report: HostReport) -> HostReport {
     match report {
-        HostReport::Ended { token, outcome, usage } => {
-            HostReport::Ended { token, outcome: of_there(outcome), usage }
+        HostReport::Ended { token, outcome, usage, steps } => {
+            HostReport::Ended { token, outcome: of_there(outcome), usage, steps }
         }
         HostReport::Inventory { attempts, last } => {
             let attempts = attempts.into_iter().map(|hosted| match hosted.phase {
-                HostedPhase::Ended { outcome, usage } => {
-                    Hosted { phase: HostedPhase::Ended { outcome: of_there(outcome), usage }, ..hosted }
-                }
+                HostedPhase::Ended { outcome, usage, steps } => Hosted {
+                    phase: HostedPhase::Ended { outcome: of_there(outcome), usage, steps },
+                    ..hosted
+                },
                 _ => hosted,
             });
             HostReport::Inventory { attempts: attempts.collect(), last }
@@ -251,6 +252,7 @@ mod tests {
             grace: Duration::from_secs(5),
             output: OutputLimits::default(),
             qos: Qos::Default,
+            stages: None,
         };
         let spaced = Start {
             environment: [start.environment.clone(), vec![variable("CRAB_WORKSPACE", "/w")]].concat(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use policy::event::{Event, LogPosition, Next, Record, TaskEvent};
 use policy::graph::TaskState;
 use policy::id::{GraphId, TaskId};
+use policy::stages::Step;
 use policy::task::{Priority, TaskOutcome, TaskSpec, Usage};
 use policy::time::Timestamp;
 
@@ -20,6 +21,8 @@ pub(crate) struct Told {
     pub(crate) records: Vec<(LogPosition, Record)>,
     pub(crate) attempts: Vec<AttemptRow>,
     outcome: Option<TaskOutcome>,
+    /// Which of its commands its last attempt is at.
+    step: Option<Step>,
     since: Timestamp,
 }
 
@@ -28,7 +31,8 @@ impl Told {
     pub(crate) fn new(item: ItemRecord, index: u64, records: Vec<(LogPosition, Record)>) -> Self {
         let since = records.last().map_or(item.at, |(_, record)| record.at);
         let index = item.item.array.map(|_| index);
-        let mut told = Self { item, index, records: Vec::new(), attempts: Vec::new(), outcome: None, since };
+        let (records_told, attempts, outcome, step) = (Vec::new(), Vec::new(), None, None);
+        let mut told = Self { item, index, records: records_told, attempts, outcome, step, since };
         for (_, record) in &records {
             if let Event::Task { event, .. } = &record.event {
                 told.hear(record.at, event);
@@ -40,6 +44,7 @@ impl Told {
 
     fn hear(&mut self, at: Timestamp, event: &TaskEvent) {
         match event {
+            TaskEvent::StepBegan { step, .. } => self.step = Some(*step),
             TaskEvent::Granted { token, attempt, node, request, .. } => self.attempts.push(AttemptRow {
                 number: *attempt,
                 request: *request,
@@ -58,6 +63,7 @@ impl Told {
                 }
             }
             TaskEvent::AttemptEnded { outcome, usage, next, .. } => {
+                self.step = None;
                 if let Some(attempt) = self.attempts.last_mut() {
                     (attempt.ended, attempt.outcome, attempt.usage) =
                         (Some(at), Some(outcome.clone()), *usage);
@@ -93,6 +99,7 @@ impl Told {
             in_use: None,
             progress: None,
             about: spec.about.clone(),
+            step: self.step,
         }
     }
 

@@ -5,6 +5,7 @@ use policy::budget::{self, Charge};
 use policy::event::{Next, TaskEvent};
 use policy::id::Token;
 use policy::lifecycle::{AttemptEnd, EndRules};
+use policy::stages;
 use policy::task::{AttemptOutcome, LossReason, TaskReport, Usage};
 use policy::trap;
 use supervision::Me;
@@ -24,9 +25,12 @@ impl TaskActor {
     ) {
         match phase {
             Phase::Staged => {}
-            Phase::Running { pid } => {
+            Phase::Running { pid, step } => {
                 if let Some(appended) = self.started(token, pid, order) {
                     self.tell_scheduler(Step::Noted, appended);
+                }
+                if let Some(step) = step {
+                    self.step_began(token, step, pid);
                 }
             }
             Phase::Ended { outcome, usage, report } => {
@@ -42,6 +46,13 @@ impl TaskActor {
         let appended = self.append(|_| event.clone());
         trap!(TaskWrote);
         Some(appended)
+    }
+
+    fn step_began(&mut self, token: Token, step: stages::Step, pid: u32) {
+        if let Ok(event) = self.story.life.step_began(token, step, pid) {
+            let appended = self.append(|_| event.clone());
+            self.tell_scheduler(Step::Noted, appended);
+        }
     }
 
     pub(super) fn lost(&mut self, token: Token, reason: LossReason, me: &Me<TaskMessage>) {

@@ -19,6 +19,7 @@ use super::about::about;
 use super::after::dependencies;
 use super::fault::Fault;
 use super::handler;
+use super::hooks::stages;
 use super::provision::provision;
 use super::reader::At;
 use super::request::requests;
@@ -68,7 +69,7 @@ impl ItemLines {
     }
 }
 
-fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 47] {
+fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 49] {
     [
         ("directory", line(&common.directory)),
         ("workspace", line(&common.workspace)),
@@ -77,6 +78,8 @@ fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 47] {
         ("secrets", line(&common.secrets)),
         ("jobserver", line(&common.jobserver)),
         ("sandbox", line(&common.sandbox)),
+        ("gate", line(&common.gate)),
+        ("hooks", line(&common.hooks)),
         ("env", line(&common.env)),
         ("cpus", line(&common.cpus)),
         ("memory", line(&common.memory)),
@@ -213,6 +216,7 @@ fn spec(name: &str, task: &Task, defaults: &Common, context: &Context) -> TaskSp
         workspace,
         provision: provision(own, defaults).filter(|_| is_command),
         about: about(own, defaults),
+        stages: stages(own, defaults).filter(|_| is_command),
         environment: environment(own, defaults),
         resources,
         alternatives,

@@ -89,7 +89,7 @@ pub(super) fn conflicts(name: &str, task: &At<Task>) -> Vec<Fault> {
     beside.into_iter().chain(own).collect()
 }
 
-fn for_commands(common: &Common) -> [(&'static str, Option<usize>); 15] {
+fn for_commands(common: &Common) -> [(&'static str, Option<usize>); 17] {
     [
         ("cpus", common.cpus.as_ref().map(At::line)),
         ("memory", common.memory.as_ref().map(At::line)),
@@ -99,6 +99,8 @@ fn for_commands(common: &Common) -> [(&'static str, Option<usize>); 15] {
         ("resources", common.resources.as_ref().map(At::line)),
         ("directory", common.directory.as_ref().map(At::line)),
         ("workspace", common.workspace.as_ref().map(At::line)),
+        ("gate", common.gate.as_ref().map(At::line)),
+        ("hooks", common.hooks.as_ref().map(At::line)),
         ("secrets", common.secrets.as_ref().map(At::line)),
         ("jobserver", common.jobserver.as_ref().map(At::line)),
         ("sandbox", common.sandbox.as_ref().map(At::line)),

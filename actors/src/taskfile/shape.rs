@@ -11,6 +11,7 @@ use super::field::{
     RetryBudget, SignalNumbers, Slots, Spreads, Text, Truth, Units, Until, Urgency, Walls, Words,
 };
 use super::handler::Payload;
+use super::hooks::{Line, Lines};
 use super::provision::Secrets;
 use super::reader::{At, Fields, Reader, fields};
 use super::request::Requests;
@@ -86,6 +87,11 @@ fields! {
         "jobserver" jobserver: Truth,
         /// Where it may write: "workspace" (in that, and in HOME and TMPDIR of its own). Default: wherever its user may.
         "sandbox" sandbox: Walls,
+        /// What must succeed after the command, in the same place, before that counts as succeeded: a list of texts, or a text
+        /// that /bin/sh reads.
+        "gate" gate: Line,
+        /// Commands before the command, without which it is not run, and after all that, however it went.
+        "hooks" hooks: Around,
         /// Environment variables, on top of the worker's own; those of the defaults are added.
         "env" env: Environment,
         /// Cores, such as 2 or 0.5. Default: 1.
@@ -200,6 +206,18 @@ fields! {
         /// The phase of the agent, from 1 to 4, which it finds in CRAB_PHASE: in 1 and 2 it runs on no machine with the label
         /// production=yes, unless it is a gate.
         "phase" phase: Phase,
+    }
+}
+
+fields! {
+    /// What is done around a command, in the same place: each process of it finds in CRAB_STAGE which part it is.
+    struct Around {
+        /// Commands before it, in order, each a list of texts or a text that /bin/sh reads: where one fails the command is not
+        /// run.
+        "before" before: Lines,
+        /// Commands after it and its gate, also where these or those before failed, were cancelled or timed out; how that
+        /// went is in CRAB_OUTCOME ("exit:0", "gate:exit:1", "timeout", "cancelled"). What fails of them changes nothing.
+        "after" after: Lines,
     }
 }
 

@@ -573,6 +573,31 @@ fn what_tasks_are_given_is_a_list_or_a_table_and_the_defaults_are_added() {
 }
 
 #[test]
+fn commands_around_a_task_are_words_or_a_line_for_the_shell() {
+    let text = "[defaults]\nhooks = { before = [\"x\"], after = [[\"y\", \"z\"]] }\n\
+                [task.a]\nshell = \"x\"\ngate = [\"cargo\", \"test\"]\nhooks = { before = [] }\n\
+                [task.b]\ncommand = [\"x\"]\ngate = \"a && b\"\n\
+                [task.c]\nshell = \"x\"\ngate = 1\nhooks = { before = [[]], after = \"x\", between = [] }\n\
+                [task.d]\nhandler = \"h\"\ngate = \"x\"\n";
+    let submission = read(text.split("[task.c]").next().unwrap());
+    let of = |place: usize| {
+        let stages = submission.items[place].spec.stages.as_deref().unwrap();
+        let said = |(field, argv): (&str, &[policy::text::OsText])| {
+            format!("{field} {}", argv.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+        };
+        stages.commands().map(said).collect::<Vec<_>>()
+    };
+    assert_eq!(of(0), ["gate cargo test", "hooks.after y z"]);
+    assert_eq!(of(1), ["hooks.before /bin/sh -c x", "gate /bin/sh -c a && b", "hooks.after y z"]);
+    let told = faults(text);
+    for expected in
+        ["must be a command: a list of texts", "must be a list of commands", "between", "is for commands"]
+    {
+        assert!(told.contains(expected), "{expected}: {told}");
+    }
+}
+
+#[test]
 fn the_published_schema_is_current() {
     let stored = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/crab-tasks.schema.json");
     let stored = std::fs::read_to_string(stored).unwrap_or_default();

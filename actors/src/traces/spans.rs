@@ -246,7 +246,10 @@ impl Fold {
                     graph.items[place].ended = graph.items[place].ended.saturating_sub(1);
                 }
             }
-            TaskEvent::CancelAsked | TaskEvent::EvictAsked { .. } | TaskEvent::ReportIgnored { .. } => {}
+            TaskEvent::CancelAsked
+            | TaskEvent::EvictAsked { .. }
+            | TaskEvent::ReportIgnored { .. }
+            | TaskEvent::StepBegan { .. } => {}
         }
     }
 

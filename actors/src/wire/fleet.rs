@@ -3,6 +3,8 @@
 //! The scheduler side says what it wants again until it is reported (level-triggered), the worker reports
 //! again until told to forget: any message may be lost, doubled or late without harm.
 
+mod output;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,16 +13,20 @@ use policy::claims::Indices;
 use policy::id::{AttemptNumber, Epoch, GraphId, Incarnation, NodeId, NodeSession, TaskId, Token};
 use policy::layout::{Layout, before, since};
 use policy::lease::LeaseTerms;
-use policy::output::Stream;
 use policy::resources::Resources;
 use policy::sample::Sample;
 use policy::signal::TaskSignal;
+use policy::stages::{Step, StepEnd};
 use policy::strain::Strain;
 use policy::task::{AttemptOutcome, Progress, RequestNumber, TaskReport, TaskSpec, Usage};
 use policy::time::{Moment, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::wire::inspect::{Look, Sight};
+
+pub use crate::wire::fleet::output::{
+    OUTPUT_PIECE_LIMIT_BYTES, OutputFrom, OutputPart, OutputPiece, OutputRead, OutputRefusal,
+};
 
 /// From the scheduler side to a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -241,6 +247,9 @@ pub enum Phase {
     Running {
         /// The process.
         pid: u32,
+        /// Which of its commands that is, where it has several.
+        #[serde(deserialize_with = "since::<17, _, _>", skip_serializing_if = "before::<17, _>")]
+        step: Option<Step>,
     },
     /// It is over.
     Ended {
@@ -308,6 +317,13 @@ impl Grant {
 }
 
 impl Phase {
+    /// Over, after these of its commands, where it had several.
+    #[must_use]
+    pub fn ended_after(outcome: AttemptOutcome, usage: Usage, steps: Vec<StepEnd>) -> Self {
+        let report = (!steps.is_empty()).then(|| Box::new(TaskReport { steps, ..TaskReport::default() }));
+        Self::Ended { outcome, usage, report }
+    }
+
     /// Over, without a word of its own.
     #[must_use]
     pub fn ended(outcome: AttemptOutcome, usage: Usage) -> Self {
@@ -324,77 +340,4 @@ pub struct Report {
     pub task: TaskId,
     /// What it is now: `Running` or `Ended`.
     pub phase: Phase,
-}
-
-/// Which part of an attempt's output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OutputRead {
-    /// Where to begin.
-    pub from: OutputFrom,
-    /// At most this many bytes of output; at most [`OUTPUT_PIECE_LIMIT_BYTES`].
-    pub max_bytes: u32,
-    /// Wait up to this long where there is nothing yet.
-    pub wait: Duration,
-}
-
-/// Where to begin reading output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum OutputFrom {
-    /// At a cursor: 0 for the beginning, or the `next` of an earlier piece.
-    Cursor(u64),
-    /// About this many bytes before the present end.
-    Tail(u32),
-}
-
-/// Bytes of output in one piece.
-pub const OUTPUT_PIECE_LIMIT_BYTES: u32 = 256 * 1024;
-
-/// A piece of output: both streams, in the order in which they were read from the process.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct OutputPiece {
-    /// The parts.
-    pub parts: Vec<OutputPart>,
-    /// Where the next piece begins.
-    pub next: u64,
-    /// Whether the output is complete and this is its end.
-    pub complete: bool,
-}
-
-/// Consecutive bytes of one stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OutputPart {
-    /// When they were read from the process.
-    pub at: Timestamp,
-    /// Of which stream.
-    pub stream: Stream,
-    /// The bytes; for `Omitted` the count is in `omitted`.
-    pub bytes: Vec<u8>,
-    /// Bytes left out here because a limit was reached; 0 otherwise.
-    pub omitted: u64,
-}
-
-/// Why there is no output to read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-pub enum OutputRefusal {
-    /// The node knows no such attempt, or has removed its output.
-    #[error("the node has no output of this attempt (any more)")]
-    Gone,
-    /// Too many readers wait at once.
-    #[error("the node serves {limit} readers already")]
-    Busy {
-        /// How many it serves.
-        limit: u32,
-    },
-    /// Reading failed.
-    #[error("reading the output failed: {reason}")]
-    Unreadable {
-        /// What the operating system said.
-        reason: Box<str>,
-    },
-    /// The node is not there now; it may come back.
-    #[error("the node that has the output cannot be reached: {reason}")]
-    Away {
-        /// What is known of it.
-        reason: Box<str>,
-    },
 }

@@ -4,7 +4,8 @@ use policy::layout::Layout;
 use policy::task::TaskSpec;
 use policy::{
     bounds, breaker, budget, causes, claims, constraint, dependency, directive, event, excess, explain,
-    hindrance, output, placement, pressure, provision, signal, strain, task, tenant, trust, workspace,
+    hindrance, output, placement, pressure, provision, signal, stages, strain, task, tenant, trust,
+    workspace,
 };
 use serde_reflection::{Tracer, TracerConfig};
 use supervision::{ChildState, First};
@@ -45,6 +46,7 @@ pub(crate) fn trace_records(tracer: &mut Tracer) -> Result<(), serde_reflection:
     traced!(tracer: claims::Mode, breaker::Change, budget::Meter, budget::OnReached, directive::Directive);
     traced!(tracer: directive::Scope, pressure::Mode, workspace::Source, workspace::Keep, workspace::WhyKept);
     traced!(tracer: strain::Level, strain::Sign, provision::Sandbox, causes::Cause);
+    traced!(tracer: stages::Stage, stages::StepOutcome);
     Ok(())
 }
 
@@ -74,7 +76,7 @@ pub(crate) fn changes(traced: &Result<String, serde_reflection::Error>, known: &
 
 #[test]
 fn what_is_said_has_the_layout_of_its_number() {
-    let changes = changes(&traced(), include_str!("samples/layout-16.types"));
+    let changes = changes(&traced(), include_str!("samples/layout-17.types"));
     assert!(changes.is_empty(), "what is said changed; how it may is said in policy::layout: {changes:#?}");
 }
 

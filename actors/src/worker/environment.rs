@@ -10,6 +10,7 @@ use std::path::Path;
 
 use policy::claims;
 use policy::id::NodeId;
+use policy::task::TaskSpec;
 use policy::text::OsText;
 
 use super::report::REPORT_VARIABLE;
@@ -52,6 +53,21 @@ impl BaseEnvironment {
     /// the same name.
     #[must_use]
     pub fn with(&self, grant: &Grant, node: &NodeId, report: &Path) -> Vec<(OsText, OsText)> {
+        self.around(Some(&grant.spec), grant, (node, report))
+    }
+
+    /// As [`Self::with`], for a command of the machine: without what the task sets.
+    #[must_use]
+    pub fn of_machine(&self, grant: &Grant, node: &NodeId, report: &Path) -> Vec<(OsText, OsText)> {
+        self.around(None, grant, (node, report))
+    }
+
+    fn around(
+        &self,
+        of_task: Option<&TaskSpec>,
+        grant: &Grant,
+        (node, report): (&NodeId, &Path),
+    ) -> Vec<(OsText, OsText)> {
         let index = grant.array_index.map(|index| ("CRAB_ARRAY_INDEX", index.to_string()));
         let several = !grant.spec.alternatives.is_empty();
         let request = several.then(|| ("CRAB_ALTERNATIVE", grant.request.number().to_string()));
@@ -69,12 +85,13 @@ impl BaseEnvironment {
         ];
         let own = own.into_iter().chain(index).chain(request).chain(gang.into_iter().flatten());
         let own = own.map(|(name, value)| (name.into(), value.into()));
-        let about = grant.spec.about.iter().flat_map(|about| about.variables());
+        let about =
+            of_task.and_then(|spec| spec.about.as_ref()).into_iter().flat_map(|about| about.variables());
         let about = about.map(|(name, value)| (name.as_str().into(), value.as_str().into()));
         let indices = claims::environment(&grant.indices);
         let indices = indices.map(|(name, value)| (name.as_str().into(), value.as_str().into()));
         let report = (REPORT_VARIABLE.into(), path_text(report));
-        let given = self.0.iter().chain(&grant.spec.environment).cloned();
+        let given = self.0.iter().chain(of_task.into_iter().flat_map(|spec| &spec.environment)).cloned();
         given.chain(about).chain(own).chain(indices).chain([report]).collect()
     }
 
@@ -139,7 +156,7 @@ mod tests {
     #[test]
     fn a_member_of_a_gang_knows_its_rank_and_where_the_others_are() {
         let mut grant = grant(7, 1000);
-        let spec = policy::task::TaskSpec { gang: Some(3), ..(*grant.spec).clone() };
+        let spec = TaskSpec { gang: Some(3), ..(*grant.spec).clone() };
         (grant.spec, grant.array_index) = (spec.into(), Some(1));
         grant.gang = vec!["a".into(), "b".into(), "".into()];
         let environment = BaseEnvironment::default().with(&grant, &NodeId::from("b"), Path::new("/r"));

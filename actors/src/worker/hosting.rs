@@ -9,7 +9,7 @@ use supervision::{Address, Me};
 
 use super::attempt::{AttemptArgs, AttemptMessage};
 use super::held::HeldAttempt;
-use super::{Worker, WorkerArgs, WorkerMessage, place};
+use super::{Worker, WorkerArgs, WorkerMessage, place, stages};
 use crate::process::port::HostEvent;
 use crate::process::protocol::{Command, HostReport, Hosted, HostedPhase, Start, StopReason};
 use crate::wire::fleet::{Grant, Phase};
@@ -44,14 +44,14 @@ impl Worker {
     fn host_reported(&mut self, report: HostReport, over: &FxHashSet<Token>, me: &Me<WorkerMessage>) {
         match report {
             HostReport::Hello { .. } => {}
-            HostReport::Started { token, pid } => {
+            HostReport::Started { token, pid, step } => {
                 if !over.contains(&token) {
                     self.follow(token, me);
                 }
-                self.attempt_changed(token, Phase::Running { pid }, me);
+                self.attempt_changed(token, Phase::Running { pid, step }, me);
             }
-            HostReport::Ended { token, outcome, usage } => {
-                self.attempt_changed(token, Phase::ended(outcome, usage), me);
+            HostReport::Ended { token, outcome, usage, steps } => {
+                self.attempt_changed(token, Phase::ended_after(outcome, usage, steps), me);
             }
             HostReport::Inventory { attempts, last } => {
                 self.inventory.extend(attempts);
@@ -128,9 +128,9 @@ impl Worker {
             HostedPhase::Staged => Phase::Staged,
             HostedPhase::Starting if !is_new => Phase::Staged,
             // Of an earlier life of this worker, which may have told of it.
-            HostedPhase::Starting => Phase::Running { pid: 0 },
-            HostedPhase::Running { pid } => Phase::Running { pid },
-            HostedPhase::Ended { outcome, usage } => Phase::ended(outcome, usage),
+            HostedPhase::Starting => Phase::Running { pid: 0, step: None },
+            HostedPhase::Running { pid, step } => Phase::Running { pid, step },
+            HostedPhase::Ended { outcome, usage, steps } => Phase::ended_after(outcome, usage, steps),
         };
         match phase {
             Phase::Running { .. } => {
@@ -165,6 +165,10 @@ impl Worker {
             }
             let Some(held) = self.held.get_mut(&token) else { continue };
             let Some(grant) = held.grant.as_ref().filter(|_| !held.is_hosted) else { continue };
+            if let Some(failure) = stages::refused(&self.args, grant) {
+                self.ended(token, AttemptOutcome::SpawnFailed(failure), me);
+                continue;
+            }
             let mut start = start_of(&self.args, grant);
             place::move_in(&mut start, grant, held.space.as_deref(), &self.args.directory.report(token));
             // In a sandbox its report was there before.
@@ -233,5 +237,6 @@ fn start_of(args: &WorkerArgs, grant: &Grant) -> Start {
         grace: spec.grace,
         output: args.output,
         qos: spec.qos,
+        stages: stages::plan(args, grant),
     }
 }

@@ -11,6 +11,7 @@ use policy::task::SpawnFailure;
 use policy::text::OsText;
 
 use super::space::HeldSpace;
+use super::stages;
 use crate::process::protocol::Start;
 use crate::provision::{Given, Provisions};
 use crate::taskfile::path_text;
@@ -93,7 +94,8 @@ fn hand_over(given: &Given, space: Option<&Prepared>, start: &mut Start, report:
     let home = home.into_iter().flat_map(|(home, temporary)| [home.clone(), temporary.clone()]);
     let own = space.map(|space| space.path.clone()).into_iter().chain(home).chain(given.temporary.clone());
     let writable: Vec<PathBuf> = own.chain([report.to_owned()]).collect();
-    start.argv = sandbox.around(&path_of(&start.directory), &writable, &start.argv);
+    let directory = path_of(&start.directory);
+    stages::each_of_task(start, |argv| sandbox.around(&directory, &writable, argv));
 }
 
 fn move_into(prepared: &Prepared, start: &mut Start, grant: &Grant) {
@@ -104,5 +106,10 @@ fn move_into(prepared: &Prepared, start: &mut Start, grant: &Grant) {
         variables.extend([("HOME", home), ("TMPDIR", temporary)]);
     }
     let variables = variables.into_iter().map(|(name, path)| (OsText::from(name), path_text(path)));
-    start.environment.extend(variables);
+    let of_place: Vec<_> = variables.collect();
+    if let Some(plan) = start.stages.as_deref_mut() {
+        // The machine's commands know the place, and keep their own HOME.
+        plan.machine_environment.extend(of_place.first().cloned());
+    }
+    start.environment.extend(of_place);
 }

@@ -28,7 +28,8 @@ impl Worker {
         facts.extend(self.held.iter().take(SHOWN).map(|(token, held)| {
             let phase = match &held.phase {
                 Phase::Staged => "staged".to_owned(),
-                Phase::Running { pid } => format!("runs, pid {pid}"),
+                Phase::Running { pid, step: None } => format!("runs, pid {pid}"),
+                Phase::Running { pid, step: Some(step) } => format!("runs: {step}, pid {pid}"),
                 Phase::Ended { outcome, .. } => format!("over: {outcome}"),
             };
             Fact::new(format!("{} under {token}", held.task), phase)

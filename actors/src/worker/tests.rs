@@ -86,6 +86,7 @@ impl Machine {
             retention: Retention::default(),
             directory: HostDirectory::new(home.path()),
             spaces: Workspaces::none(clock),
+            hooks: Some(Arc::default()),
             provisions: Provisions::none(),
             gauge: Default::default(),
             clock,
@@ -135,7 +136,7 @@ impl Machine {
 
     fn end(&self, token: u64) {
         let (outcome, usage) = (AttemptOutcome::Exited(0), Usage::default());
-        self.host(HostReport::Ended { token: Token(token), outcome, usage });
+        self.host(HostReport::Ended { token: Token(token), outcome, usage, steps: Vec::new() });
     }
 
     /// Lets everything that can happen now happen: time stands still while anybody is busy.
@@ -194,14 +195,14 @@ async fn it_registers_only_when_the_host_has_told_what_it_holds() {
     machine.worker.tell(WorkerMessage::LinkUp);
     assert!(machine.told().await.is_empty());
     machine.host(HostReport::Inventory {
-        attempts: vec![hosted(5, HostedPhase::Running { pid: 9 })],
+        attempts: vec![hosted(5, HostedPhase::Running { pid: 9, step: None })],
         last: true,
     });
     let told = machine.told().await;
     let FromWorker::Register(registration) = &told[0] else { panic!("{told:?}") };
     assert_eq!(
         registration.inventory,
-        [Held { token: Token(5), task: TaskId(5), phase: Phase::Running { pid: 9 } }]
+        [Held { token: Token(5), task: TaskId(5), phase: Phase::Running { pid: 9, step: None } }]
     );
 }
 
@@ -210,11 +211,11 @@ async fn grants_go_to_the_host_in_order_and_what_it_says_is_reported_in_order() 
     let machine = Machine::ready(Vec::new()).await;
     machine.run(vec![grant(1, 1000), grant(2, 2000), grant(3, 1000)]);
     assert_eq!(machine.starts().await, [1, 2, 3], "it starts them as its capacity permits");
-    machine.host(HostReport::Started { token: Token(1), pid: 7 });
+    machine.host(HostReport::Started { token: Token(1), pid: 7, step: None });
     machine.end(1);
-    machine.host(HostReport::Started { token: Token(2), pid: 8 });
+    machine.host(HostReport::Started { token: Token(2), pid: 8, step: None });
     let reports = machine.reports().await;
-    let running = |pid| Phase::Running { pid };
+    let running = |pid| Phase::Running { pid, step: None };
     assert_eq!(reports, [(1, running(7)), (1, over(AttemptOutcome::Exited(0))), (2, running(8))]);
 }
 
@@ -297,10 +298,10 @@ async fn what_runs_is_told_of_with_what_it_uses() {
     let machine = Machine::ready(Vec::new()).await;
     machine.run(vec![grant(1, 1000), grant(2, 1000)]);
     machine.settle().await;
-    machine.host(HostReport::Started { token: Token(1), pid: 7 });
+    machine.host(HostReport::Started { token: Token(1), pid: 7, step: None });
     let sample = Sample { processes: 3, ..Sample::default() };
     // The second ends before its sample comes, of the third nobody knows.
-    machine.host(HostReport::Started { token: Token(2), pid: 8 });
+    machine.host(HostReport::Started { token: Token(2), pid: 8, step: None });
     machine.end(2);
     machine.host(HostReport::Sampled((1..4).map(|token| (Token(token), sample)).collect()));
     machine.told().await;
@@ -341,7 +342,7 @@ async fn messages_of_an_old_session_change_nothing() {
 async fn after_a_break_the_host_is_told_again_what_it_missed() {
     let machine = Machine::ready(Vec::new()).await;
     machine.run(vec![grant(1, 1000), grant(2, 1000)]);
-    machine.host(HostReport::Started { token: Token(1), pid: 7 });
+    machine.host(HostReport::Started { token: Token(1), pid: 7, step: None });
     machine.commands().await;
     machine.worker.tell(WorkerMessage::Host(HostEvent::Disconnected));
     machine.run(vec![grant(3, 1000)]);
@@ -357,7 +358,7 @@ async fn after_a_break_the_host_is_told_again_what_it_missed() {
 async fn an_attempt_whose_actor_has_died_is_followed_again() {
     let machine = Machine::ready(Vec::new()).await;
     machine.run(vec![grant(1, 1000)]);
-    machine.host(HostReport::Started { token: Token(1), pid: 7 });
+    machine.host(HostReport::Started { token: Token(1), pid: 7, step: None });
     machine.commands().await;
     machine.notes.fails.store(true, Relaxed);
     machine.scheduler(ToWorker::Stop { session: SESSION, tokens: vec![Token(1)], cause: StopCause::End });
@@ -373,20 +374,21 @@ async fn an_attempt_whose_actor_has_died_is_followed_again() {
 
 #[tokio::test(start_paused = true)]
 async fn what_an_earlier_daemon_gave_the_host_is_adopted() {
-    let ended = HostedPhase::Ended { outcome: AttemptOutcome::Exited(4), usage: Usage::default() };
-    let running = HostedPhase::Running { pid: 5 };
+    let ended =
+        HostedPhase::Ended { outcome: AttemptOutcome::Exited(4), usage: Usage::default(), steps: Vec::new() };
+    let running = HostedPhase::Running { pid: 5, step: None };
     let machine =
         Machine::ready(vec![hosted(1, running), hosted(2, ended), hosted(3, HostedPhase::Staged)]).await;
     let told = machine.told().await;
     let FromWorker::Register(registration) = &told[0] else { panic!("{told:?}") };
     let phases: Vec<_> = registration.inventory.iter().map(|held| held.phase.clone()).collect();
-    let expected = [Phase::Running { pid: 5 }, over(AttemptOutcome::Exited(4)), Phase::Staged];
+    let expected = [Phase::Running { pid: 5, step: None }, over(AttemptOutcome::Exited(4)), Phase::Staged];
     assert_eq!(phases, expected);
     machine.run(vec![grant(3, 1000)]);
     assert!(machine.starts().await.is_empty(), "the host has it already");
     machine.end(1);
-    machine.host(HostReport::Started { token: Token(3), pid: 6 });
-    let expected = [(1, over(AttemptOutcome::Exited(0))), (3, Phase::Running { pid: 6 })];
+    machine.host(HostReport::Started { token: Token(3), pid: 6, step: None });
+    let expected = [(1, over(AttemptOutcome::Exited(0))), (3, Phase::Running { pid: 6, step: None })];
     assert_eq!(machine.reports().await, expected);
 }
 
@@ -394,14 +396,14 @@ async fn what_an_earlier_daemon_gave_the_host_is_adopted() {
 async fn a_drain_hands_back_what_waits_and_says_goodbye_when_nothing_is_held() {
     let machine = Machine::ready(Vec::new()).await;
     machine.run(vec![grant(1, 2000), grant(2, 2000)]);
-    machine.host(HostReport::Started { token: Token(1), pid: 7 });
+    machine.host(HostReport::Started { token: Token(1), pid: 7, step: None });
     machine.told().await;
     machine.commands().await;
     let (done, mut drained) = Reply::channel();
     machine.worker.tell(WorkerMessage::Drain { within: Some(Duration::from_secs(1)), done });
     assert_eq!(machine.commands().await, [Command::Recall(vec![Token(2)])]);
     let outcome = AttemptOutcome::Lost(LossReason::Evicted);
-    machine.host(HostReport::Ended { token: Token(2), outcome, usage: Usage::default() });
+    machine.host(HostReport::Ended { token: Token(2), outcome, usage: Usage::default(), steps: Vec::new() });
     assert_eq!(machine.reports().await, [(2, over(AttemptOutcome::Lost(LossReason::Evicted)))]);
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(machine.commands().await.contains(&Command::Stop { token: Token(1), why: StopReason::Evict }));

@@ -128,20 +128,27 @@ impl Bed {
         }
     }
 
+    /// All reports that were waited for or came with those.
+    pub(crate) fn heard(&self) -> &[HostReport] {
+        &self.heard
+    }
+
     pub(crate) fn started(&mut self, token: u64) -> i32 {
         self.wait("a start", |report| match report {
-            HostReport::Started { token: t, pid } if t.0 == token => i32::try_from(*pid).ok(),
+            HostReport::Started { token: t, pid, .. } if t.0 == token => i32::try_from(*pid).ok(),
             _ => None,
         })
     }
 
     pub(crate) fn ended_with(&mut self, token: u64) -> (AttemptOutcome, Usage) {
         self.wait("an end", |report| match report {
-            HostReport::Ended { token: t, outcome, usage } if t.0 == token => Some((outcome.clone(), *usage)),
+            HostReport::Ended { token: t, outcome, usage, .. } if t.0 == token => {
+                Some((outcome.clone(), *usage))
+            }
             // After a break of the connection.
             HostReport::Inventory { attempts, .. } => {
                 attempts.iter().find_map(|hosted| match &hosted.phase {
-                    HostedPhase::Ended { outcome, usage } if hosted.token.0 == token => {
+                    HostedPhase::Ended { outcome, usage, .. } if hosted.token.0 == token => {
                         Some((outcome.clone(), *usage))
                     }
                     _ => None,
@@ -241,6 +248,7 @@ pub(crate) fn start_of(token: u64, argv: &[&str], directory: &str) -> Start {
         grace: Duration::from_secs(5),
         output: OutputLimits::default(),
         qos: Qos::Default,
+        stages: None,
     }
 }
 

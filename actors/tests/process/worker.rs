@@ -68,6 +68,7 @@ impl Machine {
             retention: Retention::default(),
             directory: directory.clone(),
             spaces: actors::workspace::Workspaces::none(Clock::system()),
+            hooks: Some(Arc::default()),
             provisions: actors::provision::Provisions::none(),
             gauge: Default::default(),
             clock: Clock::system(),
@@ -233,9 +234,13 @@ impl HostPort for Instantly {
         let reports = match command {
             Command::Start(start) => {
                 let token = start.token;
-                let ended =
-                    HostReport::Ended { token, outcome: AttemptOutcome::Exited(0), usage: Usage::default() };
-                vec![HostReport::Started { token, pid: 1 }, ended]
+                let ended = HostReport::Ended {
+                    token,
+                    outcome: AttemptOutcome::Exited(0),
+                    usage: Usage::default(),
+                    steps: Vec::new(),
+                };
+                vec![HostReport::Started { token, pid: 1, step: None }, ended]
             }
             Command::Inventory => vec![HostReport::Inventory { attempts: Vec::new(), last: true }],
             _ => return,

@@ -204,6 +204,7 @@ impl House {
             in_use: None,
             progress: None,
             about: None,
+            step: None,
         };
         let sample = Sample {
             at: self.ago(1),

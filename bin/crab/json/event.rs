@@ -6,9 +6,10 @@ use policy::directive::{Directive, Scope};
 use policy::event::{Event as Happened, GraphEvent, Next, NodeEvent, Record, SchedulerEvent, TaskEvent};
 use serde::Serialize;
 
+use super::attempt::Used;
 use super::budget::Reached;
 use super::report::Reported;
-use super::task::Used;
+use super::stages::Which;
 use super::{Amounts, Outcome, VERSION};
 use crate::cli::text::rfc3339;
 
@@ -42,6 +43,8 @@ struct Details {
     token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<Which>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -210,6 +213,10 @@ fn of_task(event: &TaskEvent) -> (&'static str, Details) {
         }
         TaskEvent::Started { token, pid, .. } => {
             ("task.started", Details { token: Some(token.to_string()), pid: Some(*pid), ..none })
+        }
+        TaskEvent::StepBegan { token, step, pid } => {
+            let (token, step, pid) = (Some(token.to_string()), Some(Which::from(*step)), Some(*pid));
+            ("task.step-began", Details { token, step, pid, ..none })
         }
         TaskEvent::CancelAsked => ("task.cancel-asked", none),
         TaskEvent::EvictAsked { token, by, is_recall } => {

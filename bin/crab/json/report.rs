@@ -7,6 +7,8 @@ use policy::workspace::WorkspaceEnd;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::stages::Went;
+
 /// Within the end of an attempt.
 #[derive(Debug, Serialize)]
 pub(super) struct Reported {
@@ -22,6 +24,9 @@ pub(super) struct Reported {
     /// Where it had one.
     #[serde(skip_serializing_if = "Option::is_none")]
     workspace: Option<SpaceEnd>,
+    /// Where it had more than its command.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    steps: Vec<Went>,
 }
 
 /// What came of an attempt, as it said.
@@ -70,6 +75,7 @@ impl From<&TaskReport> for Reported {
             result: results(&report.results),
             progress: progress.and_then(part),
             workspace: report.workspace.as_deref().map(SpaceEnd::from),
+            steps: report.steps.iter().map(Went::from).collect(),
             doing: progress.map(|progress| progress.doing.to_string()),
         }
     }

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use actors::wire::client::{AttemptRow, TaskDetail as Detail, TaskRow};
+use actors::wire::client::{TaskDetail as Detail, TaskRow};
 use policy::sample::Sample;
-use policy::task::{AttemptOutcome, Evaluation, TaskOutcome, TaskSpec, Usage};
+use policy::stages::StepOutcome;
+use policy::task::{AttemptOutcome, Evaluation, TaskOutcome, TaskSpec};
 use policy::time::Timestamp;
 use policy::workspace::{Source, Workspace};
 use serde::Serialize;
 
+use super::attempt::Attempt;
+use super::stages::{Hooks, Which, around};
 use super::{Amounts, Event, VERSION, report};
 use crate::cli::text::rfc3339;
 
@@ -26,6 +29,9 @@ pub(crate) struct Task {
     node: Option<String>,
     since: String,
     outcome: Option<Outcome>,
+    /// What of an attempt runs that has more than its command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<Which>,
     #[serde(skip_serializing_if = "Option::is_none")]
     in_use: Option<InUse>,
     /// From 0 to 1, where it says so while it runs.
@@ -78,6 +84,7 @@ impl From<&TaskRow> for Task {
             node: row.node.as_ref().map(ToString::to_string),
             since: rfc3339(row.since),
             outcome: row.outcome.as_ref().map(Outcome::from),
+            step: row.step.map(Which::from),
             in_use: row.in_use.as_deref().map(InUse::from),
             progress: row.progress.as_deref().and_then(report::part),
             doing: row.progress.as_ref().map(|progress| progress.doing.to_string()),
@@ -88,13 +95,16 @@ impl From<&TaskRow> for Task {
 }
 
 /// How a task or an attempt ended. `kind` is one of succeeded, exited, signalled, timed-out, over-limit, cancelled,
-/// not-started, lost, skipped, poisoned. Of a task whose graph had no retry left it is that of its last attempt,
+/// not-started, stage-failed, lost, skipped, poisoned. Of a task whose graph had no retry left it is that of its last attempt,
 /// with the reason.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Outcome {
     kind: &'static str,
     exit_code: Option<i32>,
     signal: Option<i32>,
+    /// Where a stage failed that is not the command: `before` or `gate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<&'static str>,
     /// In words, where the kind does not say it all.
     reason: Option<String>,
     /// Where it timed out: `timeout`, `soft_timeout`, `idle_timeout`, `queue_timeout` or
@@ -159,6 +169,15 @@ impl From<&AttemptOutcome> for Outcome {
                 Self { reason: Some(failure.reason.to_string()), ..of("not-started") }
             }
             AttemptOutcome::Lost(reason) => Self { reason: Some(reason.to_string()), ..of("lost") },
+            AttemptOutcome::StepFailed(failure) => {
+                let (exit_code, signal) = match &failure.end {
+                    StepOutcome::Exited(code) => (Some(*code), None),
+                    StepOutcome::Signalled(signal) => (None, Some(*signal)),
+                    StepOutcome::NotStarted(_) | StepOutcome::Stopped(_) => (None, None),
+                };
+                let (stage, reason) = (Some(failure.step.stage.into()), Some(failure.to_string()));
+                Self { exit_code, signal, stage, reason, ..of("stage-failed") }
+            }
         }
     }
 }
@@ -267,6 +286,8 @@ struct Spec {
     jobserver: bool,
     /// `workspace`.
     sandbox: Option<&'static str>,
+    gate: Option<Vec<String>>,
+    hooks: Hooks,
     env: BTreeMap<String, String>,
     resources: Amounts,
     alternatives: Vec<Amounts>,
@@ -302,6 +323,7 @@ impl Spec {
     fn of(spec: &TaskSpec, submitted: Timestamp) -> Self {
         let bounds = spec.bounds.as_deref().copied().unwrap_or_default();
         let provision = spec.provision.as_deref().cloned().unwrap_or_default();
+        let (gate, hooks) = around(spec.stages.as_deref());
         let company = spec.constraints.company.as_deref().cloned().unwrap_or_default();
         Self {
             argv: spec.argv.iter().map(ToString::to_string).collect(),
@@ -315,6 +337,8 @@ impl Spec {
                 .collect(),
             jobserver: provision.jobserver,
             sandbox: provision.sandbox.map(<&str>::from),
+            gate,
+            hooks,
             env: spec.environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
             resources: Amounts::from(&spec.resources),
             alternatives: spec.alternatives.iter().map(Amounts::from).collect(),
@@ -339,61 +363,6 @@ impl Spec {
             open_files: spec.limits.as_deref().and_then(|limits| limits.open_files),
             grace_s: spec.grace.as_secs_f64(),
             max_attempts: spec.retry.max_attempts,
-        }
-    }
-}
-
-/// One attempt.
-#[derive(Debug, Serialize)]
-struct Attempt {
-    number: u32,
-    /// Which of the task's requests it holds, from 1.
-    alternative: u32,
-    token: String,
-    node: String,
-    granted: String,
-    started: Option<String>,
-    ended: Option<String>,
-    pid: Option<u32>,
-    outcome: Option<Outcome>,
-    usage: Used,
-}
-
-impl From<&AttemptRow> for Attempt {
-    fn from(row: &AttemptRow) -> Self {
-        Self {
-            number: row.number.0,
-            alternative: row.request.number(),
-            token: row.token.to_string(),
-            node: row.node.to_string(),
-            granted: rfc3339(row.granted),
-            started: row.started.map(rfc3339),
-            ended: row.ended.map(rfc3339),
-            pid: row.pid,
-            outcome: row.outcome.as_ref().map(Outcome::from),
-            usage: Used::from(&row.usage),
-        }
-    }
-}
-
-/// What an attempt used.
-#[derive(Debug, Serialize)]
-pub(super) struct Used {
-    wall_s: f64,
-    cpu_s: f64,
-    peak_memory_bytes: u64,
-    stdout_bytes: u64,
-    stderr_bytes: u64,
-}
-
-impl From<&Usage> for Used {
-    fn from(usage: &Usage) -> Self {
-        Self {
-            wall_s: usage.wall.as_secs_f64(),
-            cpu_s: usage.cpu.as_secs_f64(),
-            peak_memory_bytes: usage.peak_memory_bytes,
-            stdout_bytes: usage.stdout_bytes,
-            stderr_bytes: usage.stderr_bytes,
         }
     }
 }

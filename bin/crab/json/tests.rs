@@ -52,6 +52,7 @@ fn task_row() -> TaskRow {
         in_use: None,
         progress: None,
         about: None,
+        step: None,
     }
 }
 
@@ -146,7 +147,7 @@ fn a_task_in_detail() {
         format!(
             concat!(
                 r#""array_index":2,"submitted":"2026-01-01T00:00:00Z","dependencies":[{{"task":"build","needs":"end"}}],"waits_for":null,"spec":{{"#,
-                r#""argv":["cargo","test"],"handler":null,"directory":"/work","workspace":null,"secrets":{{}},"jobserver":false,"sandbox":null,"env":{{"A":"1"}},"resources":{{"cpu_millis":1500,"#,
+                r#""argv":["cargo","test"],"handler":null,"directory":"/work","workspace":null,"secrets":{{}},"jobserver":false,"sandbox":null,"gate":null,"hooks":{{"before":[],"after":[]}},"env":{{"A":"1"}},"resources":{{"cpu_millis":1500,"#,
                 r#""memory_bytes":1024,"gpu":0,"disk_bytes":0,"named":{{"license":1}}}},"alternatives":[],"require":[],"prefer":[],"avoid_failed":"prefer","group":null,"spread":[],"apart":[],"prefer_apart":[],"preemptible":false,"gang":null,"evaluation":null,"qos":"default","timeout_s":60.0,"soft_timeout_s":null,"#,
                 r#""idle_timeout_s":null,"queue_timeout_s":null,"deadline":null,"memory_limit_bytes":null,"process_limit":null,"open_files":null,"grace_s":5.0,"#,
                 r#""max_attempts":3}},"result":{{}},"attempt_list":[{{"number":1,"alternative":1,"token":"{}","node":"mac1","#,

@@ -26,7 +26,7 @@ pub(crate) struct Timeline {
 /// A stretch of a task's life; they follow each other without gaps.
 #[derive(Debug, Serialize)]
 struct Phase {
-    /// `dependencies`, `queue`, `start`, `run`, `back-off` or `over`.
+    /// `dependencies`, `queue`, `start`, `before`, `run`, `gate`, `after`, `back-off` or `over`.
     phase: &'static str,
     from: String,
     to: String,

@@ -127,6 +127,7 @@ fn happened(record: &Record) -> Happened {
         TaskEvent::CancelAsked
         | TaskEvent::EvictAsked { .. }
         | TaskEvent::RetryAsked
-        | TaskEvent::ReportIgnored { .. } => Happened::Other,
+        | TaskEvent::ReportIgnored { .. }
+        | TaskEvent::StepBegan { .. } => Happened::Other,
     }
 }

@@ -119,7 +119,8 @@ impl Progress {
             TaskEvent::CancelAsked
             | TaskEvent::EvictAsked { .. }
             | TaskEvent::RetryAsked
-            | TaskEvent::ReportIgnored { .. } => None,
+            | TaskEvent::ReportIgnored { .. }
+            | TaskEvent::StepBegan { .. } => None,
         }
     }
 

@@ -195,7 +195,8 @@ impl<'d> Drive<'d> {
             | TaskEvent::CancelAsked
             | TaskEvent::EvictAsked { .. }
             | TaskEvent::RetryAsked
-            | TaskEvent::ReportIgnored { .. } => {}
+            | TaskEvent::ReportIgnored { .. }
+            | TaskEvent::StepBegan { .. } => {}
         }
         Ok(())
     }
@@ -251,7 +252,8 @@ fn how(outcome: &TaskOutcome) -> (bool, bool) {
             AttemptOutcome::Exited(_)
             | AttemptOutcome::Signalled(_)
             | AttemptOutcome::TimedOut(_)
-            | AttemptOutcome::OverLimit(_) => (true, true),
+            | AttemptOutcome::OverLimit(_)
+            | AttemptOutcome::StepFailed(_) => (true, true),
             AttemptOutcome::Cancelled | AttemptOutcome::SpawnFailed(_) | AttemptOutcome::Lost(_) => {
                 (true, false)
             }

@@ -154,7 +154,8 @@ fn says(outcome: &AttemptOutcome) -> Says {
         | AttemptOutcome::Signalled(_)
         | AttemptOutcome::TimedOut(_)
         | AttemptOutcome::OverLimit(_)
-        | AttemptOutcome::SpawnFailed(_) => Says::TaskFailed,
+        | AttemptOutcome::SpawnFailed(_)
+        | AttemptOutcome::StepFailed(_) => Says::TaskFailed,
     }
 }
 

@@ -134,7 +134,8 @@ impl<'a> Facts<'a> {
             TaskEvent::Started { .. }
             | TaskEvent::EvictAsked { .. }
             | TaskEvent::AttemptEnded { .. }
-            | TaskEvent::ReportIgnored { .. } => {}
+            | TaskEvent::ReportIgnored { .. }
+            | TaskEvent::StepBegan { .. } => {}
         }
     }
 }

@@ -109,7 +109,10 @@ impl Pass {
             TaskEvent::Finished(_) => drop(self.times.remove(&task)),
             // What was wanted may wait for something else now.
             TaskEvent::CancelAsked | TaskEvent::RetryAsked => self.wanted.clear(),
-            TaskEvent::Started { .. } | TaskEvent::EvictAsked { .. } | TaskEvent::ReportIgnored { .. } => {}
+            TaskEvent::Started { .. }
+            | TaskEvent::EvictAsked { .. }
+            | TaskEvent::ReportIgnored { .. }
+            | TaskEvent::StepBegan { .. } => {}
         }
     }
 

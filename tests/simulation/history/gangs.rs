@@ -85,7 +85,10 @@ impl Gang {
             TaskEvent::AttemptEnded { next: Next::Finish(outcome), .. } | TaskEvent::Finished(outcome) => {
                 Some(if *outcome == TaskOutcome::Succeeded { Stands::Succeeded } else { Stands::Bad })
             }
-            TaskEvent::CancelAsked | TaskEvent::Started { .. } | TaskEvent::ReportIgnored { .. } => None,
+            TaskEvent::CancelAsked
+            | TaskEvent::Started { .. }
+            | TaskEvent::ReportIgnored { .. }
+            | TaskEvent::StepBegan { .. } => None,
         };
         if let Some(is) = is {
             self.members[rank] = is;

@@ -100,7 +100,9 @@ impl Pass<'_> {
                 self.granted(task, *token, record, findings);
                 self.apart(task, node, record.number, findings);
             }
-            TaskEvent::Started { token, .. } | TaskEvent::ReportIgnored { token, .. } => {
+            TaskEvent::Started { token, .. }
+            | TaskEvent::ReportIgnored { token, .. }
+            | TaskEvent::StepBegan { token, .. } => {
                 let live = self.tracks[&task].live;
                 findings.expect("I4", live == Some(*token), || {
                     format!("record {number}: {task} started or reported under {token}, live is {live:?}")

@@ -24,6 +24,7 @@ pub(super) fn check(spec: &TaskSpec, limits: &AdmissionLimits, found: &mut Findi
         ("directory", spec.directory.is_some()),
         ("workspace", spec.workspace.is_some()),
         ("secrets", spec.provision.is_some()),
+        ("hooks", spec.stages.is_some()),
         ("limits", spec.limits.is_some()),
         ("qos", spec.qos != Qos::Default),
     ];

@@ -191,7 +191,8 @@ impl Ledger {
             TaskEvent::Started { .. }
             | TaskEvent::CancelAsked
             | TaskEvent::EvictAsked { .. }
-            | TaskEvent::ReportIgnored { .. } => {}
+            | TaskEvent::ReportIgnored { .. }
+            | TaskEvent::StepBegan { .. } => {}
         }
     }
 

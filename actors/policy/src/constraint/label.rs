@@ -20,6 +20,8 @@ pub const KERNEL: &str = "kernel";
 pub const MEASURED: &str = "measured";
 /// Where attempts have directories of their own, and which (`workspace::Workspace::made_by`): daemons of before do not say it.
 pub const WORKSPACES: &str = "workspaces";
+/// Where hooks and gates of tasks are run: daemons of before, and machines behind SSH, do not say it.
+pub const STAGES: &str = "stages";
 /// What the names of labels begin with by which a node says that it has a secret: `secret/npm-token`, whatever its value.
 pub const SECRET: &str = "secret/";
 /// Where there is a jobserver that tasks may share; its value says how many slots it has.

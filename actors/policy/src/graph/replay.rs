@@ -281,7 +281,7 @@ impl Replay {
                 self.live.insert(task, grant);
                 self.backing_off.remove(&task);
             }
-            TaskEvent::ReportIgnored { .. } => graphs.noted(task, mark),
+            TaskEvent::ReportIgnored { .. } | TaskEvent::StepBegan { .. } => graphs.noted(task, mark),
             TaskEvent::EvictAsked { by, .. } => {
                 graphs.noted(task, mark);
                 self.leaving.insert(task, *by);

@@ -44,6 +44,22 @@ fn a_report_with_an_older_token_changes_nothing() {
 }
 
 #[test]
+fn each_of_its_commands_is_told_once_and_the_next_attempt_begins_anew() {
+    let mut life = life(&[granted(5, 1), started(5)]);
+    assert_eq!(life.step_began(Token(5), Step::COMMAND, 1), Err(Refusal::Repeated), "a start is that");
+    assert_eq!(life.step_began(Token(4), Step::GATE, 1), Err(Refusal::Stale { reported: Token(4) }));
+    let event = life.step_began(Token(5), Step::GATE, 7).unwrap();
+    assert_eq!(event, TaskEvent::StepBegan { token: Token(5), step: Step::GATE, pid: 7 });
+    life.apply(&event);
+    assert_eq!(life.step_began(Token(5), Step::GATE, 7), Err(Refusal::Repeated));
+    let policy = RetryPolicy { max_attempts: 2, ..RetryPolicy::default() };
+    life.apply(&life.attempt_ended(end(5, AttemptOutcome::Exited(1)), rules(&policy)).unwrap());
+    assert!(life.step_began(Token(5), Step::COMMAND, 7).is_err(), "it is over");
+    life.apply(&granted(6, 2));
+    assert!(life.step_began(Token(6), Step::GATE, 7).is_ok());
+}
+
+#[test]
 fn an_attempt_that_makes_room_is_told_so_once_and_its_end_counts_for_nothing() {
     let policy = RetryPolicy { losses: 0, ..RetryPolicy::default() };
     let (by, mut life) = (TaskId(12), Life::default());

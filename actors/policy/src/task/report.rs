@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::layout::{before, since};
+use crate::stages::StepEnd;
 use crate::workspace::WorkspaceEnd;
 
 /// Rates that one report may name: more than anything uses at once.
@@ -52,6 +53,9 @@ pub struct TaskReport {
     /// What became of its workspace, as its machine says; `None` where it had none.
     #[serde(deserialize_with = "since::<6, _, _>", skip_serializing_if = "before::<6, _>")]
     pub workspace: Option<Box<WorkspaceEnd>>,
+    /// How its stages went, as its machine says; empty where it had none but its command.
+    #[serde(deserialize_with = "since::<17, _, _>", skip_serializing_if = "before::<17, _>")]
+    pub steps: Vec<StepEnd>,
 }
 
 /// Something that came of an attempt.

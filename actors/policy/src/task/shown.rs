@@ -14,6 +14,7 @@ impl fmt::Display for AttemptOutcome {
             Self::Cancelled => f.write_str("cancelled"),
             Self::SpawnFailed(failure) => write!(f, "not started: {}", failure.reason),
             Self::Lost(reason) => write!(f, "lost ({reason})"),
+            Self::StepFailed(failure) => failure.fmt(f),
         }
     }
 }

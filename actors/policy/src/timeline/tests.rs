@@ -76,6 +76,26 @@ fn told(timeline: &Timeline, id: u64, now: u64) -> String {
 }
 
 #[test]
+fn an_attempt_with_stages_falls_into_them() {
+    let began = |step: Step| task(1, TaskEvent::StepBegan { token: Token(1), step, pid: 1 });
+    let before = |place| Step::hook(Stage::Before, false, place);
+    let events = [
+        (0, head()),
+        (0, item("a", &[], None)),
+        (1, task(1, granted(1))),
+        (2, task(1, STARTED)),
+        (2, began(before(0))),
+        (4, began(before(1))),
+        (5, began(Step::COMMAND)),
+        (9, began(Step::GATE)),
+        (12, began(Step::hook(Stage::After, true, 0))),
+    ];
+    assert_eq!(told(&fold(&events), 1, 13), "queue 1, start 1, before 2, before 1, run 4, gate 3, after 1");
+    let gate_alone = [&events[..4], &events[7..8]].concat();
+    assert_eq!(told(&fold(&gate_alone), 1, 10), "queue 1, start 1, run 7, gate 1");
+}
+
+#[test]
 fn a_life_falls_into_its_phases_through_a_retry_and_another_try() {
     let again = Next::RetryAfter(Duration::from_secs(3));
     let timeline = fold(&[

@@ -38,6 +38,7 @@ fn start(token: u64, kind: &str, payload: &str) -> Start {
         grace: Duration::from_secs(5),
         output: OutputLimits::default(),
         qos: Default::default(),
+        stages: None,
     }
 }
 

@@ -84,7 +84,7 @@ pub(super) fn table(rows: &[TaskRow], now: Timestamp) -> Reply {
             row.in_use.as_ref().map_or(Cell::Nothing, |sample| Cell::Number(sample.memory_bytes)),
             row.in_use.as_ref().map_or(Cell::Nothing, |sample| Cell::Number(sample.processes)),
             row.in_use.as_ref().map_or(Cell::Nothing, |sample| Cell::Number(sample.output_bytes)),
-            Cell::maybe(row.progress.as_ref()),
+            Cell::maybe(row.how_far()),
             Cell::maybe(row.about.as_deref().and_then(say::labels).as_ref()),
             Cell::maybe(row.about.as_deref().and_then(|about| about.goal.as_ref())),
         ]

@@ -96,7 +96,7 @@ impl Known {
     fn says(&self, name: &str) -> Option<String> {
         let (kind, own) = name.split('@').next().and_then(|name| name.split_once('/'))?;
         let task = self.tasks.get(own).filter(|_| ["task", "attempt"].contains(&kind))?;
-        task.row.progress.as_ref().map(ToString::to_string)
+        task.row.how_far()
     }
 
     /// `node/mac-1`, `task/t12`, and `lease/1.21` and `attempt/1.21@mac-1` of the task that holds it.

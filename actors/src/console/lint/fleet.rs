@@ -170,6 +170,7 @@ mod tests {
             in_use: Some(Box::new(sample)),
             progress: None,
             about: None,
+            step: None,
         }
     }
 

@@ -86,6 +86,7 @@ fn task(memory_bytes: u64) -> TaskRow {
         in_use: Some(Box::new(sample)),
         progress: None,
         about: None,
+        step: None,
     }
 }
 

@@ -19,6 +19,7 @@ use policy::id::{AttemptNumber, GraphId, Incarnation, NodeId, NodeSession, TaskI
 use policy::layout::Layout;
 use policy::provision::{Provision, Sandbox, Secret};
 use policy::resources::Resources;
+use policy::stages::{Stage, Stages, Step, StepEnd, StepFailure, StepOutcome};
 use policy::strain::{Level, Sign, Strain, Symptom};
 use policy::task::{
     About, AttemptOutcome, Death, Evaluation, LossReason, Parked, Priority, Qos, RateUse, RequestNumber,
@@ -127,6 +128,10 @@ fn spec(layout: Layout) -> TaskSpec {
             evaluation,
         })
     });
+    spec.stages = has_stages(layout).then(|| {
+        let (before, gate) = (vec![vec!["./setup".into()]], Some(vec!["cargo".into(), "test".into()]));
+        Box::new(Stages { before, gate, after: vec![vec!["./clean".into()]; 2] })
+    });
     spec.is_preemptible = layout.number() >= 2;
     spec.workspace = has_workspaces(layout).then(|| {
         let source = Source::Worktree { repository: "/repo".into(), commit: "main".into() };
@@ -137,6 +142,26 @@ fn spec(layout: Layout) -> TaskSpec {
 
 fn has_workspaces(layout: Layout) -> bool {
     layout.number() >= 6
+}
+
+fn has_stages(layout: Layout) -> bool {
+    layout.number() >= 17
+}
+
+fn steps() -> Vec<StepEnd> {
+    let end = |step, end, said: &str| StepEnd {
+        step,
+        at: Timestamp(1 << 50),
+        took: SECOND,
+        end,
+        said: said.into(),
+    };
+    vec![
+        end(Step::hook(Stage::Before, true, 0), StepOutcome::Exited(0), ""),
+        end(Step::COMMAND, StepOutcome::Signalled(11), "core dumped"),
+        end(Step::hook(Stage::After, false, 1), StepOutcome::NotStarted("not found".into()), ""),
+        end(Step::hook(Stage::After, true, 0), StepOutcome::Stopped("timed out".into()), ""),
+    ]
 }
 
 fn constraints() -> Constraints {
@@ -170,6 +195,9 @@ fn ended(layout: Layout, outcome: AttemptOutcome, next: Next) -> TaskEvent {
     if layout.number() >= 3 {
         report.add_result("branch", "\"fix-7\"");
         report.advance(Some(0.5), Some("linking"));
+    }
+    if has_stages(layout) {
+        report.steps = steps();
     }
     TaskEvent::AttemptEnded {
         token: Token(77),
@@ -230,6 +258,12 @@ fn task_events(layout: Layout) -> Vec<TaskEvent> {
         all.push(TaskEvent::EvictAsked { token: Token(79), by: TaskId(8), is_recall: true });
         let recalled = AttemptOutcome::Lost(LossReason::Recalled);
         all.push(ended(layout, recalled, Next::RetryAfter(Duration::ZERO)));
+    }
+    if has_stages(layout) {
+        all.push(TaskEvent::StepBegan { token: Token(79), step: Step::GATE, pid: 4712 });
+        let (step, end, said) = (Step::GATE, StepOutcome::Exited(1), "3 tests failed".into());
+        let failed = AttemptOutcome::StepFailed(Box::new(StepFailure { step, end, said }));
+        all.push(ended(layout, failed, Next::RetryAfter(SECOND)));
     }
     all
 }

@@ -4,6 +4,7 @@
 
 mod burial;
 mod measure;
+mod staged;
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -21,6 +22,8 @@ use policy::time::{Moment, Timestamp};
 
 use burial::Burial;
 use measure::Heard;
+pub(super) use staged::Next;
+use staged::Staged;
 
 use super::family::Known;
 use super::journal::Remembered;
@@ -57,6 +60,8 @@ pub(super) struct Attempt {
     stderr: Option<ChildStderr>,
     pub(super) spool: Option<SpoolWriter>,
     known: Vec<Known>,
+    /// Where it has more than its command.
+    staged: Option<Box<Staged>>,
 }
 
 /// How far it is.
@@ -112,6 +117,7 @@ impl Attempt {
             stderr: None,
             spool: Some(spool),
             known: Vec::new(),
+            staged: None,
         }
     }
 
@@ -135,6 +141,7 @@ impl Attempt {
             stderr: None,
             spool: None,
             known: Vec::new(),
+            staged: None,
         }
     }
 
@@ -178,6 +185,9 @@ impl Attempt {
 
     /// Begins to end it, or hastens the end.
     pub(super) fn stop(&mut self, why: StopReason, now: Moment) {
+        if self.ignores(why) {
+            return self.enforce(now);
+        }
         let kill_at = match why {
             StopReason::LeaseLost | StopReason::OverLimit(_) => now,
             StopReason::Timeout(overrun) => {
@@ -206,10 +216,11 @@ impl Attempt {
             self.stop.as_ref().map_or_else(|| self.ended_by_itself(reaped), |stop| stop.why.outcome());
         let usage = Usage {
             wall: now.since(self.record.at),
-            cpu: reaped.cpu.max(self.cpu),
+            cpu: reaped.cpu.max(self.cpu) + self.cpu_before(),
             peak_memory_bytes: reaped.peak_memory_bytes.max(self.peak_bytes),
             ..Usage::default()
         };
+        self.peak_bytes = usage.peak_memory_bytes;
         self.phase = Phase::Burying { outcome, usage, burial: Burial::new(now) };
     }
 
@@ -219,7 +230,8 @@ impl Attempt {
             if self.bounds.idle_timeout.is_some() {
                 self.listen(now);
             }
-            if let Some(overrun) = self.bounds.exceeded(self.running(), now) {
+            let overrun = self.bounds.exceeded(self.running(), now);
+            if let Some(overrun) = overrun.or_else(|| self.step_overrun(now)) {
                 return self.stop(StopReason::Timeout(overrun), now);
             }
         }
@@ -239,7 +251,7 @@ impl Attempt {
             Phase::Running { .. } => match &self.stop {
                 Some(stop) if !stop.killed => Some(stop.kill_at),
                 Some(_) => None,
-                None => self.bounds.due(self.running()),
+                None => self.bounds.due(self.running()).into_iter().chain(self.step_due()).min(),
             },
             Phase::Burying { burial, .. } => Some(burial.next_look),
         }
@@ -257,15 +269,7 @@ impl Attempt {
     /// Nothing of it is left: reads what the pipes still hold and closes the spool, with what has kept that
     /// from being written.
     pub(super) fn finish(mut self, at: Timestamp, buffer: &mut [u8]) -> (Remembered, Option<io::Error>) {
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            let mut drained = 0;
-            while drained < DRAIN_LIMIT_BYTES {
-                match self.read_once(stream, at, buffer) {
-                    0 => break,
-                    read => drained += read as u64,
-                }
-            }
-        }
+        self.drain(at, buffer);
         let mut end = match self.phase {
             Phase::Burying { outcome, usage, .. } => (outcome, usage),
             // Only what has been buried is finished.
@@ -285,6 +289,19 @@ impl Attempt {
         (self.record, trouble)
     }
 
+    /// Reads what the pipes still hold.
+    fn drain(&mut self, at: Timestamp, buffer: &mut [u8]) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let mut drained = 0;
+            while drained < DRAIN_LIMIT_BYTES {
+                match self.read_once(stream, at, buffer) {
+                    0 => break,
+                    read => drained += read as u64,
+                }
+            }
+        }
+    }
+
     /// Bytes read; 0 where there is nothing now, or never again.
     fn read_once(&mut self, stream: Stream, at: Timestamp, buffer: &mut [u8]) -> usize {
         let read = match stream {
@@ -295,6 +312,9 @@ impl Attempt {
             Some(Ok(read)) if read > 0 => {
                 if let Some(spool) = &mut self.spool {
                     spool.push(stream, at, &buffer[..read]);
+                }
+                if let Some(staged) = &mut self.staged {
+                    staged.hear(stream, &buffer[..read]);
                 }
                 read
             }

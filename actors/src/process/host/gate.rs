@@ -13,6 +13,7 @@ use std::time::Duration;
 use policy::id::Token;
 use policy::resources::Resources;
 use policy::slots::Slots;
+use policy::stages::Step;
 use policy::task::{AttemptOutcome, LossReason, Usage};
 use policy::time::Moment;
 use rustc_hash::FxHashMap;
@@ -52,6 +53,8 @@ pub(super) struct Gate {
     /// The staged ones in order, while there are no slots.
     order: VecDeque<Token>,
     away: BTreeMap<Token, Remembered>,
+    /// Those of them that have their room and whose next command is to be begun, in order.
+    again: VecDeque<Box<Job>>,
     back: Vec<Back>,
     /// Since when the oldest of those waits.
     back_since: Option<Moment>,
@@ -84,6 +87,7 @@ impl Gate {
             staged: FxHashMap::default(),
             order: VecDeque::new(),
             away: BTreeMap::new(),
+            again: VecDeque::new(),
             back: Vec::new(),
             back_since: None,
             is_told: false,
@@ -147,6 +151,19 @@ impl Gate {
         Some(job)
     }
 
+    /// The next command of an attempt that has its room is to be begun.
+    pub(super) fn go_on(&mut self, job: Box<Job>) {
+        self.away.insert(job.start.token, job.attempt.record.clone());
+        self.again.push_back(job);
+    }
+
+    /// Takes back an attempt whose next command nobody has begun.
+    pub(super) fn take_again(&mut self, token: Token) -> Option<Box<Job>> {
+        let place = self.again.iter().position(|job| job.start.token == token)?;
+        self.away.remove(&token);
+        self.again.remove(place)
+    }
+
     /// Every attempt whose turn has not come, in order of token.
     pub(super) fn staged(&self) -> Vec<&Job> {
         let mut staged: Vec<&Job> = self.staged.values().map(Box::as_ref).collect();
@@ -200,6 +217,9 @@ impl Gate {
     pub(super) fn end(&mut self, record: &Remembered) {
         let token = record.token;
         if let Some((outcome, usage)) = record.end.clone() {
+            if !record.steps.is_empty() {
+                self.journal.append(&Entry::Steps { token, steps: record.steps.clone() });
+            }
             self.journal.append(&Entry::Ended { token, outcome, usage });
         }
         self.away.remove(&token);
@@ -214,11 +234,16 @@ impl Gate {
     /// Whether [`Self::begin`] would give one.
     pub(super) fn can_begin(&self, now: Moment) -> bool {
         let next = self.slots.as_ref().map_or(!self.order.is_empty(), Slots::next_fits);
-        next && !self.is_halted && self.start_until.is_none_or(|until| now < until)
+        !self.again.is_empty() || next && !self.is_halted && self.start_until.is_none_or(|until| now < until)
     }
 
     /// The next attempt, which holds its resources from now on and is in the journal.
     pub(super) fn begin(&mut self, now: Moment) -> Option<Box<Job>> {
+        if let Some(job) = self.again.pop_front() {
+            let Remembered { token, step, .. } = job.attempt.record;
+            self.remember_step(token, step);
+            return Some(job);
+        }
         // Looked at for each: whoever halts a machine by hand means the next start, whatever hangs.
         while self.can_begin(now) && !self.halt.exists() {
             let token = match &mut self.slots {
@@ -232,6 +257,9 @@ impl Gate {
                 continue;
             }
             self.journal.append(&job.attempt.record.starting());
+            if let Some(step) = job.attempt.record.step {
+                self.journal.append(&Entry::Step { token, step });
+            }
             match self.journal.flush() {
                 Ok(()) => {
                     self.away.insert(token, job.attempt.record.clone());
@@ -241,6 +269,16 @@ impl Gate {
             }
         }
         None
+    }
+
+    /// Of an attempt that is recorded already: it goes on whether or not this can be written.
+    fn remember_step(&mut self, token: Token, step: Option<Step>) {
+        if let Some(step) = step {
+            self.journal.append(&Entry::Step { token, step });
+        }
+        if let Err(error) = self.journal.flush() {
+            self.trouble(error);
+        }
     }
 
     /// What cannot be recorded is not started.

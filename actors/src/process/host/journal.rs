@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use policy::id::{AttemptNumber, TaskId, Token};
 use policy::resources::Resources;
+use policy::stages::{Step, StepEnd};
 use policy::task::{AttemptOutcome, Usage};
 use policy::time::Moment;
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,10 @@ pub(super) enum Entry {
     Ended { token: Token, outcome: AttemptOutcome, usage: Usage },
     /// The worker knows.
     Forgot { token: Token },
+    /// This of its commands will be begun next; nothing of the one before is left.
+    Step { token: Token, step: Step },
+    /// How its commands went; its end follows.
+    Steps { token: Token, steps: Vec<StepEnd> },
 }
 
 /// What the journal says of one attempt.
@@ -50,6 +55,10 @@ pub(super) struct Remembered {
     /// When it was about to start.
     pub(super) at: Moment,
     pub(super) pid: Option<i32>,
+    /// Which of its commands that is, where it has several.
+    pub(super) step: Option<Step>,
+    /// How its commands went so far.
+    pub(super) steps: Vec<StepEnd>,
     pub(super) end: Option<(AttemptOutcome, Usage)>,
 }
 
@@ -134,11 +143,13 @@ impl Remembered {
     }
 
     fn entries(&self) -> Vec<Entry> {
-        let Self { token, pid, ref end, .. } = *self;
+        let Self { token, pid, step, ref steps, ref end, .. } = *self;
         let starting = self.starting();
+        let begins = step.map(|step| Entry::Step { token, step });
+        let steps = (!steps.is_empty()).then(|| Entry::Steps { token, steps: steps.clone() });
         let running = pid.map(|pid| Entry::Running { token, pid });
         let ended = end.clone().map(|(outcome, usage)| Entry::Ended { token, outcome, usage });
-        [Some(starting), running, ended].into_iter().flatten().collect()
+        [Some(starting), begins, running, steps, ended].into_iter().flatten().collect()
     }
 }
 
@@ -161,11 +172,25 @@ impl Memory {
         match entry {
             Entry::Opened { boot, .. } => self.boot = boot,
             Entry::Starting { token, task, attempt, need, at } => {
-                let fresh = Remembered { token, task, attempt, need, at, pid: None, end: None };
+                let fresh = Remembered {
+                    token,
+                    task,
+                    attempt,
+                    need,
+                    at,
+                    pid: None,
+                    step: None,
+                    steps: Vec::new(),
+                    end: None,
+                };
                 if let Err(place) = self.attempts.binary_search_by_key(&token, |known| known.token) {
                     self.attempts.insert(place, fresh);
                 }
             }
+            Entry::Step { token, step } => self.change(token, |known| {
+                (known.pid, known.step) = (None, Some(step));
+            }),
+            Entry::Steps { token, steps } => self.change(token, |known| known.steps = steps),
             Entry::Running { token, pid } => self.change(token, |known| known.pid = Some(pid)),
             Entry::Ended { token, outcome, usage } => {
                 self.change(token, |known| known.end = Some((outcome, usage)));

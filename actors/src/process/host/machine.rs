@@ -259,9 +259,9 @@ impl Machine {
     fn absorb(&mut self, back: Vec<Back>, now: Moment) {
         for back in back {
             let record = back.record();
-            let (token, pid) = (record.token, record.pid);
+            let (token, pid, step) = (record.token, record.pid, record.step);
             let pid = pid.map(|pid| u32::try_from(pid).unwrap_or(0));
-            self.reports.extend(pid.map(|pid| HostReport::Started { token, pid }));
+            self.reports.extend(pid.map(|pid| HostReport::Started { token, pid, step }));
             let stop = self.stops.remove(&token);
             match back {
                 Back::Running(mut attempt) => {

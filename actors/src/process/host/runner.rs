@@ -166,13 +166,23 @@ impl Shared {
 
     fn run(&self, job: Job, nudged: &OwnedFd, buffer: &mut [u8]) -> Back {
         let Job { start, mut attempt } = job;
+        if attempt.is_staged() {
+            attempt.begins(self.clock.now(), self.clock.wall());
+        }
         match spawn(&start, &self.id.mark(start.token), self.groups.as_deref()) {
             Ok((spawned, group)) => {
                 let pid = spawned.pid;
                 attempt.spawned(spawned, group);
-                if self.stays(&attempt, pid) && self.stay(&mut attempt, nudged, buffer) {
+                if self.stays(&attempt, pid)
+                    && !attempt.is_staged()
+                    && self.stay(&mut attempt, nudged, buffer)
+                {
                     return self.bury(attempt, buffer);
                 }
+                Back::Running(Box::new(attempt))
+            }
+            Err(failure) if attempt.is_staged() => {
+                attempt.unstarted(failure, self.clock.now());
                 Back::Running(Box::new(attempt))
             }
             Err(failure) => unstarted(attempt, failure),

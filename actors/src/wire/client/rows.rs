@@ -13,6 +13,7 @@ use policy::layout::{before, since};
 use policy::pressure::Mode;
 use policy::resources::Resources;
 use policy::sample::Sample;
+use policy::stages::Step;
 use policy::strain::Strain;
 use policy::task::{
     About, AttemptOutcome, Priority, Progress, RequestNumber, ResultField, TaskOutcome, TaskSpec, Usage,
@@ -211,6 +212,31 @@ pub struct TaskRow {
     /// What it says of itself.
     #[serde(deserialize_with = "since::<16, _, _>", skip_serializing_if = "before::<16, _>")]
     pub about: Option<Box<About>>,
+    /// Which of its commands runs, where it has several.
+    #[serde(deserialize_with = "since::<17, _, _>", skip_serializing_if = "before::<17, _>")]
+    pub step: Option<Step>,
+}
+
+impl TaskRow {
+    /// `running`, or `running: gate` while that is not its command.
+    #[must_use]
+    pub fn doing(&self) -> String {
+        let at = self.beside_command().map(|step| format!(": {step}")).unwrap_or_default();
+        format!("{}{at}", self.state)
+    }
+
+    /// How far it is: `gate`, `40% linking`; `None` where nothing is known but its state.
+    #[must_use]
+    pub fn how_far(&self) -> Option<String> {
+        let step = self.beside_command().map(|step| step.to_string());
+        let said = step.into_iter().chain(self.progress.as_ref().map(ToString::to_string));
+        Some(said.collect::<Vec<_>>().join(", ")).filter(|said| !said.is_empty())
+    }
+
+    /// What runs of it that is not its command.
+    fn beside_command(&self) -> Option<Step> {
+        self.step.filter(|step| *step != Step::COMMAND && self.state == StateName::Running)
+    }
 }
 
 /// Everything about a task.

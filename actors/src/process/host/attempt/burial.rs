@@ -74,7 +74,11 @@ impl Attempt {
             }
             return false;
         }
-        let Some(pid) = self.record.pid.filter(|_| !self.is_orphaned()) else { return false };
+        if self.is_orphaned() {
+            return false;
+        }
+        // One that could not be started.
+        let Some(pid) = self.record.pid else { return true };
         if killpg(Pid::from_raw(pid), None) == Err(Errno::ESRCH) {
             return true;
         }

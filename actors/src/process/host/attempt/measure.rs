@@ -75,7 +75,7 @@ impl Attempt {
         let (out, err) = self.spool.as_ref().map_or((0, 0), |spool| spool.seen());
         Sample {
             at,
-            cpu: self.cpu,
+            cpu: self.cpu + self.cpu_before(),
             memory_bytes,
             peak_memory_bytes: self.peak_bytes,
             processes: self.known.len() as u64,

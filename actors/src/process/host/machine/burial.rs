@@ -8,7 +8,7 @@ use policy::task::{AttemptOutcome, Usage};
 use policy::time::Moment;
 
 use super::Machine;
-use crate::process::host::attempt::{Attempt, Look};
+use crate::process::host::attempt::{Attempt, Look, Next};
 use crate::process::host::family::{Root, Sight};
 use crate::process::host::journal::Remembered;
 use crate::process::os as system;
@@ -82,10 +82,22 @@ impl Machine {
     }
 
     fn finish(&mut self, token: Token) {
-        let Some(attempt) = self.attempts.remove(&token) else { return };
-        let (record, trouble) = attempt.finish(self.clock.wall(), &mut self.buffer);
-        self.trouble("writing output", trouble);
-        self.ended(record);
+        if let Some(attempt) = self.attempts.remove(&token) {
+            let next = attempt.proceed((self.clock.now(), self.clock.wall()), &mut self.buffer);
+            self.follow(next);
+        }
+    }
+
+    /// Nothing of its process is left: its next command is begun, or it is over.
+    pub(super) fn follow(&mut self, next: Next) {
+        match next {
+            Next::Begin(job) => self.runners.gate().go_on(job),
+            Next::Over(attempt) => {
+                let (record, trouble) = attempt.finish(self.clock.wall(), &mut self.buffer);
+                self.trouble("writing output", trouble);
+                self.ended(record);
+            }
+        }
     }
 
     pub(super) fn end_unstarted(&mut self, mut record: Remembered, outcome: AttemptOutcome) {
@@ -105,5 +117,5 @@ impl Machine {
 /// The report of an attempt that has ended.
 pub(super) fn ended_report(record: &Remembered) -> Option<HostReport> {
     let (outcome, usage) = record.end.clone()?;
-    Some(HostReport::Ended { token: record.token, outcome, usage })
+    Some(HostReport::Ended { token: record.token, outcome, usage, steps: record.steps.clone() })
 }

@@ -37,7 +37,9 @@ impl Machine {
             return;
         }
         let Start { task, attempt, ref need, grace, bounds, limits, output, .. } = start;
-        let record = Remembered { token, task, attempt, need: need.clone(), at: now, pid: None, end: None };
+        let need = need.clone();
+        let (pid, step, steps, end) = (None, None, Vec::new(), None);
+        let record = Remembered { token, task, attempt, need, at: now, pid, step, steps, end };
         if self.ended.len() >= ENDED_LIMIT {
             return self.end_unstarted(record, AttemptOutcome::Lost(LossReason::Evicted));
         }
@@ -45,7 +47,8 @@ impl Machine {
             return self.end_unstarted(record, AttemptOutcome::Lost(LossReason::LeaseLost));
         }
         let spool = SpoolWriter::new(self.directory.spool(token), output);
-        let attempt = Attempt::starting(record, grace, (bounds, limits), spool);
+        let mut attempt = Attempt::starting(record, grace, (bounds, limits), spool);
+        let start = attempt.stage(start);
         let refused = self.runners.gate().stage(Box::new(Job { start, attempt })).err();
         if let Some(job) = refused {
             self.end_unstarted(job.attempt.record, AttemptOutcome::Lost(LossReason::Evicted));
@@ -56,10 +59,13 @@ impl Machine {
         if let Some(attempt) = self.attempts.get_mut(&token) {
             return attempt.stop(why, now);
         }
-        let (job, is_held) = {
+        let (job, between, is_held) = {
             let mut gate = self.runners.gate();
-            (gate.unstage(token), gate.holds(token))
+            (gate.unstage(token), gate.take_again(token), gate.holds(token))
         };
+        if let Some(job) = between {
+            return self.follow(job.stop(why, now));
+        }
         if let Some(job) = job {
             self.end_unstarted(job.attempt.record, why.outcome());
         } else if is_held {
@@ -125,8 +131,10 @@ fn waiting(record: &Remembered) -> Hosted {
 
 fn hosted(record: &Remembered) -> Hosted {
     let phase = match (&record.end, record.pid) {
-        (Some((outcome, usage)), _) => HostedPhase::Ended { outcome: outcome.clone(), usage: *usage },
-        (None, Some(pid)) => HostedPhase::Running { pid: u32::try_from(pid).unwrap_or(0) },
+        (Some((outcome, usage)), _) => {
+            HostedPhase::Ended { outcome: outcome.clone(), usage: *usage, steps: record.steps.clone() }
+        }
+        (None, Some(pid)) => HostedPhase::Running { pid: u32::try_from(pid).unwrap_or(0), step: record.step },
         (None, None) => HostedPhase::Starting,
     };
     let Remembered { token, task, attempt, ref need, .. } = *record;
