@@ -9,7 +9,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use actors::wire::client::TaskFilter;
+use actors::wire::codec;
+use actors::wire::inspect::{CHILDREN_LIMIT, Look, PACE_LEAST};
 use policy::resources::Resources;
+use supervision::First;
 
 use crate::support::daemon::{Daemon, block_on};
 use crate::support::instant::{self, Fleet};
@@ -39,6 +42,7 @@ pub(crate) fn ask() {
     report::row("crabd, the tree open in a full screen", &format!("{seen:.2} % of a core"), &more);
     keys(&mut view);
     drop(view);
+    tells(&daemon);
     paints(&daemon);
     drop(daemon);
     dispatch();
@@ -73,6 +77,36 @@ fn share(daemon: &Daemon, window: Duration) -> f64 {
     let (before, start) = (daemon.costs().daemon, Instant::now());
     pass(window);
     daemon.costs().daemon.share(before, start.elapsed())
+}
+
+/// What it costs to be asked about all actors ten times a second, for all that is known and for what has changed.
+fn tells(daemon: &Daemon) {
+    for (what, changes) in [("all of it", false), ("what has changed", true)] {
+        let (share, bytes) = asked(daemon, changes);
+        let what = format!("crabd, asked ten times a second: {what}");
+        report::row(&what, &format!("{share:.2} % of a core"), &format!("{bytes} bytes an answer"));
+    }
+}
+
+/// The daemon's share of a core, and the bytes of the last answer.
+fn asked(daemon: &Daemon, changes: bool) -> (f64, usize) {
+    let (before, start) = (daemon.costs().daemon, Instant::now());
+    let bytes = block_on(async {
+        let client = daemon.client();
+        let (mut after, mut bytes) = (0, 0);
+        while start.elapsed() < WINDOW {
+            let (only, first, limit) = (None, First::Oldest, CHILDREN_LIMIT);
+            let look = match changes {
+                true => Look::Changes { subscriber: 7, after, only, first, limit },
+                false => Look::Actors { only, first, limit },
+            };
+            bytes = codec::encode(&client.inspect(None, look).await.expect("it answers")).len();
+            after += 1;
+            tokio::time::sleep(PACE_LEAST).await;
+        }
+        bytes
+    });
+    (daemon.costs().daemon.share(before, start.elapsed()), bytes)
 }
 
 fn pass(time: Duration) {

@@ -1,6 +1,7 @@
 //! The real programs as separate processes on this machine, killed, misused and looked at from outside.
 
 mod about;
+mod again;
 mod blamed;
 mod budget;
 mod cancel;

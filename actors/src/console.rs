@@ -23,6 +23,7 @@ pub mod syntax;
 mod tests;
 pub mod verb;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use policy::event::Record;
@@ -31,6 +32,7 @@ use policy::time::Timestamp;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::wire::client::Target;
+use ask::followed::Followed;
 use ask::incoming::Seen;
 use eye::Eye;
 use fault::{Fault, Sort};
@@ -38,7 +40,7 @@ use past::Past;
 use reply::Reply;
 use syntax::{Line, Word};
 
-pub use ask::actors::Gathered;
+pub use ask::gather::Gathered;
 pub use header::Header;
 
 /// Answers lines.
@@ -51,6 +53,8 @@ pub struct Console {
     at: Option<u64>,
     clock: Clock,
     seen: Seen,
+    /// What inspectors have told, while one looks again and again.
+    followed: Option<Arc<Followed>>,
 }
 
 impl Console {
@@ -63,6 +67,7 @@ impl Console {
             at: None,
             clock: Clock::system(),
             seen: Seen::default(),
+            followed: None,
         }
     }
 
@@ -76,9 +81,8 @@ impl Console {
     #[must_use]
     pub fn offline(past: Past) -> Self {
         let at = Some(past.last());
-        let mut console =
-            Self { client: None, past, at: None, clock: Clock::system(), seen: Seen::default() };
-        console.at = at;
+        let (clock, seen) = (Clock::system(), Seen::default());
+        let mut console = Self { client: None, past, at, clock, seen, followed: None };
         // The first answer would say what is wrong with them as well.
         let _ = console.past.seek(console.past.last());
         console
@@ -106,6 +110,18 @@ impl Console {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.moment().map_or_else(|| self.clock.wall(), |(_, at)| at)
+    }
+
+    /// Whether one looks again and again from now on: then inspectors are asked for what has changed.
+    pub fn follow(&mut self, again: bool) {
+        self.followed = again.then(|| Arc::new(Followed::new(self.clock)));
+    }
+
+    /// What is to be said of answers that did not come.
+    fn dropped(&self) -> Option<String> {
+        let dropped = self.followed.as_ref()?.dropped();
+        let text = || format!("{} did not come; all is told anew", crate::say::count(dropped, "answer"));
+        (dropped > 0).then(text)
     }
 
     fn eye(&self) -> Result<Eye<'_>, Fault> {

@@ -8,12 +8,15 @@
 //! **Invariant.** It holds nothing of anybody; nobody waits for it; at most [`IN_HAND_LIMIT`] questions at once.
 //!
 //! # Cost
-//! Nobody counts anything for it that is not counted anyway. While nobody asks, it does nothing.
+//! Nobody counts anything for it that is not counted anyway. While nobody asks, it does nothing. Who looks again and again is
+//! told what has changed ([`Look::Changes`]).
 
+pub(crate) mod changes;
 mod look;
 mod operate;
 pub mod reach;
 mod spaces;
+mod subscribers;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +31,7 @@ use supervision::{Fact, SupervisorArgs};
 
 use crate::gateway::{GatewayMessage, InHand};
 pub(crate) use crate::inspect::look::numbers;
+use crate::inspect::subscribers::Subscribers;
 use crate::side::Side;
 use crate::wire::client::{Request, Response};
 use crate::wire::inspect::{Look, Sight};
@@ -83,6 +87,7 @@ pub struct InspectorArgs {
 pub struct InspectorActor {
     args: Arc<InspectorArgs>,
     in_hand: Arc<AtomicUsize>,
+    subscribers: Arc<Subscribers>,
 }
 
 impl Actor for InspectorActor {
@@ -91,7 +96,7 @@ impl Actor for InspectorActor {
     type Args = InspectorArgs;
 
     fn start(args: InspectorArgs, _: &Me<InspectorMessage>) -> Result<Self, ActorError> {
-        Ok(Self { args: Arc::new(args), in_hand: Arc::default() })
+        Ok(Self { args: Arc::new(args), in_hand: Arc::default(), subscribers: Arc::default() })
     }
 
     fn handle(&mut self, message: InspectorMessage, _: &Me<InspectorMessage>) -> Result<(), ActorError> {
@@ -103,7 +108,10 @@ impl Actor for InspectorActor {
     }
 
     fn show(&self) -> Vec<Fact> {
-        vec![Fact::new("questions in hand", self.in_hand.load(Ordering::Relaxed))]
+        vec![
+            Fact::new("questions in hand", self.in_hand.load(Ordering::Relaxed)),
+            Fact::new("who look again and again", self.subscribers.count()),
+        ]
     }
 }
 
@@ -113,10 +121,10 @@ impl InspectorActor {
             let reason = format!("{IN_HAND_LIMIT} questions about actors are being answered").into();
             return reply.send(Response::Busy { reason, retry_after: FULL_RETRY });
         };
-        let args = Arc::clone(&self.args);
+        let (args, subscribers) = (Arc::clone(&self.args), Arc::clone(&self.subscribers));
         tokio::spawn(async move {
             let _in_hand = in_hand;
-            reply.send(operate::answer(&args, request).await);
+            reply.send(operate::answer((&args, &subscribers), request).await);
         });
     }
 
@@ -124,10 +132,10 @@ impl InspectorActor {
         let Some(in_hand) = InHand::enter(&self.in_hand, IN_HAND_LIMIT) else {
             return reply.send(Sight::Unseen("its inspector answers too many questions".into()));
         };
-        let args = Arc::clone(&self.args);
+        let (args, subscribers) = (Arc::clone(&self.args), Arc::clone(&self.subscribers));
         tokio::spawn(async move {
             let _in_hand = in_hand;
-            reply.send(look::look(&args, look).await);
+            reply.send(look::look((&args, &subscribers), look).await);
         });
     }
 }

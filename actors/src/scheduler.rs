@@ -261,6 +261,8 @@ pub enum SchedulerMessage {
     },
     /// What of the fleet is claimed, and who waits for it?
     Claims(Reply<Response>),
+    /// What is ready of the items that came first, of at most so many of them?
+    Oldest(usize, Reply<Response>),
     /// Which graphs are still of use?
     Known(Reply<Known>),
     /// Whose are these, in the same order? A graph is its first task's tenant's; `None` for what is not there.
@@ -358,6 +360,9 @@ impl Actor for SchedulerActor {
             SchedulerMessage::Row { task, reply } => reply.send(self.row(task)),
             SchedulerMessage::Explain { about, reply } => self.explain(about, reply),
             SchedulerMessage::Claims(reply) => reply.send(self.claims_view()),
+            SchedulerMessage::Oldest(limit, reply) => {
+                reply.send(Response::Oldest(self.graphs.ready_items(limit)));
+            }
             SchedulerMessage::Known(reply) => self.tell_known(reply),
             SchedulerMessage::Tenants(targets, reply) => reply.send(self.tenants_of(&targets)),
             SchedulerMessage::Names(reply) => reply.send(self.named()),

@@ -46,10 +46,12 @@ pub(crate) async fn run(session: &mut Session, screen: &mut Screen, line: &Line)
             _ => events(session, screen, line).await,
         }
     };
-    tokio::select! {
+    let done = tokio::select! {
         done = followed => done,
         _ = tokio::signal::ctrl_c() => Ok(()),
-    }
+    };
+    session.console.follow(false);
+    done
 }
 
 fn daemon(session: &Session) -> Result<Client, Fault> {
@@ -173,6 +175,7 @@ async fn watch(session: &mut Session, screen: &mut Screen, line: &Line) -> Resul
     let Some(parsed) = parsed.filter(|parsed| !is_for(parsed)) else {
         return Err(Fault::usage(line.span.clone(), "watch wants a line that is answered at once"));
     };
+    session.console.follow(true);
     loop {
         let replies = session.console.answer(&parsed).await?;
         if screen.terminal && !screen.json {

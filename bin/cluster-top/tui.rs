@@ -50,7 +50,8 @@ enum Answer {
 
 /// Takes the whole terminal until somebody leaves it.
 pub(crate) fn run(session: &mut Session, screen: &Screen, runtime: &Runtime) -> std::io::Result<()> {
-    let console = std::mem::replace(&mut session.console, Console::offline(Past::default()));
+    let mut console = std::mem::replace(&mut session.console, Console::offline(Past::default()));
+    console.follow(true);
     let shared = Arc::new(Mutex::new(console));
     let mut terminal = ratatui::try_init()?;
     let canvas = screen.canvas();
@@ -61,6 +62,7 @@ pub(crate) fn run(session: &mut Session, screen: &Screen, runtime: &Runtime) -> 
     ratatui::try_restore()?;
     // A question may still be on its way; the session goes on with its console once that is over.
     session.console = runtime.block_on(take_back(shared));
+    session.console.follow(false);
     done
 }
 

@@ -25,13 +25,13 @@ mod workspace;
 
 use std::collections::BTreeMap;
 
-use actors::wire::client::{GraphRow, Submitted, TaskCounts, TaskRow, TenantRow};
+use actors::wire::client::{GraphRow, Submitted, TaskCounts, TenantRow};
 use policy::id::{NodeId, TaskId};
 use policy::resources::Resources;
 use policy::signal::TaskSignal;
 use serde::Serialize;
 
-use crate::cli::status::Seen;
+use crate::cli::status::{Seen, Waiting};
 use crate::cli::text::rfc3339;
 
 use self::budget::Budget;
@@ -258,7 +258,7 @@ pub(crate) struct Overview {
     paused: Vec<Paused>,
     warnings: Vec<String>,
     nodes: Vec<Node>,
-    /// The tasks that have waited longest.
+    /// What came first of what waits: tasks, and arrays.
     oldest: Vec<Oldest>,
 }
 
@@ -314,7 +314,7 @@ impl From<&TenantRow> for Tenant {
     }
 }
 
-/// A task that has waited long in its queue.
+/// A task that waits in its queue, or the members of an array that do, of which the first is named.
 #[derive(Debug, Serialize)]
 struct Oldest {
     task: String,
@@ -322,17 +322,26 @@ struct Oldest {
     priority: &'static str,
     since: String,
     waits_for: Option<String>,
+    /// How many wait.
+    tasks: u64,
+    /// The last of them.
+    last_task: String,
+    /// Their indices in the array, first and last; `null` for a task by itself.
+    indices: Option<(u64, u64)>,
 }
 
 impl From<&Seen> for Overview {
     fn from(seen: &Seen) -> Self {
         let status = &seen.status;
-        let oldest = |(row, why): &(TaskRow, Option<Box<str>>)| Oldest {
+        let oldest = |Waiting { row, why, array }: &Waiting| Oldest {
             task: row.task.to_string(),
             name: row.name.to_string(),
             priority: row.priority.into(),
             since: rfc3339(row.since),
             waits_for: why.as_deref().map(ToOwned::to_owned),
+            tasks: array.as_ref().map_or(1, |(_, item)| item.tasks),
+            last_task: array.as_ref().map_or(row.task, |(_, item)| item.last).to_string(),
+            indices: array.as_ref().and_then(|(_, item)| item.indices),
         };
         Self {
             v: VERSION,

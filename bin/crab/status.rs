@@ -9,6 +9,7 @@ use actors::wire::client::{BudgetRow, NodeHealth, NodeRow, StateName, Status, Ta
 use actors::wire::client::{Target, TaskCounts, TenantRow};
 use policy::budget::OnReached;
 use policy::directive::{Directive, Scope};
+use policy::graph::ReadyItem;
 use policy::id::{GraphId, NodeId, TaskId};
 use policy::pressure::Mode;
 use policy::task::Priority;
@@ -50,34 +51,75 @@ async fn overviews(client: &Client, screen: &mut Screen, args: &args::Status) ->
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) status: Status,
-    /// The tasks that have waited longest in a queue, and why they wait.
-    pub(crate) oldest: Vec<(TaskRow, Option<Box<str>>)>,
+    /// What came first of what waits in a queue.
+    pub(crate) oldest: Vec<Waiting>,
     /// What runs, as far as it is shown.
     pub(crate) running: Vec<TaskRow>,
 }
 
-/// Tasks that wait that are shown: the first of each is asked why.
-const OLDEST: usize = 5;
+/// A task that waits in a queue, or the members of an array that do.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    /// The first of them.
+    pub(crate) row: TaskRow,
+    /// Why that waits.
+    pub(crate) why: Option<Box<str>>,
+    /// Of an array: its name, and the members.
+    pub(crate) array: Option<(Box<str>, ReadyItem)>,
+}
+
+/// Tasks and arrays that wait that are shown: the first of each is asked why.
+const OLDEST: u32 = 5;
 /// Tasks that run that are fetched, and shown of one machine.
 const RUNNING: usize = 200;
 const RUNNING_HERE: usize = 4;
 
 async fn seen(client: &Client) -> anyhow::Result<Seen> {
     let status = client.status().await?;
-    let of = |states: Vec<StateName>| TaskFilter { graph: None, states };
-    let mut oldest = Vec::new();
-    if status.queued != [0; 4] {
-        for row in client.tasks(&of(vec![StateName::Ready]), OLDEST).await? {
-            // It may have begun meanwhile: then nothing is said.
-            let why = client.task(row.task).await.ok().and_then(|detail| detail.waits_for);
-            oldest.push((row, why));
-        }
-    }
+    let oldest = if status.queued == [0; 4] { Vec::new() } else { oldest(client).await? };
     let running = match status.tasks.active {
         0 => Vec::new(),
-        _ => client.tasks(&of(vec![StateName::Running]), RUNNING).await?,
+        _ => client.tasks(&in_state(StateName::Running), RUNNING).await?,
     };
     Ok(Seen { status, oldest, running })
+}
+
+fn in_state(state: StateName) -> TaskFilter {
+    TaskFilter { graph: None, states: vec![state] }
+}
+
+async fn oldest(client: &Client) -> anyhow::Result<Vec<Waiting>> {
+    let items = match client.oldest(OLDEST).await? {
+        Some(items) => items,
+        // A daemon of the version before tells of single tasks.
+        None => {
+            let rows = client.tasks(&in_state(StateName::Ready), OLDEST as usize).await?;
+            let one = |row: TaskRow| ReadyItem { first: row.task, last: row.task, indices: None, tasks: 1 };
+            rows.into_iter().map(one).collect()
+        }
+    };
+    let mut oldest = Vec::new();
+    for item in items {
+        // What is gone meanwhile, or begun, does not wait any more.
+        let Ok(detail) = client.task(item.first).await else { continue };
+        let array = item.indices.map(|_| (detail.spec.name.as_ref().into(), item));
+        oldest.push(Waiting { row: detail.row, why: detail.waits_for, array });
+    }
+    oldest.retain(|waiting| waiting.row.state == StateName::Ready);
+    Ok(oldest)
+}
+
+/// `waits   t7 lint, high priority, since 3m: no node has room`, `waits   t12..t99 build[17..104]: 80 waiting, ...`.
+fn waits(Waiting { row, why, array }: &Waiting, now: Timestamp) -> String {
+    let what = match array {
+        Some((name, ReadyItem { first, last, indices: Some((from, to)), tasks })) if first != last => {
+            format!("{first}..{last} {name}[{from}..{to}]: {tasks} waiting")
+        }
+        _ => format!("{} {}", row.task, row.name),
+    };
+    let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    let age = text::age(now, row.since);
+    format!("waits   {what}, {} priority, since {age}{why}", row.priority)
 }
 
 fn overview(screen: &mut Screen, seen: &Seen) -> anyhow::Result<()> {
@@ -87,11 +129,8 @@ fn overview(screen: &mut Screen, seen: &Seen) -> anyhow::Result<()> {
     }
     let now = Clock::system().wall();
     screen.line(overview_text(status, now))?;
-    for (row, why) in &seen.oldest {
-        let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-        let age = text::age(now, row.since);
-        let line = format!("waits   {} {}, {} priority, since {age}{why}", row.task, row.name, row.priority);
-        screen.line(text::harmless(&line))?;
+    for waiting in &seen.oldest {
+        screen.line(text::harmless(&waits(waiting, now)))?;
     }
     if status.tenants.iter().any(|row| row.waiting != [0; 4] || row.running != [0; 4]) {
         screen.line(format_args!("\n{}", tenants(&status.tenants)))?;

@@ -173,5 +173,22 @@ fn the_overview_tells_what_is_used_what_runs_and_why_the_oldest_waits() {
         told["oldest"][0]["waits_for"].as_str().expect("a reason").contains("no node has room"),
         "{told}"
     );
+    let array = place.submit(&["--name", "build", "--array", "17-120", "--", "true"]);
+    let last: u64 = array.trim_start_matches('t').parse().expect("an id");
+    let last = format!("t{}", last + 103);
+    let words = format!("{array}..{last} build[17..120]: 104 waiting, normal priority");
+    place.run(&["status"]).expect(0).tells(&words);
+    let told = place.run(&["status", "--json"]).expect(0).json().remove(0);
+    let told = &told["oldest"][1];
+    assert_eq!(
+        (&told["task"], &told["last_task"], &told["name"], &told["tasks"], &told["indices"]),
+        (
+            &array.as_str().into(),
+            &last.as_str().into(),
+            &"build[17]".into(),
+            &104.into(),
+            &vec![17, 120].into()
+        )
+    );
     place.run(&["cancel", &running]).expect(0);
 }

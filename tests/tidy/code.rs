@@ -29,6 +29,7 @@ const IMPURE_PATHS: &[&str] = &[
 /// Who reads time besides `clock`, and why.
 const TIME_READERS: &[(&str, &str)] = &[
     ("actors/src/clock.rs", "the reader of time"),
+    ("actors/src/inspect/subscribers.rs", "tokio's time, which tests pause: when somebody was answered last"),
     ("supervision/src/probe.rs", "times of enqueueing, waiting and handling"),
     ("supervision/src/trace.rs", "since when a message is traced"),
     ("supervision/src/supervisor.rs", "tokio's time, which tests pause: the restart window"),

@@ -46,7 +46,7 @@ pub use crate::graph::state::{Counts, TaskState};
 pub use crate::graph::stranded::{Changes, Stranded, Stuck, Told};
 pub use crate::graph::tasks::{Cancelled, RetryRefused};
 pub use crate::graph::urgency::{Urgency, UrgencyRefused};
-pub use crate::graph::views::{EntryView, GraphView, Known, TaskPage};
+pub use crate::graph::views::{EntryView, GraphView, Known, ReadyItem, TaskPage};
 
 use crate::event::{GraphPart, SubmissionKey};
 use crate::graph::build::Builder;

@@ -56,6 +56,12 @@ impl Client {
         }
     }
 
+    /// The layout in which the daemon is spoken to: that of its version, or of ours.
+    pub(super) async fn layout(&self) -> Result<Layout, ClientError> {
+        let connected = self.connection().await;
+        connected.map(|(transport, _)| transport.layout()).map_err(|why| self.unreachable(why))
+    }
+
     /// The connection, and whether it was made just now.
     async fn connection(&self) -> Result<(Arc<dyn Transport>, bool), TransportError> {
         let mut connection = self.0.connection.lock().await;

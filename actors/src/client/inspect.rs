@@ -6,14 +6,19 @@ use policy::task::Priority;
 use super::{Client, ClientError, refusal};
 use crate::say;
 use crate::wire::client::{Request, Response, Target};
-use crate::wire::inspect::{Action, Look, Sight};
+use crate::wire::inspect::{Action, CHANGES_SINCE, Look, Sight};
 
 impl Client {
-    /// What an inspector sees: that of a machine, or of the scheduler side where none is named.
+    /// What an inspector sees: that of a machine, or of the scheduler side where none is named. A daemon of the version before
+    /// that cannot say what has changed ([`Look::Changes`]) says everything.
     ///
     /// # Errors
     /// Nobody answers, or not in time. That a machine does not answer is a [`Sight::Unseen`].
     pub async fn inspect(&self, machine: Option<NodeId>, look: Look) -> Result<Sight, ClientError> {
+        let look = match look.for_older() {
+            Some(older) if self.layout().await?.number() < CHANGES_SINCE => older,
+            _ => look,
+        };
         let request = Request::Inspect { machine, look };
         match self.call(&request).await? {
             Response::Inspected(sight) => Ok(*sight),

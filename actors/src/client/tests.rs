@@ -8,11 +8,13 @@ use policy::layout::Layout;
 use policy::output::Stream;
 use policy::task::TaskSpec;
 use policy::time::Timestamp;
+use supervision::First;
 
 use super::transport::{BoxFuture, TransportError};
 use super::*;
 use crate::wire::client::{StateName, TaskCounts};
 use crate::wire::fleet::{OutputFrom, OutputPart};
+use crate::wire::inspect::{CHANGES_SINCE, Look, Sight};
 
 type Answering = dyn Fn(Request) -> Response + Send + Sync;
 
@@ -47,6 +49,7 @@ enum Fate {
 struct Flaky {
     inner: InProcess,
     fates: Lock<VecDeque<Fate>>,
+    layout: Layout,
 }
 
 impl Flaky {
@@ -81,7 +84,7 @@ impl Dial for FlakyDial {
 
 impl Transport for FlakyConnection {
     fn layout(&self) -> Layout {
-        Layout::CURRENT
+        self.0.layout
     }
 
     fn call(&self, frame: Vec<u8>, deadline: Duration) -> BoxFuture<'_, Result<Vec<u8>, TransportError>> {
@@ -99,7 +102,7 @@ impl Transport for FlakyConnection {
 fn flaky(answer: impl Fn(Request) -> Response + Send + Sync + 'static) -> (Client, Arc<Flaky>) {
     let service = Arc::new(Script { asked: Lock::default(), answer: Box::new(answer) });
     let inner = InProcess::new(service, Clock::system());
-    let flaky = Arc::new(Flaky { inner, fates: Lock::default() });
+    let flaky = Arc::new(Flaky { inner, fates: Lock::default(), layout: Layout::CURRENT });
     (Client::new(Arc::new(FlakyDial(flaky.clone()))), flaky)
 }
 
@@ -335,4 +338,29 @@ fn only_four_states_are_ends() {
     use strum::VariantArray;
     let ends: Vec<_> = StateName::VARIANTS.iter().filter(|state| state.has_ended()).collect();
     assert_eq!(ends.len(), 4);
+}
+
+#[tokio::test]
+async fn a_daemon_of_the_version_before_is_asked_for_all_rows_and_not_for_items() {
+    let answer = |request| match request {
+        Request::Inspect { look: Look::Actors { .. }, .. } => {
+            Response::Inspected(Box::new(Sight::Actors { rows: Vec::new(), more: 1 }))
+        }
+        Request::Inspect { look: Look::Changes { .. }, .. } => {
+            Response::Inspected(Box::new(Sight::Changes(Box::default())))
+        }
+        Request::Oldest(_) => Response::Oldest(Vec::new()),
+        other => Response::Refused(format!("{other:?}").into()),
+    };
+    let asked = |layout| async move {
+        let service = Arc::new(Script { asked: Lock::default(), answer: Box::new(answer) });
+        let inner = InProcess::new(service, Clock::system());
+        let client =
+            Client::new(Arc::new(FlakyDial(Arc::new(Flaky { inner, fates: Lock::default(), layout }))));
+        let look = Look::Changes { subscriber: 1, after: 0, only: None, first: First::Oldest, limit: 9 };
+        let sight = client.inspect(None, look).await.unwrap();
+        (matches!(sight, Sight::Changes(_)), client.oldest(5).await.unwrap().is_some())
+    };
+    assert_eq!(asked(Layout::CURRENT).await, (true, true));
+    assert_eq!(asked(Layout::of_protocol((CHANGES_SINCE - 1).into())).await, (false, false));
 }

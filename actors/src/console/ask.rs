@@ -7,6 +7,8 @@ mod claims;
 pub(super) mod diff;
 mod events;
 mod fleet;
+pub(super) mod followed;
+pub(super) mod gather;
 mod help;
 pub(super) mod incoming;
 mod leases;

@@ -13,7 +13,8 @@ use crate::console::verb::{self, STAGES, VERBS, Verb, Wants};
 use crate::wire::inspect::Look;
 use supervision::First;
 
-use super::ask::actors::{Where, gather, name_of};
+use super::ask::actors::name_of;
+use super::ask::gather::{Where, gather};
 use super::{Console, eye::Eye};
 use crate::wire::client::TaskFilter;
 

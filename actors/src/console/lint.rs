@@ -18,7 +18,8 @@ use policy::time::Timestamp;
 
 use crate::client::Client;
 use crate::console::Console;
-use crate::console::ask::actors::{Gathered, STUCK_AFTER, Where, gather, name_of};
+use crate::console::ask::actors::{STUCK_AFTER, name_of};
+use crate::console::ask::gather::{Gathered, Where, gather_for};
 use crate::console::ask::top::{Change, between};
 use crate::console::fault::Fault;
 use crate::console::reply::{Cell, Kind, Reply, Shape, short};
@@ -231,12 +232,13 @@ fn date(lints: &mut [Lint], records: &[Record], now: Timestamp) {
 /// All of them.
 pub(super) async fn ask(console: &Console) -> Result<Reply, Fault> {
     let client = console.live("what looks wrong")?;
-    let mut lints = of_fleet(client, console.now()).await?;
+    let mut lints = of_fleet(console, client).await?;
     lints.sort_by_key(|lint| (lint.code.severity(), lint.about.clone()));
     Ok(reply(&lints))
 }
 
-async fn of_fleet(client: &Client, now: Timestamp) -> Result<Vec<Lint>, Fault> {
+async fn of_fleet(console: &Console, client: &Client) -> Result<Vec<Lint>, Fault> {
+    let now = console.now();
     let (mut lints, mut nodes) = (Vec::new(), Vec::new());
     let place = match tokio::time::timeout(STATUS_DEADLINE, client.status()).await {
         Ok(status) => {
@@ -252,9 +254,9 @@ async fn of_fleet(client: &Client, now: Timestamp) -> Result<Vec<Lint>, Fault> {
         }
     };
     let look = Look::Actors { only: None, first: First::Deepest, limit: 64 };
-    let before = gather(client, &place, &look).await?;
+    let before = gather_for(console, client, (&place, &look)).await?;
     tokio::time::sleep(WINDOW).await;
-    let after = gather(client, &place, &look).await?;
+    let after = gather_for(console, client, (&place, &look)).await?;
     lints.extend(of_sides(&after));
     lints.extend(orphan::leases(client, (&before, &after)).await?);
     lints.extend(orphan::attempts(&before, &after));

@@ -63,6 +63,10 @@ impl Answerer {
             Request::Output { task, attempt, read } => self.output(task, attempt, read).await,
             Request::Nodes => Response::Nodes(self.nodes().await),
             Request::Claims => self.schedule(SchedulerMessage::Claims).await,
+            Request::Oldest(limit) => {
+                let limit = limit.min(PAGE_LIMIT) as usize;
+                self.schedule(|reply| SchedulerMessage::Oldest(limit, reply)).await
+            }
             Request::Explain(task) => self.explain(task, None).await,
             Request::Suppose(task, what_if) => self.explain(task, Some(Box::new(what_if))).await,
             Request::Direct { directive, by, reason } => self.direct(directive, (by, reason)).await,

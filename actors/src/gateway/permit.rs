@@ -34,6 +34,7 @@ pub fn right(request: &Request) -> Right {
         | Request::Metrics
         | Request::Claims
         | Request::Settings
+        | Request::Oldest(_)
         | Request::Inspect { .. } => Right::Survey,
         Request::Submit(_) | Request::Run { .. } => Right::Submit,
         Request::Cancel(_) | Request::Retry(_) | Request::Resume { .. } | Request::Signal(..) => {
@@ -183,6 +184,7 @@ impl Answerer {
             | Request::Metrics
             | Request::Claims
             | Request::Settings
+            | Request::Oldest(_)
             | Request::Inspect { .. }
             | Request::Direct { .. }
             | Request::Drain { .. }
@@ -294,6 +296,7 @@ mod tests {
             (Request::Metrics, surveys),
             (Request::Claims, surveys),
             (Request::Settings, surveys),
+            (Request::Oldest(1), surveys),
             (
                 Request::Inspect {
                     machine: None,

@@ -1,13 +1,16 @@
 //! Looks at the tree below one root. Waits for supervisors, which never wait for their children.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use supervision::probe::quantile;
 use supervision::supervisor::SupervisorMessage;
 use supervision::{
-    Address, ChildState, Deed, Described, Description, Errand, Inquiry, Kind, ProbeId, Reading, Reply, Trace,
+    Address, ChildState, Deed, Described, Description, Errand, First, Inquiry, Kind, ProbeId, Reading, Reply,
+    Trace,
 };
 
+use crate::inspect::subscribers::Subscribers;
 use crate::inspect::{InspectorArgs, spaces};
 use crate::levels::{self, Levels};
 use crate::wire::inspect::{
@@ -25,13 +28,15 @@ const TRACE_LOOK: Duration = Duration::from_millis(20);
 const FAREWELL: Duration = Duration::from_millis(50);
 
 /// Answers a look.
-pub(super) async fn look(args: &InspectorArgs, look: Look) -> Sight {
+pub(super) async fn look((args, subscribers): (&InspectorArgs, &Arc<Subscribers>), look: Look) -> Sight {
     let root = &args.root;
     match look {
         Look::Actors { only, first, limit } => {
-            let children_limit = limit.min(CHILDREN_LIMIT) as usize;
-            let only = only.map(Into::into);
-            actors(root, Inquiry { children_limit, deadline: TREE_DEADLINE, only, first }).await
+            let (rows, more) = actors(root, inquiry(only, first, limit)).await;
+            Sight::Actors { rows, more }
+        }
+        Look::Changes { subscriber, after, only, first, limit } => {
+            changes(root, (subscribers, subscriber, after), inquiry(only, first, limit)).await
         }
         Look::State(probe) => state(root, probe).await,
         Look::Trace { probe, limit, within } => trace(root, probe, limit, within.min(TRACE_LIMIT)).await,
@@ -47,7 +52,29 @@ fn told(levels: Result<Levels, String>) -> Sight {
     levels.map_or_else(|why| Sight::Unseen(why.into()), |levels| Sight::Levels(levels.to_string().into()))
 }
 
-async fn actors(root: &Address<SupervisorMessage>, inquiry: Inquiry) -> Sight {
+fn inquiry(only: Option<Box<str>>, first: First, limit: u32) -> Inquiry {
+    let children_limit = limit.min(CHILDREN_LIMIT) as usize;
+    Inquiry { children_limit, deadline: TREE_DEADLINE, only: only.map(Into::into), first }
+}
+
+/// For one who looks again and again: not sooner than the pace allows, and what is otherwise than it was told.
+async fn changes(
+    root: &Address<SupervisorMessage>,
+    (subscribers, subscriber, after): (&Arc<Subscribers>, u64, u64),
+    inquiry: Inquiry,
+) -> Sight {
+    let pause = subscribers.pause(subscriber);
+    tokio::time::sleep(pause.unwrap_or_default()).await;
+    let (rows, more) = actors(root, inquiry).await;
+    match pause {
+        Some(_) => Sight::Changes(Box::new(subscribers.next((subscriber, after), (rows, more)))),
+        // Too many: of this one nothing is remembered.
+        None => Sight::Actors { rows, more },
+    }
+}
+
+/// Those that are told, parents first, and how many are left out.
+async fn actors(root: &Address<SupervisorMessage>, inquiry: Inquiry) -> (Vec<ActorRow>, u64) {
     let mut rows = vec![ActorRow { is_supervisor: true, ..row(0, &root.probe().read()) }];
     match describe(root, inquiry).await {
         Some(described) => described.children.iter().for_each(|child| flatten(child, 1, &mut rows)),
@@ -55,7 +82,7 @@ async fn actors(root: &Address<SupervisorMessage>, inquiry: Inquiry) -> Sight {
     }
     let more = rows.len().saturating_sub(ACTORS_LIMIT) as u64;
     rows.truncate(ACTORS_LIMIT);
-    Sight::Actors { rows, more }
+    (rows, more)
 }
 
 async fn describe(root: &Address<SupervisorMessage>, inquiry: Inquiry) -> Option<Described> {

@@ -14,6 +14,7 @@ use supervision::{Address, Reply};
 use tokio::sync::oneshot;
 
 use crate::gateway::GatewayMessage;
+use crate::inspect::subscribers::Subscribers;
 use crate::inspect::{InspectorArgs, look};
 use crate::node::NodeMessage;
 use crate::scheduler::SchedulerMessage;
@@ -28,7 +29,10 @@ const ACTION_DEADLINE: Duration = Duration::from_secs(10);
 const WORDS_LIMIT: usize = 200;
 
 /// Answers a client.
-pub(super) async fn answer(args: &InspectorArgs, request: Request) -> Response {
+pub(super) async fn answer(
+    (args, subscribers): (&InspectorArgs, &Arc<Subscribers>),
+    request: Request,
+) -> Response {
     let Some((side, gateway)) = &args.head else {
         return Response::Refused("the inspector of a machine answers the scheduler side alone".into());
     };
@@ -37,7 +41,7 @@ pub(super) async fn answer(args: &InspectorArgs, request: Request) -> Response {
             Response::Refused("what changes something is an action, which is recorded".into())
         }
         Request::Inspect { machine: None, look } => {
-            Response::Inspected(Box::new(look::look(args, look).await))
+            Response::Inspected(Box::new(look::look((args, subscribers), look).await))
         }
         Request::Inspect { machine: Some(machine), look } => {
             Response::Inspected(Box::new(side.reach.ask(&machine, look).await))
@@ -49,7 +53,7 @@ pub(super) async fn answer(args: &InspectorArgs, request: Request) -> Response {
                     retry_after: Duration::from_secs(1),
                 };
             }
-            act(args, (side, gateway), action).await
+            act((args, subscribers), (side, gateway), action).await
         }
         _ => Response::Refused("the inspector answers about actors alone".into()),
     }
@@ -69,7 +73,7 @@ async fn record(side: &Side, by: &str, reason: &str, action: &Action) -> bool {
 }
 
 async fn act(
-    args: &InspectorArgs,
+    here: (&InspectorArgs, &Arc<Subscribers>),
     (side, gateway): (&Arc<Side>, &Address<GatewayMessage>),
     action: Action,
 ) -> Response {
@@ -78,7 +82,7 @@ async fn act(
         Action::Retry(target) => pass_on(gateway, Request::Retry(target)).await,
         Action::Resume { graph, raise } => pass_on(gateway, Request::Resume { graph, raise }).await,
         Action::Restart { machine: None, probe, .. } => {
-            Response::Inspected(Box::new(look::look(args, Look::Restart(probe)).await))
+            Response::Inspected(Box::new(look::look(here, Look::Restart(probe)).await))
         }
         Action::Restart { machine: Some(machine), probe, .. } => {
             Response::Inspected(Box::new(side.reach.ask(&machine, Look::Restart(probe)).await))
@@ -86,7 +90,7 @@ async fn act(
         Action::ResetBreaker { node, key } => reset_breaker(side, &node, key).await,
         Action::HandBack { node, task, token } => hand_back(side, &node, (task, token)).await,
         Action::LogLevel { machine: None, levels } => {
-            Response::Inspected(Box::new(look::look(args, Look::SetLevels(levels)).await))
+            Response::Inspected(Box::new(look::look(here, Look::SetLevels(levels)).await))
         }
         Action::LogLevel { machine: Some(machine), levels } => {
             Response::Inspected(Box::new(side.reach.ask(&machine, Look::SetLevels(levels)).await))

@@ -88,7 +88,10 @@ impl Reach {
             known.waiting.insert(request, reply);
             (outlet, request)
         };
-        if outlet.send(ToWorker::Inspect { request, look }) {
+        // A machine of the version before does not tell what has changed: it tells everything.
+        let older = look.for_older();
+        let mut looks = std::iter::once(look).chain(older);
+        if looks.any(|look| outlet.send(ToWorker::Inspect { request, look })) {
             return Ok((request, answer));
         }
         self.known().waiting.remove(&request);
@@ -108,4 +111,31 @@ pub fn hand_in(
         let nobody = Sight::Unseen("its inspector is away".into());
         back(FromWorker::Inspected { request, sight: Box::new(answer.await.unwrap_or(nobody)) });
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use policy::layout::Layout;
+    use supervision::First;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_machine_of_the_version_before_is_asked_for_everything() {
+        let (reach, node) = (Arc::new(Reach::default()), NodeId::from("old"));
+        let of_answer = Arc::clone(&reach);
+        let before = Layout::of_protocol((crate::wire::inspect::CHANGES_SINCE - 1).into());
+        let outlet = Outlet::new(move |message: ToWorker| {
+            let is_known = message.is_known_in(before);
+            if let ToWorker::Inspect { request, look: Look::Actors { limit: 9, .. } } = message {
+                of_answer.answered(request, Sight::Actors { rows: Vec::new(), more: 3 });
+            }
+            is_known
+        });
+        reach.connected(&node, &outlet);
+        let look = Look::Changes { subscriber: 1, after: 0, only: None, first: First::Oldest, limit: 9 };
+        assert_eq!(reach.ask(&node, look).await, Sight::Actors { rows: Vec::new(), more: 3 });
+    }
 }

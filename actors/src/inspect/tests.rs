@@ -10,7 +10,7 @@ use supervision::{
 };
 
 use super::{InspectorActor, InspectorArgs, InspectorMessage};
-use crate::wire::inspect::{ActorRow, Look, Sight};
+use crate::wire::inspect::{ActorRow, Changes, FORGOTTEN_AFTER, Look, PACE_LEAST, SUBSCRIBERS_LIMIT, Sight};
 
 /// Blocks its thread when told to.
 struct Door(u32);
@@ -86,6 +86,15 @@ impl Scene {
         }
     }
 
+    /// What has changed since the answer of this number.
+    async fn changes(&self, subscriber: u64, after: u64) -> Changes {
+        let look = Look::Changes { subscriber, after, only: None, first: First::Oldest, limit: 10 };
+        match self.look(look).await {
+            Sight::Changes(changes) => *changes,
+            other => panic!("{other:?}"),
+        }
+    }
+
     async fn the_door(&self) -> ActorRow {
         let rows = self.actors(Some("door/front")).await;
         rows.into_iter().find(|row| &*row.kind == Door::KIND).expect("it is there")
@@ -107,6 +116,54 @@ async fn the_tree_is_told_parents_first_and_an_actor_shows_what_it_holds() {
     assert_eq!(door.handled, 1);
     assert_eq!(scene.look(Look::State(door.probe)).await, Sight::State(vec![Fact::new("knocks", 1)]));
     assert_eq!(scene.look(Look::State(supervision::ProbeId(u64::MAX))).await, Sight::NoActor);
+    scene.tree.stop().await;
+}
+
+/// Which actors are told of, by name or kind.
+fn named(changes: &Changes) -> Vec<&str> {
+    let name = |row: &'_ ActorRow| row.name.is_empty();
+    changes.rows.iter().map(|(_, row)| if name(row) { &*row.kind } else { &*row.name }).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_looks_again_and_again_is_told_what_has_changed_and_all_of_it_after_an_answer_was_lost() {
+    let mut scene = Scene::start().await;
+    let first = scene.changes(7, 0).await;
+    assert_eq!((first.number, first.is_whole, first.rows.len(), first.dropped), (1, true, 4, 0));
+    let began = tokio::time::Instant::now();
+    let quiet = scene.changes(7, 1).await;
+    assert!(began.elapsed() >= PACE_LEAST, "not as often as one likes");
+    assert_eq!(named(&quiet), ["house", "inspection", "inspector"], "those that are asked, and no others");
+    scene.door.ask(SECOND, DoorMessage::Knock).await.expect("it answers");
+    assert_eq!(named(&scene.changes(7, 2).await), ["house", "front", "inspection", "inspector"]);
+    let _lost = scene.changes(7, 3).await;
+    let _lost = scene.changes(7, 3).await;
+    let anew = scene.changes(7, 3).await;
+    assert_eq!((anew.number, anew.is_whole, anew.rows.len(), anew.dropped), (6, true, 4, 2));
+    assert!(!scene.changes(7, 6).await.is_whole);
+    tokio::time::sleep(FORGOTTEN_AFTER * 2).await;
+    let back = scene.changes(7, 7).await;
+    assert_eq!((back.number, back.is_whole, back.dropped), (8, true, 0), "it was away for long");
+    scene.tree.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_too_many_look_again_and_again_the_next_is_told_everything_each_time() {
+    let mut scene = Scene::start().await;
+    for subscriber in 0..SUBSCRIBERS_LIMIT as u64 {
+        scene.changes(subscriber, 0).await;
+    }
+    let look = Look::Changes { subscriber: 99, after: 0, only: None, first: First::Oldest, limit: 10 };
+    assert!(matches!(scene.look(look).await, Sight::Actors { rows, .. } if rows.len() == 4));
+    let inspector = scene.actors(Some("inspector")).await.pop().expect("it is there").probe;
+    let held = |sight| match sight {
+        Sight::State(facts) => facts.into_iter().find(|fact| &*fact.name == "who look again and again"),
+        other => panic!("{other:?}"),
+    };
+    let before = held(scene.look(Look::State(inspector)).await).expect("it is told");
+    tokio::time::sleep(FORGOTTEN_AFTER * 2).await;
+    let after = held(scene.look(Look::State(inspector)).await).expect("it is told");
+    assert_eq!((&*before.value, &*after.value), ("64", "0"), "nothing is kept for who is gone");
     scene.tree.stop().await;
 }
 

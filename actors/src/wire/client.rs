@@ -17,6 +17,7 @@ use policy::admission::Rejection;
 use policy::budget::Raise;
 use policy::claims::ClaimsView;
 use policy::directive::Directive;
+use policy::graph::ReadyItem;
 use policy::id::{AttemptNumber, GraphId, NodeId, TaskId};
 use policy::layout::{before, since};
 use policy::signal::TaskSignal;
@@ -173,6 +174,8 @@ pub enum Request {
     Suppose(TaskId, WhatIf),
     /// Signal this to what a task runs, once. Sent again it may be heard again.
     Signal(TaskId, TaskSignal),
+    /// What is ready of the tasks and arrays that came first, up to [`PAGE_LIMIT`]?
+    Oldest(u32),
 }
 
 /// Bytes of the name of whoever gives a directive: `user@host`.
@@ -273,6 +276,8 @@ pub enum Response {
         /// Which machine.
         node: NodeId,
     },
+    /// To `Oldest`.
+    Oldest(Vec<ReadyItem>),
 }
 
 /// What a request is about.

@@ -22,7 +22,7 @@ use policy::task::{AttemptOutcome, Progress, RequestNumber, TaskReport, TaskSpec
 use policy::time::{Moment, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::wire::inspect::{Look, Sight};
+use crate::wire::inspect::{CHANGES_SINCE, Look, Sight};
 
 pub use crate::wire::fleet::output::{
     OUTPUT_PIECE_LIMIT_BYTES, OutputFrom, OutputPart, OutputPiece, OutputRead, OutputRefusal,
@@ -113,12 +113,10 @@ impl ToWorker {
     /// Whether a worker understands it that speaks this layout.
     #[must_use]
     pub fn is_known_in(&self, layout: Layout) -> bool {
-        !matches!(self, Self::Signal { .. }) || layout.number() >= SIGNALS_SINCE
+        let is_new = matches!(self, Self::Inspect { look: Look::Changes { .. }, .. });
+        !is_new || layout.number() >= CHANGES_SINCE
     }
 }
-
-/// The layout since which workers are told of signals.
-const SIGNALS_SINCE: u8 = 13;
 
 /// Why the scheduler side has an attempt stopped. A later one outweighs those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

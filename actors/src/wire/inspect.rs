@@ -50,6 +50,20 @@ pub enum Look {
     Workspaces,
     /// Remove those that are kept of a task, whatever is in them. Only by way of [`Action::Discard`], which is recorded.
     Discard(TaskId),
+    /// Which of the actors have changed since the last answer? As `Actors`, for who looks again and again: what was told is
+    /// remembered for [`FORGOTTEN_AFTER`], and nobody is answered before [`PACE_LEAST`] after the last answer.
+    Changes {
+        /// Who looks: a number that nobody else has.
+        subscriber: u64,
+        /// The number of the last answer that came; 0 before the first.
+        after: u64,
+        /// As in `Actors`.
+        only: Option<Box<str>>,
+        /// As in `Actors`.
+        first: First,
+        /// As in `Actors`.
+        limit: u32,
+    },
 }
 
 impl Look {
@@ -58,12 +72,28 @@ impl Look {
     pub fn acts(&self) -> bool {
         matches!(self, Self::Restart(_) | Self::SetLevels(_) | Self::Discard(_))
     }
+
+    /// The same as machines of the version before are asked; `None` where that is the same.
+    #[must_use]
+    pub fn for_older(&self) -> Option<Self> {
+        let Self::Changes { only, first, limit, .. } = self else { return None };
+        Some(Self::Actors { only: only.clone(), first: *first, limit: *limit })
+    }
 }
+
+/// The layout since which there is [`Look::Changes`].
+pub const CHANGES_SINCE: u8 = 18;
 
 /// Children of one supervisor that are told at once: a hundred bytes each, some supervisors have four shards.
 pub const CHILDREN_LIMIT: u32 = 256;
 /// Actors in one answer: far below a frame, and more than anybody reads.
 pub const ACTORS_LIMIT: usize = 4096;
+/// Who looks again and again, at one inspector: as many as questions it has in hand, for each some 64 KB at the most.
+pub const SUBSCRIBERS_LIMIT: usize = 64;
+/// Between two answers to one of them: ten a second is more than anybody sees.
+pub const PACE_LEAST: Duration = Duration::from_millis(100);
+/// How long is remembered what was told, where nobody asks on: some looks of who looks once a second.
+pub const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
 /// Workspaces in one answer: a few hundred bytes each, far below a frame.
 pub const WORKSPACES_LIMIT: usize = 1000;
 /// The longest a trace takes: below the deadline of a call; whoever wants more asks again.
@@ -104,6 +134,25 @@ pub enum Sight {
     Workspaces(Vec<WorkspaceRow>, u64),
     /// To `Discard`: how many are gone, or go.
     Discarded(u64),
+    /// To `Changes`.
+    Changes(Box<Changes>),
+}
+
+/// What has changed of the actors since an answer before.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Changes {
+    /// The number of this answer.
+    pub number: u64,
+    /// Whether `rows` are all there are, and nothing of what was told before holds.
+    pub is_whole: bool,
+    /// Those that are gone.
+    pub gone: Vec<ProbeId>,
+    /// Those that are otherwise or new, in the order of the tree; with a new one, behind which it stands.
+    pub rows: Vec<(Option<ProbeId>, ActorRow)>,
+    /// As in `Sight::Actors`.
+    pub more: u64,
+    /// Answers before this one that did not come to whoever asks: what they told is told anew.
+    pub dropped: u64,
 }
 
 /// A workspace that is kept.

@@ -12,6 +12,7 @@ use policy::breaker::Seen;
 use policy::dependency::Need;
 use policy::directive::{Author, Directive, Scope};
 use policy::event::{Event as Happened, Next, Record, TaskEvent};
+use policy::graph::ReadyItem;
 use policy::id::{AttemptNumber, GraphId, TaskId, Token};
 use policy::output::Stream;
 use policy::pressure::Mode;
@@ -205,6 +206,7 @@ fn an_event() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one of everything there is to tell")]
 fn everything() {
     let node = NodeRow {
         node: "mac1".into(),
@@ -247,10 +249,14 @@ fn everything() {
             (Directive::Pause(Scope::Tenant("ann".into())), author("")),
         ],
     };
+    let array = ReadyItem { first: TaskId(12), last: TaskId(14), indices: Some((2, 4)), tasks: 2 };
     assert_eq!(
         json(&Overview::from(&status::Seen {
             status,
-            oldest: vec![(task_row(), Some("no node is up".into()))],
+            oldest: vec![
+                Waiting { row: task_row(), why: Some("no node is up".into()), array: None },
+                Waiting { row: task_row(), why: None, array: Some(("test".into(), array)) },
+            ],
             running: Vec::new()
         })),
         concat!(
@@ -271,7 +277,9 @@ fn everything() {
             r#""breakers":[{"kind":null,"state":"open","wait_s":40.0}],"cordoned":false,"draining":true,"#,
             r#""drain_deadline":"2026-01-01T00:01:00Z","drained":false,"halted":false,"halted_here":false,"said":null,"strain":"normal","strain_reason":null}],"#,
             r#""oldest":[{"task":"t12","name":"test[2]","priority":"high","since":"2026-01-01T00:00:03Z","#,
-            r#""waits_for":"no node is up"}]}"#
+            r#""waits_for":"no node is up","tasks":1,"last_task":"t12","indices":null},"#,
+            r#"{"task":"t12","name":"test[2]","priority":"high","since":"2026-01-01T00:00:03Z","#,
+            r#""waits_for":null,"tasks":2,"last_task":"t14","indices":[2,4]}]}"#
         )
     );
 }

@@ -206,6 +206,24 @@ fn an_array_with_a_limit_has_no_more_out_than_that() {
 }
 
 #[test]
+fn what_is_ready_is_told_by_items_in_their_order() {
+    let mut bench = Bench::new(&[one(&[]), one(&[0]), (5, None, vec![]), one(&[])]);
+    let told = |bench: &Bench, limit| -> Vec<_> {
+        let items = bench.graphs.ready_items(limit).into_iter();
+        items.map(|item| (item.first.0, item.last.0, item.indices, item.tasks)).collect()
+    };
+    let array = |first: u64, last: u64, tasks| (first, last, Some((first - 3, last - 3)), tasks);
+    assert_eq!(told(&bench, 9), [(1, 1, None, 1), array(3, 7, 5), (8, 8, None, 1)]);
+    bench.succeed(3);
+    bench.succeed(5);
+    bench.succeed(1);
+    assert_eq!(told(&bench, 2), [(2, 2, None, 1), array(4, 7, 3)], "with a hole, and no more than is wanted");
+    (4..=8).filter(|task| *task != 5).for_each(|task| bench.succeed(task));
+    bench.succeed(2);
+    assert_eq!(told(&bench, 9), []);
+}
+
+#[test]
 fn a_cancelled_graph_starts_nothing_more_and_ends_with_its_last_active_task() {
     let mut bench = Bench::new(&[(1_000_000, None, vec![]), one(&[0])]);
     bench.graphs.activate(TaskId(500), &mut bench.effects);

@@ -78,6 +78,19 @@ pub struct Known {
     pub digest: [u8; 16],
 }
 
+/// What of an item is ready: a task by itself, or of an array all members that are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadyItem {
+    /// The first of them.
+    pub first: TaskId,
+    /// The last of them.
+    pub last: TaskId,
+    /// Their indices, where the item is an array.
+    pub indices: Option<(u64, u64)>,
+    /// How many there are.
+    pub tasks: u64,
+}
+
 /// Some tasks of a graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskPage {
@@ -184,6 +197,14 @@ impl Graphs {
         page
     }
 
+    /// What of the items of the graphs that came first is ready, in their order: of at most `limit` items.
+    #[must_use]
+    pub fn ready_items(&self, limit: usize) -> Vec<ReadyItem> {
+        let has_some = |graph: &&Graph| graph.counts.of(TaskState::Ready) > 0;
+        let graphs = self.graphs.values().map(Box::as_ref).filter(has_some);
+        graphs.flat_map(Graph::ready_items).take(limit).collect()
+    }
+
     /// The tasks that have to end before this one can run and have not, or not as it needs them: at most `limit`
     /// stretches.
     #[must_use]
@@ -230,6 +251,21 @@ impl Graph {
             cause: (state == TaskState::Skipped)
                 .then(|| self.task(self.bad_dependency(number).unwrap_or(item.cause))),
         }
+    }
+
+    fn ready_items(&self) -> impl Iterator<Item = ReadyItem> {
+        self.items.iter().filter_map(|item| {
+            let ready =
+                self.stretches(item.first, item.count).filter(|(_, state)| *state == TaskState::Ready);
+            ready.map(|(range, _)| range).fold(None, |found: Option<ReadyItem>, range| {
+                let first = found.map_or(range.first, |found| found.first);
+                let last = TaskId(range.end().0 - 1);
+                let index = |task: TaskId| item.first_index + (task.0 - self.task(item.first).0);
+                let indices = (item.count > 1).then(|| (index(first), index(last)));
+                let tasks = found.map_or(0, |found| found.tasks) + u64::from(range.count);
+                Some(ReadyItem { first, last, indices, tasks })
+            })
+        })
     }
 
     pub(super) fn view(&self) -> GraphView {

@@ -7,81 +7,17 @@ use supervision::{ChildState, First};
 
 use crate::client::Client;
 use crate::console::Console;
+use crate::console::ask::gather::{Where, gather};
 use crate::console::ask::incoming::{self, Coming};
 use crate::console::ask::word;
 use crate::console::fault::{Fault, Sort};
 use crate::console::reply::{Cell, Kind, Reply, Shape, short};
 use crate::console::syntax::{Line, Word};
 use crate::taskfile::suggest::closest;
-use crate::wire::client::NodeHealth;
 use crate::wire::inspect::{ActorRow, CHILDREN_LIMIT, Look, Sight};
 
 /// Handling one message for so long is more than work: handlers never wait.
 pub(crate) const STUCK_AFTER: Duration = Duration::from_secs(1);
-
-/// How long the list of machines may take; then the scheduler side alone is looked at.
-const NODES_DEADLINE: Duration = Duration::from_secs(1);
-
-/// The actors of one side.
-#[derive(Debug, Clone)]
-pub struct Gathered {
-    /// Of which machine; of the scheduler side where there is none.
-    pub machine: Option<NodeId>,
-    /// The actors, parents first; or why there are none.
-    pub rows: Result<Vec<ActorRow>, String>,
-    /// Those that were left out of the answer.
-    pub more: u64,
-}
-
-/// Which sides are asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Where {
-    Everywhere,
-    Scheduler,
-    Machine(NodeId),
-}
-
-impl Where {
-    fn of(word: Option<&str>) -> Self {
-        match word {
-            None => Self::Everywhere,
-            Some("scheduler" | "head") => Self::Scheduler,
-            Some(machine) => Self::Machine(machine.into()),
-        }
-    }
-}
-
-/// Asks the inspectors, all at once.
-pub(crate) async fn gather(client: &Client, place: &Where, look: &Look) -> Result<Vec<Gathered>, Fault> {
-    let mut machines = match place {
-        Where::Everywhere => {
-            // The list comes from the gateway; one that is stuck is what one wants to look at.
-            let nodes = tokio::time::timeout(NODES_DEADLINE, client.nodes()).await;
-            let nodes = nodes.unwrap_or_else(|_| Ok(Vec::new()))?;
-            let there = nodes.into_iter().filter(|node| node.health != NodeHealth::Lost);
-            std::iter::once(None).chain(there.map(|node| Some(node.node))).collect()
-        }
-        Where::Scheduler => vec![None],
-        Where::Machine(node) => vec![Some(node.clone())],
-    };
-    machines.dedup();
-    let mut asked = tokio::task::JoinSet::new();
-    for (place, machine) in machines.into_iter().enumerate() {
-        let (client, look) = (client.clone(), look.clone());
-        asked.spawn(async move { (place, machine.clone(), client.inspect(machine, look).await) });
-    }
-    let mut all = Vec::new();
-    while let Some(Ok((place, machine, answer))) = asked.join_next().await {
-        let (rows, more) = match answer? {
-            Sight::Actors { rows, more } => (Ok(rows), more),
-            Sight::Unseen(why) => (Err(why.to_string()), 0),
-            other => (Err(format!("a strange answer: {other:?}")), 0),
-        };
-        all.push((place, Gathered { machine, rows, more }));
-    }
-    all.sort_by_key(|(place, _)| *place);
-    Ok(all.into_iter().map(|(_, gathered)| gathered).collect())
-}
 
 /// `task/t12`, `scheduler`, `core`; with `@machine` where it is one's.
 #[must_use]
@@ -173,6 +109,7 @@ pub(super) async fn list(console: &Console, line: &Line) -> Result<Reply, Fault>
     if let Some(word) = line.plain().next().filter(|_| reply.rows.is_empty()) {
         return Err(nobody(word, &[]));
     }
+    reply.notes.extend(console.dropped());
     if is_tree {
         super::tree::beside(client, &mut reply, (0, LEVEL + 1)).await;
     }
@@ -383,6 +320,7 @@ pub(super) async fn state(console: &Console, line: &Line) -> Result<Reply, Fault
         | Sight::Restarted
         | Sight::Workspaces(..)
         | Sight::Discarded(_)
+        | Sight::Changes(_)
         | Sight::Levels(_) => {
             return Err(nobody(word, &[]));
         }

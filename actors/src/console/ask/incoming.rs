@@ -13,7 +13,7 @@ use supervision::ProbeId;
 
 use crate::client::Client;
 use crate::console::Console;
-use crate::console::ask::actors::{Gathered, Where, gather};
+use crate::console::ask::gather::{Gathered, Where, gather_for};
 use crate::console::ask::top::WINDOW_LIMIT;
 use crate::console::fault::Fault;
 use crate::console::reply::short;
@@ -83,7 +83,7 @@ pub(super) async fn look(
     line: &Line,
 ) -> Result<(Vec<Gathered>, Coming), Fault> {
     let window = window(line)?;
-    let sides = gather(client, place, look).await?;
+    let sides = gather_for(console, client, (place, look)).await?;
     let coming = console.seen.look(&sides, console.clock.now());
     let wanted = window.unwrap_or(WINDOW);
     let rows = sides.iter().filter_map(|side| side.rows.as_ref().ok()).map(Vec::len).sum::<usize>();
@@ -93,7 +93,7 @@ pub(super) async fn look(
         return Ok((sides, coming));
     }
     tokio::time::sleep(wanted).await;
-    let sides = gather(client, place, look).await?;
+    let sides = gather_for(console, client, (place, look)).await?;
     let coming = console.seen.look(&sides, console.clock.now());
     Ok((sides, coming))
 }

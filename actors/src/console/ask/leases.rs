@@ -3,7 +3,7 @@
 use supervision::First;
 
 use crate::console::Console;
-use crate::console::ask::actors::{Where, gather};
+use crate::console::ask::gather::{Where, gather};
 use crate::console::fault::Fault;
 use crate::console::reply::{Cell, Kind, Reply};
 use crate::wire::client::{StateName, TaskFilter};

@@ -6,7 +6,8 @@ use rustc_hash::FxHashMap;
 use supervision::{First, ProbeId};
 
 use crate::console::Console;
-use crate::console::ask::actors::{Gathered, Where, gather, name_of, state_of};
+use crate::console::ask::actors::{name_of, state_of};
+use crate::console::ask::gather::{Gathered, Where, gather_for};
 use crate::console::fault::Fault;
 use crate::console::reply::{Cell, Kind, Reply, short};
 use crate::console::syntax::Line;
@@ -75,6 +76,7 @@ pub(super) async fn top(console: &Console, line: &Line) -> Result<Reply, Fault> 
     let mut reply = Reply::new("actor", TOP);
     reply.rows = changes.iter().take(SHOWN).map(cells).collect();
     reply.notes.push(format!("by {key}, within {}", short(window)));
+    reply.notes.extend(console.dropped());
     Ok(reply)
 }
 
@@ -117,9 +119,9 @@ pub(crate) async fn changes(
 ) -> Result<Vec<Change>, Fault> {
     let client = console.live("what actors do")?;
     let look = Look::Actors { only: None, first: First::Deepest, limit: 64 };
-    let before = gather(client, place, &look).await?;
+    let before = gather_for(console, client, (place, &look)).await?;
     tokio::time::sleep(window).await;
-    let after = gather(client, place, &look).await?;
+    let after = gather_for(console, client, (place, &look)).await?;
     Ok(between(&before, after, window))
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use supervision::First;
 
 use crate::console::Console;
-use crate::console::ask::actors::{Where, find, gather, name_of};
+use crate::console::ask::actors::{find, name_of};
+use crate::console::ask::gather::{Where, gather};
 use crate::console::ask::{number, word};
 use crate::console::fault::{Fault, Sort};
 use crate::console::reply::{Cell, Kind, Reply, short};

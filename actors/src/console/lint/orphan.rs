@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use supervision::ProbeId;
 
 use crate::client::Client;
-use crate::console::ask::actors::{Gathered, name_of};
+use crate::console::ask::actors::name_of;
+use crate::console::ask::gather::Gathered;
 use crate::console::fault::Fault;
 use crate::console::lint::{Code, Lint};
 use crate::wire::inspect::{ActorRow, Look, Sight};
