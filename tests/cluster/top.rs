@@ -57,7 +57,9 @@ fn every_actor_of_both_sides_is_told_and_shows_what_it_holds() {
     assert!(state.contains("held by") && state.contains("one under token"), "{state}");
     let worker = place.ask_top("state worker@one").expect(0).text();
     assert!(worker.contains("runs, pid"), "{worker}");
-    let leases = place.rows("leases");
+    // One that is busy for a moment is told of the next time.
+    let leases =
+        until("its lease is told", SOON, || Some(place.rows("leases")).filter(|rows| !rows.is_empty()));
     assert_eq!((&leases[0]["task"], &leases[0]["node"]), (&json!(task), &json!("one")), "{leases:?}");
     let top = place.rows("top by=in window=100ms");
     assert!(top.iter().any(|row| row["actor"] == "node/one"), "{top:?}");
