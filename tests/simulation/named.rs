@@ -66,6 +66,19 @@ const FOUND: &[(u64, &str)] = &[
         5_302_027_892_171,
         "the checks took what had ended after a breaker's last trial, and before it was written down that it closed, for nothing",
     ),
+    (
+        16_647_480_683_950,
+        "tenants who were due less while machines held what they had not heard of caught up by starts, not by weight",
+    ),
+    (
+        16_710_867_505_188,
+        "tenants who could not be served for long got as much as each other afterwards, whatever their weights",
+    ),
+    (13_410_507_036_382, "the same, on one machine that came back again and again"),
+    (
+        15_556_839_536_037,
+        "the check: who was chosen for a task that was lent priority was asked after that task had lost it",
+    ),
 ];
 
 pub(super) fn seeds_that_once_broke_a_promise_keep_it() {

@@ -206,11 +206,11 @@ impl Queue {
                 fitting.entry(tenant).or_default().push(Reverse((first, *shape)));
             }
         }
-        let mut turns = Turns::default();
+        let mut turns = Turns::among(&mut self.charges.tenants, fitting.keys().copied());
         for (tenant, lanes) in &fitting {
             if let Some(Reverse((first, shape))) = lanes.peek() {
                 let cost = self.charges.cost(*shape);
-                turns.enter(&mut self.charges.tenants, *tenant, *first, cost);
+                turns.enter(&self.charges.tenants, *tenant, *first, cost);
             }
         }
         for _ in 0..pick.want {
@@ -223,7 +223,7 @@ impl Queue {
             }
             if let Some(Reverse((first, shape))) = lanes.peek() {
                 let cost = self.charges.cost(*shape);
-                turns.enter(&mut self.charges.tenants, tenant, *first, cost);
+                turns.enter(&self.charges.tenants, tenant, *first, cost);
             }
         }
     }

@@ -262,12 +262,26 @@ struct Entry {
 }
 
 impl Turns {
+    /// Turns among these. Where they could not be served for long, they fall back by no more than a fleet's worth: the one that is
+    /// furthest back is brought up to that, and all others by as much, so that what they are due beside each other stays.
+    pub fn among(tenants: &mut Tenants, ids: impl Iterator<Item = TenantId> + Clone) -> Self {
+        let (now, account) = (tenants.now, |id: &TenantId| &tenants.accounts[id.0 as usize]);
+        let furthest = ids.clone().map(|id| account(&id)).min_by_key(|account| account.virtual_time);
+        let too_far = furthest.map_or(0, |account| {
+            now.saturating_sub(account.weighed(WHOLE)).saturating_sub(account.virtual_time)
+        });
+        if too_far > 0 {
+            for id in ids {
+                let account = &mut tenants.accounts[id.0 as usize];
+                account.virtual_time = (account.virtual_time + too_far).min(now.max(account.virtual_time));
+            }
+        }
+        Self::default()
+    }
+
     /// Somebody has something to start: its first task came at `first` and costs `cost`.
-    pub fn enter(&mut self, tenants: &mut Tenants, id: TenantId, first: Arrival, cost: u64) {
-        let now = tenants.now;
-        let account = &mut tenants.accounts[id.0 as usize];
-        let least = now.saturating_sub(account.weighed(WHOLE));
-        account.virtual_time = account.virtual_time.max(least);
+    pub fn enter(&mut self, tenants: &Tenants, id: TenantId, first: Arrival, cost: u64) {
+        let account = tenants.account(id);
         let load = beside_weight(account, cost);
         self.by_time.insert((account.virtual_time, first, id));
         self.by_load.insert((load, account.virtual_time, first, id));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use policy::event::{Event, GraphEvent, Next, TaskEvent};
-use policy::id::{NodeId, TaskId, Token};
+use policy::id::{NodeId, TaskId, TaskRange, Token};
 use policy::preempt::EVICTIONS_LIMIT;
 use policy::task::{Priority, TaskSpec};
 use policy::time::Timestamp;
@@ -18,6 +18,9 @@ use super::{Findings, History};
 /// the longest grace, a slow kill, reports that were lost and come again with a heartbeat or two.
 const SOON: Duration = Duration::from_secs(30);
 
+/// From choosing who makes room to the record of that: what the scheduler and the task's actor say to each other takes at the most.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
+
 #[derive(Default)]
 struct Pass {
     /// Whose attempts are to make room: under which token.
@@ -26,6 +29,8 @@ struct Pass {
     times: BTreeMap<TaskId, u32>,
     /// For whom others go: since when, and where.
     wanted: BTreeMap<TaskId, (Timestamp, NodeId)>,
+    /// Who is served as something else since: whoever was chosen before may be asked after it.
+    changed: Vec<(TaskRange, Timestamp)>,
     /// Where attempts were granted.
     on: BTreeMap<TaskId, NodeId>,
 }
@@ -34,7 +39,9 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
     let (mut pass, mut served) = (Pass::default(), Served::new(history, index));
     let mut own = Own::new(index);
     for (_, record) in &history.records {
-        served.hear(&record.event);
+        let changed = served.hear(&record.event).into_iter().map(|change| (change.tasks, record.at));
+        pass.changed.extend(changed);
+        pass.changed.retain(|(_, since)| record.at.since(*since) <= ON_ITS_WAY);
         own.hear(&record.event);
         pass.late(record.at, index, findings);
         match &record.event {
@@ -74,7 +81,8 @@ impl Pass {
         };
         findings
             .expect("I19", victim.is_preemptible, || format!("{task} was evicted and does not let others"));
-        findings.expect("I19", priority == Priority::Critical, || {
+        let was_another = self.changed.iter().any(|(tasks, _)| tasks.contains(by));
+        findings.expect("I19", priority == Priority::Critical || was_another, || {
             format!("{task} was evicted for {by} of {priority} priority")
         });
         findings.expect("I19", own <= Priority::Normal, || format!("{task} was evicted, of {own} priority"));

@@ -68,10 +68,10 @@ impl Queue {
                 heads.entry(tenant).or_default().push(Reverse((arrival, *shape, task)));
             }
         }
-        let mut turns = Turns::default();
+        let mut turns = Turns::among(&mut tenants, heads.keys().copied());
         for (tenant, heads) in &heads {
             if let Some(Reverse((first, shape, _))) = heads.peek() {
-                turns.enter(&mut tenants, *tenant, *first, self.charges.cost(*shape));
+                turns.enter(&tenants, *tenant, *first, self.charges.cost(*shape));
             }
         }
         while told.tasks < TURNS_LIMIT {
@@ -87,7 +87,7 @@ impl Queue {
                 heads.push(Reverse((arrival, shape, task)));
             }
             if let Some(Reverse((first, shape, _))) = heads.peek() {
-                turns.enter(&mut tenants, tenant, *first, self.charges.cost(*shape));
+                turns.enter(&tenants, tenant, *first, self.charges.cost(*shape));
             }
         }
         Some(self.in_proportion(&told, own, arrival, fitting))

@@ -48,10 +48,10 @@ impl Queue {
                 *front = (*front).min((first, shape, is_stuck));
             }
         }
-        let mut turns = Turns::default();
+        let mut turns = Turns::among(&mut self.charges.tenants, fronts.keys().copied());
         for (tenant, (first, shape, _)) in &fronts {
             let cost = self.charges.cost(*shape);
-            turns.enter(&mut self.charges.tenants, *tenant, *first, cost);
+            turns.enter(&self.charges.tenants, *tenant, *first, cost);
         }
         let tenant = turns.take(&self.charges.tenants)?;
         let (_, shape, _) = fronts.get(&tenant).filter(|(.., is_stuck)| *is_stuck)?;
