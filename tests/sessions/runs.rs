@@ -212,9 +212,10 @@ fn a_session_is_made_in_time_or_not_at_all() {
 fn a_runner_that_stays_is_there_to_be_looked_at() {
     let bed = Bed::new();
     exec(&bed, &RUNNER, &["--stays", "--tied", "10s"], &["sh", "-c", "echo said; exit 3"]).expect(3);
-    // How it ended is in our files: tmux itself may hear of that only when something else happens in it.
     until_true("its pane is dead, and there", SOON, || bed.list()[0]["dead_panes"] == 1);
-    assert_eq!(bed.list()[0]["attempt"]["exit_code"], 3);
+    // Also where tmux has not asked for it yet.
+    let row = bed.list().remove(0);
+    assert_eq!((&row["dead_status"], &row["attempt"]["exit_code"]), (&3.into(), &3.into()));
     let said = bed.run(&[&["logs"], &RUNNER[..]].concat()).expect(0).text();
     assert_eq!(said, "said\n");
     bed.run(&[&["kill", "--purge"], &RUNNER[..]].concat()).expect(0);

@@ -14,6 +14,8 @@ list_one() {
   [ "$last_n" -gt 0 ] && report "$last_id" "$last_n" "$last_token" "$last_at"
 }
 
+all_panes() { t list-panes -a -F '#{session_name} #{pane_dead} #{pane_dead_status}' 2>/dev/null; }
+
 # NAME..., or none for all
 main() {
   prepare
@@ -23,7 +25,9 @@ main() {
     say tmux "$tmux_at"
     # No server is no session.
     list_tmux=$(t list-sessions -F '#{session_name} #{session_created} #{session_attached} #{session_activity}' 2>/dev/null)
-    list_all_panes=$(t list-panes -a -F '#{session_name} #{pane_dead} #{pane_dead_status}' 2>/dev/null)
+    list_all_panes=$(all_panes)
+    # tmux may not have asked yet how what ran in a pane has ended: it does so whenever a child of its own ends.
+    if say "$list_all_panes" | grep -q ' 1 $' && t run-shell true 2>/dev/null; then list_all_panes=$(all_panes); fi
   fi
   [ $# -gt 0 ] || set -- "$home"/s/*
   for list_session in "$@"; do list_one "${list_session##*/}"; done
