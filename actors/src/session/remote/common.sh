@@ -168,6 +168,16 @@ last() {
   [ "$last_n" -eq 0 ] || read -r last_id last_token last_at <"$session/n/$last_n"
 }
 
+# has_ended ID: whether the end of the attempt that is looked at is written down.
+has_ended() {
+  [ -f "$look_at/exit" ] || return 1
+  read -r look_id look_outcome look_code look_end <"$look_at/exit"
+  # What an earlier attempt has left is never taken for the end of this one.
+  [ "$look_id" = "$1" ] && look_state=ended && return
+  look_outcome=- look_code=- look_end=-
+  return 1
+}
+
 # look ID CLAIMED: what has become of an attempt.
 look() {
   look_at=$session/a/$1
@@ -175,12 +185,7 @@ look() {
   look_boot= look_pid= look_birth=
   [ -f "$look_at/begun" ] && read -r look_boot look_pid look_birth look_begun <"$look_at/begun"
   [ -n "$look_begun" ] || look_begun=-
-  if [ -f "$look_at/exit" ]; then
-    read -r look_id look_outcome look_code look_end <"$look_at/exit"
-    # What an earlier attempt has left is never taken for the end of this one.
-    [ "$look_id" = "$1" ] && look_state=ended && return
-    look_outcome=- look_code=- look_end=-
-  fi
+  has_ended "$1" && return
   if [ -n "$look_boot" ]; then
     look_state=lost
     [ "$look_boot" = "$(boot)" ] && [ "$(birth "$look_pid")" = "$look_birth" ] && look_state=running
@@ -189,6 +194,8 @@ look() {
     [ -f "$look_at/limit" ] && read -r look_limit <"$look_at/limit"
     [ $(($(now) - $2)) -le "$look_limit" ] || look_state=lost
   fi
+  # What does not run any more may have ended between the two looks.
+  [ "$look_state" != lost ] || has_ended "$1" || :
 }
 
 # conclude ID OUTCOME CODE: how an attempt ended. Whoever says it first is believed.
