@@ -6,8 +6,6 @@ use std::time::{Duration, Instant};
 
 use actors::client::Client;
 use policy::id::{AttemptNumber, TaskId};
-use policy::resources::Resources;
-use policy::submission::Submission;
 use policy::task::TaskSpec;
 
 use crate::support::daemon::{Daemon, block_on};
@@ -55,7 +53,7 @@ fn many() {
     ));
     // The daemon's first process starts its host, which is not what is asked.
     daemon.run(work::array(work::spec(Path::new("/bin/true")), 1));
-    let ours = daemon.run(tasks(script(&print), count));
+    let ours = daemon.run(work::array(script(&print), count));
     let expected: String = (1..=LINES).map(|line| format!("{line}\n")).collect();
     let read = Instant::now();
     block_on(async {
@@ -83,11 +81,6 @@ fn many() {
 
 fn script(text: &str) -> TaskSpec {
     TaskSpec { argv: vec!["/bin/sh".into(), "-c".into(), text.into()], ..work::spec(Path::new("/bin/sh")) }
-}
-
-/// So many that all run at once.
-fn tasks(spec: TaskSpec, count: usize) -> Submission {
-    work::array(TaskSpec { resources: Resources::cpus(1000), ..spec }, count)
 }
 
 fn shell(text: &str) -> Duration {

@@ -31,9 +31,8 @@ pub(crate) fn run(place: &Place, screen: &Screen, exec: Exec) -> anyhow::Result<
     if tty {
         return terminal::run(place, screen, &name, &start);
     }
-    if tied {
-        tied::hear(place.sessions.clone(), (name.clone(), start.key.clone()), grace)?;
-    }
+    let hearing = tied.then(|| tied::hear(place.sessions.clone(), (name.clone(), start.key.clone()), grace));
+    let hearing = hearing.transpose()?;
     let begun = place.sessions.start(&start)?.row;
     if detach {
         if screen.json {
@@ -44,9 +43,8 @@ pub(crate) fn run(place: &Place, screen: &Screen, exec: Exec) -> anyhow::Result<
         }
         return Ok(Exit::SUCCESS);
     }
-    if tied {
-        tied::begun();
-    }
+    // What was signalled before is handed on now.
+    drop(hearing);
     let reporting =
         report.map(|to| Reporting::start(place.sessions.clone(), name.clone(), begun.key.clone(), to));
     let ended = stay(place, screen, &name, &begun);

@@ -1,7 +1,5 @@
 //! What belongs to `exec --tied`: the command on the machine ends with this process, and hears what is signalled to it.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -20,9 +18,6 @@ const TERMINATED: i32 = 143;
 /// Whether SIGTERM was heard.
 static ASKED: AtomicBool = AtomicBool::new(false);
 
-/// Who waits until there is something that signals can be handed on to.
-static WAITING: Mutex<Option<Sender<()>>> = Mutex::new(None);
-
 /// What is handed on.
 const HANDED_ON: [(TaskSignal, fn() -> SignalKind); 6] = [
     (TaskSignal::Hup, SignalKind::hangup),
@@ -34,12 +29,12 @@ const HANDED_ON: [(TaskSignal, fn() -> SignalKind); 6] = [
 ];
 
 /// On SIGTERM ends the session and exits. Whatever comes in between, the machine ends it by itself soon after. Hands all that
-/// may be signalled to a task on to the attempt of this key, once it has [`begun`].
+/// may be signalled to a task on to the attempt of this key, once it has begun: when what is returned is dropped.
 pub(crate) fn hear(
     sessions: Sessions,
     (name, key): (SessionName, Box<str>),
     grace: Duration,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Sender<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (heard, hand_on) = channel();
     let mut asked = {
@@ -51,7 +46,6 @@ pub(crate) fn hear(
         signal(SignalKind::terminate()).context("listening to SIGTERM")?
     };
     let (ready, is_ready) = channel();
-    *WAITING.lock().unwrap_or_else(PoisonError::into_inner) = Some(ready);
     let (of_signals, to) = (sessions.clone(), name.clone());
     std::thread::spawn(move || hand_on_to(&of_signals, (&to, &key), &is_ready, &hand_on));
     std::thread::spawn(move || {
@@ -62,12 +56,7 @@ pub(crate) fn hear(
         sessions.hang_up();
         std::process::exit(TERMINATED);
     });
-    Ok(())
-}
-
-/// What was signalled before is handed on now.
-pub(crate) fn begun() {
-    drop(WAITING.lock().unwrap_or_else(PoisonError::into_inner).take());
+    Ok(ready)
 }
 
 fn hand_on_to(

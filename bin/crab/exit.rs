@@ -63,15 +63,12 @@ impl Exit {
             TaskOutcome::Cancelled => Self::INTERRUPTED,
             TaskOutcome::Skipped(_) | TaskOutcome::Poisoned(_) => Self::RUN_TROUBLE,
             TaskOutcome::Failed(attempt) | TaskOutcome::OutOfRetries { last: attempt, .. } => match attempt {
-                AttemptOutcome::Exited(code) => Self(u8::try_from(code & 0xff).unwrap_or(1)),
-                AttemptOutcome::Signalled(signal) => Self(u8::try_from(128 + (signal & 0x7f)).unwrap_or(255)),
+                AttemptOutcome::Exited(code) => Self::of_code(*code),
+                AttemptOutcome::Signalled(signal) => Self::of_signal(*signal),
                 AttemptOutcome::TimedOut(_) => Self::TIMED_OUT,
                 AttemptOutcome::OverLimit(_) => Self(137),
                 AttemptOutcome::Cancelled => Self::INTERRUPTED,
-                AttemptOutcome::SpawnFailed(failure) if failure.reason.contains("not found") => {
-                    Self::COMMAND_NOT_FOUND
-                }
-                AttemptOutcome::SpawnFailed(_) => Self::NOT_STARTED,
+                AttemptOutcome::SpawnFailed(failure) => Self::of_unstarted(&failure.reason),
                 AttemptOutcome::Lost(_) => Self::RUN_TROUBLE,
                 AttemptOutcome::StepFailed(failure) => Self::of_step(&failure.end),
             },
@@ -79,16 +76,27 @@ impl Exit {
     }
 }
 
-/// Of a hook or a gate, as of a command.
 impl Exit {
+    /// Of a hook or a gate, as of a command.
     fn of_step(end: &StepOutcome) -> Self {
         match end {
-            StepOutcome::Exited(code) => Self(u8::try_from(code & 0xff).unwrap_or(1)),
-            StepOutcome::Signalled(signal) => Self(u8::try_from(128 + (signal & 0x7f)).unwrap_or(255)),
-            StepOutcome::NotStarted(reason) if reason.contains("not found") => Self::COMMAND_NOT_FOUND,
-            StepOutcome::NotStarted(_) => Self::NOT_STARTED,
+            StepOutcome::Exited(code) => Self::of_code(*code),
+            StepOutcome::Signalled(signal) => Self::of_signal(*signal),
+            StepOutcome::NotStarted(reason) => Self::of_unstarted(reason),
             StepOutcome::Stopped(_) => Self::INTERRUPTED,
         }
+    }
+
+    fn of_code(code: i32) -> Self {
+        Self(u8::try_from(code & 0xff).unwrap_or(1))
+    }
+
+    fn of_signal(signal: i32) -> Self {
+        Self(u8::try_from(128 + (signal & 0x7f)).unwrap_or(255))
+    }
+
+    fn of_unstarted(reason: &str) -> Self {
+        if reason.contains("not found") { Self::COMMAND_NOT_FOUND } else { Self::NOT_STARTED }
     }
 }
 

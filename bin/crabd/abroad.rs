@@ -31,8 +31,7 @@ pub(crate) fn machines(
     life: (Incarnation, Clock),
     remote: &SharedRules,
 ) -> anyhow::Result<Vec<MachineOptions>> {
-    let mut nodes = settings.config.ssh_nodes();
-    if !settings.config.remote_execution.enabled() && nodes.next().is_some() {
+    if !settings.config.remote_execution.enabled() && !settings.config.ssh_nodes.is_empty() {
         tracing::warn!("remote_execution.enabled = false: the machines of ssh_nodes run nothing");
         return Ok(Vec::new());
     }

@@ -85,9 +85,11 @@ impl Demand {
 fn constraints(spec: &TaskSpec) -> Constraints {
     let mut all = spec.constraints.clone();
     all.require.extend(spec.workspace.iter().map(|workspace| {
-        let mut makers = workspace.made_by();
-        let only = makers.pop().filter(|_| makers.is_empty());
-        let test = only.map_or_else(|| Test::In(workspace.made_by()), Test::Is);
+        let makers = workspace.made_by();
+        let test = match &*makers {
+            [only] => Test::Is(only.clone()),
+            _ => Test::In(makers),
+        };
         Condition { label: WORKSPACES.into(), test }
     }));
     if spec.stages.is_some() {

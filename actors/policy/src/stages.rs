@@ -137,9 +137,7 @@ impl fmt::Display for Step {
 /// `gate exited with 1`, and what it said.
 impl fmt::Display for StepEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { step, end, said, .. } = self;
-        write!(f, "{step} {end}")?;
-        if said.is_empty() { Ok(()) } else { write!(f, ": {said}") }
+        outcome::tell(f, self.step, &self.end, &self.said)
     }
 }
 

@@ -35,8 +35,7 @@ impl std::fmt::Debug for Sinks<'_> {
 }
 
 /// Follows an attempt, as it was when it was begun or looked at, from these bytes on, and tells how it ended. What has ended by
-/// then is read and not followed. `cut` is told of every connection that
-/// failed.
+/// then is read and not followed. `cut` is told of every connection that failed.
 ///
 /// # Errors
 /// The attempt or its machine cannot be found any more, or a sink fails.

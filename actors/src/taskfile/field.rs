@@ -269,13 +269,16 @@ fn words(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<String>> {
     if nodes.is_empty() {
         return reader.wrong(node, EXPECTED);
     }
-    nodes
-        .iter()
-        .map(|word| match &word.value {
-            Value::Text(text) => Some(text.clone()),
-            _ => reader.wrong(word, "must be a text: arguments stand in quotes"),
-        })
-        .collect()
+    texts(nodes, reader)
+}
+
+/// The words of a command.
+pub(super) fn texts(nodes: &[Node], reader: &mut Reader<'_>) -> Option<Vec<String>> {
+    let text = |word: &Node| match &word.value {
+        Value::Text(text) => Some(text.clone()),
+        _ => reader.wrong(word, "must be a text: arguments stand in quotes"),
+    };
+    nodes.iter().map(text).collect()
 }
 
 fn environment(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<(String, String)>> {

@@ -7,6 +7,7 @@ use policy::text::OsText;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::build::{pick, shell_argv, value};
+use super::field::texts;
 use super::reader::{Read, Reader};
 use super::shape::{Around, Common};
 use super::tree::{Node, Value};
@@ -27,11 +28,8 @@ impl Read for Line {
         match &node.value {
             Value::Text(script) if !script.is_empty() => Some(Self(shell_argv(script))),
             Value::List(words) if !words.is_empty() => {
-                let words = words.iter().map(|word| match &word.value {
-                    Value::Text(text) => Some(OsText::from(text.as_str())),
-                    _ => reader.wrong(word, "must be a text: arguments stand in quotes"),
-                });
-                words.collect::<Option<_>>().map(Self)
+                let words = texts(words, reader)?;
+                Some(Self(words.iter().map(|word| OsText::from(word.as_str())).collect()))
             }
             _ => reader.wrong(node, EXPECTED),
         }

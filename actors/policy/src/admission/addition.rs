@@ -48,7 +48,8 @@ impl Existing {
     }
 }
 
-/// Gives a time limit to each task that says none, and is not to be asked to finish only later than that. Kept with it: another usual limit later changes nothing that is admitted.
+/// Gives a time limit to each task that says none, and is not to be asked to finish only later than that. Kept with it: another
+/// usual limit later changes nothing that is admitted.
 pub fn give_usual_timeout(submission: &mut Submission, usual: Duration) {
     let is_bound = |spec: &TaskSpec| {
         let soft = spec.bounds.as_ref().and_then(|bounds| bounds.soft_timeout);

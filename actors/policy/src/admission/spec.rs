@@ -109,13 +109,18 @@ pub(super) fn shown(text: &OsText) -> String {
     quoted(&String::from_utf8_lossy(&bytes[..bytes.len().min(4 * SHOWN_LIMIT_CHARS + 4)]))
 }
 
-fn command(argv: &[OsText], limits: &AdmissionLimits, found: &mut Findings) {
+/// That words can be a command, however many they are.
+pub(super) fn words(field: &str, argv: &[OsText], found: &mut Findings) {
     match argv.first() {
-        None => found.push("command", &"[]", "must name at least the program"),
-        Some(program) if program.is_empty() => found.push("command", &"\"\"", "the program's name is empty"),
+        None => found.push(field, &"[]", "must name at least the program"),
+        Some(program) if program.is_empty() => found.push(field, &"\"\"", "the program's name is empty"),
         Some(_) => {}
     }
-    argv.iter().for_each(|argument| no_nul("command", argument, found));
+    argv.iter().for_each(|argument| no_nul(field, argument, found));
+}
+
+fn command(argv: &[OsText], limits: &AdmissionLimits, found: &mut Findings) {
+    words("command", argv, found);
     let bytes: usize = argv.iter().map(|argument| argument.len() + 1).sum();
     if bytes > limits.argv_bytes {
         let expected =

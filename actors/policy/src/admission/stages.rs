@@ -2,7 +2,7 @@
 
 use crate::admission::Findings;
 use crate::admission::limits::AdmissionLimits;
-use crate::admission::spec::no_nul;
+use crate::admission::spec::words;
 use crate::stages::HOOKS_LIMIT;
 use crate::task::TaskSpec;
 
@@ -14,12 +14,7 @@ pub(super) fn check(spec: &TaskSpec, limits: &AdmissionLimits, found: &mut Findi
         }
     }
     for (field, argv) in stages.commands() {
-        match argv.first() {
-            None => found.push(field, &"[]", "must name at least the program"),
-            Some(program) if program.is_empty() => found.push(field, &"\"\"", "the program's name is empty"),
-            Some(_) => {}
-        }
-        argv.iter().for_each(|word| no_nul(field, word, found));
+        words(field, argv, found);
     }
     let bytes = stages.bytes();
     if bytes > limits.argv_bytes {

@@ -1,13 +1,11 @@
 //! What follows the end of each command of an attempt.
 
-use serde::{Deserialize, Serialize};
-
 use crate::stages::outcome::{StepFailure, StepOutcome};
-use crate::stages::{Stage, Stages, Step};
+use crate::stages::{Stage, Step};
 use crate::task::{AttemptOutcome, LossReason};
 
 /// How many commands there are of each sort.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Plan {
     /// Of the machine, before.
     pub machine_before: u16,
@@ -40,19 +38,6 @@ pub struct Course {
 }
 
 impl Plan {
-    /// Of what a task has done, on a machine that has so many commands of its own done before and after.
-    #[must_use]
-    pub fn of(stages: &Stages, (before, after): (usize, usize)) -> Self {
-        let count = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
-        Self {
-            machine_before: count(before),
-            before: count(stages.before.len()),
-            gate: stages.gate.is_some(),
-            after: count(stages.after.len()),
-            machine_after: count(after),
-        }
-    }
-
     fn first(self) -> Step {
         match self {
             Self { machine_before: 1.., .. } => Step::hook(Stage::Before, true, 0),

@@ -86,10 +86,14 @@ impl fmt::Display for StepOutcome {
 /// `gate exited with 1: 3 tests failed`.
 impl fmt::Display for StepFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { step, end, said } = self;
-        write!(f, "{step} {end}")?;
-        if said.is_empty() { Ok(()) } else { write!(f, ": {said}") }
+        tell(f, self.step, &self.end, &self.said)
     }
+}
+
+/// How a command ended, and what it said last.
+pub(super) fn tell(f: &mut fmt::Formatter<'_>, step: Step, end: &StepOutcome, said: &str) -> fmt::Result {
+    write!(f, "{step} {end}")?;
+    if said.is_empty() { Ok(()) } else { write!(f, ": {said}") }
 }
 
 /// How an attempt went, in a word for the commands after it: `exit:0`, `gate:exit:1`, `timeout`.

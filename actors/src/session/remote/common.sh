@@ -158,13 +158,20 @@ claim_session() {
   [ "$session_id" = "$2" ] || refuse collision "$session_id"
 }
 
+# highest DIRECTORY: the largest number that is the name of a file there; 0 for none.
+highest() {
+  highest_n=0
+  for highest_file in "$1"/*; do
+    case ${highest_file##*/} in *[!0-9]*) continue ;; esac
+    [ "${highest_file##*/}" -le "$highest_n" ] || highest_n=${highest_file##*/}
+  done
+}
+
 # last: the latest attempt of the session found: its number (0 for none), id, token and when it was claimed.
 last() {
-  last_n=0 last_id= last_token=0 last_at=0
-  for last_file in "$session"/n/*; do
-    case ${last_file##*/} in *[!0-9]*) continue ;; esac
-    [ "${last_file##*/}" -gt "$last_n" ] && last_n=${last_file##*/}
-  done
+  last_id= last_token=0 last_at=0
+  highest "$session/n"
+  last_n=$highest_n
   [ "$last_n" -eq 0 ] || read -r last_id last_token last_at <"$session/n/$last_n"
 }
 

@@ -3,7 +3,6 @@
 # NAME ID SIGNAL
 main() {
   find_session "$1" || refuse no-session
-  session=$home/s/$1
   look "$2" 0
   [ "$look_state" = running ] || refuse idle
   # It is about to be there.

@@ -45,10 +45,7 @@ run_on_terminal() {
   ) </dev/tty >/dev/tty 2>&1 &
   root=$!
   put "$at/pid" "$root $(birth "$root")"
-  if [ "$timeout" -gt 0 ]; then
-    (sleep "$timeout" && halt timed-out) </dev/null >/dev/null 2>&1 &
-    helpers="$helpers $!"
-  fi
+  bound
   beat "$$" "" </dev/null >/dev/null 2>&1 &
   helpers="$helpers $!"
   watch "$$" >/dev/null 2>&1 &

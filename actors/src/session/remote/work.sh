@@ -29,6 +29,13 @@ beat() {
   end_groups $2
 }
 
+# bound: the command is ended when its time is over.
+bound() {
+  [ "$timeout" -gt 0 ] || return 0
+  (sleep "$timeout" && halt timed-out) </dev/null >/dev/null 2>&1 &
+  helpers="$helpers $!"
+}
+
 end_groups() {
   for group in "$@"; do kill -KILL "-$group" 2>/dev/null; done
 }
@@ -115,10 +122,7 @@ run() {
   ) <"$run_input" >>"$at/out" 2>>"$at/err" &
   root=$!
   put "$at/pid" "$root $(birth "$root")"
-  if [ "$timeout" -gt 0 ]; then
-    (sleep "$timeout" && halt timed-out) </dev/null >/dev/null 2>&1 &
-    helpers="$helpers $!"
-  fi
+  bound
   beat "$$" "$helpers" </dev/null >/dev/null 2>&1 &
   helpers="$helpers $!"
   # With it a shell that starts something else hands it the terminal, and ends where the terminal has gone.

@@ -25,15 +25,6 @@ into() {
 # told TEXT: the end of what git said.
 told() { hex "$(say "$1" | tail -n 4 | cut -c 1-200)"; }
 
-# highest DIRECTORY: the largest number that is the name of a file there.
-highest() {
-  highest_n=0
-  for highest_file in "$1"/*; do
-    case ${highest_file##*/} in *[!0-9]*) continue ;; esac
-    [ "${highest_file##*/}" -le "$highest_n" ] || highest_n=${highest_file##*/}
-  done
-}
-
 # hold NAME: waits until nobody else does, and sets `held`; false where that takes too long. Who holds it has the highest
 # number; one that has let go, or whose process is gone, holds nothing. Each number is made once.
 hold() {

@@ -110,6 +110,18 @@ impl Staged {
             (Stage::Before | Stage::Command | Stage::Gate, _) => None,
         }
     }
+
+    /// What its present step has taken too long.
+    fn overrun(&self, now: Moment) -> Option<Overrun> {
+        let (since, allowed) = self.limit?;
+        let used = now.since(since);
+        (used >= allowed).then_some(Overrun { limit: TimeLimit::Timeout, allowed, used })
+    }
+
+    /// Whether what is done after has used up its time: what is left of it is not done.
+    fn is_out_of_time(&self, now: Moment) -> bool {
+        self.course.is_closing() && self.overrun(now).is_some()
+    }
 }
 
 /// For the loop and for runners.
@@ -238,23 +250,13 @@ impl Attempt {
 
     /// What that has taken too long.
     pub(super) fn step_overrun(&self, now: Moment) -> Option<Overrun> {
-        let (since, allowed) = self.staged.as_ref()?.limit?;
-        let used = now.since(since);
-        (used >= allowed).then_some(Overrun { limit: TimeLimit::Timeout, allowed, used })
+        self.staged.as_ref()?.overrun(now)
     }
 
     fn write(&mut self, at: Timestamp, line: &str) {
         if let Some(spool) = &mut self.spool {
             spool.push(Stream::Stderr, at, line.as_bytes());
         }
-    }
-}
-
-impl Staged {
-    /// Whether what is done after has used up its time: what is left of it is not done.
-    fn is_out_of_time(&self, now: Moment) -> bool {
-        let is_over = self.limit.is_some_and(|(since, length)| now.since(since) >= length);
-        self.course.is_closing() && is_over
     }
 }
 
