@@ -220,7 +220,11 @@ bury() {
   conclude "$1" lost 125
 }
 
-bytes() { if [ -f "$1" ]; then wc -c <"$1" | tr -d ' '; else say 0; fi; }
+# bytes FILE: how many it has; 0 where it is not there, also where it has just gone.
+bytes() {
+  bytes_n=$({ wc -c <"$1"; } 2>/dev/null | tr -d ' ')
+  say "${bytes_n:-0}"
+}
 
 # report ID NUMBER TOKEN CLAIMED
 report() {

@@ -27,7 +27,7 @@ main() {
     list_tmux=$(t list-sessions -F '#{session_name} #{session_created} #{session_attached} #{session_activity}' 2>/dev/null)
     list_all_panes=$(all_panes)
     # tmux may not have asked yet how what ran in a pane has ended: it does so whenever a child of its own ends.
-    if say "$list_all_panes" | grep -q ' 1 $' && t run-shell true 2>/dev/null; then list_all_panes=$(all_panes); fi
+    if say "$list_all_panes" | grep -q ' 1 $' && t run-shell true >/dev/null 2>&1; then list_all_panes=$(all_panes); fi
   fi
   [ $# -gt 0 ] || set -- "$home"/s/*
   for list_session in "$@"; do list_one "${list_session##*/}"; done
