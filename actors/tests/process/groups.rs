@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use actors::process::os::cgroup::OWN;
 use actors::process::port::HostProgram;
 use actors::process::protocol::{HOST_ARGUMENT, StopReason};
-use policy::excess::UseLimit;
+use policy::excess::{Excess, UseLimit};
 use policy::task::{AttemptOutcome, LossReason};
 
 use crate::bed::{Bed, is_alive, until};
@@ -16,6 +16,8 @@ crate::tests![
     what_is_limited_is_in_a_group_and_nothing_leaves_it,
     what_multiplies_in_a_group_is_ended_at_one_stroke,
     no_group_is_left_when_the_host_is_killed,
+    memory_beyond_the_limit_is_refused_by_the_kernel,
+    threads_beyond_what_its_processes_may_have_are_refused_by_the_kernel,
 ];
 
 /// A place for groups, as a service manager gives it; goes with this value.
@@ -28,10 +30,20 @@ impl Place {
         let mount = mounts.lines().find(|line| line.contains(" - cgroup2 "))?.split(' ').nth(4)?;
         let place = Path::new(mount).join(format!("crab-test-{name}-{}", std::process::id()));
         if let Err(error) = fs::create_dir(&place).and_then(|()| fs::create_dir(place.join(OWN))) {
-            println!("not tested, no control group can be made here: {error}");
-            return None;
+            return not_tested(&format!("no control group can be made here: {error}"));
         }
         Some(Self(place))
+    }
+
+    /// One whose groups the kernel itself limits in this; `None` where it does not (`memory` and `pids` are with groups of
+    /// version 1 on some machines).
+    fn with_controller(name: &str, controller: &str) -> Option<Self> {
+        let place = Self::make(name)?;
+        let known = fs::read_to_string(place.0.join("cgroup.controllers")).unwrap();
+        if known.split_whitespace().any(|known| known == controller) {
+            return Some(place);
+        }
+        not_tested(&format!("control groups do not limit {controller} here"))
     }
 
     /// A host that is in the place's own group.
@@ -51,6 +63,13 @@ impl Place {
         let hosts = below(&self.0).into_iter().filter(|path| !path.ends_with(OWN));
         hosts.flat_map(|host| below(&host)).collect()
     }
+}
+
+/// What cannot be shown here is said, and fails where it must be possible (`.ci/kernel`).
+fn not_tested(why: &str) -> Option<Place> {
+    assert!(std::env::var_os("CRAB_GROUPS_MUST_BE").is_none(), "{why}");
+    println!("not tested, {why}");
+    None
 }
 
 impl Drop for Place {
@@ -124,4 +143,40 @@ fn no_group_is_left_when_the_host_is_killed() {
     until("its end", || (!is_alive(one)).then_some(()));
     until("no group", || place.groups().is_empty().then_some(()));
     drop(bed);
+}
+
+fn memory_beyond_the_limit_is_refused_by_the_kernel() {
+    let Some(place) = Place::with_controller("memory", "memory") else { return };
+    let mut bed = place.bed();
+    let exe = helpers::exe();
+    let allowed = 32 << 20;
+    bed.start_with(1, &helpers::argv(&exe, &["hold", "8"]), |start| {
+        start.limits.memory_bytes = Some(allowed)
+    });
+    bed.start_with(2, &helpers::argv(&exe, &["hold", "96"]), |start| {
+        start.limits.memory_bytes = Some(allowed)
+    });
+    // What is measured is more than is allowed; what is refused is not.
+    refused(&mut bed, 2, Excess { limit: UseLimit::MemoryLimit, allowed, used: allowed });
+    bed.stop(1, StopReason::Cancel);
+    assert_eq!(bed.ended(1), AttemptOutcome::Cancelled, "its neighbour is left alone");
+    assert_eq!(place.groups(), Vec::<PathBuf>::new());
+    drop(bed);
+}
+
+fn threads_beyond_what_its_processes_may_have_are_refused_by_the_kernel() {
+    let Some(place) = Place::with_controller("threads", "pids") else { return };
+    let mut bed = place.bed();
+    let exe = helpers::exe();
+    bed.start_with(1, &helpers::argv(&exe, &["threads", "600"]), |start| start.limits.processes = Some(1));
+    refused(&mut bed, 1, Excess { limit: UseLimit::ProcessLimit, allowed: 1, used: 1 });
+    assert_eq!(place.groups(), Vec::<PathBuf>::new());
+    drop(bed);
+}
+
+fn refused(bed: &mut Bed, token: u64, expected: Excess) {
+    match bed.ended(token) {
+        AttemptOutcome::OverLimit(excess) => assert_eq!(*excess, expected),
+        other => panic!("{other}"),
+    }
 }

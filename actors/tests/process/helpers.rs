@@ -35,6 +35,18 @@ pub(crate) fn main(words: &[&str]) -> ExitCode {
             nix::unistd::pause();
             ExitCode::SUCCESS
         }
+        // So many MiB, each page of them.
+        ["hold", mebibytes] => {
+            let held = vec![1_u8; mebibytes.parse::<usize>().unwrap() << 20];
+            nix::unistd::pause();
+            drop(std::hint::black_box(held));
+            ExitCode::SUCCESS
+        }
+        ["threads", count] => {
+            let sleeping = || std::thread::Builder::new().stack_size(16 << 10).spawn(nix::unistd::pause);
+            let all: std::io::Result<Vec<_>> = (0..count.parse().unwrap()).map(|_| sleeping()).collect();
+            all.inspect_err(|error| eprintln!("{error}")).map_or(ExitCode::FAILURE, |_| ExitCode::SUCCESS)
+        }
         ["both-streams", count] => {
             for n in 0..count.parse().unwrap() {
                 let mut out: Box<dyn Write> =
