@@ -1,7 +1,7 @@
 //! The daemon: the scheduler side, the machine side, or both, until it is told to stop.
 //!
 //! Each thing it does has a file: what it was told ([`crabd::settings`]), what it runs ([`crabd::sides`]),
-//! what signals it hears ([`crabd::signals`]). What scheduling means is known elsewhere.
+//! whom it runs as ([`crabd::user`]), what signals it hears ([`crabd::signals`]). What scheduling means is known elsewhere.
 
 #[path = "crabd"]
 mod crabd {
@@ -14,6 +14,7 @@ mod crabd {
     pub(crate) mod settings;
     pub(crate) mod sides;
     pub(crate) mod signals;
+    pub(crate) mod user;
 }
 
 use std::path::Path;
@@ -28,6 +29,7 @@ use crabd::membership;
 use crabd::settings::{Args, Settings};
 use crabd::sides::Sides;
 use crabd::signals::{Heard, Signals};
+use crabd::user;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -38,6 +40,10 @@ fn main() -> ExitCode {
     }
     actors::memory::give_back_by(crabd::memory::give_back);
     let args = Args::parse();
+    // Before there are threads.
+    if let Err(error) = args.user().and_then(|name| user::settle(name.as_deref(), args.data_dir.as_deref())) {
+        return ended(Err(error));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     ended(runtime.context("starting the runtime").and_then(|runtime| runtime.block_on(run(&args))))
 }
@@ -65,6 +71,9 @@ fn told(error: &anyhow::Error) -> String {
 async fn run(args: &Args) -> anyhow::Result<()> {
     let mut settings = Settings::gather(args)?;
     logging::begin(&settings.config.log, &settings.data_dir)?;
+    if settings.capacity.is_some() {
+        user::tell_of_root(args.user()?.as_deref());
+    }
     let mut signals = Signals::listen().context("listening for signals")?;
     let _lock = DirectoryLock::take(&settings.data_dir)?;
     let own = membership::settle(&mut settings).await?;

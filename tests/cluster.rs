@@ -47,4 +47,5 @@ mod survival;
 mod top;
 mod trust;
 mod upgrade;
+mod user;
 mod workspaces;

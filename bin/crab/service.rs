@@ -44,6 +44,8 @@ struct Program {
     crabd: PathBuf,
     data_dir: PathBuf,
     config: Option<PathBuf>,
+    /// Whom it runs as, where that is not whoever the service is for.
+    user: Option<String>,
 }
 
 impl System {
@@ -81,8 +83,8 @@ const LABEL: &str = "knittingcrab.crabd";
 pub(crate) fn run(session: &Session, screen: &mut Screen, args: Service) -> anyhow::Result<Exit> {
     let system = System::here();
     match args {
-        Service::Install { place, config, print } => {
-            let program = program(session, config)?;
+        Service::Install { place, config, run_as, print } => {
+            let program = program(session, config, run_as)?;
             let text = text(system, scope(place), &program);
             if print {
                 screen.text(&text)?;
@@ -100,7 +102,7 @@ fn scope(place: Where) -> Scope {
 }
 
 /// The crabd beside this program, with absolute paths: services have no directory and little of a PATH.
-fn program(session: &Session, config: Option<PathBuf>) -> anyhow::Result<Program> {
+fn program(session: &Session, config: Option<PathBuf>, user: Option<String>) -> anyhow::Result<Program> {
     let own = std::env::current_exe().context("finding this program")?;
     let crabd = own.with_file_name("crabd");
     if !crabd.exists() {
@@ -110,7 +112,18 @@ fn program(session: &Session, config: Option<PathBuf>) -> anyhow::Result<Program
     if let Some(config) = &config {
         actors::config::Config::read(config).map_err(|error| Usage(error.to_string()))?;
     }
-    Ok(Program { crabd, data_dir: std::path::absolute(session.own_data_dir()?)?, config })
+    let data_dir = match &user {
+        Some(name) if !session.names_data_dir() => home_data_dir(name)?,
+        _ => session.own_data_dir()?,
+    };
+    Ok(Program { crabd, data_dir: std::path::absolute(data_dir)?, config, user })
+}
+
+/// Where that user keeps what is theirs.
+fn home_data_dir(name: &str) -> anyhow::Result<PathBuf> {
+    let user = nix::unistd::User::from_name(name).with_context(|| format!("looking up the user {name:?}"))?;
+    let user = user.ok_or_else(|| Usage(format!("--as: there is no user {name:?} on this machine")))?;
+    Ok(user.dir.join(".local/share/knittingcrab"))
 }
 
 impl Program {
@@ -138,6 +151,7 @@ fn quoted(word: &str) -> String {
 fn unit(scope: Scope, program: &Program) -> String {
     let wanted = if scope == Scope::System { "multi-user.target" } else { "default.target" };
     let words: Vec<String> = program.words().iter().map(|word| quoted(word)).collect();
+    let user = program.user.iter().fold(String::new(), |line, name| line + "User=" + name + "\n");
     format!(
         "# Made by `crab service install`.\n\
          [Unit]\n\
@@ -161,6 +175,7 @@ fn unit(scope: Scope, program: &Program) -> String {
          TimeoutStopSec=60\n\
          LimitNOFILE={OPEN_FILES}\n\
          UMask=0077\n\
+         {user}\
          \n\
          [Install]\n\
          WantedBy={wanted}\n",
@@ -179,6 +194,9 @@ fn plist(program: &Program) -> String {
         // Writing to a text does not fail.
         let _ = write!(words, "\n    <string>{}</string>", escaped(&word));
     }
+    let user = program.user.iter().fold(String::new(), |lines, name| {
+        format!("{lines}  <key>UserName</key>\n  <string>{}</string>\n", escaped(name))
+    });
     let log = escaped(&program.data_dir.join("crabd.log").to_string_lossy());
     format!(
         r#"<?xml version="1.0" encoding="UTF-8"?>
@@ -215,7 +233,7 @@ fn plist(program: &Program) -> String {
   </dict>
   <key>Umask</key>
   <integer>63</integer>
-  <key>StandardErrorPath</key>
+{user}  <key>StandardErrorPath</key>
   <string>{log}</string>
 </dict>
 </plist>
@@ -309,6 +327,7 @@ mod tests {
             crabd: "/opt/crab/bin/crabd".into(),
             data_dir: "/var/crab data".into(),
             config: Some("/etc/100%&crab.toml".into()),
+            user: None,
         }
     }
 
@@ -316,12 +335,21 @@ mod tests {
     fn the_unit_keeps_tasks_alive_and_is_what_was_promised() {
         let text = unit(Scope::User, &program());
         assert_eq!(text, include_str!("service/samples/crabd.service"));
-        assert!(unit(Scope::System, &program()).ends_with("WantedBy=multi-user.target\n"));
+        let program = Program { user: Some("builds".to_owned()), ..program() };
+        let text = unit(Scope::System, &program);
+        assert!(
+            text.ends_with("UMask=0077\nUser=builds\n\n[Install]\nWantedBy=multi-user.target\n"),
+            "{text}"
+        );
     }
 
     #[test]
     fn the_plist_is_interactive_and_is_what_was_promised() {
         assert_eq!(plist(&program()), include_str!("service/samples/knittingcrab.crabd.plist"));
+        let text = plist(&Program { user: Some("builds".to_owned()), ..program() });
+        assert!(
+            text.contains("  <key>UserName</key>\n  <string>builds</string>\n  <key>StandardErrorPath</key>")
+        );
     }
 
     #[test]

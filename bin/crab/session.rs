@@ -49,6 +49,11 @@ impl Session {
         nobody && self.address.is_none()
     }
 
+    /// Whether somebody has said where the data directory is.
+    pub(crate) fn names_data_dir(&self) -> bool {
+        self.data_dir.is_some()
+    }
+
     /// The data directory, where the daemon is one of this machine.
     pub(crate) fn own_data_dir(&self) -> anyhow::Result<PathBuf> {
         match &self.address {

@@ -28,7 +28,10 @@ pub(crate) struct Args {
     pub(crate) config: Option<PathBuf>,
     /// Where everything is kept.
     #[arg(long, value_name = "DIR", env = "CRAB_DATA_DIR")]
-    data_dir: Option<PathBuf>,
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Run as this user, and every task with it: only root can say so. Default: whoever starts it.
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
     /// This machine's name in the fleet: lower-case letters, digits, `.`, `_`, `-`. Default: the host name.
     #[arg(long)]
     name: Option<String>,
@@ -71,6 +74,7 @@ Examples:
   crabd                                   one machine: scheduler and worker
   crabd --listen 192.0.2.1:7070           the fleet's scheduler, which runs tasks as well (first: crab cluster init)
   crabd --join 192.0.2.1:7070             another machine's worker; the first time it asks for its invitation: --join -
+  sudo crabd --user builds                as that user, and every task with it
   CRAB_LOG=debug crabd --data-dir /tmp/x  say more, keep everything elsewhere
 
 Signals: TERM or INT stop in order (tasks go on and are found again by the next start);
@@ -90,6 +94,16 @@ pub(crate) struct Settings {
     pub(crate) capacity: Option<Resources>,
     /// What the command line says in place of the file, by key.
     overruled: Vec<(&'static str, String)>,
+}
+
+impl Args {
+    /// Whom the daemon is to run as.
+    pub(crate) fn user(&self) -> anyhow::Result<Option<String>> {
+        match (&self.user, &self.config) {
+            (None, Some(path)) => Ok(Config::read(path)?.daemon.user),
+            (said, _) => Ok(said.clone()),
+        }
+    }
 }
 
 impl Settings {
@@ -157,6 +171,7 @@ fn overruled(args: &Args) -> Vec<(&'static str, String)> {
     let resources = args.resources.iter().map(|(name, amount)| format!("{name:?} = {amount}"));
     let resources: Vec<_> = resources.collect();
     let said = [
+        ("daemon.user", args.user.as_ref().map(Written::written)),
         ("daemon.name", args.name.as_ref().map(Written::written)),
         ("daemon.listen", args.listen.as_ref().map(Written::written)),
         ("daemon.join", args.join.as_ref().map(Written::written)),

@@ -8,6 +8,8 @@ use crate::log::disk::Durability;
 section! {
     /// `[daemon]`
     DaemonConfig {
+        /// The user that the daemon runs as, and every task with it: only a daemon that root starts can become another one.
+        user: String as "whoever starts it", Any("a user of this machine");
         /// The machine's name in the fleet.
         name: String as "the host name", Any("a-z 0-9 . _ -, beginning with a letter or digit");
         /// Where workers and clients of other machines may connect.

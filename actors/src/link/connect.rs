@@ -1,6 +1,8 @@
 //! One attempt to connect, from the dialling side.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -229,7 +231,7 @@ impl Dial {
             Endpoint::Unix(path) => {
                 let stream = UnixStream::connect(path).await.map_err(failed)?;
                 let uid = stream.peer_cred().map_err(failed)?.uid();
-                if uid != 0 && uid != nix::unistd::geteuid().as_raw() {
+                if !may_answer(uid, nix::unistd::geteuid().as_raw(), path) {
                     return Err(ConnectError::OtherUser { endpoint: self.endpoint.clone(), uid });
                 }
                 Ok((Box::new(stream), None))
@@ -323,6 +325,13 @@ impl Dial {
     }
 }
 
+/// Whether user `uid` may be the daemon behind a socket that user `own` dials. Root also speaks to whose directory it is in: it could
+/// become them, and nobody else can have put a socket there.
+fn may_answer(uid: u32, own: u32, socket: &Path) -> bool {
+    let owner = || Some(std::fs::metadata(socket.parent()?).ok()?.uid());
+    uid == 0 || uid == own || (own == 0 && owner() == Some(uid))
+}
+
 /// The dialling side's receiver. A server does not call.
 struct Caller(Inbound, Layout);
 
@@ -336,4 +345,21 @@ impl Receive for Caller {
     }
 
     fn gone(&mut self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daemon_is_root_oneself_or_for_root_whose_directory_it_is() {
+        let directory = tempfile::tempdir().expect("there is room");
+        let socket = directory.path().join("crabd.sock");
+        let owner = std::fs::metadata(directory.path()).expect("it is there").uid();
+        assert!(may_answer(0, 501, &socket) && may_answer(501, 501, &socket));
+        assert!(may_answer(owner, 0, &socket), "root dials the daemon of the directory's owner");
+        assert!(!may_answer(owner + 1, 0, &socket), "whoever has put a socket into somebody's directory");
+        assert!(!may_answer(502, 501, &socket));
+        assert!(!may_answer(502, 0, Path::new("crabd.sock")), "nobody knows whose directory that is");
+    }
 }

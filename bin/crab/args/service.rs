@@ -13,6 +13,9 @@ pub(crate) enum Service {
         /// The daemon's configuration file
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+        /// The user that it runs as, and every task with it [default: root]
+        #[arg(long = "as", value_name = "NAME", requires = "system")]
+        run_as: Option<String>,
         /// Only show what would be written
         #[arg(long)]
         print: bool,
