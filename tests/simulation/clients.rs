@@ -22,6 +22,7 @@ use super::claims;
 use super::gangs;
 use super::keeper::see_to_its_end;
 use super::program::Program;
+use super::steps;
 use super::world::World;
 use crate::history::{Answer, Asked, Operation};
 
@@ -158,7 +159,8 @@ fn let_others(submission: &mut Submission, world: &World) {
 fn longest(submission: &Submission) -> Duration {
     let of = |item: &Item| {
         let TaskSpec { argv, retry, grace, .. } = &*item.spec;
-        let attempt = Duration::from_millis(Program::of(argv).length) + *grace + retry.backoff_limit;
+        let around = steps::longest(&item.spec);
+        let attempt = Duration::from_millis(Program::of(argv).length) + *grace + retry.backoff_limit + around;
         let tasks = u32::try_from(item.tasks()).expect("few tasks");
         let evictions = if item.spec.is_preemptible { EVICTIONS_LIMIT } else { 0 };
         attempt * (retry.max_attempts + evictions) * tasks
@@ -260,6 +262,7 @@ pub(super) async fn client(world: World, mut rng: Rng, number: u64, at: u64) {
     let_others(&mut submission, &world);
     world.house().dress(&mut submission, number);
     gangs::form(&mut submission, &world);
+    steps::surround(&mut submission, &world);
     let budget = submission.budget;
     let digest = [u8::try_from(number % 251).expect("below 251"); 16];
     let asked = Asked::Submit { key: submission.key, digest };

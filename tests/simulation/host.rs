@@ -15,6 +15,7 @@ use policy::task::{AttemptOutcome, LossReason, SpawnFailure, Usage};
 use policy::time::Moment;
 
 use super::program::Program;
+use super::steps::Around;
 use super::world::{Core, Event, Planted};
 use crate::history::Process;
 
@@ -39,25 +40,30 @@ pub(super) struct Host {
     /// `None` until its worker has said what there is.
     pub(super) slots: Option<Slots>,
     pub(super) attempts: BTreeMap<Token, Attempt>,
-    runs: u64,
+    pub(super) runs: u64,
     /// When the last message arrives that is on its way to the host, to the daemon.
     busy_until: (u64, u64),
 }
 
 pub(super) struct Attempt {
-    task: TaskId,
+    pub(super) task: TaskId,
     attempt: AttemptNumber,
     pub(super) need: Resources,
     grace: Duration,
     pub(super) bounds: AttemptBounds,
-    program: Program,
+    /// What its present process does.
+    pub(super) program: Program,
+    /// `None` where it is its command alone.
+    pub(super) around: Option<Box<Around>>,
     pub(super) phase: HostedPhase,
-    stop: Option<(StopReason, u64)>,
+    pub(super) stop: Option<(StopReason, u64)>,
     /// Its place among all processes that ever ran.
     process: Option<usize>,
     /// Tells what is due for it from what was due for an earlier one.
     pub(super) run: u64,
     pub(super) began: u64,
+    /// The same on its machine's clock.
+    pub(super) since: Moment,
 }
 
 /// What a daemon and its host say to each other.
@@ -221,8 +227,8 @@ impl Core {
     fn start(&mut self, node: usize, start: &Start) {
         let token = start.token;
         if let Some(known) = self.nodes[node].host.attempts.get(&token) {
-            if let HostedPhase::Ended { outcome, usage, .. } = known.phase.clone() {
-                self.report(node, HostReport::Ended { token, outcome, usage, steps: Vec::new() });
+            if let HostedPhase::Ended { outcome, usage, steps } = known.phase.clone() {
+                self.report(node, HostReport::Ended { token, outcome, usage, steps });
             }
             return;
         }
@@ -230,18 +236,21 @@ impl Core {
         let host = &mut self.nodes[node].host;
         host.runs += 1;
         let late = host.deadline.is_some_and(|deadline| clock >= deadline);
+        let around = Around::of(start);
         let attempt = Attempt {
             task: start.task,
             attempt: start.attempt,
             need: start.need.clone(),
             grace: start.grace,
             bounds: start.bounds,
-            program: Program::of(&start.argv),
+            program: around.as_ref().map_or_else(|| Program::of(&start.argv), |around| around.program()),
+            around,
             phase: HostedPhase::Staged,
             stop: None,
             process: None,
             run: host.runs,
             began: now,
+            since: clock,
         };
         host.attempts.insert(token, attempt);
         if late && self.nature.planted != Planted::NoDeadline {
@@ -271,7 +280,7 @@ impl Core {
             (HostedPhase::Running { .. }, Turn::Exits | Turn::Dies) => {
                 let by_itself = AttemptOutcome::Exited(attempt.program.exit_code(attempt.attempt));
                 let outcome = attempt.stop.map_or(by_itself, |(why, _)| why.outcome());
-                self.end(node, token, outcome);
+                self.step_ended(node, token, outcome);
             }
             (HostedPhase::Running { .. } | HostedPhase::Starting, Turn::TimesOut(overrun))
                 if attempt.stop.is_none() =>
@@ -288,23 +297,26 @@ impl Core {
     }
 
     fn spawned(&mut self, node: usize, token: Token, run: u64) {
-        let attempt = &self.nodes[node].host.attempts[&token];
-        let is_missing = attempt.program.is_missing;
+        let is_missing = self.nodes[node].host.attempts[&token].program.is_missing;
+        if self.must_wait(node, (token, run)) {
+            return;
+        }
         if self.is_broken(node) {
             let failure = SpawnFailure::of_node("no more processes");
-            return self.end(node, token, AttemptOutcome::SpawnFailed(failure));
+            return self.step_ended(node, token, AttemptOutcome::SpawnFailed(failure));
         }
         if is_missing {
             let failure = SpawnFailure::of_task("command not found");
-            return self.end(node, token, AttemptOutcome::SpawnFailed(failure));
+            return self.step_ended(node, token, AttemptOutcome::SpawnFailed(failure));
         }
         self.run(node, token, run);
+        let step = self.step_begins(node, token);
         let pid = u32::try_from(run).unwrap_or(u32::MAX);
         let Some(attempt) = self.nodes[node].host.attempts.get_mut(&token) else { return };
-        attempt.phase = HostedPhase::Running { pid, step: None };
+        attempt.phase = HostedPhase::Running { pid, step };
         let (stop, length) = (attempt.stop.take(), attempt.program.length);
         self.plan(length, Event::Host { node, token, run, turn: Turn::Exits });
-        self.report(node, HostReport::Started { token, pid, step: None });
+        self.report(node, HostReport::Started { token, pid, step });
         if let Some((why, _)) = stop {
             self.stop(node, token, why);
         }
@@ -319,10 +331,9 @@ impl Core {
     /// A process truly begins.
     pub(super) fn run(&mut self, node: usize, token: Token, run: u64) {
         let (started, place, name) = (self.clock.wall(), self.processes.len(), self.nodes[node].name.clone());
-        let Some(attempt) = self.nodes[node].host.attempts.get_mut(&token).filter(|one| one.run == run)
-        else {
-            return;
-        };
+        // Of several processes one is written down for all: it holds its room from the first to the last.
+        let first = |one: &&mut Attempt| one.run == run && one.process.is_none();
+        let Some(attempt) = self.nodes[node].host.attempts.get_mut(&token).filter(first) else { return };
         attempt.process = Some(place);
         let (task, need) = (attempt.task, attempt.need.clone());
         let frozen = Vec::new();
@@ -333,6 +344,9 @@ impl Core {
         let now = self.now();
         if self.nodes[node].host.is_staged(token) {
             return self.end(node, token, why.outcome());
+        }
+        if self.is_stopped_between(node, token, why) {
+            return;
         }
         let Some(attempt) = self.nodes[node].host.attempts.get_mut(&token) else { return };
         let grace = u64::try_from(attempt.grace.as_millis()).unwrap_or(u64::MAX);
@@ -360,16 +374,18 @@ impl Core {
 
     pub(super) fn end(&mut self, node: usize, token: Token, outcome: AttemptOutcome) {
         let (now, wall) = (self.now(), self.clock.wall());
+        self.close_step(node, token, None);
         let Some(attempt) = self.nodes[node].host.attempts.get_mut(&token) else { return };
         let usage = Usage { wall: Duration::from_millis(now - attempt.began), ..Usage::default() };
-        attempt.phase = HostedPhase::Ended { outcome: outcome.clone(), usage, steps: Vec::new() };
+        let steps = attempt.around.as_ref().map(|around| around.ends.clone()).unwrap_or_default();
+        attempt.phase = HostedPhase::Ended { outcome: outcome.clone(), usage, steps: steps.clone() };
         if let Some(place) = attempt.process {
             self.processes[place].ended = Some(wall);
         }
         if let Some(slots) = &mut self.nodes[node].host.slots {
             slots.end(token);
         }
-        self.report(node, HostReport::Ended { token, outcome, usage, steps: Vec::new() });
+        self.report(node, HostReport::Ended { token, outcome, usage, steps });
         self.begin_staged(node);
     }
 

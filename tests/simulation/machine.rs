@@ -15,6 +15,7 @@ use actors::worker::attempt::AttemptActor;
 use actors::worker::environment::BaseEnvironment;
 use actors::worker::gauge::{Gauge, Measure};
 use actors::worker::{Worker, WorkerArgs, WorkerMessage};
+use policy::constraint::STAGES;
 use policy::id::{Incarnation, NodeId};
 use policy::resources::Resources;
 use policy::strain::{Reading, Sign, StrainRules};
@@ -77,9 +78,10 @@ impl Node {
     pub(super) fn new(number: usize, capacity: Resources, drift: i32) -> Self {
         let rack = if number.is_multiple_of(2) { "left" } else { "right" };
         let generation = if number == 0 { "2.10" } else { "2.9" };
+        let labels = [("rack", rack), ("generation", generation), (STAGES, "yes")];
         Self {
             name: format!("n{number}").as_str().into(),
-            labels: vec![("rack".into(), rack.into()), ("generation".into(), generation.into())],
+            labels: labels.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
             capacity,
             clock: Clock::drifting(drift),
             drift,

@@ -58,6 +58,8 @@ mod sources;
 #[cfg(test)]
 mod staging;
 #[cfg(test)]
+mod steps;
+#[cfg(test)]
 mod watchdog;
 #[cfg(test)]
 mod world;
@@ -82,6 +84,10 @@ const TESTS: &[Test] = &[
         planted::a_crowd_that_is_not_served_as_it_should_be_is_noticed,
     ),
     ("a_disk_that_lies_is_noticed", planted::a_disk_that_lies_is_noticed),
+    (
+        "a_command_of_an_attempt_out_of_its_turn_is_noticed",
+        planted::a_command_of_an_attempt_out_of_its_turn_is_noticed,
+    ),
     ("what_waits_in_vain_and_is_not_told_is_noticed", planted::what_waits_in_vain_and_is_not_told_is_noticed),
     (
         "a_host_that_does_not_enforce_its_deadline_is_noticed",

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy::time::Timestamp;
 use tokio::sync::Notify;
 
 use super::house::{Crowd, House};
-use super::run::{Plan, run};
+use super::run::{Plan, Run, run};
 use super::watchdog::until_its_end;
 use super::world::Planted;
+use crate::history::History;
 
 /// Seeds within which every lie must be noticed.
 const SEEDS: u64 = 40;
@@ -49,6 +51,27 @@ pub(super) fn a_crowd_that_is_not_served_as_it_should_be_is_noticed() {
             broken.iter().any(|violation| violation.promise == "I8")
         };
         assert!((1..).filter(has).take(8).any(is_noticed), "{crowd:?}");
+    }
+}
+
+pub(super) fn a_command_of_an_attempt_out_of_its_turn_is_noticed() {
+    let two = |run: &Run| {
+        let pairs = run.history.steps.windows(2);
+        pairs.into_iter().position(|two| two[0].token == two[1].token && two[0].ended < two[1].ended)
+    };
+    let rich = (1..SEEDS).map(|seed| run(seed, Plan::of(seed))).find_map(|run| Some((two(&run)?, run)));
+    let (place, run) = rich.expect("some seed has attempts of several commands");
+    assert_eq!(run.violations(), []);
+    let changes: [fn(&mut History, usize); 4] = [
+        |history, place| history.steps.swap(place, place + 1),
+        |history, place| history.steps.insert(place, history.steps[place].clone()),
+        |history, place| history.steps[place + 1].started = Timestamp(1),
+        |history, place| history.steps[place + 1].started = history.until,
+    ];
+    for change in changes {
+        let mut history = run.history.clone();
+        change(&mut history, place);
+        assert!(history.violations().iter().any(|violation| violation.promise == "I21"));
     }
 }
 

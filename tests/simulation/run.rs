@@ -19,6 +19,7 @@ use super::machine::Node;
 use super::nemesis::{self, Fault, traps};
 use super::opening::open_log;
 use super::scenarios::{Scenario, tell};
+use super::steps;
 use super::watchdog::until_its_end;
 use super::world::{Core, Event, Nature, Planted, World};
 use crate::history::{History, Violation};
@@ -82,6 +83,7 @@ impl Plan {
                 lost: if bad_links { rng.u32(..500) } else { 0 },
                 doubled: if bad_links { rng.u32(..1000) } else { 0 },
                 gangs: gangs::largest(seed, nodes, &house),
+                has_stages: steps::has_stages(seed, &house),
                 planted: Planted::Nothing,
                 house,
             },
@@ -99,6 +101,7 @@ impl Plan {
             lost: 0,
             doubled: 0,
             gangs: 0,
+            has_stages: false,
             ..plan.nature
         };
         let told = Some(scenario);
@@ -318,6 +321,8 @@ async fn conclude(seed: u64, plan: Plan, world: &World, rows: Vec<RawRow>) -> Ru
     history.disconnected = std::mem::take(&mut core.disconnected);
     history.operations = std::mem::take(&mut core.operations);
     history.processes = std::mem::take(&mut core.processes);
+    history.steps = std::mem::take(&mut core.steps);
+    history.lost = std::mem::take(&mut core.lost);
     history.labels = core.nodes.iter().map(|node| (node.name.clone(), labels_of(node))).collect();
     history.nodes = core.nodes.iter().map(|node| (node.name.clone(), node.capacity.clone())).collect();
     let (notes, failures) = (std::mem::take(&mut core.notes), std::mem::take(&mut core.failures));
@@ -335,9 +340,9 @@ impl Run {
     /// A number that is the same for two runs only where all of their histories is the same.
     pub(super) fn digest(&self) -> u64 {
         use std::hash::{DefaultHasher, Hash, Hasher};
-        let History { records, operations, processes, rows, .. } = &self.history;
+        let History { records, operations, processes, steps, rows, .. } = &self.history;
         let mut hasher = DefaultHasher::new();
-        format!("{:?}", (records, operations, processes, rows)).hash(&mut hasher);
+        format!("{:?}", (records, operations, processes, steps, rows)).hash(&mut hasher);
         hasher.finish()
     }
 
@@ -356,6 +361,7 @@ impl Run {
         if all {
             history.operations.iter().for_each(|operation| line(&format_args!("{operation:?}")));
             history.processes.iter().for_each(|process| line(&format_args!("{process:?}")));
+            history.steps.iter().for_each(|step| line(&format_args!("{step:?}")));
         }
         text
     }

@@ -50,23 +50,31 @@ impl Core {
 
     pub(super) fn begin(&mut self, node: usize, token: Token) {
         let (now, spawning) = (self.now(), self.rng.u64(0..20));
+        let clock = self.nodes[node].clock.now();
         let forgets = self.nature.planted == Planted::Forgetful && self.happens(500);
         let Some(attempt) = self.nodes[node].host.attempts.get_mut(&token) else { return };
-        (attempt.phase, attempt.began) = (HostedPhase::Starting, now);
-        let (run, bounds) = (attempt.run, attempt.bounds);
+        (attempt.phase, attempt.began, attempt.since) = (HostedPhase::Starting, now, clock);
+        let run = attempt.run;
         self.plan(spawning, Event::Host { node, token, run, turn: Turn::Spawned });
-        // Nothing writes anything in this world.
+        self.plan_limits(node, token);
+        if forgets {
+            self.end(node, token, AttemptOutcome::Lost(LossReason::HostDied));
+            self.run(node, token, run);
+        }
+    }
+
+    /// Plans when an attempt has taken the time that it may.
+    pub(super) fn plan_limits(&mut self, node: usize, token: Token) {
         let clock = self.nodes[node].clock.now();
-        let running = Running { since: clock, heard: clock };
+        let Some(attempt) = self.nodes[node].host.attempts.get(&token) else { return };
+        let (run, bounds) = (attempt.run, attempt.bounds);
+        // Nothing writes anything in this world.
+        let running = Running { since: attempt.since, heard: attempt.since };
         if let Some(due) = bounds.due(running)
             && let Some(overrun) = bounds.exceeded(running, due)
         {
             let after = u64::try_from(due.since(clock).as_millis()).unwrap_or(u64::MAX);
             self.plan(after, Event::Host { node, token, run, turn: Turn::TimesOut(overrun) });
-        }
-        if forgets {
-            self.end(node, token, AttemptOutcome::Lost(LossReason::HostDied));
-            self.run(node, token, run);
         }
     }
 }

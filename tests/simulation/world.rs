@@ -4,7 +4,7 @@
 //! the scheduler side's life and death; machines and links are its children's.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use super::house::House;
 use super::machine::Node;
 use super::nemesis::Fault;
 use super::opening::{DAMAGED, open_head};
-use crate::history::{Operation, Process};
+use crate::history::{Operation, Process, Ran};
 
 /// Between two looks whether the scheduler side still lives, as a service manager takes them.
 const WATCH_EVERY: u64 = 500;
@@ -123,6 +123,8 @@ pub(super) struct Nature {
     pub(super) preempts: bool,
     /// The most members that a gang has; 0 where there are none.
     pub(super) gangs: u32,
+    /// Whether tasks have something done around their commands.
+    pub(super) has_stages: bool,
     /// Whether what is waited for is served as what waits for it.
     pub(super) lends: bool,
     /// A planted fault of the world itself, which the checks must notice.
@@ -186,6 +188,10 @@ pub(super) struct Core {
     pub(super) nodes: Vec<Node>,
     pub(super) next_connection: u64,
     pub(super) processes: Vec<Process>,
+    /// Of attempts with more than their command, what truly ran.
+    pub(super) steps: Vec<Ran>,
+    /// Which of these were told that their right to run was over.
+    pub(super) lost: BTreeSet<Token>,
     pub(super) operations: Vec<Operation>,
     /// Machines that can start nothing: which, from when and until when in milliseconds.
     pub(super) broken: Vec<(usize, u64, u64)>,
@@ -250,6 +256,8 @@ impl World {
             nodes: Vec::new(),
             next_connection: 0,
             processes: Vec::new(),
+            steps: Vec::new(),
+            lost: BTreeSet::new(),
             operations: Vec::new(),
             broken: Vec::new(),
             work: Duration::ZERO,

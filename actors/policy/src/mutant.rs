@@ -159,6 +159,10 @@ mod switch {
         GangInParts,
         /// Who runs without another of its gang is left alone.
         GangNotRecalled,
+        /// A gate that fails is taken for one that succeeds.
+        GateIgnored,
+        /// What is done after is left out where the command did not succeed.
+        AfterForgotten,
     }
 
     /// Where an actor may be made to panic. Not a mutant: every promise must hold through it.

@@ -7,6 +7,7 @@ use policy::bounds::TimeLimit;
 use policy::dependency::Need;
 use policy::event::{Event, LogPosition, Next, Record, SchedulerEvent, TaskEvent};
 use policy::id::{Epoch, NodeId, TaskId, Token};
+use policy::stages::StepOutcome;
 use policy::task::{AttemptOutcome, LossReason, RetryPolicy, TaskOutcome};
 use policy::time::Timestamp;
 
@@ -307,7 +308,6 @@ fn follows_law(
     if track.is_cancelled {
         return *next == Next::Finish(TaskOutcome::Cancelled);
     }
-    let codes = &policy.retryable_exit_codes;
     let is_poisoned = poison_after > 0
         && matches!(next, Next::Finish(TaskOutcome::Poisoned(deaths))
             if deaths.len() == track.deaths as usize && track.deaths >= poison_after && outcome.is_death());
@@ -326,13 +326,28 @@ fn follows_law(
         }
         loss if loss.is_loss() && track.losses > policy.losses => failed(),
         loss if loss.is_loss() => is_wait(policy, track.losses, next),
-        AttemptOutcome::SpawnFailed(_) if !policy.spawn_failures => failed(),
-        AttemptOutcome::TimedOut(overrun) if overrun.limit == TimeLimit::Deadline => failed(),
-        AttemptOutcome::TimedOut(_) if !policy.timeouts => failed(),
-        AttemptOutcome::Signalled(signal) if !policy.signals.contains(*signal) => failed(),
-        AttemptOutcome::Exited(code) if !codes.is_empty() && !codes.contains(code) => failed(),
+        other if !is_worth_another(policy, other) => failed(),
         _ if track.failures >= policy.max_attempts => failed(),
         _ => is_wait(policy, track.failures, next),
+    }
+}
+
+/// Whether a failure is of a kind that another attempt may mend; of a hook or gate by the rules for the command's own end.
+fn is_worth_another(policy: &RetryPolicy, outcome: &AttemptOutcome) -> bool {
+    let codes = &policy.retryable_exit_codes;
+    let is_worth = |code: &i32| codes.is_empty() || codes.contains(code);
+    match outcome {
+        AttemptOutcome::SpawnFailed(_) => policy.spawn_failures,
+        AttemptOutcome::TimedOut(overrun) => overrun.limit != TimeLimit::Deadline && policy.timeouts,
+        AttemptOutcome::Signalled(signal) => policy.signals.contains(*signal),
+        AttemptOutcome::Exited(code) => is_worth(code),
+        AttemptOutcome::StepFailed(step) => match &step.end {
+            StepOutcome::NotStarted(_) => policy.spawn_failures,
+            StepOutcome::Signalled(signal) => policy.signals.contains(*signal),
+            StepOutcome::Exited(code) => is_worth(code),
+            StepOutcome::Stopped(_) => true,
+        },
+        AttemptOutcome::OverLimit(_) | AttemptOutcome::Cancelled | AttemptOutcome::Lost(_) => true,
     }
 }
 

@@ -20,12 +20,13 @@ mod placing;
 mod pressure;
 mod reserve;
 mod share;
+mod stages;
 mod strain;
 mod table;
 mod truth;
 mod unschedulable;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ use policy::constraint::Labels;
 use policy::event::{LogPosition, Record, SubmissionKey};
 use policy::id::{GraphId, NodeId, TaskId, Token};
 use policy::resources::Resources;
+use policy::stages::{Step, StepOutcome};
 use policy::task::Priority;
 use policy::time::Timestamp;
 
@@ -51,6 +53,10 @@ pub(crate) struct History {
     pub(crate) operations: Vec<Operation>,
     /// What truly ran.
     pub(crate) processes: Vec<Process>,
+    /// Of attempts with more than their command, what truly ran, in order.
+    pub(crate) steps: Vec<Ran>,
+    /// Attempts of these that were told, at any time, that their right to run was over.
+    pub(crate) lost: BTreeSet<Token>,
     /// What each node truly has.
     pub(crate) nodes: BTreeMap<NodeId, Resources>,
     /// What is said of each.
@@ -129,6 +135,19 @@ pub(crate) struct Process {
     pub(crate) frozen: Vec<(Timestamp, Timestamp)>,
 }
 
+/// One command of an attempt that has several, in true time.
+#[derive(Debug, Clone)]
+pub(crate) struct Ran {
+    pub(crate) task: TaskId,
+    pub(crate) token: Token,
+    pub(crate) step: Step,
+    pub(crate) started: Timestamp,
+    /// `None` while it runs.
+    pub(crate) ended: Option<Timestamp>,
+    /// `None` where it was gone with its host.
+    pub(crate) end: Option<StepOutcome>,
+}
+
 /// A promise that was not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Violation {
@@ -180,6 +199,7 @@ impl History {
         breaker::check(self, &index, &mut findings);
         lending::check(self, &index, &mut findings);
         strain::check(self, &index, &mut findings);
+        stages::check(self, &index, &mut findings);
         if self.has_ended {
             table::check(self, &index, &mut findings);
         }

@@ -49,6 +49,8 @@ pub(super) struct Gate {
     /// `None` while nobody has said how much there is.
     slots: Option<Slots>,
     start_until: Option<Moment>,
+    /// When what has begun is killed.
+    kill_at: Option<Moment>,
     staged: FxHashMap<Token, Box<Job>>,
     /// The staged ones in order, while there are no slots.
     order: VecDeque<Token>,
@@ -84,6 +86,7 @@ impl Gate {
             journal,
             slots: None,
             start_until: None,
+            kill_at: None,
             staged: FxHashMap::default(),
             order: VecDeque::new(),
             away: BTreeMap::new(),
@@ -122,9 +125,9 @@ impl Gate {
         evicted.into_iter().filter_map(|token| self.staged.remove(&token).map(|job| *job)).collect()
     }
 
-    /// Nothing is begun from that moment on.
-    pub(super) fn set_start_until(&mut self, moment: Moment) {
-        self.start_until = Some(moment);
+    /// Nothing is begun from the first moment on, and nothing goes on from the second.
+    pub(super) fn set_lease(&mut self, start_until: Moment, kill_at: Moment) {
+        (self.start_until, self.kill_at) = (Some(start_until.min(kill_at)), Some(kill_at));
     }
 
     /// Queues an attempt; `Err` where it needs more than there is.
@@ -234,12 +237,20 @@ impl Gate {
     /// Whether [`Self::begin`] would give one.
     pub(super) fn can_begin(&self, now: Moment) -> bool {
         let next = self.slots.as_ref().map_or(!self.order.is_empty(), Slots::next_fits);
-        !self.again.is_empty() || next && !self.is_halted && self.start_until.is_none_or(|until| now < until)
+        self.can_go_on(now) || next && !self.is_halted && self.start_until.is_none_or(|until| now < until)
+    }
+
+    /// Whether an attempt that has its room waits for its next command, and may still go on: a runner may come here long after
+    /// it was woken, as where the machine has slept.
+    fn can_go_on(&self, now: Moment) -> bool {
+        !self.again.is_empty() && self.kill_at.is_none_or(|until| now < until)
     }
 
     /// The next attempt, which holds its resources from now on and is in the journal.
     pub(super) fn begin(&mut self, now: Moment) -> Option<Box<Job>> {
-        if let Some(job) = self.again.pop_front() {
+        if self.can_go_on(now)
+            && let Some(job) = self.again.pop_front()
+        {
             let Remembered { token, step, .. } = job.attempt.record;
             self.remember_step(token, step);
             return Some(job);
@@ -336,5 +347,60 @@ impl Gate {
 
     pub(super) fn trouble(&mut self, error: io::Error) {
         self.troubles.push(error);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use policy::bounds::AttemptBounds;
+    use policy::excess::UseLimits;
+    use policy::id::{AttemptNumber, TaskId};
+    use policy::task::Qos;
+
+    use super::*;
+    use crate::output::spool::{OutputLimits, SpoolWriter};
+
+    /// An attempt that has its room.
+    fn job(place: &std::path::Path) -> Box<Job> {
+        let (token, task, attempt, need) = (Token(1), TaskId(1), AttemptNumber(1), Resources::cpus(1000));
+        let (at, step, steps) = (Moment(0), Some(Step::GATE), Vec::new());
+        let record =
+            Remembered { token, task, attempt, need: need.clone(), at, pid: None, step, steps, end: None };
+        let start = Start {
+            token,
+            task,
+            attempt,
+            need,
+            argv: vec!["true".into()],
+            directory: "/".into(),
+            environment: Vec::new(),
+            bounds: AttemptBounds::default(),
+            limits: UseLimits::default(),
+            grace: Duration::ZERO,
+            output: OutputLimits::default(),
+            qos: Qos::default(),
+            stages: None,
+        };
+        let spool = SpoolWriter::new(place.join("spool"), OutputLimits::default());
+        let bounds = (AttemptBounds::default(), UseLimits::default());
+        Box::new(Job { start, attempt: Attempt::starting(record, Duration::ZERO, bounds, spool) })
+    }
+
+    #[test]
+    fn the_next_command_of_an_attempt_is_not_begun_after_the_lease_and_is_there_to_be_stopped() {
+        let place = tempfile::tempdir().unwrap();
+        let journal = Journal::begin(&place.path().join("journal"), "boot", [].iter()).unwrap();
+        let mut gate = Gate::new(journal, place.path().join("halt"));
+        gate.set_lease(Moment(5), Moment(10));
+        gate.go_on(job(place.path()));
+        assert!(!gate.can_begin(Moment(10)) && gate.begin(Moment(10)).is_none());
+        // It holds its room already: only what is new must not begin before that.
+        assert!(gate.can_begin(Moment(9)));
+        assert!(gate.take_again(Token(1)).is_some());
+        gate.go_on(job(place.path()));
+        gate.set_lease(Moment(15), Moment(20));
+        assert!(gate.begin(Moment(10)).is_some());
     }
 }

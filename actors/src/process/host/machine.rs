@@ -231,7 +231,7 @@ impl Machine {
                 Command::Stop { token, why } => self.stop(token, why, now),
                 Command::Lease { start_until, kill_at } => {
                     self.deadline = Some(kill_at);
-                    self.runners.gate().set_start_until(start_until.min(kill_at));
+                    self.runners.gate().set_lease(start_until, kill_at);
                 }
                 Command::Forget(tokens) => tokens.into_iter().for_each(|token| self.forget(token)),
                 Command::Inventory => self.tell_inventory(now),
