@@ -126,7 +126,7 @@ pub(crate) enum Command {
     Claims,
     /// The directories of tasks that machines keep, as they hold unsaved work or were asked to
     Workspaces(Later<space::Workspaces>),
-    /// Cordon, drain, uncordon or forget a machine
+    /// Cordon, drain, uncordon, label or forget a machine
     #[command(subcommand)]
     Node(Later<operators::Node>),
     /// Grant nothing any more, or nothing of a queue or a tenant; what was granted goes on

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use actors::client::Client;
 use actors::metrics::json::Metrics;
-use actors::metrics::text;
 use actors::process::halt;
 use policy::directive::{Directive, Scope};
 use policy::id::NodeId;
 use tokio::time::{Instant, sleep};
 
-use crate::cli::args::operators::{Drain, Halt, Node, NodeName, Pause, Paused, Why};
+use crate::cli::args::operators::{Drain, Halt, Label, Node, NodeName, Pause, Paused, Why};
 use crate::cli::exit::{Exit, Usage};
 use crate::cli::json;
 use crate::cli::screen::Screen;
 use crate::cli::session::Session;
+use crate::cli::text;
 
 /// Between two looks at a node that is drained: soon enough for whoever waits, seldom enough for the scheduler.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -26,6 +26,7 @@ pub(crate) async fn node(client: &Client, screen: &mut Screen, args: Node) -> an
         Node::Uncordon(name) => (Directive::Uncordon(id(&name)), name),
         Node::Remove(name) => (Directive::Remove(id(&name)), name),
         Node::Drain(args) => return drain(client, screen, args).await,
+        Node::Label(args) => return label(client, screen, args).await,
     };
     say(client, screen, directive, &name.why).await
 }
@@ -82,6 +83,27 @@ fn tell(screen: &mut Screen, directive: &'static str, changed: bool) -> anyhow::
     Ok(())
 }
 
+async fn label(client: &Client, screen: &mut Screen, Label { name, labels }: Label) -> anyhow::Result<Exit> {
+    let node = NodeId::from(name.node.as_str());
+    if !labels.is_empty() {
+        return say(client, screen, Directive::Label { node, labels }, &name.why).await;
+    }
+    let rows = client.nodes().await?;
+    let Some(row) = rows.iter().find(|row| row.node == node) else {
+        return Err(Usage(format!("there is no node {node}; `crab nodes` shows those there are")).into());
+    };
+    if screen.json {
+        screen.object(&json::Node::from(row))?;
+        return Ok(Exit::SUCCESS);
+    }
+    for (name, value) in &row.labels {
+        let is_put = row.directed.labels.iter().any(|(put, _)| **put == **name);
+        let whose = if is_put { "   (put there)" } else { "" };
+        screen.line(format_args!("{}={}{whose}", text::harmless(name), text::harmless(value)))?;
+    }
+    Ok(Exit::SUCCESS)
+}
+
 async fn drain(client: &Client, screen: &mut Screen, args: Drain) -> anyhow::Result<Exit> {
     let node = NodeId::from(args.name.node.as_str());
     let changed = client.drain(node.clone(), args.deadline, (&by(), &args.name.why.reason)).await?;
@@ -116,7 +138,7 @@ pub(crate) async fn metrics(client: &Client, screen: &mut Screen) -> anyhow::Res
     if screen.json {
         screen.object(&Metrics::from(&sample))?;
     } else {
-        screen.text(&text::text(&sample))?;
+        screen.text(&actors::metrics::text::text(&sample))?;
     }
     Ok(Exit::SUCCESS)
 }

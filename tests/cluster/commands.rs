@@ -30,6 +30,7 @@ const NODE: &[&str] = &[
     "staged",
     "heard",
     "labels",
+    "labels_put",
     "breakers",
     "version",
     "cordoned",

@@ -1,7 +1,7 @@
 //! Operators: cordon, drain, pause, halt, and the restart of a whole fleet, machine by machine.
 
 use policy::id::TaskId;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::fleet::Fleet;
 use crate::support::place::Place;
@@ -247,4 +247,48 @@ fn why_something_was_said_is_shown_with_what_holds_and_kept() {
     assert_eq!(reasons, ["new disk", "people wait", "too loud"]);
     place.run(&["node", "uncordon", "one", "--reason", "done"]).expect(0);
     assert_eq!(node(&place, "one")["said"], Value::Null);
+}
+
+#[test]
+fn labels_that_operators_put_on_a_machine_hold_after_restarts_until_they_are_taken_back() {
+    let place = Place::new();
+    let daemon = place.patient("2");
+    let waiting = place.submit(&["--require", "rack=left", "--require", "gate=yes", "--", "true"]);
+    explains(&place, &waiting, "rack=left");
+    place.run(&["node", "label", "one", "rack=left", "spare=no", "--reason", "moved"]).expect(0);
+    place.ask_top("label one gate yes").expect(0).tells("done");
+    place.wait_state(&waiting, "succeeded");
+    place.run(&["node", "label", "one"]).expect(0).tells("rack=left   (put there)");
+    assert!(daemon.stop().success());
+    let _daemon = place.patient("2");
+    let again = place.submit(&["--require", "rack=left", "--", "true"]);
+    place.wait_state(&again, "succeeded");
+    assert_eq!(node(&place, "one")["labels_put"], json!({ "gate": "yes", "rack": "left", "spare": "no" }));
+
+    place.run(&["node", "label", "one", "rack-"]).expect(0);
+    place.ask_top("label one spare").expect(0).tells("done");
+    place.ask_top("label one spare").expect(0).tells("it was so already");
+    let late = place.submit(&["--require", "rack=left", "--", "true"]);
+    explains(&place, &late, "rack=left");
+    let row = node(&place, "one");
+    assert_eq!((&row["labels_put"], &row["labels"]["gate"]), (&json!({ "gate": "yes" }), &"yes".into()));
+    place.run(&["cancel", &late]).expect(0);
+
+    for (label, why) in [
+        ("os=macos", "\"os\" is for the machine alone to say"),
+        ("a b=c", "a label's name has 1 to 100 letters"),
+        ("rack=", "a label's value has 1 to 100 characters"),
+    ] {
+        place.run(&["node", "label", "one", label]).expect(1).says(&["labels: ", why]);
+    }
+    place.run(&["node", "label", "one", "rack"]).expect(2).says(&["must be name=value"]);
+    place.run(&["node", "label", "nobody", "rack=left"]).expect(1).says(&["there is no node nobody"]);
+    let said: Vec<_> =
+        events(&place).into_iter().filter(|event| event["event"] == "operator.label").collect();
+    assert_eq!(said.len(), 4, "{said:?}");
+    assert_eq!(
+        (&said[0]["reason"], &said[0]["labels"]),
+        (&"moved".into(), &json!({ "rack": "left", "spare": "no" }))
+    );
+    assert_eq!(said[3]["labels"], json!({ "gate": "yes" }), "all that holds then");
 }

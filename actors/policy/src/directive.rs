@@ -3,6 +3,8 @@
 //! A directive is a fact in the log; [`Directives`] is what all of them come to. It refuses nothing by itself: the
 //! gates ask it, and show its words.
 
+mod labels;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -13,6 +15,9 @@ use strum::IntoStaticStr;
 use crate::id::NodeId;
 use crate::task::Priority;
 use crate::time::Timestamp;
+
+pub use crate::directive::labels::{Change, NotPut, OPERATOR_LABELS_LIMIT};
+use labels::Put;
 
 /// Tenants that are paused by name at once: as many as there may be.
 pub const PAUSED_TENANTS_LIMIT: usize = 1000;
@@ -42,6 +47,13 @@ pub enum Directive {
     Pause(Scope),
     /// The pause is over.
     Resume(Scope),
+    /// The node has these labels whatever it says itself. Asked: what changes, on record: all that operators say then.
+    Label {
+        /// Which.
+        node: NodeId,
+        /// By name; `None` takes one back.
+        labels: Vec<Change>,
+    },
 }
 
 /// Who has said something, when and why.
@@ -108,6 +120,7 @@ enum Taking {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Directives {
     nodes: BTreeMap<NodeId, OfNode>,
+    labels: BTreeMap<NodeId, Put>,
     is_halted: bool,
     is_paused: bool,
     priorities: [bool; 4],
@@ -165,6 +178,7 @@ impl Directives {
             Directive::Drain { node, deadline } => self.of(node, |of| of.taking = Taking::Leave(*deadline)),
             Directive::Remove(node) => {
                 self.nodes.remove(node);
+                self.labels.remove(node);
                 true
             }
             Directive::Halt(Some(node)) => self.of(node, |of| of.is_halted = true),
@@ -173,6 +187,7 @@ impl Directives {
             Directive::Unhalt(None) => std::mem::replace(&mut self.is_halted, false),
             Directive::Pause(scope) => self.pause(scope, true),
             Directive::Resume(scope) => self.pause(scope, false),
+            Directive::Label { node, labels } => self.put(node, labels),
         }
     }
 
@@ -206,7 +221,7 @@ impl Directives {
     /// Whether anything was said of a node.
     #[must_use]
     pub fn names(&self, node: &NodeId) -> bool {
-        self.nodes.contains_key(node)
+        self.nodes.contains_key(node) || self.labels.contains_key(node)
     }
 
     /// Why a node takes no work, as far as operators go: the gravest reason.
@@ -304,7 +319,10 @@ impl Directive {
                 vec![format!("taking {node}")]
             }
             Self::Halt(Some(node)) | Self::Unhalt(Some(node)) => vec![format!("halt {node}")],
-            Self::Remove(node) => vec![format!("taking {node}"), format!("halt {node}")],
+            Self::Remove(node) => {
+                vec![format!("taking {node}"), format!("halt {node}"), format!("labels {node}")]
+            }
+            Self::Label { node, .. } => vec![format!("labels {node}")],
             Self::Halt(None) | Self::Unhalt(None) => vec!["halt".to_owned()],
             Self::Pause(scope) | Self::Resume(scope) => vec![match scope {
                 Scope::All => "pause".to_owned(),
@@ -317,16 +335,22 @@ impl Directive {
     /// Whether it only takes back what an earlier one said.
     #[must_use]
     pub fn takes_back(&self) -> bool {
-        matches!(self, Self::Uncordon(_) | Self::Remove(_) | Self::Unhalt(_) | Self::Resume(_))
+        match self {
+            Self::Uncordon(_) | Self::Remove(_) | Self::Unhalt(_) | Self::Resume(_) => true,
+            Self::Label { labels, .. } => labels.iter().all(|(_, value)| value.is_none()),
+            Self::Cordon(_) | Self::Drain { .. } | Self::Halt(_) | Self::Pause(_) => false,
+        }
     }
 
     /// The node it is about, if it is about one.
     #[must_use]
     pub fn node(&self) -> Option<&NodeId> {
         match self {
-            Self::Cordon(node) | Self::Uncordon(node) | Self::Drain { node, .. } | Self::Remove(node) => {
-                Some(node)
-            }
+            Self::Cordon(node)
+            | Self::Uncordon(node)
+            | Self::Drain { node, .. }
+            | Self::Remove(node)
+            | Self::Label { node, .. } => Some(node),
             Self::Halt(node) | Self::Unhalt(node) => node.as_ref(),
             Self::Pause(_) | Self::Resume(_) => None,
         }

@@ -136,6 +136,14 @@ impl Console {
                 of(Some("inspector"), "log-level", line.pair("node"))?.with("level", level)
             }
             ("pause" | "resume" | "halt" | "unhalt", None) => of(scheduler, line.verb.name, None),
+            ("label", Some(node_of)) => {
+                let order = of(node, "label", Some(node_of))?;
+                let order = order.with("label", second.ok_or_else(|| wanting(line))?)?;
+                match words.next() {
+                    Some(value) => order.with("value", value),
+                    None => Ok(order),
+                }
+            }
             ("halt" | "unhalt" | "cordon" | "uncordon" | "drain" | "remove", Some(_)) => {
                 of(node, line.verb.name, first)
             }
@@ -281,6 +289,7 @@ impl Console {
                 let says = format!("lets {node} take work again");
                 direct(Directive::Uncordon(node), says, None)
             }
+            ("label", Some(node)) => label(order, node),
             ("remove", Some(node)) => {
                 let (says, confirm) = (format!("forgets {node}, and what was said of it"), node.to_string());
                 direct(Directive::Remove(node), says, Some(confirm))
@@ -322,6 +331,18 @@ impl Console {
         let fault = near.into_iter().fold(fault, |fault, near| fault.help(format!("did you mean {near}?")));
         Err(fault.possible(names()))
     }
+}
+
+/// A label that is put on a machine, or taken back.
+fn label(order: &Order, node: NodeId) -> Planned {
+    let text = |field| order.value(field).map(|word| word.text.as_str());
+    let (name, value) = (text("label").unwrap_or_default(), text("value"));
+    let says = match value {
+        Some(value) => format!("has {node} have the label {name}={value}, over its own"),
+        None => format!("takes {name} back from {node}: what it says itself holds"),
+    };
+    let labels = vec![(name.into(), value.map(Into::into))];
+    Planned::new(Deed::Direct(Directive::Label { node, labels }), says, None)
 }
 
 /// What is paused or goes on: everything, unless it says less.

@@ -170,6 +170,7 @@ pub const COMMANDS: &[Command] = commands! {
     NODE, "halt" {} asks "halt", "starts nothing more there; what runs goes on";
     NODE, "unhalt" {} does "unhalt", "ends the halt";
     NODE, "reset-breaker" { "kind": Name } asks "breaker", "closes its breaker, or that of a kind of work";
+    NODE, "label" { "label": Name needed, "value": Name } does "label", "puts a label on the machine, over its own, or takes it back where no value is given";
     NODE, "remove" {} asks "remove", "forgets a machine that is gone";
     LEASE, "revoke" {} asks "lease", "takes the right to run back: its attempt is stopped, and its task goes back into its queue";
     INSPECTOR, "log-level" { "level": Level needed, "target": Name } does "log-level", "lets the log of its daemon say more or less";

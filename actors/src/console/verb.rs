@@ -124,6 +124,7 @@ pub const VERBS: &[Verb] = verbs! {
     Act "requeue" [] [Target], 1, "TASK", "stops its attempt, which counts as nothing, and puts it back into its queue";
     Act "prio" ["priority"] [Target, Word(crate::console::command::PRIORITIES)], 2, "TASK|GRAPH PRIORITY", "lets it be as urgent as that while it waits; of an array, all of it";
     Act "lease" [] [Word(&["revoke"])], 2, "revoke TOKEN", "the same, by the token of the lease (`leases`)";
+    Act "label" [] [Node], 2, "NODE NAME [VALUE]", "puts a label on a machine, over its own, or takes it back where no value is given";
     Act "remove" ["forget"] [Node], 1, "NODE", "forgets a machine that is gone";
     Act "stop" [] [Actor], 1, "ACTOR", "is refused, with what to do in place of it: no actor can be missed";
     Act "restart" [] [Actor], 1, "ACTOR", "ends an actor, so that its supervisor starts it again";

@@ -30,16 +30,16 @@ impl NodeActor {
 
     /// Something was said, or time has passed.
     pub(super) fn heed(&mut self) {
-        let side = &self.args.side;
-        let directives = side.directives();
-        if directives.is_halted(&self.args.node) != self.heeding.halt.told {
+        if self.args.side.directives().is_halted(&self.args.node) != self.heeding.halt.told {
             self.tell_halt();
         }
+        self.label();
+        let directives = self.args.side.directives();
         let Some(deadline) = directives.drain(&self.args.node) else {
             self.heeding.is_drained = false;
             return;
         };
-        let is_due = deadline.is_some_and(|deadline| side.clock.wall() >= deadline);
+        let is_due = deadline.is_some_and(|deadline| self.args.side.clock.wall() >= deadline);
         self.attempts.hand_back(is_due);
         let is_empty = self.attempts.is_empty();
         if is_empty && !std::mem::replace(&mut self.heeding.is_drained, true) {
@@ -87,6 +87,7 @@ impl NodeActor {
             halted: directives.is_halted(&self.args.node),
             halted_here: self.heeding.halt.here,
             said: directives.said_of(&self.args.node).cloned(),
+            labels: directives.put_on(&self.args.node),
         }
     }
 

@@ -27,7 +27,9 @@ pub(super) struct Machine {
     boot: Box<str>,
     /// What it has.
     pub(super) capacity: Resources,
-    /// What is known of it.
+    /// What it says of itself.
+    own: Labels,
+    /// The same, and over it what operators have put there.
     pub(super) labels: Arc<Labels>,
     /// The version of its program.
     pub(super) version: Box<str>,
@@ -48,9 +50,10 @@ impl NodeActor {
         let rebooted = self.machine.as_ref().is_some_and(|machine| machine.boot != boot);
         self.attempts.set_capacity(&capacity);
         let told = labels.iter().map(|(name, value)| (&**name, &**value));
-        let labels = Arc::new(Labels::of(&self.args.node.0, [(VERSION, &*version)].into_iter().chain(told)));
+        let own = Labels::of(&self.args.node.0, [(VERSION, &*version)].into_iter().chain(told));
+        let (session_of, labels) = (Some(session), Arc::new(self.labelled(&own)));
         self.machine =
-            Some(Machine { session: Some(session), heartbeat: 0, boot, capacity, labels, version });
+            Some(Machine { session: session_of, heartbeat: 0, boot, capacity, own, labels, version });
         self.outlet = Some(outlet.clone());
         // Told anew by its first heartbeat.
         self.strain = Strain::default();
@@ -65,6 +68,23 @@ impl NodeActor {
         }
         self.reconcile(inventory);
         self.room_changed = true;
+    }
+
+    fn labelled(&self, own: &Labels) -> Labels {
+        let directives = self.args.side.directives();
+        let put = directives.put_on(&self.args.node);
+        own.over(put.iter().map(|(name, value)| (&**name, &**value)))
+    }
+
+    /// What operators have put there may be something else now.
+    pub(super) fn label(&mut self) {
+        let labels = self.machine.as_ref().map(|machine| self.labelled(&machine.own));
+        if let (Some(machine), Some(labels)) = (&mut self.machine, labels)
+            && *machine.labels != labels
+        {
+            machine.labels = Arc::new(labels);
+            self.room_changed = true;
+        }
     }
 
     fn welcome(&self, session: NodeSession, number: u64, outlet: Outlet<ToWorker>) {

@@ -207,5 +207,10 @@ fn of_directive(directive: &Directive) -> String {
         Directive::Unhalt(Some(node)) => format!("the halt of {node} is over"),
         Directive::Pause(scope) => format!("pause {scope}"),
         Directive::Resume(scope) => format!("the pause of {scope} is over"),
+        Directive::Label { node, labels } => {
+            let put = labels.iter().filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?)));
+            let put = put.collect::<Vec<_>>().join(", ");
+            format!("labels of operators on {node}: {}", if put.is_empty() { "none" } else { &put })
+        }
     }
 }

@@ -18,9 +18,13 @@ impl SchedulerActor {
     /// An operator says something.
     pub(super) fn direct(&mut self, directive: &Directive, said: Author, reply: Reply<Response>) {
         let before = self.side.directives();
-        if let Err(reason) = self.check(directive, &before) {
-            return reply.send(Response::Refused(reason.into()));
-        }
+        let whole = self
+            .check(directive, &before)
+            .and_then(|()| before.whole(directive).map_err(|refused| format!("labels: {refused}")));
+        let directive = &match whole {
+            Ok(directive) => directive,
+            Err(reason) => return reply.send(Response::Refused(reason.into())),
+        };
         let mut after = Directives::clone(&before);
         let changed = after.hear(directive, &said);
         if changed {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actors::levels::{BadLevels, Levels};
 use actors::taskfile::quantity;
 use clap::{Args, Subcommand};
-use policy::directive::Scope;
+use policy::directive::{Change, Scope};
 use policy::signal::TaskSignal;
 use policy::task::Priority;
 
@@ -20,6 +20,35 @@ pub(crate) enum Node {
     Drain(Drain),
     /// Forget a machine that is gone, and what was said of it
     Remove(NodeName),
+    /// Put labels on it, over its own, or take them back; without one, tell those it has
+    #[command(after_help = LABEL_EXAMPLES)]
+    Label(Label),
+}
+
+const LABEL_EXAMPLES: &str = "\
+Examples:
+  crab node label mac-3 rack=left production=yes    tasks with require = [\"rack=left\"] run there from now on
+  crab node label mac-3 production-                 that is taken back: what the machine says itself holds again
+  crab node label mac-3                             what it has, and which of them an operator has put there
+
+It holds until it is taken back, also after a restart, and moves nothing that runs. What a machine is and can do (os, arch, chip,
+secret/…, workspaces and so on) it alone says; its own labels are in [worker.labels].";
+
+#[derive(Debug, Args)]
+pub(crate) struct Label {
+    #[command(flatten)]
+    pub(crate) name: NodeName,
+    /// name=value, or name- to take it back
+    #[arg(value_name = "LABEL", value_parser = label)]
+    pub(crate) labels: Vec<Change>,
+}
+
+fn label(text: &str) -> Result<Change, String> {
+    match (text.split_once('='), text.strip_suffix('-')) {
+        (Some((name, value)), _) => Ok((name.into(), Some(value.into()))),
+        (None, Some(name)) => Ok((name.into(), None)),
+        (None, None) => Err("must be name=value, such as rack=left, or name- to take it back".to_owned()),
+    }
 }
 
 const DRAIN_EXAMPLES: &str = "\

@@ -2,6 +2,8 @@
 
 use policy::breaker::Change;
 use policy::budget::OnReached;
+use std::collections::BTreeMap;
+
 use policy::directive::{Directive, Scope};
 use policy::event::{Event as Happened, GraphEvent, Next, NodeEvent, Record, SchedulerEvent, TaskEvent};
 use serde::Serialize;
@@ -71,6 +73,8 @@ struct Details {
     report: Option<Reported>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -360,6 +364,13 @@ fn of_directive(directive: &Directive, (by, reason): (&str, &str)) -> (&'static 
         Directive::Unhalt(_) => "operator.unhalt",
         Directive::Pause(_) => "operator.pause",
         Directive::Resume(_) => "operator.resume",
+        Directive::Label { labels, .. } => {
+            let put = labels
+                .iter()
+                .filter_map(|(name, value)| Some((name.to_string(), value.as_ref()?.to_string())));
+            details.labels = Some(put.collect());
+            "operator.label"
+        }
     };
     if let Directive::Pause(scope) | Directive::Resume(scope) = directive {
         match scope {

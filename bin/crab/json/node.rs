@@ -21,6 +21,8 @@ pub(crate) struct Node {
     staged: u32,
     heard: String,
     labels: BTreeMap<String, String>,
+    /// Those of them that operators have put there, over its own.
+    labels_put: BTreeMap<String, String>,
     version: String,
     /// Those that are not closed.
     breakers: Vec<Breaker>,
@@ -78,6 +80,11 @@ impl From<&NodeRow> for Node {
             staged: row.staged,
             heard: rfc3339(row.heard),
             labels: row.labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
+            labels_put: directed
+                .labels
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect(),
             version: row.version.to_string(),
             breakers: row.breakers.iter().map(Breaker::from).collect(),
             cordoned: directed.cordoned,

@@ -273,7 +273,7 @@ fn everything() {
             r#""warnings":["the disk is nearly full"],"nodes":[{"v":1,"node":"mac1","health":"up","capacity":"#,
             r#"{"cpu_millis":1500,"memory_bytes":1024,"gpu":0,"disk_bytes":0,"named":{"license":1}},"allocated":{"cpu_millis":500,"#,
             r#""memory_bytes":0,"gpu":0,"disk_bytes":0,"named":{}},"running":1,"staged":0,"heard":"2026-01-01T00:00:05Z","#,
-            r#""labels":{"os":"macos"},"version":"0.1.0","#,
+            r#""labels":{"os":"macos"},"labels_put":{},"version":"0.1.0","#,
             r#""breakers":[{"kind":null,"state":"open","wait_s":40.0}],"cordoned":false,"draining":true,"#,
             r#""drain_deadline":"2026-01-01T00:01:00Z","drained":false,"halted":false,"halted_here":false,"said":null,"strain":"normal","strain_reason":null}],"#,
             r#""oldest":[{"task":"t12","name":"test[2]","priority":"high","since":"2026-01-01T00:00:03Z","#,

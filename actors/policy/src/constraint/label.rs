@@ -57,6 +57,14 @@ impl Labels {
         Self(all)
     }
 
+    /// The same, and over them what operators have put there.
+    #[must_use]
+    pub fn over<'a>(&self, put: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut all = self.0.clone();
+        all.extend(put.into_iter().map(|(name, value)| (name.into(), value.into())));
+        Self(all)
+    }
+
     /// The value of one; `None` where the node has no such label.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -84,6 +92,15 @@ mod tests {
     fn a_node_that_does_not_say_where_it_is_is_where_it_is_called() {
         assert_eq!(Labels::of("a", []).get("location"), Some("a"));
         assert_eq!(Labels::of("a", [("location", "aivcs.local")]).get("location"), Some("aivcs.local"));
+    }
+
+    #[test]
+    fn what_operators_put_there_stands_over_what_the_node_says() {
+        let labels =
+            Labels::of("a", [("rack", "left"), ("gpu", "2")]).over([("rack", "right"), ("spare", "yes")]);
+        let all: Vec<(&str, &str)> = labels.iter().collect();
+        let expected = [("gpu", "2"), ("location", "a"), ("node", "a"), ("rack", "right"), ("spare", "yes")];
+        assert_eq!(all, expected);
     }
 
     #[test]

@@ -60,7 +60,11 @@ fn directive() -> impl Strategy<Value = Directive> {
         name.clone().prop_map(Directive::Uncordon),
         (name.clone(), proptest::option::of(Just(Timestamp(3))))
             .prop_map(|(node, deadline)| Directive::Drain { node, deadline }),
-        name.prop_map(Directive::Remove),
+        name.clone().prop_map(Directive::Remove),
+        (name, proptest::sample::subsequence(vec!["rack", "spare"], 0..=2)).prop_map(|(node, names)| {
+            let labels = names.into_iter().map(|name| (name.into(), Some("x".into()))).collect();
+            Directive::Label { node, labels }
+        }),
         maybe.clone().prop_map(Directive::Halt),
         maybe.prop_map(Directive::Unhalt),
         scope.clone().prop_map(Directive::Pause),

@@ -121,6 +121,7 @@ impl Fold {
             halted: self.directives.is_halted(&row.node),
             halted_here: false,
             said: self.directives.said_of(&row.node).cloned(),
+            labels: self.directives.put_on(&row.node),
         }
     }
 

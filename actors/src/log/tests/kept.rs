@@ -281,6 +281,9 @@ fn later() -> Vec<(u8, Event)> {
     let urged = GraphEvent::Prioritised { tasks, priority: Priority::High };
     let (directive, by) = (Directive::Cordon("mac-2".into()), "ann".into());
     let explained = SchedulerEvent::Directed { directive, by, reason: "new disk".into() };
+    let labels = vec![("rack".into(), Some("left".into()))];
+    let directive = Directive::Label { node: "mac-2".into(), labels };
+    let labelled = SchedulerEvent::Directed { directive, by: "ann".into(), reason: "".into() };
     let seen = Some(Symptom { sign: Sign::MemoryFree, value: 3, limit: 4 });
     let strain = Strain { level: Level::Critical, seen, heavy_percent: 50 };
     let silent = Some(Symptom { sign: Sign::Unanswered, value: 1, limit: 1 });
@@ -293,6 +296,7 @@ fn later() -> Vec<(u8, Event)> {
         (11, Event::Node("mac-1".into(), NodeEvent::Strained(strain))),
         (11, Event::Node("mac-1".into(), relieved)),
         (12, Event::Node("mac-1".into(), NodeEvent::Strained(silent))),
+        (19, Event::Scheduler(labelled)),
     ]
 }
 

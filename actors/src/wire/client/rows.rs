@@ -378,6 +378,9 @@ pub struct Directed {
     /// Who has said the gravest of this, where that was said of this machine alone.
     #[serde(deserialize_with = "since::<9, _, _>", skip_serializing_if = "before::<9, _>")]
     pub said: Option<Author>,
+    /// Labels that operators have put on it, over its own.
+    #[serde(deserialize_with = "since::<19, _, _>", skip_serializing_if = "before::<19, _>")]
+    pub labels: Vec<(Arc<str>, Arc<str>)>,
 }
 
 /// How a node is.
