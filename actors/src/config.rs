@@ -326,6 +326,7 @@ impl Config {
             breaker_abroad: self.remote_execution.breaker(self.breaker.rules()),
             poison_after: self.breaker.poison_after(),
             quotas: tenants::quotas(&self.tenants),
+            paces: Arc::new(tenants::paces(&self.tenants)),
             budgets: Arc::new(tenants::budgets(&self.tenants)),
             claims: Arc::new(self.claims()),
             usual_timeout: self.scheduler.default_timeout.map(|length| length.0),

@@ -1,5 +1,7 @@
 //! What holds work back: pressure, what tenants may have, machines that break, tasks that break machines.
 
+use std::time::Duration;
+
 use actors::client::ClientError;
 use policy::event::{Item, SubmissionKey};
 use policy::submission::Submission;
@@ -143,4 +145,36 @@ fn one_tenant_cannot_fill_the_house() {
     );
     place.run(&["cancel", &first]).expect(0);
     place.wait_state(&second, "running");
+}
+
+#[test]
+fn who_hands_in_too_fast_is_told_when_to_come_back_and_others_are_not() {
+    let place = Place::new();
+    let _daemon = configured(&place, "[tenants.agent]\nsubmissions_per_second = 1\n", "2");
+    let of = |tenant: &str, key| {
+        let spec = TaskSpec { tenant: tenant.into(), ..TaskSpec::new("one", vec!["true".into()]) };
+        Submission::new(SubmissionKey(key), "one", vec![Item::new(spec)])
+    };
+    let (own, others): (Vec<_>, Vec<_>) = (1..=5).map(|key| (of("agent", key), of("bob", 10 + key))).unzip();
+    let last = of("agent", 6);
+    let asked = place.ask(|client| async move {
+        let (mut told, mut rest) = (Vec::new(), Vec::new());
+        for (own, other) in own.into_iter().zip(others) {
+            told.push(client.submit(own).await);
+            rest.push(client.submit(other).await);
+        }
+        let patient = client.submit_patiently(last, SOON).await;
+        Ok((told, rest, patient))
+    });
+    let (told, rest, patient) = asked.expect("each answer is told");
+    let refused: Vec<_> = told.iter().filter_map(|told| told.as_ref().err()).collect();
+    assert!((1..5).contains(&refused.len()), "the first was taken in, and not all: {told:?}");
+    for refused in refused {
+        let ClientError::Busy { reason, retry_after } = refused else { panic!("{refused:?}") };
+        assert!(
+            reason.contains("more than 1 submissions a second") && *retry_after <= Duration::from_secs(1)
+        );
+    }
+    assert!(rest.iter().all(Result::is_ok), "{rest:?}");
+    assert!(patient.is_ok(), "who waits as told is taken in: {patient:?}");
 }

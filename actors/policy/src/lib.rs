@@ -27,6 +27,7 @@ pub mod submission;
 pub mod admission;
 pub mod pressure;
 pub mod tenant;
+pub mod inflow;
 pub mod directive;
 pub mod budget;
 mod lending;

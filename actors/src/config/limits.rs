@@ -8,6 +8,7 @@ use policy::breaker::BreakerRules;
 use policy::budget::TenantBudgets;
 use policy::claims::ClaimRules;
 use policy::graph::Retention;
+use policy::inflow::Paces;
 use policy::pressure::PressureRules;
 use policy::retry::POISON_AFTER;
 use policy::tenant::Quotas;
@@ -43,6 +44,8 @@ pub struct Limits {
     pub poison_after: u32,
     /// What tenants may have at once.
     pub quotas: Quotas,
+    /// How fast tenants may hand in work.
+    pub paces: Arc<Paces>,
     /// What tenants may use up.
     pub budgets: Arc<TenantBudgets>,
     /// In which order tasks are started.
@@ -69,6 +72,7 @@ impl Default for Limits {
             breaker_abroad: BreakerRules::default(),
             poison_after: POISON_AFTER,
             quotas: Quotas::default(),
+            paces: Arc::default(),
             budgets: Arc::default(),
             scheduling: Scheduling::default(),
             claims: Arc::default(),

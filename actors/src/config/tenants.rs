@@ -2,10 +2,12 @@
 //! not named, each by itself. `[tenants.NAME.budget]`: what it may use up within a period.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use policy::budget::{Budget, OnReached, TenantBudget, TenantBudgets};
+use policy::inflow::{Paces, USUAL_PACE};
 use policy::queue::Weights;
 use policy::tenant::{Quota, Quotas};
 
@@ -21,6 +23,8 @@ section! {
         max_waiting: u64 = Quota::default().max_waiting, 0..;
         /// Tasks that run; more wait. 0 for no limit.
         max_running: u64 = Quota::default().max_running, 0..;
+        /// Submissions that it may hand in a second, as many at once; more are told to come back. 0 for no limit.
+        submissions_per_second: u32 = USUAL_PACE, 0..;
         section budget: BudgetConfig;
     }
 }
@@ -64,6 +68,17 @@ impl BudgetConfig {
 
 /// The entry for tenants that have none.
 pub const DEFAULT: &str = "default";
+
+/// How fast all of them may hand in work.
+#[must_use]
+pub fn paces(tenants: &BTreeMap<String, TenantConfig>) -> Paces {
+    let pace = |config: &TenantConfig| NonZeroU32::new(config.submissions_per_second());
+    let named = tenants.iter().filter(|(name, _)| *name != DEFAULT);
+    Paces {
+        usual: tenants.get(DEFAULT).map_or(Paces::default().usual, pace),
+        named: named.map(|(name, config)| (Arc::from(name.as_str()), pace(config))).collect(),
+    }
+}
 
 /// What follows for all tenants. One that has an entry of its own has nothing of the default's.
 #[must_use]

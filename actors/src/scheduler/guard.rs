@@ -11,6 +11,7 @@ use policy::event::{Event, SchedulerEvent};
 use policy::graph::EntryView;
 use policy::hindrance::Hindrance;
 use policy::id::{GraphId, TaskId};
+use policy::inflow::Inflow;
 use policy::preempt;
 use policy::pressure::{Drain, Mode, Pressure};
 use policy::submission::Submission;
@@ -32,6 +33,7 @@ pub(super) struct Guard {
     depth: u64,
     taken_in: u64,
     running: Running,
+    inflow: Inflow,
     /// Submissions that were told to come back.
     shed: u64,
     /// What graphs may use up, and have.
@@ -54,6 +56,7 @@ impl Guard {
             depth: 0,
             taken_in: 0,
             running: Running::default(),
+            inflow: Inflow::default(),
             shed: 0,
             ledger,
             tenants,
@@ -95,6 +98,15 @@ impl SchedulerActor {
             self.side.set_mode(change.to);
             self.dispatch.wake();
         }
+    }
+
+    /// Whether its tenants may hand in one more now; also what is refused for another reason then was one.
+    pub(super) fn check_pace(&mut self, submission: &Submission) -> Result<(), Response> {
+        let (limits, now) = (self.side.limits(), self.now());
+        self.guard.inflow.admit(&tenants_of(submission), &limits.paces, now).map_err(|too_fast| {
+            self.guard.shed += 1;
+            Response::Busy { reason: too_fast.to_string().into(), retry_after: too_fast.retry_after }
+        })
     }
 
     /// Whether a submission is taken in now. Each that is not is counted.
@@ -243,6 +255,16 @@ impl SchedulerActor {
         let running = self.placed.len() as u64;
         (self.startable(1) == 0).then_some(Hindrance::Pressure { mode, running })
     }
+}
+
+/// Whose a submission is, each once, by name.
+fn tenants_of(submission: &Submission) -> Vec<Arc<str>> {
+    let mut tenants: Vec<_> = submission.items.iter().map(|item| &item.spec.tenant).collect();
+    // Nearly always one of them, many times over.
+    tenants.dedup();
+    tenants.sort_unstable();
+    tenants.dedup();
+    tenants.into_iter().cloned().collect()
 }
 
 /// How many tasks of each tenant that is limited a submission makes.

@@ -59,6 +59,7 @@ impl SchedulerActor {
 
     /// Whether it is taken in: the shapes of its items, and what of it no machine can run as things are.
     pub(super) fn check_room(&mut self, submission: &Submission) -> Result<Checked, Response> {
+        self.check_pace(submission)?;
         self.check_space(submission)?;
         self.check_tenants(submission)?;
         self.check_guard(submission)?;
