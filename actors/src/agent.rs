@@ -5,6 +5,11 @@
 //! functions. An agent that dies is a lost machine: its lease runs out and what it had runs elsewhere. What agents ask is
 //! `client`'s.
 //!
+//! # What it keeps
+//! Nothing of what it has begun: writing that down before each call would cost more than most calls. What was granted before
+//! an agent registered for the first time in this life is sent to it again where nobody has reported it, and counts as lost
+//! there: an earlier life may have begun it, and under one token nothing is begun twice.
+//!
 //! # What cannot be stopped
 //! A function is stopped where it awaits. One that computes without awaiting goes on, also when its lease is over and the
 //! task runs elsewhere: what computes for long belongs on a thread that looks at [`Call::is_cancelled`], or into a process.
@@ -63,11 +68,31 @@ impl fmt::Debug for Handlers {
 }
 
 impl Handlers {
+    /// With tasks of `kind` calling `function`, `at_once` of them at a time.
+    #[must_use]
+    pub fn with<F, R, E>(mut self, kind: &str, at_once: u32, function: F) -> Self
+    where
+        F: Fn(Call) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), E>> + Send + 'static,
+        E: fmt::Display,
+    {
+        let function = Arc::new(function);
+        let function: Function = Arc::new(move |call| {
+            let function = Arc::clone(&function);
+            // What the function itself does runs where its future does, so that its panics are the task's.
+            Box::pin(async move { function(call).await.map_err(|error| error.to_string()) })
+        });
+        self.0.insert(kind.into(), (at_once, function));
+        self
+    }
+
     pub(crate) fn of(&self, kind: &str) -> Option<&Function> {
         self.0.get(kind).map(|(_, function)| function)
     }
 
-    pub(crate) fn capacity(&self) -> policy::resources::Resources {
+    /// What an agent has that handles these.
+    #[must_use]
+    pub fn capacity(&self) -> policy::resources::Resources {
         handler::capacity(self.0.iter().map(|(kind, (at_once, _))| (&**kind, u64::from(*at_once))))
     }
 }
@@ -145,20 +170,13 @@ impl Agent {
     /// Has tasks of `kind` call `function`, `at_once` of them at a time. One that gives back an error, or panics, has failed
     /// as a command fails that exits with 1, or with 101.
     #[must_use]
-    pub fn handle<F, R, E>(mut self, kind: &str, at_once: u32, function: F) -> Self
+    pub fn handle<F, R, E>(self, kind: &str, at_once: u32, function: F) -> Self
     where
         F: Fn(Call) -> R + Send + Sync + 'static,
         R: Future<Output = Result<(), E>> + Send + 'static,
         E: fmt::Display,
     {
-        let function = Arc::new(function);
-        let function: Function = Arc::new(move |call| {
-            let function = Arc::clone(&function);
-            // What the function itself does runs where its future does, so that its panics are the task's.
-            Box::pin(async move { function(call).await.map_err(|error| error.to_string()) })
-        });
-        self.handlers.0.insert(kind.into(), (at_once, function));
-        self
+        Self { handlers: self.handlers.with(kind, at_once, function), ..self }
     }
 
     /// Joins the scheduler at `endpoint`: by its socket on this machine, or by an address with a certificate, which the

@@ -176,6 +176,8 @@ pub struct Worker {
     terms: LeaseTerms,
     epoch: Option<Epoch>,
     session: Option<NodeSession>,
+    /// The first session of this life.
+    first_session: Option<NodeSession>,
     sequence: u64,
     linked: bool,
     /// Whether the host has told what it holds: before, nothing true can be said.
@@ -222,6 +224,7 @@ impl Actor for Worker {
             terms,
             epoch: None,
             session: None,
+            first_session: None,
             sequence: 0,
             linked: false,
             host_known: false,

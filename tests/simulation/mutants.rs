@@ -37,7 +37,7 @@ fn breaks(mutant: Mutant) -> &'static [&'static str] {
     match mutant {
         Mutant::AckBeforePersist | Mutant::LastBatchLost => &["I1", "I3", "I12"],
         Mutant::NoDedupe => &["I2"],
-        Mutant::GrantBeforePersist | Mutant::TokensBeginAgain => &["I3"],
+        Mutant::GrantBeforePersist | Mutant::TokensBeginAgain | Mutant::HandledAgain => &["I3"],
         Mutant::NoFence => &["I4", "I9", "I5"],
         Mutant::NoSchedulerGrace
         | Mutant::LeaseEndsEarly

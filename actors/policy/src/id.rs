@@ -36,7 +36,7 @@ pub struct Epoch(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Token(pub u64);
 
-/// One registration of a node with the scheduler. Grows with every registration.
+/// One registration of a node with the scheduler: the number of its record. Grows with every registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct NodeSession(pub u64);
 
@@ -63,6 +63,12 @@ impl Token {
     #[must_use]
     pub fn record(self) -> u64 {
         self.0 & ((1 << TOKEN_COUNTER_BITS) - 1)
+    }
+
+    /// Whether it was granted after this registration, which bears the number of its record as well.
+    #[must_use]
+    pub fn is_since(self, session: NodeSession) -> bool {
+        self.record() > session.0
     }
 
     /// The epoch it was granted in.
@@ -169,6 +175,13 @@ mod tests {
         let last_of_first = Token::numbered(Epoch(1), (1 << TOKEN_COUNTER_BITS) - 1);
         assert_eq!(last_of_first.epoch(), Epoch(1));
         assert!(last_of_first < Token::numbered(Epoch(2), 0));
+    }
+
+    #[test]
+    fn a_grant_is_since_a_registration_whose_record_came_before() {
+        let session = NodeSession(7);
+        let is_since = |record| Token::numbered(Epoch(3), record).is_since(session);
+        assert_eq!([6, 7, 8].map(is_since), [false, false, true]);
     }
 
     #[test]

@@ -71,6 +71,8 @@ mod switch {
         EdgeTriggeredGrants,
         /// A grant that an inventory does not name yet is taken for lost.
         RequeueUnreported,
+        /// What an earlier life of an agent may have begun is begun again.
+        HandledAgain,
         /// Heartbeats of a session that is over are believed.
         StaleSession,
         /// The node counts its lease from the answer, not from the question.

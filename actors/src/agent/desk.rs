@@ -4,7 +4,7 @@
 //! tells how it ended. **Decides with** `policy::slots`, `policy::bounds`. **Parent** the machine side, before the worker.
 //! **Hears** the worker, by its port; its functions' ends; itself. **Tells** the worker what a host would.
 //! **On crash** its functions end where they await, and are lost: the next desk knows none of them, and the worker, which is
-//! restarted with it, reports them so.
+//! restarted with it, reports so whatever was granted before (`HostPort::remembers`).
 //! **Invariant.** Nothing is called beyond the capacity or later than the lease allows; how an attempt ended is told when its
 //! function is gone.
 
@@ -89,7 +89,7 @@ impl fmt::Debug for DeskArgs {
 
 /// The worker's way to a desk.
 #[derive(Debug)]
-pub(crate) struct DeskPort(pub(crate) Address<DeskMessage>);
+pub struct DeskPort(pub Address<DeskMessage>);
 
 impl HostPort for DeskPort {
     fn command(&self, command: Command) {
@@ -98,6 +98,10 @@ impl HostPort for DeskPort {
 
     fn signal(&self, _: Token, _: TaskSignal) -> Result<(), Box<str>> {
         Err("an agent's function handles it, which hears no signals; crab cancel is told to it".into())
+    }
+
+    fn remembers(&self) -> bool {
+        false
     }
 }
 

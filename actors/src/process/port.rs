@@ -48,6 +48,12 @@ pub trait HostPort: Send + Sync + 'static {
         self.command(Command::Signal { token, signal });
         Ok(())
     }
+
+    /// Whether what it has begun is known after its death. What keeps nothing is started anew with its worker, which
+    /// gives it nothing that its life before may have begun.
+    fn remembers(&self) -> bool {
+        true
+    }
 }
 
 /// What a worker hears from its port.

@@ -60,6 +60,8 @@ impl Worker {
         }
         self.forget_unstarted();
         (self.epoch, self.session) = (Some(epoch), Some(session));
+        // The least: a scheduler side that has lost its log counts from one again.
+        self.first_session = self.first_session.into_iter().chain([session]).min();
         self.heartbeat();
     }
 
@@ -93,16 +95,26 @@ impl Worker {
             if self.held.contains_key(&token) {
                 continue;
             }
-            let possible = self.drain.is_none() && self.args.capacity.covers(grant.need());
+            let refused = self.refused(&grant);
             self.held
                 .insert(token, HeldAttempt { grant: Some(grant), ..HeldAttempt::new(task, Phase::Staged) });
-            if possible {
-                self.granted.push_back(token);
-            } else {
-                self.ended(token, AttemptOutcome::Lost(LossReason::Evicted), me);
+            match refused {
+                None => self.granted.push_back(token),
+                Some(reason) => self.ended(token, AttemptOutcome::Lost(reason), me),
             }
         }
         self.start_ready(me);
+    }
+
+    /// Why it is not run here. What was granted before this life began comes because nobody has reported it; a life
+    /// before may have begun it all the same, and where nothing is kept nobody can say that it has not.
+    fn refused(&self, grant: &Grant) -> Option<LossReason> {
+        let is_since = self.first_session.is_some_and(|first| grant.token.is_since(first));
+        if !is_since && !self.args.port.remembers() && !planted!(HandledAgain) {
+            return Some(LossReason::HostDied);
+        }
+        let possible = self.drain.is_none() && self.args.capacity.covers(grant.need());
+        (!possible).then_some(LossReason::Evicted)
     }
 
     pub(super) fn stop(&mut self, token: Token, why: StopReason, me: &Me<WorkerMessage>) {

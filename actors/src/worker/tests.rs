@@ -43,12 +43,18 @@ struct Notes {
     told: Mutex<Vec<FromWorker>>,
     /// Whether the next command makes whoever gives it panic.
     fails: AtomicBool,
+    /// Whether nothing is kept of what was begun, as an agent keeps nothing.
+    forgets: bool,
 }
 
 impl HostPort for Notes {
     fn command(&self, command: Command) {
         assert!(!self.fails.swap(false, Relaxed), "planted");
         self.commands.lock().unwrap().push(command);
+    }
+
+    fn remembers(&self) -> bool {
+        !self.forgets
     }
 }
 
@@ -65,7 +71,11 @@ const SESSION: NodeSession = NodeSession(3);
 
 impl Machine {
     async fn start() -> Self {
-        let notes = Arc::new(Notes::default());
+        Self::start_with(Notes::default()).await
+    }
+
+    async fn start_with(notes: Notes) -> Self {
+        let notes = Arc::new(notes);
         let home = tempfile::tempdir().unwrap();
         let told = notes.clone();
         let outlet = Outlet::new(move |message| {
@@ -109,13 +119,20 @@ impl Machine {
     /// Connected, registered, with a lease.
     async fn ready(hosted: Vec<Hosted>) -> Self {
         let machine = Self::start().await;
-        machine.worker.tell(WorkerMessage::LinkUp);
-        machine.host(HostReport::Inventory { attempts: hosted, last: true });
-        let terms = LeaseTerms::default();
-        machine.scheduler(ToWorker::Welcome { session: SESSION, epoch: Epoch(1), terms });
-        machine.heard(machine.clock.now());
-        machine.settle().await;
+        machine.begin(hosted).await;
         machine
+    }
+
+    async fn begin(&self, hosted: Vec<Hosted>) {
+        self.worker.tell(WorkerMessage::LinkUp);
+        self.host(HostReport::Inventory { attempts: hosted, last: true });
+        self.welcome(SESSION);
+        self.heard(self.clock.now());
+        self.settle().await;
+    }
+
+    fn welcome(&self, session: NodeSession) {
+        self.scheduler(ToWorker::Welcome { session, epoch: Epoch(1), terms: LeaseTerms::default() });
     }
 
     fn host(&self, report: HostReport) {
@@ -252,6 +269,28 @@ async fn a_grant_that_comes_twice_runs_once() {
     machine.settle().await;
     machine.run(vec![grant(1, 1000)]);
     assert_eq!(machine.starts().await, [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_is_kept_what_was_granted_before_this_life_is_lost_and_not_begun_again() {
+    let machine = Machine::start_with(Notes { forgets: true, ..Notes::default() }).await;
+    machine.begin(Vec::new()).await;
+    machine.run(vec![grant(SESSION.0 - 1, 1000), grant(SESSION.0 + 1, 1000)]);
+    assert_eq!(machine.starts().await, [SESSION.0 + 1]);
+    let lost = over(AttemptOutcome::Lost(LossReason::HostDied));
+    assert_eq!(machine.reports().await, [(SESSION.0 - 1, lost)]);
+    // A new session is no new life: what was on its way when the old one ended is run.
+    machine.welcome(NodeSession(9));
+    machine.scheduler(ToWorker::Run { session: NodeSession(9), grants: vec![grant(SESSION.0 + 2, 1000)] });
+    assert_eq!(machine.starts().await, [SESSION.0 + 2]);
+    // Nor is a log that counts from one again.
+    machine.welcome(NodeSession(1));
+    machine.scheduler(ToWorker::Run { session: NodeSession(1), grants: vec![grant(SESSION.0, 1000)] });
+    assert_eq!(machine.starts().await, [SESSION.0]);
+    // What keeps what it has begun is given it in any case.
+    let machine = Machine::ready(Vec::new()).await;
+    machine.run(vec![grant(SESSION.0 - 1, 1000)]);
+    assert_eq!(machine.starts().await, [SESSION.0 - 1]);
 }
 
 #[tokio::test(start_paused = true)]
