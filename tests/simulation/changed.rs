@@ -78,7 +78,7 @@ const MUTANTS: &[Mutant] = &[
         let place = find(history, is_end);
         let (target, end) = (Target::Task(task_of(history, place)), history.records[place].1.at);
         let (invoked, answer) = (Timestamp(end.0 - 2), Answer::Done { at: Timestamp(end.0 - 1) });
-        history.operations.push(Operation { asked: Asked::Cancel(target), invoked, answer });
+        history.operations.push(Operation { asked: Asked::Cancel(target), invoked, answer, written: None });
     }),
     ("one key, two graphs", "I2", |history| {
         let heads = history.records.iter_mut().filter_map(|(_, record)| match &mut record.event {

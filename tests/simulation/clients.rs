@@ -18,6 +18,7 @@ use policy::submission::Submission;
 use policy::task::{Priority, RetryPolicy, TaskSpec};
 use supervision::Reply;
 
+use super::agents;
 use super::claims;
 use super::gangs;
 use super::keeper::see_to_its_end;
@@ -214,6 +215,7 @@ async fn add(world: &World, rng: &mut Rng, (graph, submission): (GraphId, &Submi
     let items = u32::try_from(submission.items.len()).expect("few items");
     let mut addition = addition(rng, (graph, items), number);
     world.house().dress(&mut addition.submission, number | 1 << 32);
+    agents::address(&mut addition.submission, world);
     world.core().work += longest(&addition.submission);
     let asked = Asked::Submit { key: addition.submission.key, digest: addition.digest };
     loop {
@@ -263,6 +265,7 @@ pub(super) async fn client(world: World, mut rng: Rng, number: u64, at: u64) {
     world.house().dress(&mut submission, number);
     gangs::form(&mut submission, &world);
     steps::surround(&mut submission, &world);
+    agents::address(&mut submission, &world);
     let budget = submission.budget;
     let digest = [u8::try_from(number % 251).expect("below 251"); 16];
     let asked = Asked::Submit { key: submission.key, digest };
@@ -388,11 +391,12 @@ pub(super) async fn insist<R: Into<Option<Response>> + Send + 'static>(
     let place = {
         let mut core = world.core();
         let invoked = core.clock.wall();
-        core.operations.push(Operation { asked, invoked, answer: Answer::Unknown });
+        core.operations.push(Operation { asked, invoked, answer: Answer::Unknown, written: None });
         core.operations.len() - 1
     };
     let Some((life, side)) = world.side() else { return Answer::Unknown };
     let response = ask(&side, question).await.map(Into::into);
+    let written = side.log.last();
     let mut core = world.core();
     let at = core.clock.wall();
     // An answer of a dead scheduler side has not reached anybody.
@@ -409,7 +413,8 @@ pub(super) async fn insist<R: Into<Option<Response>> + Send + 'static>(
         Some(_) => Answer::Refused,
         None => Answer::Unknown,
     };
-    core.operations[place].answer = answer;
+    let operation = &mut core.operations[place];
+    (operation.answer, operation.written) = (answer, Some(written));
     answer
 }
 

@@ -14,6 +14,7 @@ use policy::slots::Slots;
 use policy::task::{AttemptOutcome, LossReason, SpawnFailure, Usage};
 use policy::time::Moment;
 
+use super::machine::Node;
 use super::program::Program;
 use super::steps::Around;
 use super::world::{Core, Event, Planted};
@@ -131,7 +132,8 @@ impl Host {
 /// The daemon's way to its host and back.
 impl Core {
     pub(super) fn find_host(&mut self, node: usize, life: u64) {
-        if self.nodes[node].life != life || self.nodes[node].daemon.is_none() {
+        let Node { life: now, daemon, agent, .. } = &self.nodes[node];
+        if *now != life || daemon.is_none() || agent.is_some() {
             return;
         }
         if !self.nodes[node].host.is_up {
@@ -416,16 +418,21 @@ impl Core {
             return;
         }
         self.cut_link(node, (true, true), length);
+        if self.nodes[node].agent.is_some() {
+            // Its actors go on: nothing of that passes where the cut is healed before it wakes.
+            self.stall_link(node, (true, true), length);
+        }
         self.nodes[node].host.sleeps_until = self.now() + length;
         let asleep = (self.clock.wall(), self.clock.wall() + Duration::from_millis(length));
         let host = &self.nodes[node].host;
-        for place in host.live().into_iter().filter_map(|token| host.attempts[&token].process) {
+        let hosted = host.live().into_iter().filter_map(|token| host.attempts[&token].process);
+        for place in hosted.chain(self.going(node)).collect::<Vec<_>>() {
             self.processes[place].frozen.push(asleep);
         }
     }
 
     /// Until when the machine sleeps, if it does.
-    fn sleeping(&self, node: usize) -> Option<u64> {
+    pub(super) fn sleeping(&self, node: usize) -> Option<u64> {
         Some(self.nodes[node].host.sleeps_until).filter(|until| *until > self.now())
     }
 

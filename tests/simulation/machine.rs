@@ -23,6 +23,7 @@ use supervision::dynamic::{Dynamic, Options};
 use supervision::supervisor::StartError;
 use supervision::{Address, Child, Running, Strategy, SupervisorArgs};
 
+use super::agents::Agent;
 use super::host::{Host, Told};
 use super::network::Link;
 use super::world::{Event, World};
@@ -44,7 +45,12 @@ pub(super) struct Node {
     pub(super) memory: Memory,
     /// Whoever gives the host its next command panics.
     pub(super) panics: bool,
+    /// What there is in place of a host, where it is an agent.
+    pub(super) agent: Option<Agent>,
 }
+
+/// Where hosts and desks of this world would write, if they did.
+pub(super) const DIRECTORY: &str = "/nonexistent/simulated";
 
 /// How much of its memory is to be had, in percent.
 #[derive(Clone)]
@@ -92,6 +98,7 @@ impl Node {
             host: Host::new(),
             memory: Memory::default(),
             panics: false,
+            agent: None,
         }
     }
 }
@@ -105,13 +112,32 @@ impl super::world::Core {
 }
 
 /// What a daemon is given of the world; of no effect once the daemon is dead.
-struct Hands {
+pub(super) struct Hands {
     world: World,
     node: usize,
     life: u64,
 }
 
 impl Hands {
+    /// Which machine, and which life of its daemon.
+    pub(super) fn of(&self) -> (usize, u64) {
+        (self.node, self.life)
+    }
+
+    /// Whether a command of the worker reaches anybody; panics where that is planted.
+    pub(super) fn take(&self) -> bool {
+        let mut core = self.world.core();
+        let node = &mut core.nodes[self.node];
+        if node.life != self.life {
+            return false;
+        }
+        if std::mem::take(&mut node.panics) {
+            drop(core);
+            std::panic::resume_unwind(Box::new("planted"));
+        }
+        true
+    }
+
     fn tell(&self, message: FromWorker) -> bool {
         let mut core = self.world.core();
         core.nodes[self.node].life == self.life && core.send_up(self.node, message)
@@ -120,16 +146,9 @@ impl Hands {
 
 impl HostPort for Hands {
     fn command(&self, command: Command) {
-        let mut core = self.world.core();
-        let node = &mut core.nodes[self.node];
-        if node.life != self.life {
-            return;
+        if self.take() {
+            self.world.core().tell_host(self.node, Told::Command(command));
         }
-        if std::mem::take(&mut node.panics) {
-            drop(core);
-            std::panic::resume_unwind(Box::new("planted"));
-        }
-        core.tell_host(self.node, Told::Command(command));
     }
 }
 
@@ -149,10 +168,17 @@ impl World {
         let worker = Address::new("worker", &*core.nodes[node].name.0);
         core.nodes[node].daemon = Some(Daemon { worker: worker.clone(), tree: None });
         let attempts = Dynamic::temporary("processes", Options::default());
-        let args = self.worker_args(&core.nodes[node], (node, life), attempts.clone());
+        let hands = Arc::new(Hands { world: self.clone(), node, life });
         core.plan(2, Event::FindHost { node, life });
         core.dial_later(node);
+        let at_once = core.nodes[node].agent.as_ref().map(|agent| agent.at_once);
         drop(core);
+        let desk = at_once.map(|at_once| self.desk((&hands, &worker), at_once));
+        let (port, desk): (Arc<dyn HostPort>, _) = match desk {
+            Some((port, desk)) => (port, Some(desk)),
+            None => (Arc::<Hands>::clone(&hands), None),
+        };
+        let args = Self::worker_args(&self.core().nodes[node], (hands, port), attempts.clone());
         let world = self.clone();
         let make = move || {
             let mut core = world.core();
@@ -160,12 +186,8 @@ impl World {
             args.clone()
         };
         let child = Child::worker::<Worker>("worker", &worker, make);
-        let tree = SupervisorArgs::new(
-            "machine-side",
-            Strategy::OneForAll,
-            MACHINE_INTENSITY,
-            vec![attempts.child(), child],
-        );
+        let children = [attempts.child()].into_iter().chain(desk).chain([child]).collect();
+        let tree = SupervisorArgs::new("machine-side", Strategy::OneForAll, MACHINE_INTENSITY, children);
         let world = self.clone();
         tokio::spawn(async move {
             match supervision::supervisor::start(tree).await {
@@ -176,15 +198,15 @@ impl World {
     }
 
     fn worker_args(
-        &self,
         node: &Node,
-        (index, life): (usize, u64),
+        (hands, port): (Arc<Hands>, Arc<dyn HostPort>),
         attempts: Dynamic<AttemptActor>,
     ) -> WorkerArgs {
-        let hands = Arc::new(Hands { world: self.clone(), node: index, life });
+        let gauge = || Gauge::new(Arc::new(node.memory.clone()), StrainRules::default());
+        let has_host = node.agent.is_none();
         WorkerArgs {
             node: node.name.clone(),
-            incarnation: Incarnation(life),
+            incarnation: Incarnation(hands.life),
             boot: format!("boot {}", node.boot).into(),
             capacity: node.capacity.clone(),
             labels: node.labels.clone(),
@@ -192,17 +214,14 @@ impl World {
             base: BaseEnvironment::default(),
             output: OutputLimits::default(),
             retention: Retention::default(),
-            directory: HostDirectory::new("/nonexistent/simulated"),
+            directory: HostDirectory::new(DIRECTORY),
             spaces: actors::workspace::Workspaces::none(node.clock),
-            hooks: Some(Arc::default()),
+            hooks: has_host.then(Arc::default),
             provisions: actors::provision::Provisions::none(),
-            gauge: Gauge::new(Arc::new(node.memory.clone()), StrainRules::default()),
+            gauge: if has_host { gauge() } else { Gauge::default() },
             clock: node.clock,
-            outlet: {
-                let hands = Arc::clone(&hands);
-                Outlet::new(move |message| hands.tell(message))
-            },
-            port: hands,
+            outlet: Outlet::new(move |message| hands.tell(message)),
+            port,
             attempts,
         }
     }
@@ -244,13 +263,15 @@ impl World {
         }
     }
 
-    /// The daemon dies; its host and all processes go on. The scheduler side notices after a while.
+    /// The daemon dies; its host and all processes go on, but the functions of an agent end. The scheduler side notices after a
+    /// while.
     pub(super) fn crash_daemon(&self, node: usize, noticed_after: u64) {
         let mut core = self.core();
         let Some(daemon) = core.nodes[node].daemon.take() else { return };
         core.nodes[node].life += 1;
         core.nodes[node].panics = false;
         core.nodes[node].host.lose_port();
+        core.end_calls(node);
         core.nodes[node].link.at_worker = None;
         if let Some(connection) = core.nodes[node].link.at_head.as_ref().map(|(connection, _)| *connection) {
             core.plan(noticed_after, Event::HeadLoses { node, connection });

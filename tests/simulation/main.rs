@@ -13,6 +13,8 @@
 #![cfg_attr(not(feature = "mutants"), expect(clippy::print_stderr, reason = "a test harness prints"))]
 
 #[cfg(test)]
+mod agents;
+#[cfg(test)]
 mod changed;
 #[cfg(test)]
 mod claims;
@@ -107,6 +109,10 @@ const TESTS: &[Test] = &[
     (
         "a_breaker_that_was_nearly_open_opens_at_the_next_failure_after_a_restart",
         scenarios::a_breaker_that_was_nearly_open_opens_at_the_next_failure_after_a_restart,
+    ),
+    (
+        "what_an_agent_may_have_begun_before_it_died_is_lost_and_granted_anew",
+        scenarios::what_an_agent_may_have_begun_before_it_died_is_lost_and_granted_anew,
     ),
     (
         "nobody_is_set_aside_for_a_neighbour_that_takes_machines_down",

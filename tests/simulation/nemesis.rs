@@ -3,6 +3,7 @@
 use actors::log::disk::simulated::Fault as DiskFault;
 use fastrand::Rng;
 
+use super::machine::Node;
 use super::world::{Core, Event, Planted, World};
 
 /// One thing that goes wrong.
@@ -67,6 +68,8 @@ pub(super) enum Fault {
         memory_free: u64,
         length: u64,
     },
+    /// An agent dies with the next thing that it begins, before it has said so.
+    DiesBeginning(usize),
     /// An actor of the scheduler side panics, where traps are compiled in.
     Panics(Panicking),
 }
@@ -84,6 +87,9 @@ pub(super) enum Panicking {
 
 /// Between two machines that are strained, in milliseconds.
 const STRAINED_EVERY: std::ops::Range<u64> = 5000..60_000;
+
+/// Between two deaths of an agent that begins something, in milliseconds.
+const DEATHS_EVERY: std::ops::Range<u64> = 3000..40_000;
 
 const PANICKING: [Panicking; 5] =
     [Panicking::Scheduler, Panicking::Queue, Panicking::Task, Panicking::TaskThatWrote, Panicking::Lease];
@@ -141,6 +147,7 @@ pub(super) fn plan(core: &mut Core, until: u64, pause: u64) {
         at += rng.u64(1..=2 * pause);
     }
     plan_strain(core, rng.fork(), until);
+    plan_deaths(core, rng.fork(), until);
 }
 
 /// Now and then a machine is strained: beside the other faults, so that these are the same with it and without.
@@ -151,6 +158,17 @@ fn plan_strain(core: &mut Core, mut rng: Rng, until: u64) {
         let length = rng.u64(1000..20_000);
         core.plan_at(at, Event::Fault(Fault::Strained { node, memory_free, length }));
         at += rng.u64(STRAINED_EVERY);
+    }
+}
+
+/// Now and then an agent dies with what it begins: beside the other faults, too.
+fn plan_deaths(core: &mut Core, mut rng: Rng, until: u64) {
+    for node in (0..core.nodes.len()).filter(|node| core.nodes[*node].agent.is_some()).collect::<Vec<_>>() {
+        let mut at = rng.u64(DEATHS_EVERY);
+        while at < until {
+            core.plan_at(at, Event::Fault(Fault::DiesBeginning(node)));
+            at += rng.u64(DEATHS_EVERY);
+        }
     }
 }
 
@@ -179,7 +197,16 @@ impl World {
                 let mut core = self.core();
                 core.nodes[node].panics = core.nodes[node].daemon.is_some();
             }
-            Fault::HostDies { node, restart_after } => self.core().crash_host(node, restart_after),
+            Fault::HostDies { node, restart_after } => {
+                let mut core = self.core();
+                let Node { agent, daemon, .. } = &mut core.nodes[node];
+                match agent {
+                    // What it has in place of a host dies alone.
+                    Some(agent) => agent.desk_panics = daemon.is_some(),
+                    None => core.crash_host(node, restart_after),
+                }
+            }
+            Fault::PortBreaks(node) if self.core().nodes[node].agent.is_some() => self.agent_dies(node),
             Fault::PortBreaks(node) => self.core().break_port(node),
             Fault::Reboots { node, down_for } => self.reboot(node, down_for),
             Fault::Cut { node, cut, length } => self.core().cut_link(node, cut, length),
@@ -197,6 +224,7 @@ impl World {
                 core.nodes[node].memory.set(memory_free);
                 core.plan(length, Event::Relaxed(node));
             }
+            Fault::DiesBeginning(node) => self.core().condemn(node),
             Fault::Panics(who) => traps::lay(who),
         }
     }
@@ -214,6 +242,7 @@ impl World {
             core.heal_link(node);
             core.nodes[node].link.panics = false;
             core.nodes[node].panics = false;
+            core.spare_agent(node);
             core.nodes[node].memory.set(100);
             core.plan(0, Event::StartHost { node });
             core.plan(0, Event::StartDaemon { node });

@@ -119,7 +119,8 @@ impl World {
         if core.nodes[node].link.at_worker.is_some() || core.nodes[node].daemon.is_none() {
             return;
         }
-        if core.head.is_none() || core.nodes[node].link.cut != (false, false) {
+        let sleeps = core.nodes[node].agent.is_some() && core.sleeping(node).is_some();
+        if core.head.is_none() || sleeps || core.nodes[node].link.cut != (false, false) {
             return core.dial_later(node);
         }
         core.next_connection += 1;

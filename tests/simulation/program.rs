@@ -1,4 +1,5 @@
-//! What a simulated task does, written into its arguments and read back by the host that runs it.
+//! What a simulated task does, written into its arguments and read back by the host that runs it, or into the message for an
+//! agent.
 
 use policy::id::AttemptNumber;
 use policy::text::OsText;
@@ -29,9 +30,16 @@ impl Program {
         words.into_iter().chain(kills).collect()
     }
 
+    /// As a message.
+    pub(super) fn payload(self) -> OsText {
+        let words: Vec<String> = self.argv().iter().map(ToString::to_string).collect();
+        words.join(" ").into()
+    }
+
     /// Read back.
     pub(super) fn of(argv: &[OsText]) -> Self {
-        let words: Vec<String> = argv.iter().map(ToString::to_string).collect();
+        let words = argv.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let words: Vec<&str> = words.split(' ').collect();
         Self {
             length: words[1].parse().expect("written by us"),
             fails: words[2].parse().expect("written by us"),

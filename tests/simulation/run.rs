@@ -11,6 +11,7 @@ use policy::constraint::Labels;
 use policy::id::TaskId;
 use policy::resources::Resources;
 
+use super::agents;
 use super::clients::{ask, client, flood};
 use super::crowds::{comes_at, gather};
 use super::gangs;
@@ -57,7 +58,9 @@ pub(super) struct Plan {
 impl Plan {
     /// What the seed says.
     pub(super) fn of(seed: u64) -> Self {
-        Self::under(seed, House::of(seed))
+        let house = House::of(seed);
+        let plan = Self::under(seed, house);
+        Self { nature: Nature { agents: agents::count(seed, &house), ..plan.nature }, ..plan }
     }
 
     fn under(seed: u64, house: House) -> Self {
@@ -84,6 +87,7 @@ impl Plan {
                 doubled: if bad_links { rng.u32(..1000) } else { 0 },
                 gangs: gangs::largest(seed, nodes, &house),
                 has_stages: steps::has_stages(seed, &house),
+                agents: 0,
                 planted: Planted::Nothing,
                 house,
             },
@@ -102,6 +106,7 @@ impl Plan {
             doubled: 0,
             gangs: 0,
             has_stages: false,
+            agents: scenario.agents(),
             ..plan.nature
         };
         let told = Some(scenario);
@@ -163,6 +168,7 @@ async fn simulate((seed, plan): (u64, Plan), world: &World, mut rng: Rng) -> Run
             let begins = rng.u64(..2000);
             core.plan(begins, Event::StartDaemon { node: number });
         }
+        agents::join(&mut core, (seed, plan.nature.agents));
         break_machines(&mut core, plan);
         core.plan(0, Event::StartHead);
         if let Some(pause) = plan.faults {

@@ -1,5 +1,6 @@
 //! Histories that are told beforehand: what seeds once found, by what it took and nothing else.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,9 @@ use policy::event::{Event, Item, Next, NodeEvent, Record, SchedulerEvent, Submis
 use policy::id::{GraphId, TaskId};
 use policy::resources::Resources;
 use policy::submission::Submission;
-use policy::task::{Priority, RetryPolicy, TaskOutcome, TaskSpec};
+use policy::task::{AttemptOutcome, LossReason, Priority, RetryPolicy, TaskOutcome, TaskSpec};
 
+use super::agents::for_handler;
 use super::clients::submit;
 use super::house::House;
 use super::program::Program;
@@ -29,6 +31,8 @@ pub(super) enum Scenario {
     Aged,
     /// A machine has failed four times of five in a row, and the scheduler side begins anew.
     NearlyOpen,
+    /// An agent dies with what it begins, before it has said so; the second time the scheduler side dies as well.
+    AgentForgets,
     /// Beside a task that takes its machine down others run that do nothing of the kind.
     Neighbours,
 }
@@ -40,8 +44,13 @@ impl Scenario {
             #[cfg(feature = "mutants")]
             Self::CancelUnheard => House::default(),
             Self::BudgetUsedUp => House::one_at_a_time(),
-            Self::Aged | Self::NearlyOpen | Self::Neighbours => House::default(),
+            Self::Aged | Self::NearlyOpen | Self::AgentForgets | Self::Neighbours => House::default(),
         }
+    }
+
+    /// How many agents there are beside the machine.
+    pub(super) fn agents(self) -> usize {
+        usize::from(self == Self::AgentForgets)
     }
 }
 
@@ -93,6 +102,24 @@ pub(super) fn a_breaker_that_was_nearly_open_opens_at_the_next_failure_after_a_r
     assert_eq!(after[..opened].iter().filter(is_end).count(), 1);
 }
 
+pub(super) fn what_an_agent_may_have_begun_before_it_died_is_lost_and_granted_anew() {
+    let run = keeps_its_promises(Scenario::AgentForgets);
+    let ends = |task: u64| {
+        run.history.records.iter().filter_map(move |(_, record)| match &record.event {
+            Event::Task { task: of, event: TaskEvent::AttemptEnded { outcome, .. }, .. } if of.0 == task => {
+                Some(outcome.clone())
+            }
+            _ => None,
+        })
+    };
+    let tasks: BTreeSet<TaskId> = run.history.processes.iter().map(|process| process.task).collect();
+    assert_eq!((tasks.len(), run.history.processes.len()), (2, 4), "each was begun twice");
+    for task in tasks {
+        let ends: Vec<_> = ends(task.0).collect();
+        assert_eq!(ends, [AttemptOutcome::Lost(LossReason::HostDied), AttemptOutcome::Exited(0)]);
+    }
+}
+
 pub(super) fn nobody_is_set_aside_for_a_neighbour_that_takes_machines_down() {
     let run = keeps_its_promises(Scenario::Neighbours);
     let (mut outcomes, mut lost) = (Vec::new(), 0);
@@ -123,6 +150,7 @@ pub(super) async fn tell(world: World, scenario: Scenario) {
         Scenario::BudgetUsedUp => budget_used_up(&world).await,
         Scenario::Aged => aged(&world).await,
         Scenario::NearlyOpen => nearly_open(&world).await,
+        Scenario::AgentForgets => agent_forgets(&world).await,
         Scenario::Neighbours => neighbours(&world).await,
     }
 }
@@ -178,6 +206,22 @@ async fn nearly_open(world: &World) {
     hand_in(world, 1, vec![one], Budget::default()).await;
     tokio::time::sleep(backoff * 7 / 2).await;
     world.crash_head(false, 1000);
+}
+
+async fn agent_forgets(world: &World) {
+    tokio::time::sleep(JOINED).await;
+    for (key, head_too) in [(1, false), (2, true)] {
+        world.core().condemn(1);
+        let message = for_handler(&task("told", lasts(1000)));
+        let first = hand_in(world, key, vec![message], Budget::default()).await.first_task();
+        while !world.core().processes.iter().any(|process| process.task == first) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        if head_too {
+            world.crash_head(false, 50);
+        }
+        tokio::time::sleep(Duration::from_secs(20)).await;
+    }
 }
 
 async fn neighbours(world: &World) {

@@ -125,6 +125,8 @@ pub(super) struct Nature {
     pub(super) gangs: u32,
     /// Whether tasks have something done around their commands.
     pub(super) has_stages: bool,
+    /// How many agents there are beside the machines.
+    pub(super) agents: usize,
     /// Whether what is waited for is served as what waits for it.
     pub(super) lends: bool,
     /// A planted fault of the world itself, which the checks must notice.

@@ -147,7 +147,8 @@ async fn submit(client: &Client, submission: &Submission, is_over: &AtomicBool) 
         }
     };
     // The digest is the gateway's own matter.
-    Operation { asked: Asked::Submit { key: submission.key, digest: [0; 16] }, invoked, answer }
+    let asked = Asked::Submit { key: submission.key, digest: [0; 16] };
+    Operation { asked, invoked, answer, written: None }
 }
 
 async fn cancel(client: &Client, graph: GraphId) -> Operation {
@@ -158,5 +159,5 @@ async fn cancel(client: &Client, graph: GraphId) -> Operation {
         Err(ClientError::Refused(_)) => Answer::Refused,
         Err(_) => Answer::Unknown,
     };
-    Operation { asked: Asked::Cancel(Target::Graph(graph)), invoked, answer }
+    Operation { asked: Asked::Cancel(Target::Graph(graph)), invoked, answer, written: None }
 }

@@ -10,7 +10,7 @@ use policy::time::Timestamp;
 
 use super::index::Index;
 use super::lending::Own;
-use super::{Answer, Asked, Findings, History};
+use super::{Answer, Asked, Findings, History, Operation};
 
 pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Findings) {
     submissions(history, index, findings);
@@ -25,7 +25,7 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
     for operation in &history.operations {
         if let (Asked::Cancel(target), Answer::Done { at }) = (operation.asked, operation.answer) {
             for task in tasks_of(target, index, operation.invoked) {
-                cancel(&facts, (task, target), (operation.invoked, at), findings);
+                cancel(&facts, (task, target), (operation, at), findings);
                 if history.has_ended {
                     stopped(&facts, task, (operation.invoked, at), findings);
                 }
@@ -145,17 +145,20 @@ impl<'a> Facts<'a> {
 fn cancel(
     facts: &Facts<'_>,
     (task, target): (TaskId, Target),
-    (invoked, at): (Timestamp, Timestamp),
+    (operation, at): (&Operation, Timestamp),
     findings: &mut Findings,
 ) {
-    if !counts(facts, task, (invoked, at)) {
+    if !counts(facts, task, (operation.invoked, at)) {
         return;
     }
     let recorded = facts.asked.get(&task).is_some_and(|asked| *asked <= at)
         || matches!(target, Target::Graph(graph) if facts.graphs_asked.get(&graph).is_some_and(|asked| *asked <= at));
     findings
         .expect("I1", recorded, || format!("the cancellation of {task}, acknowledged at {at:?}, is lost"));
-    let later = facts.grants.get(&task).into_iter().flatten().find(|record| record.at > at);
+    let is_later = |record: &&&Record| {
+        record.at > at || operation.written.is_some_and(|written| record.number > written)
+    };
+    let later = facts.grants.get(&task).into_iter().flatten().find(is_later);
     findings.expect("I13", later.is_none(), || {
         format!(
             "{task} was granted at {:?}, its cancellation acknowledged at {at:?}",

@@ -152,7 +152,8 @@ impl Pass<'_> {
         findings.expect("I18", limit == 0 || running <= limit, || {
             format!("record {}: {running} of {tenant} run, {limit} may", record.number)
         });
-        let cores = self.history.nodes.values().map(|node| node.cpu_millis / 1000).sum();
+        // Who has none, as an agent, counts as one.
+        let cores = self.history.nodes.values().map(|node| (node.cpu_millis / 1000).max(1)).sum();
         let (running, may) = (self.starts(), at_once(self.mode, cores));
         let lawful = may.is_none_or(|may| running <= may) || record.at <= self.since;
         findings.expect("I18", lawful, || {

@@ -89,6 +89,8 @@ pub(crate) struct Operation {
     pub(crate) asked: Asked,
     pub(crate) invoked: Timestamp,
     pub(crate) answer: Answer,
+    /// The last record that was written when the answer came, where anybody could look: many are of one moment.
+    pub(crate) written: Option<u64>,
 }
 
 /// What a client asked.
