@@ -75,7 +75,7 @@ pub fn paces(tenants: &BTreeMap<String, TenantConfig>) -> Paces {
     let pace = |config: &TenantConfig| NonZeroU32::new(config.submissions_per_second());
     let named = tenants.iter().filter(|(name, _)| *name != DEFAULT);
     Paces {
-        usual: tenants.get(DEFAULT).map_or(Paces::default().usual, pace),
+        usual: tenants.get(DEFAULT).map_or_else(|| Paces::default().usual, pace),
         named: named.map(|(name, config)| (Arc::from(name.as_str()), pace(config))).collect(),
     }
 }
