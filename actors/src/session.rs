@@ -53,6 +53,9 @@ pub enum SessionError {
         /// The deadline.
         within: Duration,
     },
+    /// Whoever asked has given it up.
+    #[error("nobody wants to know any more")]
+    GivenUp,
     /// The answer makes no sense: something else answers there.
     #[error("{host} answers something else: {said:?}")]
     Garbled {

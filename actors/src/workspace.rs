@@ -48,6 +48,9 @@ pub const WORKED_ON_AT_ONCE: u32 = 4;
 const PREPARE_DEADLINE: Duration = Duration::from_secs(15 * 60);
 /// How long looking through one may take.
 const LOOK_DEADLINE: Duration = Duration::from_secs(5 * 60);
+/// How long who gives one up waits until it is removed, where that is not on this machine's disk; what takes longer is
+/// removed later.
+const GIVEN_UP_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Which workspace is wanted, and for whom.
 #[derive(Debug, Clone)]
@@ -210,6 +213,9 @@ impl Workspaces {
             match Record::read(&keeping.root, wish.token) {
                 // Nothing was begun.
                 Ok(None) => self.leave(wish.token, made),
+                Ok(Some(_)) | Err(_) if cancel.is_cancelled() => {
+                    self.remove_within(keeping, record, GIVEN_UP_DEADLINE);
+                }
                 Ok(Some(_)) | Err(_) => self.remove(keeping, record),
             }
         }
@@ -221,7 +227,8 @@ impl Workspaces {
         let failed = |what: &'static str| move |error: io::Error| Unmade::of_disk(what, root, &error);
         disk::own_root(root).map_err(failed("the directory of workspaces"))?;
         if let Some(left) = Record::read(root, record.token).map_err(failed("reading a record in"))? {
-            self.erase(keeping, left).map_err(failed("removing what an earlier try has left in"))?;
+            self.erase(keeping, left, LOOK_DEADLINE)
+                .map_err(failed("removing what an earlier try has left in"))?;
         }
         record.write(root).map_err(failed("writing a record in"))?;
         keeping.ground.make(record, work)
@@ -324,8 +331,12 @@ impl Workspaces {
 
     /// Takes it from the disk, whatever is in it, and from what git knows. What cannot be removed now is removed later.
     fn remove(&self, keeping: &Keeping, record: Record) {
+        self.remove_within(keeping, record, LOOK_DEADLINE);
+    }
+
+    fn remove_within(&self, keeping: &Keeping, record: Record, within: Duration) {
         let (token, made) = (record.token, record.made);
-        match self.erase(keeping, record) {
+        match self.erase(keeping, record, within) {
             Ok(()) => self.leave(token, made),
             Err(error) => {
                 tracing::warn!(%token, %error, "a workspace cannot be removed; this is tried again");
@@ -333,12 +344,12 @@ impl Workspaces {
         }
     }
 
-    fn erase(&self, keeping: &Keeping, mut record: Record) -> io::Result<()> {
+    fn erase(&self, keeping: &Keeping, mut record: Record, within: Duration) -> io::Result<()> {
         let (root, token) = (&keeping.root, record.token);
         disk::own_root(root)?;
         record.state = State::Removing;
         record.write(root)?;
-        keeping.ground.erase(&record, &self.work(&Cancel::default(), LOOK_DEADLINE))?;
+        keeping.ground.erase(&record, &self.work(&Cancel::default(), within))?;
         record::forget(root, token)
     }
 

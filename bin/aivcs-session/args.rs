@@ -2,9 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use actors::session::BASE_USUAL;
+use actors::session::{BASE_USUAL, SETUP_TIMEOUT};
 use actors::taskfile::quantity;
 use clap::{Args, Parser, Subcommand};
 
@@ -37,6 +38,9 @@ Exit codes: 0 success, 1 failure (doctor: warnings), 2 usage or an invalid name 
 4 no such session or directory, 5 the name or the session is another's, 6 unreachable. `exec` exits as the command
 did: 128+n for signal n, 124 for a timeout, and with 125 where not the command failed but what should have run it.";
 
+/// How long a session may take to be made where nobody says, as it is typed.
+static SETUP_USUAL: LazyLock<String> = LazyLock::new(|| format!("{}s", SETUP_TIMEOUT.as_secs()));
+
 /// What every command understands.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
@@ -66,7 +70,7 @@ pub(crate) struct Global {
     )]
     pub(crate) base_dir: String,
     /// How long a session may take to be made, once connected
-    #[arg(long, global = true, value_parser = quantity::duration, value_name = "TIME", default_value = "30s", help_heading = "Everywhere")]
+    #[arg(long, global = true, value_parser = quantity::duration, value_name = "TIME", default_value = SETUP_USUAL.as_str(), help_heading = "Everywhere")]
     pub(crate) setup_timeout: Duration,
     /// Write JSON: one object on each line
     #[arg(long, global = true, help_heading = "Everywhere")]

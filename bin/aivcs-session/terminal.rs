@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
+use actors::session::AttemptRow;
 use actors::session::script::{Side, Start};
-use actors::session::{AttemptRow, AttemptState};
 use policy::session::SessionName;
 
 use crate::cli::attach::{has_terminal, look};
@@ -18,14 +18,14 @@ pub(crate) fn run(place: &Place, screen: &Screen, name: &SessionName, start: &St
         return Ok(Exit::USAGE);
     }
     let begun = place.sessions.start(start)?.row;
-    if begun.state == AttemptState::Running {
+    if begun.goes_on() {
         // It begins when somebody looks.
         let tmux = place.sessions.tmux(name)?;
         look(place, name, &tmux)?;
     }
     let last = place.sessions.look(name)?.attempt.filter(|attempt| attempt.key == begun.key);
     match last {
-        Some(ended) if ended.state != AttemptState::Running => {
+        Some(ended) if !ended.goes_on() => {
             show_output(place, name, &ended)?;
             Ok(of_end(screen, &ended, false))
         }

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use actors::client::contexts::{ContextError, Contexts};
 use actors::client::{Client, Endpoint, default_data_dir};
+use actors::console::act::{NO_REASON, Planned};
 use actors::console::fault::{Fault, Sort};
 use actors::console::past::{Past, open_journal};
 use actors::console::pipe::Stage;
 use actors::console::reply::Reply;
 use actors::console::syntax::{self, Line, Word};
-use actors::console::{Console, act::Planned, verb};
+use actors::console::{Console, verb};
 
 use super::args::Cli;
 use super::follow;
@@ -109,6 +110,10 @@ impl Session {
             return Err(Fault::of(Sort::Refused, "this session is for looking alone").at(line.span.clone()));
         }
         let planned = self.console.plan(line).await?;
+        if !self.reason.is_empty() && !planned.deed.takes_reason() {
+            let fault = Fault::of(Sort::Refused, format!("{NO_REASON}, and --reason was given"));
+            return Err(fault.at(line.span.clone()).help("say it in a session without --reason"));
+        }
         if planned.confirm.is_some() && !self.yes {
             return Ok(Outcome::Asks(Box::new(planned)));
         }

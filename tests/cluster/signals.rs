@@ -44,6 +44,8 @@ fn a_signal_reaches_what_a_task_runs_and_nothing_that_does_not_run() {
     top(&format!("signal {waits} HUP")).expect(7).says(&["is ready: nothing of it runs"]);
     top(&format!("step 0; signal {task} HUP")).expect(7).says(&["the past cannot be changed"]);
     top(&format!("signal {task} HUP reason=why")).expect(2).says(&["without a reason"]);
+    let everywhere = ["--yes", "--reason", "why", "-e", &format!("signal {task} HUP")];
+    run(&mut place.top(&everywhere)).expect(7).says(&["without a reason"]);
     let told = place.run(&["signal", "server", "usr1", "--json"]).expect(0).json().remove(0);
     assert_eq!(
         (&told["task"], &told["signal"], &told["node"]),

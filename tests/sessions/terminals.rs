@@ -1,6 +1,7 @@
 //! Commands that have a person's terminal.
 
 use super::bed::Bed;
+use crate::support::program::write;
 use crate::support::pty::Terminal;
 use crate::support::waiting::{SOON, until_true};
 
@@ -35,6 +36,27 @@ fn what_is_over_at_once_is_seen_all_the_same() {
     assert_eq!(person.ended().code(), Some(0));
     let person = exec(&bed, "runner", &["/no/such/program"]);
     assert_eq!(person.ended().code(), Some(127));
+}
+
+#[test]
+fn what_is_about_to_begin_goes_on() {
+    let bed = Bed::new();
+    let (name, key) = ("aivcs__r__w__human", actors::session::words::key_of("k"));
+    bed.run(&["attach", "--repo", "r", "--work", "w", "--role", "human"]).expect(0);
+    // As another call has claimed it, whose pane takes its time.
+    let (session, now) = (bed.session(name), std::time::SystemTime::now());
+    let seconds = now.duration_since(std::time::UNIX_EPOCH).expect("it is later").as_secs();
+    let at = session.join("a").join(&*key);
+    std::fs::create_dir_all(at.join("launched")).expect("it can be made");
+    write(&at.join("limit"), "3600\n");
+    write(&session.join("n/1"), format!("{key} 0 {seconds}\n"));
+    let words = ["exec", "--repo", "r", "--work", "w", "--role", "human", "--tty", "--key", "k"];
+    let mut person =
+        Terminal::start(&mut bed.there(&[&words, &["--setup-timeout", "1s", "--", "true"][..]].concat()));
+    person.shows("[aivcs");
+    person.types("\x02d");
+    person.shows("it goes on in aivcs__r__w__human");
+    assert_eq!(person.ended().code(), Some(125));
 }
 
 #[test]

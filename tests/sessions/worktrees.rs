@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use super::bed::Bed;
 use super::nodes::{daemon, nothing_left, scheduler};
@@ -109,6 +110,52 @@ fn unsaved_work_stays_on_the_machine_and_is_told_of_until_it_is_discarded() {
     );
     assert!(listed[0]["bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{listed:?}");
     place.run(&["workspaces", "--discard", "work"]).expect(0).says(&["1 workspace removed"]);
+    none_left(&bed, &repository);
+}
+
+#[test]
+fn a_checkout_that_nobody_waits_for_any_more_is_stopped_at_once_and_leaves_nothing() {
+    let bed = Bed::new();
+    let repository = repository(&bed);
+    let (begun, seconds) = (bed.root().join("begun"), format!("67{}", std::process::id()));
+    // It leaves its session, as nothing does that git starts.
+    let filter = format!("echo >>'{}'; setsid sleep {seconds}; cat", begun.display());
+    git(&repository, &["config", "filter.slow.smudge", &filter]);
+    fs::write(repository.join(".git/info/attributes"), "file filter=slow\n").expect("it is writable");
+    let (place, config) = scheduler(&bed, &["mac-1"], 2);
+    let first = daemon(&bed, &place, &config, 1);
+    let hangs = || {
+        until_true("it is checked out", SOON, || begun.exists());
+        fs::remove_file(&begun).expect("it is there");
+    };
+    let gone = || {
+        until_true("git has ended", SOON, || bed.processes(&format!("sleep {seconds}")).is_empty());
+        none_left(&bed, &repository);
+        until_true("nothing is half-made", SOON, || {
+            fs::read_dir(repository.join(".git/worktrees")).map_or(true, |entries| entries.count() == 0)
+        });
+        assert!(!repository.join(".git/index.lock").exists());
+    };
+    let task = place.submit(&["--workspace", SPACE, "--", "true"]);
+    hangs();
+    let start = Instant::now();
+    place.run(&["cancel", &task]).expect(0);
+    place.wait_state(&task, "cancelled");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    gone();
+    let task = place.submit(&["--workspace", SPACE, "--", "cat", "file"]);
+    hangs();
+    place.run(&["node", "drain", "mac-1", "--deadline", "1s"]).expect(0);
+    gone();
+    place.run(&["node", "uncordon", "mac-1"]).expect(0);
+    hangs();
+    // Nobody is there who could say so.
+    first.kill();
+    gone();
+    git(&repository, &["config", "filter.slow.smudge", "cat"]);
+    let _second = daemon(&bed, &place, &config, 1);
+    place.run(&["wait", &task, "--timeout", "60s"]).expect(0);
+    assert_eq!(place.run(&["logs", &task]).expect(0).text(), "two\n");
     none_left(&bed, &repository);
 }
 

@@ -31,6 +31,17 @@ pub enum Deed {
     Signal(TaskId, TaskSignal),
 }
 
+impl Deed {
+    /// Whether why it was done is recorded as well.
+    #[must_use]
+    pub fn takes_reason(&self) -> bool {
+        !matches!(self, Self::Signal(..))
+    }
+}
+
+/// Of deeds that take none.
+pub const NO_REASON: &str = "a signal is recorded without a reason";
+
 /// `cancel task t12`, `cordon`.
 impl fmt::Display for Deed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -77,8 +88,8 @@ impl Console {
         let order = self.order(line).await?;
         let planned = self.plan_order(&order).await?;
         let reason = line.pair("reason");
-        if let (Some(word), Deed::Signal(..)) = (reason, &planned.deed) {
-            return Err(Fault::usage(word.span.clone(), "a signal is recorded without a reason"));
+        if let Some(word) = reason.filter(|_| !planned.deed.takes_reason()) {
+            return Err(Fault::usage(word.span.clone(), NO_REASON));
         }
         Ok(Planned { reason: reason.map(|word| word.text.clone()), ..planned })
     }

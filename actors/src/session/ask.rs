@@ -19,6 +19,7 @@ use super::script::{Script, Side, Start};
 use super::way::{CONNECT_TIMEOUT, Way};
 use super::words::Unsayable;
 use super::{SessionError, fresh_key};
+use crate::workspace::Cancel;
 
 /// How long a session may take to be made where nobody says.
 pub const SETUP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -288,12 +289,23 @@ impl Sessions {
 
     /// Asks once, and waits so long for the answer once connected.
     pub(super) fn once(&self, script: &Script, within: Duration) -> Result<Reply, SessionError> {
-        self.ask_once(script, self.patience() + within)
+        self.answer(script, self.manner(false), self.patience() + within)
     }
 
-    fn ask_once(&self, script: &Script, within: Duration) -> Result<Reply, SessionError> {
+    /// Asks once for something that takes its time: it is stopped there when this one gives it up or is gone.
+    pub(super) fn attended(
+        &self,
+        script: &Script,
+        within: Duration,
+        cancel: &Cancel,
+    ) -> Result<Reply, SessionError> {
+        let manner = Manner { cancel: Some(cancel), ..self.manner(true) };
+        self.answer(script, manner, self.patience() + within)
+    }
+
+    fn answer(&self, script: &Script, manner: Manner<'_>, within: Duration) -> Result<Reply, SessionError> {
         let mut said = Vec::new();
-        let carried = carry(&self.way.script(), &script.0, self.manner(false), Some(within), &mut |bytes| {
+        let carried = carry(&self.way.script(), &script.0, manner, Some(within), &mut |bytes| {
             said.extend_from_slice(bytes);
             let fits = said.len() <= ANSWER_BYTES_LIMIT;
             fits.then_some(()).ok_or_else(|| io::Error::other("the answer has no end"))
@@ -327,12 +339,13 @@ impl Sessions {
     }
 
     /// What serves one process alone is not to die of what is said to that.
-    fn manner(&self, held: bool) -> Manner {
-        Manner { held, apart: self.way.is_alone() }
+    fn manner(&self, held: bool) -> Manner<'static> {
+        Manner { held, apart: self.way.is_alone(), cancel: None }
     }
 
     fn failed(&self, error: CarryError, within: Duration) -> SessionError {
         match error {
+            CarryError::GivenUp => SessionError::GivenUp,
             CarryError::Late => SessionError::Silent { host: self.host(), within },
             CarryError::Start { source, .. } => SessionError::Here { what: "starting ssh or sh", source },
             CarryError::Sink(source) => SessionError::Here { what: "taking what came", source },

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::workspace::Cancel;
 
 use super::way::CommandLine;
 
@@ -17,6 +18,8 @@ const READ_BYTES: usize = 64 * 1024;
 const PIECES_LIMIT: usize = 16;
 /// Bytes of standard error that are kept, the last ones: the reason stands at the end.
 const COMPLAINT_BYTES_LIMIT: usize = 8 * 1024;
+/// Between two looks whether anybody still wants the answer: a checkout takes seconds, who gives one up is told at once.
+const WANTED_LOOK: Duration = Duration::from_millis(50);
 
 /// How a program has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,18 +44,23 @@ pub enum CarryError {
     /// It took too long, and was killed.
     #[error("it has not ended in time")]
     Late,
+    /// Nobody wants to know any more; it was killed.
+    #[error("it was given up")]
+    GivenUp,
     /// Whoever takes its output cannot.
     #[error("cannot write what it says: {0}")]
     Sink(io::Error),
 }
 
 /// How a program is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Manner {
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner<'c> {
     /// Its standard input stays open to its end: the other side can then see that we are gone.
     pub held: bool,
     /// It is in a process group of its own, so that what is signalled to ours does not reach it.
     pub apart: bool,
+    /// Who may give it up.
+    pub cancel: Option<&'c Cancel>,
 }
 
 /// What comes from it.
@@ -68,7 +76,7 @@ enum Piece {
 pub fn carry(
     line: &CommandLine,
     input: &[u8],
-    manner: Manner,
+    manner: Manner<'_>,
     deadline: Option<Duration>,
     sink: &mut dyn FnMut(&[u8]) -> io::Result<()>,
 ) -> Result<Carried, CarryError> {
@@ -77,7 +85,7 @@ pub fn carry(
     thread::scope(|scope| {
         // A program that reads nothing more has said or will say why.
         let feeding = scope.spawn(move || stdin.and_then(|stdin| feed(stdin, input, manner.held)));
-        let done = running.listen(deadline, sink);
+        let done = running.listen((deadline, manner.cancel), sink);
         if done.is_err() {
             running.kill();
         }
@@ -120,21 +128,29 @@ impl Running {
 
     fn listen(
         &mut self,
-        deadline: Option<Duration>,
+        (deadline, cancel): (Option<Duration>, Option<&Cancel>),
         sink: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<Carried, CarryError> {
         let clock = Clock::system();
         let end = deadline.map(|deadline| clock.now() + deadline);
         let mut complaint = Vec::new();
         loop {
-            let piece = match end {
-                Some(end) => self.pieces.recv_timeout(end.since(clock.now())),
+            let left = end.map(|end| end.since(clock.now()));
+            let look = cancel.map(|_| WANTED_LOOK);
+            let piece = match left.into_iter().chain(look).min() {
+                Some(length) => self.pieces.recv_timeout(length),
                 None => self.pieces.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
+            if cancel.is_some_and(Cancel::is_cancelled) {
+                return Err(CarryError::GivenUp);
+            }
             match piece {
                 Ok(Piece::Out(bytes)) => sink(&bytes).map_err(CarryError::Sink)?,
                 Ok(Piece::Err(bytes)) => keep_end(&mut complaint, &bytes),
-                Err(RecvTimeoutError::Timeout) => return Err(CarryError::Late),
+                Err(RecvTimeoutError::Timeout) if end.is_some_and(|end| clock.now() >= end) => {
+                    return Err(CarryError::Late);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
@@ -178,10 +194,16 @@ mod tests {
     fn sh(script: &str, held: bool, deadline: Option<Duration>) -> (Result<Carried, CarryError>, Vec<u8>) {
         let line = CommandLine(["/bin/sh", "-s"].map(Into::into).into());
         let mut said = Vec::new();
-        let done = carry(&line, script.as_bytes(), Manner { held, apart: held }, deadline, &mut |bytes| {
-            said.extend_from_slice(bytes);
-            Ok(())
-        });
+        let done = carry(
+            &line,
+            script.as_bytes(),
+            Manner { held, apart: held, cancel: None },
+            deadline,
+            &mut |bytes| {
+                said.extend_from_slice(bytes);
+                Ok(())
+            },
+        );
         (done, said)
     }
 
@@ -197,6 +219,19 @@ mod tests {
     fn who_is_late_is_killed() {
         let (done, _) = sh("exec sleep 60\n", false, Some(Duration::from_millis(50)));
         assert!(matches!(done, Err(CarryError::Late)));
+    }
+
+    #[test]
+    fn what_nobody_wants_any_more_is_killed() {
+        let line = CommandLine(["/bin/sh", "-s"].map(Into::into).into());
+        let cancel = Cancel::default();
+        let manner = Manner { held: true, cancel: Some(&cancel), ..Manner::default() };
+        let done =
+            carry(&line, b"echo x; exec sleep 60\n", manner, Some(Duration::from_mins(1)), &mut |_| {
+                cancel.cancel();
+                Ok(())
+            });
+        assert!(matches!(done, Err(CarryError::GivenUp)));
     }
 
     #[test]

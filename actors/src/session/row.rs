@@ -111,12 +111,11 @@ impl SessionRow {
             attempt.and_then(|one| one.begun),
             attempt.and_then(|one| one.ended),
         ];
-        let working = |one: &AttemptRow| matches!(one.state, AttemptState::Starting | AttemptState::Running);
         Standing {
             role: self.identity.role(),
             last_used: times.into_iter().flatten().max().unwrap_or_default(),
             attached: self.attached,
-            works: attempt.is_some_and(working),
+            works: attempt.is_some_and(AttemptRow::goes_on),
         }
     }
 }

@@ -79,7 +79,7 @@ pub struct Start {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Space<'a> {
     /// One of a commit of the repository is made.
-    Add { name: &'a str, base: &'a str, repo: &'a str, commit: &'a str },
+    Add { name: &'a str, key: &'a str, base: &'a str, repo: &'a str, commit: &'a str },
     /// It is looked through.
     Look { name: &'a str, key: &'a str, admin: &'a [u8], commit: &'a str },
     /// It is told how large it is.
@@ -279,8 +279,9 @@ impl Script {
     /// Does something about a task's worktree.
     pub(super) fn space(space: &Space<'_>) -> Result<Self, Unsayable> {
         let words: Vec<&[u8]> = match *space {
-            Space::Add { name, base, repo, commit } => {
-                vec![b"add", name.as_bytes(), base.as_bytes(), repo.as_bytes(), commit.as_bytes()]
+            Space::Add { name, key, base, repo, commit } => {
+                let words = [name, key, base, repo, commit].map(str::as_bytes);
+                [b"add".as_slice()].into_iter().chain(words).collect()
             }
             Space::Look { name, key, admin, commit } => {
                 vec![b"look", name.as_bytes(), key.as_bytes(), admin, commit.as_bytes()]
@@ -291,7 +292,7 @@ impl Script {
             }
         };
         let words: Vec<&[u8]> = [HOLD_LOOKS.as_bytes()].into_iter().chain(words).collect();
-        Self::new(&[COMMON, WORKTREE], &words, ENTER)
+        Self::new(&[COMMON, WORKTREE], &words, ENTER_HELD)
     }
 
     /// Tells how strained the machine is.

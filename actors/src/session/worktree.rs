@@ -53,15 +53,8 @@ impl Worktrees {
         self.node.key_of(record.task, record.token)
     }
 
-    /// Asks once where something is made: what was begun may still be under way.
     fn ask(&self, space: &Space<'_>, within: Duration) -> Result<Reply, SessionError> {
-        let script = Script::space(space)?;
-        match space {
-            Space::Add { .. } => self.sessions.once(&script, within),
-            Space::Look { .. } | Space::Measure { .. } | Space::Erase { .. } => {
-                self.sessions.insist(&script, within, false)
-            }
-        }
+        self.sessions.insist(&Script::space(space)?, within, false)
     }
 }
 
@@ -76,8 +69,13 @@ impl Ground for Worktrees {
             _ => return Err(Unmade::of_task("a machine behind SSH makes worktrees of its repository alone")),
         };
         let name = self.name(record.token);
-        let add = Space::Add { name: &name, base: &self.base, repo: &self.node.repo, commit: &commit };
-        let reply = self.ask(&add, work.until.since(work.clock.now()));
+        let key = self.key(record);
+        let add =
+            Space::Add { name: &name, key: &key, base: &self.base, repo: &self.node.repo, commit: &commit };
+        // Once: what was begun may still be under way. It is stopped and undone there when nobody waits for it any more.
+        let within = work.until.since(work.clock.now());
+        let script = Script::space(&add).map_err(SessionError::Unsayable);
+        let reply = script.and_then(|script| self.sessions.attended(&script, within, work.cancel));
         let reply = reply.map_err(|error| unmade(&error, &commit))?;
         let (path, worktree) =
             made(&reply).ok_or_else(|| Unmade::of_node("its machine says something else"))?;
@@ -149,6 +147,7 @@ fn unmade(error: &SessionError, commit: &str) -> Unmade {
             _ => Unmade::of_node(error.to_string()),
         },
         SessionError::Unsayable(_) => Unmade::of_task(error.to_string()),
+        SessionError::GivenUp => Unmade::Cancelled,
         _ => Unmade::of_node(error.to_string()),
     }
 }

@@ -14,7 +14,7 @@ impl Cancel {
         self.0.1.notify_all();
     }
 
-    pub(super) fn is_cancelled(&self) -> bool {
+    pub(crate) fn is_cancelled(&self) -> bool {
         *self.lock()
     }
 

@@ -188,7 +188,7 @@ Examples:
   crab signal t7 USR1          to its process group; a program without a handler for it ends, as by any signal
   crab signal server hup       a single task may be called by its name
 
-What is stopped for good is cancelled: crab cancel. Sessions behind SSH hear no signals (crab steer), nor do handlers.";
+What is stopped for good is cancelled: crab cancel. Handlers hear no signals.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Signal {
