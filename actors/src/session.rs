@@ -19,6 +19,8 @@ pub mod words;
 pub mod worktree;
 
 mod ask;
+mod exchange;
+mod frames;
 mod row;
 
 use std::io;

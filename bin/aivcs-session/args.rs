@@ -59,6 +59,9 @@ pub(crate) struct Global {
     /// A configuration for SSH in place of yours (as of ssh -F)
     #[arg(long, global = true, value_name = "FILE", env = "AIVCS_SSH_CONFIG", help_heading = "Everywhere")]
     pub(crate) ssh_config: Option<PathBuf>,
+    /// Go over this connection where it is there: the ControlPath of an ssh that somebody else holds
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
+    pub(crate) control_path: Option<PathBuf>,
     /// Where repositories are on the machine
     #[arg(
         long,

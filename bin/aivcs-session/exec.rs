@@ -13,7 +13,7 @@ use crate::cli::args::Exec;
 use crate::cli::exit::Exit;
 use crate::cli::json::{Attempt, Made};
 use crate::cli::place::{Place, identity};
-use crate::cli::report::Reporting;
+use crate::cli::report::Report;
 use crate::cli::screen::Screen;
 use crate::cli::{terminal, tied};
 
@@ -45,11 +45,7 @@ pub(crate) fn run(place: &Place, screen: &Screen, exec: Exec) -> anyhow::Result<
     }
     // What was signalled before is handed on now.
     drop(hearing);
-    let reporting =
-        report.map(|to| Reporting::start(place.sessions.clone(), name.clone(), begun.key.clone(), to));
-    let ended = stay(place, screen, &name, &begun);
-    let bytes = ended.as_ref().ok().map(|ended| ended.reported);
-    reporting.into_iter().for_each(|reporting| reporting.finish(bytes));
+    let ended = stay((place, screen), &name, &begun, report.map(Report::new));
     if tied {
         tied::clear(place, &name, stays);
     }
@@ -87,13 +83,14 @@ fn start_of(place: &Place, identity: &Identity, exec: Exec) -> anyhow::Result<St
 }
 
 /// Passes on what it writes, until it has ended.
-pub(crate) fn stay(
-    place: &Place,
-    screen: &Screen,
+fn stay(
+    (place, screen): (&Place, &Screen),
     name: &policy::session::SessionName,
     begun: &AttemptRow,
+    mut report: Option<Report>,
 ) -> anyhow::Result<AttemptRow> {
-    let sinks = Sinks { out: &mut io::stdout(), err: &mut io::stderr() };
+    let report = report.as_mut().map(|report| report as &mut dyn io::Write);
+    let sinks = Sinks { out: &mut io::stdout(), err: &mut io::stderr(), report };
     let mut cut = |error: &actors::session::SessionError| {
         screen.note(format_args!("aivcs-session: {error}; it goes on there, connecting again"));
     };

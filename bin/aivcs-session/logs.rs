@@ -24,7 +24,7 @@ pub(crate) fn run(place: &Place, screen: &Screen, logs: &Logs) -> anyhow::Result
     let from = attempt.written.map(|written| logs.tail.map_or(0, |tail| written.saturating_sub(tail)));
     let (mut out, mut err) = (Shown::new(io::stdout()), Shown::new(io::stderr()));
     if logs.follow && attempt.goes_on() {
-        let sinks = Sinks { out: &mut out, err: &mut err };
+        let sinks = Sinks { out: &mut out, err: &mut err, report: None };
         let mut cut = |error: &SessionError| screen.note(format_args!("aivcs-session: {error}"));
         follow(&place.sessions, (&name, &attempt), from, sinks, &mut cut)?;
         return Ok(Exit::SUCCESS);

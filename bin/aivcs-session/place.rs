@@ -30,7 +30,7 @@ impl Place {
         }
         let host = target.to_string();
         let mut way = Way::new(target, Screen::has_person() && !global.json);
-        way = way.identity(global.identity).config(global.ssh_config).alone(alone);
+        way = way.identity(global.identity).config(global.ssh_config).alone(alone).held(global.control_path);
         // Nothing is made for a dry run.
         if !global.dry_run
             && let Some(home) = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute())

@@ -1,88 +1,65 @@
-//! `exec --report`: what a command says of itself comes here, from time to time while it runs and all of it at its end.
+//! `exec --report`: what a command says of itself comes to a file here, with its output.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
-use actors::session::Sessions;
-use actors::session::script::Side;
 use actors::worker::report::REPORT_LIMIT_BYTES;
-use policy::session::SessionName;
 
-/// Between two looks: some heartbeats, since each is a question to the machine.
-const EVERY: Duration = Duration::from_secs(5);
-
-/// What brings it; it goes on until it is finished.
+/// The file. It is made when there is something to write: most say nothing.
 #[derive(Debug)]
-pub(crate) struct Reporting {
-    over: Sender<u64>,
-    thread: JoinHandle<()>,
-}
-
-impl Reporting {
-    /// Of the attempt `key`.
-    pub(crate) fn start(sessions: Sessions, name: SessionName, key: Box<str>, to: PathBuf) -> Self {
-        let (over, is_over) = channel();
-        let report = Report { sessions, name, key, to, file: None, from: 0 };
-        Self { over, thread: thread::spawn(move || report.bring(&is_over)) }
-    }
-
-    /// All of it is here when this returns, as far as the machine can be asked: so many bytes, where that is known.
-    pub(crate) fn finish(self, bytes: Option<u64>) {
-        if let Some(bytes) = bytes {
-            // It goes on until this.
-            let _ = self.over.send(bytes);
-        }
-        drop(self.over);
-        // Whatever became of it, the command is over.
-        let _ = self.thread.join();
-    }
-}
-
-struct Report {
-    sessions: Sessions,
-    name: SessionName,
-    key: Box<str>,
+pub(crate) struct Report {
     to: PathBuf,
-    /// Made when there is something to write: most say nothing.
     file: Option<File>,
-    from: u64,
+    written: u64,
 }
 
 impl Report {
-    fn bring(mut self, is_over: &Receiver<u64>) {
-        let mut bytes = is_over.recv_timeout(EVERY);
-        while bytes == Err(RecvTimeoutError::Timeout) {
-            // Asked again later.
-            let _ = self.read();
-            bytes = is_over.recv_timeout(EVERY);
-        }
-        // Most say nothing, and are not asked.
-        if bytes.is_ok_and(|bytes| bytes == self.from) {
-            return;
-        }
-        let _ = self.read();
+    pub(crate) fn new(to: PathBuf) -> Self {
+        Self { to, file: None, written: 0 }
     }
 
-    /// What has come since the last look. More than anybody reads is left there.
-    fn read(&mut self) -> Result<(), actors::session::SessionError> {
-        let Self { sessions, name, key, to, file, from } = self;
-        if *from > REPORT_LIMIT_BYTES {
-            return Ok(());
-        }
-        sessions.read((name, key, Side::Report, *from), &mut |bytes| {
-            let file = match file {
-                Some(file) => file,
-                None => file.insert(File::create(&*to)?),
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(File::create(&self.to)?),
+        };
+        file.write_all(bytes)
+    }
+}
+
+impl Write for Report {
+    /// More than anybody reads is dropped, and what cannot be written: the command goes on without.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.written <= REPORT_LIMIT_BYTES {
+            self.written = match self.append(bytes) {
+                Ok(()) => self.written + bytes.len() as u64,
+                Err(_) => u64::MAX,
             };
-            file.write_all(bytes)?;
-            *from += bytes.len() as u64;
-            let is_enough = *from > REPORT_LIMIT_BYTES;
-            if is_enough { Err(io::Error::other("more than anybody reads")) } else { Ok(()) }
-        })?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_no_file_until_something_is_said_and_no_more_than_anybody_reads() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let to = directory.path().join("report");
+        let mut report = Report::new(to.clone());
+        assert!(!to.exists());
+        let piece = vec![b'x'; 4096];
+        for _ in 0..100 {
+            report.write_all(&piece).expect("it is taken");
+        }
+        let length = std::fs::metadata(&to).expect("it is there").len();
+        assert!((REPORT_LIMIT_BYTES + 1..=REPORT_LIMIT_BYTES + 4096).contains(&length), "{length}");
     }
 }

@@ -100,5 +100,6 @@ fn lookout(
 ) -> anyhow::Result<LookoutArgs> {
     let home = std::env::home_dir().context("finding the home directory, for the connections of SSH")?;
     let sessions = node.sessions(name, &home).with_context(|| format!("ssh_nodes.{name}"))?;
+    let abroad = SshNode { over: sessions.way().control().map(Into::into), ..abroad };
     Ok(LookoutArgs { node: abroad, sessions, outlook: Arc::default(), rules: Arc::clone(remote) })
 }

@@ -140,6 +140,12 @@ impl Bed {
         residue::naming(text, 0).into_iter().map(|left| left.pid).collect()
     }
 
+    /// Who follows attempts on the machine: each waits for the end of its input.
+    pub(super) fn readers(&self) -> usize {
+        let found = residue::within(&self.home().display().to_string());
+        found.iter().filter(|left| left.what.trim_end() == "cat").count()
+    }
+
     /// Waits for a file on the machine, and tells what is in it.
     pub(super) fn wait_file(&self, path: &Path) -> String {
         until(&format!("{} is there", path.display()), SOON, || {

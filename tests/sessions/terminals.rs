@@ -44,8 +44,7 @@ fn what_is_about_to_begin_goes_on() {
     let (name, key) = ("aivcs__r__w__human", actors::session::words::key_of("k"));
     bed.run(&["attach", "--repo", "r", "--work", "w", "--role", "human"]).expect(0);
     // As another call has claimed it, whose pane takes its time.
-    let (session, now) = (bed.session(name), std::time::SystemTime::now());
-    let seconds = now.duration_since(std::time::UNIX_EPOCH).expect("it is later").as_secs();
+    let (session, seconds) = (bed.session(name), actors::clock::Clock::system().wall().0 / 1_000_000);
     let at = session.join("a").join(&*key);
     std::fs::create_dir_all(at.join("launched")).expect("it can be made");
     write(&at.join("limit"), "3600\n");

@@ -130,7 +130,15 @@ impl SshNodeConfig {
         }
         let repo = self.repo.as_deref().unwrap_or_default().into();
         let tag = key_of(tag).chars().take(8).collect::<String>().into();
-        SshNode { program: program.to_owned(), to, repo, tag, own_variables, steerable: self.steer() }
+        SshNode {
+            program: program.to_owned(),
+            to,
+            over: None,
+            repo,
+            tag,
+            own_variables,
+            steerable: self.steer(),
+        }
     }
 }
 

@@ -2,24 +2,20 @@
 //! twice is asking once, since an attempt has a key and a session a name.
 
 use std::io;
-use std::thread;
 use std::time::Duration;
 
-use policy::session::target::Target;
 use policy::session::{Identity, SessionName};
 use policy::signal::TaskSignal;
 use policy::strain::Reading;
 use policy::time::Timestamp;
 
-use super::carry::{CarryError, Manner, carry};
 use super::refusal::{Refusal, Why};
 use super::reply::Reply;
 use super::row::{self, AttemptRow, SessionRow};
 use super::script::{Script, Side, Start};
-use super::way::{CONNECT_TIMEOUT, Way};
+use super::way::Way;
 use super::words::Unsayable;
 use super::{SessionError, fresh_key};
-use crate::workspace::Cancel;
 
 /// How long a session may take to be made where nobody says.
 pub const SETUP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -31,12 +27,6 @@ const END_TIMEOUT: Duration = Duration::from_secs(30);
 pub const PRUNE_GRACE: Duration = Duration::from_secs(2);
 /// How long a piece of output may take: megabytes over a slow line.
 const READ_TIMEOUT: Duration = Duration::from_mins(10);
-/// Somebody may have to find a password first.
-const PERSON_TIMEOUT: Duration = Duration::from_mins(2);
-/// Pauses before a machine that could not be reached is tried again.
-const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(1)];
-/// Bytes of one answer: a thousand sessions.
-const ANSWER_BYTES_LIMIT: usize = 4 * 1024 * 1024;
 
 /// Bytes that are said at once: what a pipe of Linux takes as a whole, less the end of the line. On a Mac two that are
 /// longer than 511 and are said in the same moment may be mixed.
@@ -45,7 +35,7 @@ pub const STEER_LIMIT_BYTES: usize = 4095;
 /// The sessions of one machine.
 #[derive(Debug, Clone)]
 pub struct Sessions {
-    way: Way,
+    pub(super) way: Way,
     setup: Duration,
 }
 
@@ -198,8 +188,8 @@ impl Sessions {
         sink: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<u64, SessionError> {
         let (name, key, side, byte) = from;
-        let script = Script::read(name, key, side, byte, false)?;
-        self.stream(&script, false, Some(self.patience() + READ_TIMEOUT), sink)
+        let script = Script::read(name, key, side, byte)?;
+        self.stream(&script, self.patience() + READ_TIMEOUT, sink)
     }
 
     /// What is there, and what is not.
@@ -218,7 +208,7 @@ impl Sessions {
     pub fn measure(&self, within: Duration) -> Result<Vec<Reading>, SessionError> {
         let reply = self.once(&Script::measure()?, within);
         if matches!(reply, Err(SessionError::Silent { .. })) {
-            self.hang_up();
+            self.leave();
         }
         Ok(row::signs(&reply?))
     }
@@ -237,147 +227,10 @@ impl Sessions {
         }
     }
 
-    /// Runs a script that streams; gives back how many bytes came.
-    pub(super) fn stream(
-        &self,
-        script: &Script,
-        held: bool,
-        deadline: Option<Duration>,
-        sink: &mut dyn FnMut(&[u8]) -> io::Result<()>,
-    ) -> Result<u64, SessionError> {
-        let mut came = 0;
-        let carried = carry(&self.way.script(), &script.0, self.manner(held), deadline, &mut |bytes| {
-            came += bytes.len() as u64;
-            sink(bytes)
-        });
-        let carried = carried.map_err(|error| self.failed(error, deadline.unwrap_or_default()))?;
-        if carried.code == 255 { Err(self.unreachable(&carried.complaint)) } else { Ok(came) }
-    }
-
-    fn ask(&self, script: &Script, within: Duration) -> Result<Reply, SessionError> {
-        self.insist(script, within, true)
-    }
-
     /// Something is made there: who has not answered in all that time is not asked again.
     fn set_up(&self, script: &Script) -> Result<Reply, SessionError> {
         self.insist(script, self.setup, false)
     }
-
-    pub(super) fn insist(
-        &self,
-        script: &Script,
-        within: Duration,
-        of_silent: bool,
-    ) -> Result<Reply, SessionError> {
-        let mut pauses = PAUSES.into_iter();
-        loop {
-            let asked = self.once(script, within);
-            let again = match &asked {
-                Err(SessionError::Unreachable { .. }) => !self.way.has_person(),
-                Err(SessionError::Silent { .. }) => of_silent && !self.way.has_person(),
-                Err(SessionError::Refused(refusal)) => refusal.why == Why::Again,
-                _ => false,
-            };
-            let pause = pauses.next().filter(|_| again && *self.way.target() != Target::Here);
-            let Some(pause) = pause else { return asked };
-            if matches!(asked, Err(SessionError::Silent { .. })) {
-                self.hang_up();
-            }
-            thread::park_timeout(pause);
-        }
-    }
-
-    /// Asks once, and waits so long for the answer once connected.
-    pub(super) fn once(&self, script: &Script, within: Duration) -> Result<Reply, SessionError> {
-        self.answer(script, self.manner(false), self.patience() + within)
-    }
-
-    /// Asks once for something that takes its time: it is stopped there when this one gives it up or is gone.
-    pub(super) fn attended(
-        &self,
-        script: &Script,
-        within: Duration,
-        cancel: &Cancel,
-    ) -> Result<Reply, SessionError> {
-        let manner = Manner { cancel: Some(cancel), ..self.manner(true) };
-        self.answer(script, manner, self.patience() + within)
-    }
-
-    fn answer(&self, script: &Script, manner: Manner<'_>, within: Duration) -> Result<Reply, SessionError> {
-        let mut said = Vec::new();
-        let carried = carry(&self.way.script(), &script.0, manner, Some(within), &mut |bytes| {
-            said.extend_from_slice(bytes);
-            let fits = said.len() <= ANSWER_BYTES_LIMIT;
-            fits.then_some(()).ok_or_else(|| io::Error::other("the answer has no end"))
-        });
-        let carried = carried.map_err(|error| self.failed(error, within))?;
-        let Some(reply) = Reply::read(&said) else {
-            return Err(self.unanswered(carried.code, &carried.complaint, &said));
-        };
-        match reply.find("refused") {
-            Some(words) => Err(SessionError::Refused(Refusal::new(self.way.target(), words))),
-            None => Ok(reply),
-        }
-    }
-
-    /// No answer, or a part of one: the connection was cut, or something else speaks there.
-    fn unanswered(&self, code: i32, complaint: &[u8], said: &[u8]) -> SessionError {
-        let is_remote = *self.way.target() != Target::Here;
-        if is_remote && (code == 255 || code > 128 || said.is_empty()) {
-            return self.unreachable(complaint);
-        }
-        let all = [said, complaint].concat();
-        SessionError::Garbled { host: self.host(), said: beginning(&all) }
-    }
-
-    /// Ends the shared connection: the next question makes another.
-    pub fn hang_up(&self) {
-        if let Some(line) = self.way.hang_up() {
-            // Where there is none, there is nothing to end.
-            let _ = carry(&line, b"", self.manner(false), Some(CONNECT_TIMEOUT), &mut |_| Ok(()));
-        }
-    }
-
-    /// What serves one process alone is not to die of what is said to that.
-    fn manner(&self, held: bool) -> Manner<'static> {
-        Manner { held, apart: self.way.is_alone(), cancel: None }
-    }
-
-    fn failed(&self, error: CarryError, within: Duration) -> SessionError {
-        match error {
-            CarryError::GivenUp => SessionError::GivenUp,
-            CarryError::Late => SessionError::Silent { host: self.host(), within },
-            CarryError::Start { source, .. } => SessionError::Here { what: "starting ssh or sh", source },
-            CarryError::Sink(source) => SessionError::Here { what: "taking what came", source },
-        }
-    }
-
-    fn unreachable(&self, complaint: &[u8]) -> SessionError {
-        let text = String::from_utf8_lossy(complaint);
-        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        let why = lines.last().copied().unwrap_or("the connection was cut");
-        SessionError::Unreachable { host: self.host(), why: why.chars().take(300).collect::<String>().into() }
-    }
-
-    fn garbled(&self, reply: &Reply) -> SessionError {
-        SessionError::Garbled { host: self.host(), said: beginning(format!("{reply:?}").as_bytes()) }
-    }
-
-    fn host(&self) -> Box<str> {
-        self.way.target().to_string().into()
-    }
-
-    fn patience(&self) -> Duration {
-        match (self.way.target(), self.way.has_person()) {
-            (Target::Here, _) => Duration::ZERO,
-            (Target::There(_), true) => PERSON_TIMEOUT,
-            (Target::There(_), false) => CONNECT_TIMEOUT,
-        }
-    }
-}
-
-fn beginning(said: &[u8]) -> Box<str> {
-    String::from_utf8_lossy(said).chars().take(200).collect::<String>().into()
 }
 
 fn time_in(reply: &Reply) -> Timestamp {

@@ -1,5 +1,7 @@
 //! Stays with an attempt to its end, across connections that are cut: each byte of each stream comes once, in
 //! order, because whoever reads counts them and asks for what is behind them.
+//!
+//! All streams come in one exchange, and the end with them: a machine serves some ten at once over one connection.
 
 use std::io::{self, Write};
 use std::thread;
@@ -7,7 +9,7 @@ use std::time::Duration;
 
 use policy::session::SessionName;
 
-use super::row::AttemptRow;
+use super::row::{self, AttemptRow};
 use super::script::{Script, Side};
 use super::{SessionError, Sessions};
 
@@ -23,9 +25,11 @@ const FAILURES_LIMIT: u32 = 10;
 /// Where the streams go.
 pub struct Sinks<'a> {
     /// Standard output.
-    pub out: &'a mut (dyn Write + Send),
+    pub out: &'a mut dyn Write,
     /// Standard error.
-    pub err: &'a mut (dyn Write + Send),
+    pub err: &'a mut dyn Write,
+    /// What it says of itself, where that is wanted.
+    pub report: Option<&'a mut dyn Write>,
 }
 
 impl std::fmt::Debug for Sinks<'_> {
@@ -34,36 +38,56 @@ impl std::fmt::Debug for Sinks<'_> {
     }
 }
 
-/// Follows an attempt, as it was when it was begun or looked at, from these bytes on, and tells how it ended. What has ended by
-/// then is read and not followed. `cut` is told of every connection that failed.
+/// So many bytes of each stream are here already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Counts([u64; 3]);
+
+impl Counts {
+    fn of(&mut self, side: Side) -> &mut u64 {
+        let [out, err, report] = &mut self.0;
+        match side {
+            Side::Out => out,
+            Side::Err => err,
+            Side::Report => report,
+        }
+    }
+
+    /// Whether nothing is missing of an attempt that has ended.
+    fn reach(&self, row: &AttemptRow, reports: bool) -> bool {
+        let [out, err, report] = self.0;
+        let [wrote_out, wrote_err] = row.written;
+        out >= wrote_out && err >= wrote_err && (!reports || report >= row.reported)
+    }
+}
+
+/// Follows an attempt, as it was when it was begun or looked at, from these bytes of its output on, and tells how it ended. What
+/// has ended by then and has nothing more to say is not asked. `cut` is told of every connection that failed.
 ///
 /// # Errors
 /// The attempt or its machine cannot be found any more, or a sink fails.
 pub fn follow(
     sessions: &Sessions,
     (name, known): (&SessionName, &AttemptRow),
-    mut from: [u64; 2],
+    from: [u64; 2],
     mut sinks: Sinks<'_>,
     cut: &mut dyn FnMut(&SessionError),
 ) -> Result<AttemptRow, SessionError> {
-    let attempt = (name, &*known.key);
-    let over = Some(known).filter(|row| !row.goes_on());
+    let mut counts = Counts([from[0], from[1], 0]);
+    if !known.goes_on() && counts.reach(known, sinks.report.is_some()) {
+        return Ok(known.clone());
+    }
     let (mut failures, mut pause) = (0, PAUSE);
     loop {
-        let before = from;
-        let turned = match over {
-            Some(row) => finish(sessions, name, row, &mut from, &mut sinks).map(|()| Some(row.clone())),
-            None => turn(sessions, attempt, &mut from, &mut sinks),
-        };
-        match turned {
-            Ok(Some(row)) => return Ok(row),
+        let before = counts;
+        match turn(sessions, (name, &known.key), &mut counts, &mut sinks) {
+            Ok(row) if !row.goes_on() => return Ok(row),
             // It goes on, but this stream of it has stopped.
-            Ok(None) => {
+            Ok(_) => {
                 (failures, pause) = (0, PAUSE);
                 thread::park_timeout(BREATH);
             }
             Err(error @ (SessionError::Unreachable { .. } | SessionError::Silent { .. })) => {
-                if before != from {
+                if before != counts {
                     (failures, pause) = (0, PAUSE);
                 }
                 failures += 1;
@@ -79,68 +103,30 @@ pub fn follow(
     }
 }
 
-/// Reads both streams until the attempt has ended or the connection has; then looks which it was, and takes what
-/// is left.
+/// Takes what comes until the attempt has ended or the connection has; tells how far it is.
 fn turn(
     sessions: &Sessions,
-    attempt: (&SessionName, &str),
-    from: &mut [u64; 2],
+    (name, key): (&SessionName, &str),
+    counts: &mut Counts,
     sinks: &mut Sinks<'_>,
-) -> Result<Option<AttemptRow>, SessionError> {
-    let [out, err] = from;
-    let Sinks { out: to_out, err: to_err } = sinks;
-    let read = thread::scope(|scope| {
-        let other = scope.spawn(|| listen(sessions, attempt, Side::Err, err, *to_err));
-        let one = listen(sessions, attempt, Side::Out, out, *to_out);
-        let other = other.join().unwrap_or(Ok(()));
-        one.and(other)
-    });
-    if let Err(error @ (SessionError::Here { .. } | SessionError::Unsayable(_))) = read {
-        return Err(error);
-    }
-    let row = sessions.look(attempt.0)?.attempt;
-    let row = row.filter(|row| *row.key == *attempt.1);
-    let row = row.ok_or_else(|| SessionError::Garbled { host: "".into(), said: "another attempt".into() })?;
-    if row.goes_on() {
-        return read.map(|()| None);
-    }
-    finish(sessions, attempt.0, &row, from, sinks)?;
-    Ok(Some(row))
+) -> Result<AttemptRow, SessionError> {
+    let [out, err, report] = counts.0;
+    let script = Script::follow(name, key, [Some(out), Some(err), sinks.report.is_some().then_some(report)])?;
+    let reply = sessions.frames(&script, &mut |side, bytes| {
+        match (side, &mut sinks.report) {
+            (Side::Out, _) => pass_on(bytes, sinks.out)?,
+            (Side::Err, _) => pass_on(bytes, sinks.err)?,
+            (Side::Report, Some(to)) => pass_on(bytes, *to)?,
+            (Side::Report, None) => {}
+        }
+        *counts.of(side) += bytes.len() as u64;
+        Ok(())
+    })?;
+    let row = reply.find("attempt").and_then(row::attempt);
+    row.ok_or_else(|| sessions.garbled(&reply))
 }
 
-fn listen(
-    sessions: &Sessions,
-    attempt: (&SessionName, &str),
-    side: Side,
-    from: &mut u64,
-    to: &mut (dyn Write + Send),
-) -> Result<(), SessionError> {
-    let script = Script::read(attempt.0, attempt.1, side, *from, true)?;
-    sessions.stream(&script, true, None, &mut |bytes| take(bytes, from, to)).map(drop)
-}
-
-/// Takes what is behind the bytes that came, of one that has ended: it writes nothing any more.
-fn finish(
-    sessions: &Sessions,
-    name: &SessionName,
-    row: &AttemptRow,
-    from: &mut [u64; 2],
-    sinks: &mut Sinks<'_>,
-) -> Result<(), SessionError> {
-    let [out, err] = from;
-    let (key, [wrote_out, wrote_err]) = (&*row.key, row.written);
-    if *out < wrote_out {
-        sessions.read((name, key, Side::Out, *out), &mut |bytes| take(bytes, out, sinks.out))?;
-    }
-    if *err < wrote_err {
-        sessions.read((name, key, Side::Err, *err), &mut |bytes| take(bytes, err, sinks.err))?;
-    }
-    Ok(())
-}
-
-fn take(bytes: &[u8], count: &mut u64, to: &mut (dyn Write + Send)) -> io::Result<()> {
+fn pass_on(bytes: &[u8], to: &mut dyn Write) -> io::Result<()> {
     to.write_all(bytes)?;
-    to.flush()?;
-    *count += bytes.len() as u64;
-    Ok(())
+    to.flush()
 }

@@ -44,6 +44,9 @@ pub struct SshNode {
     pub program: PathBuf,
     /// What leads it to the machine: `--host` and the like.
     pub to: Vec<OsText>,
+    /// Where the daemon's own connection to it is, over which attempts go as well while it is there: a handshake takes longer
+    /// than all else.
+    pub over: Option<PathBuf>,
     /// In which repository tasks run.
     pub repo: Box<str>,
     /// Of the scheduler, in the names of its sessions.
@@ -95,6 +98,11 @@ impl SshNode {
         let is_there = |name: &OsText| name.as_bytes() != REPORT_VARIABLE.as_bytes();
         let mut argv = vec![OsText::from(self.program.as_os_str().as_bytes().to_vec())];
         argv.extend(self.to.iter().cloned());
+        argv.extend(
+            self.over.iter().map(|path| {
+                OsText::from([b"--control-path=".as_slice(), path.as_os_str().as_bytes()].concat())
+            }),
+        );
         let mut say = |words: &[&str]| argv.extend(words.iter().map(|word| OsText::from(*word)));
         let (work, token) = (self.work_of(start.task), start.token.0.to_string());
         say(&["exec", "--repo", &self.repo, "--work", &work, "--role", "runner"]);
@@ -263,6 +271,7 @@ mod tests {
         let node = SshNode {
             program: "/bin/aivcs-session".into(),
             to,
+            over: Some("/m/c".into()),
             repo: "r".into(),
             tag: "ab".into(),
             own_variables: 1,
@@ -284,7 +293,7 @@ mod tests {
         let told = node.translate(start, &rules);
         assert!(!told.argv.iter().any(|word| word.to_string().starts_with("--directory")));
         let words: Vec<String> = told.argv.iter().map(ToString::to_string).collect();
-        assert_eq!(words[..3], ["/bin/aivcs-session", "--host", "mac-1"]);
+        assert_eq!(words[..4], ["/bin/aivcs-session", "--host", "mac-1", "--control-path=/m/c"]);
         assert_eq!(words[words.len() - 5..], ["--env=A=b c", "--env=CRAB_TASK=t7", "--", "echo", "$x"]);
         assert!(words.windows(2).any(|pair| pair == ["--work", "t7-ab"]));
         assert!(words.contains(&"--report=/r".to_owned()));

@@ -18,6 +18,7 @@ const END: &str = include_str!("remote/end.sh");
 const SIGNAL: &str = include_str!("remote/signal.sh");
 const STEER: &str = include_str!("remote/steer.sh");
 const READ: &str = include_str!("remote/read.sh");
+const FOLLOW: &str = include_str!("remote/follow.sh");
 const WORKTREE: &str = include_str!("remote/worktree.sh");
 const DOCTOR: &str = include_str!("remote/doctor.sh");
 const MEASURE: &str = include_str!("remote/measure.sh");
@@ -100,7 +101,10 @@ pub enum Side {
 }
 
 impl Side {
-    fn as_str(self) -> &'static str {
+    /// All of them.
+    pub(super) const ALL: [Self; 3] = [Self::Out, Self::Err, Self::Report];
+
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Out => "out",
             Self::Err => "err",
@@ -251,21 +255,26 @@ impl Script {
         Self::new(&[COMMON, SIGNAL], &[tmux.as_bytes(), key.as_bytes(), signal.as_bytes()], ENTER)
     }
 
-    /// Gives a stream of an attempt from a byte on; `follows` goes on until the attempt has ended.
+    /// Gives what is there of a stream of an attempt, from a byte on.
     ///
     /// # Errors
     /// Never: names and keys are plain.
-    pub fn read(
-        name: &SessionName,
-        key: &str,
-        side: Side,
-        from: u64,
-        follows: bool,
-    ) -> Result<Self, Unsayable> {
+    pub fn read(name: &SessionName, key: &str, side: Side, from: u64) -> Result<Self, Unsayable> {
         let (tmux, from) = (name.tmux(), from.to_string());
-        let follows: &[u8] = if follows { b"yes" } else { b"no" };
-        let words = [follows, tmux.as_bytes(), key.as_bytes(), side.as_str().as_bytes(), from.as_bytes()];
-        Self::new(&[COMMON, READ], &words, ENTER_HELD)
+        let words = [tmux.as_bytes(), key.as_bytes(), side.as_str().as_bytes(), from.as_bytes()];
+        Self::new(&[COMMON, READ], &words, ENTER)
+    }
+
+    /// Gives what an attempt writes, from these bytes of its streams on, until it has ended; nothing of one without a byte.
+    ///
+    /// # Errors
+    /// Never: names and keys are plain.
+    pub fn follow(name: &SessionName, key: &str, from: [Option<u64>; 3]) -> Result<Self, Unsayable> {
+        let (tmux, from) =
+            (name.tmux(), from.map(|from| from.map_or_else(|| "-".to_owned(), |from| from.to_string())));
+        let words =
+            [tmux.as_bytes(), key.as_bytes(), from[0].as_bytes(), from[1].as_bytes(), from[2].as_bytes()];
+        Self::new(&[COMMON, FOLLOW], &words, ENTER_HELD)
     }
 
     /// Looks whether all is there that sessions need.

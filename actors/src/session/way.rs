@@ -45,6 +45,8 @@ pub struct Way {
     /// Whether somebody can be asked for a password, or whether a host is known.
     person: bool,
     control: Option<PathBuf>,
+    /// Where a connection is that somebody else holds; it goes before our own while it is there.
+    held: Option<PathBuf>,
     own: bool,
 }
 
@@ -56,7 +58,7 @@ impl Way {
     /// To `target`. With `person`, `ssh` may ask on the terminal.
     #[must_use]
     pub fn new(target: Target, person: bool) -> Self {
-        Self { target, identity: None, config: None, person, control: None, own: false }
+        Self { target, identity: None, config: None, person, control: None, held: None, own: false }
     }
 
     /// With this private key alone.
@@ -78,6 +80,19 @@ impl Way {
     pub fn alone(mut self, alone: bool) -> Self {
         self.own = alone;
         self
+    }
+
+    /// Over a connection that somebody else holds, as long as that is there.
+    #[must_use]
+    pub fn held(mut self, held: Option<PathBuf>) -> Self {
+        self.held = held;
+        self
+    }
+
+    /// Where its connection is, for others to go over as well.
+    #[must_use]
+    pub fn control(&self) -> Option<&Path> {
+        self.control.as_deref()
     }
 
     /// Whether it shares its connection with nobody else.
@@ -169,14 +184,33 @@ impl Way {
         })
     }
 
-    /// Ends the shared connection; `None` where there is none.
+    /// Ends the shared connection, with all who use it; `None` where there is none.
     #[must_use]
     pub fn hang_up(&self) -> Option<CommandLine> {
+        self.tell("exit")
+    }
+
+    /// Has the next question make another connection, while those who use this one go on; `None` where there is none.
+    #[must_use]
+    pub fn leave(&self) -> Option<CommandLine> {
+        self.tell("stop")
+    }
+
+    fn tell(&self, word: &str) -> Option<CommandLine> {
         let (Target::There(remote), Some(control)) = (&self.target, &self.control) else { return None };
+        if !control.exists() {
+            return None;
+        }
         let mut argv = self.begin();
-        argv.extend(["-O".into(), "exit".into(), "-o".into(), option("ControlPath=", control.as_os_str())]);
+        argv.extend(["-O".into(), word.into(), "-o".into(), option("ControlPath=", control.as_os_str())]);
         argv.extend(["--".into(), OsString::from(&*remote.host)]);
         Some(CommandLine(argv))
+    }
+
+    /// Over which connection it goes, and whether it may make that.
+    fn over(&self) -> Option<(&Path, bool)> {
+        let held = self.held.as_deref().filter(|held| held.exists());
+        held.map(|held| (held, false)).or_else(|| Some((self.control.as_deref()?, true)))
     }
 
     fn begin(&self) -> Vec<OsString> {
@@ -208,10 +242,13 @@ impl Way {
             options.extend(["ForwardAgent=no", "LogLevel=ERROR"]);
         }
         argv.extend(options.into_iter().flat_map(|option| ["-o".into(), option.into()]));
-        if let Some(control) = &self.control {
-            argv.extend(["-o", "ControlMaster=auto", "-o"].map(OsString::from));
+        if let Some((control, makes)) = self.over() {
+            let master = if makes { "ControlMaster=auto" } else { "ControlMaster=no" };
+            argv.extend(["-o", master, "-o"].map(OsString::from));
             argv.push(option("ControlPath=", control.as_os_str()));
-            argv.extend(["-o".into(), format!("ControlPersist={}", IDLE_TIMEOUT.as_secs()).into()]);
+            if makes {
+                argv.extend(["-o".into(), format!("ControlPersist={}", IDLE_TIMEOUT.as_secs()).into()]);
+            }
         }
         if let Some(user) = &remote.user {
             argv.extend(["-l".into(), OsString::from(&**user)]);
@@ -285,6 +322,20 @@ mod tests {
         assert!(!there(false).sharing(&long).unwrap().shares());
         assert!(!long.exists());
         assert!(!Way::new(Target::Here, false).sharing(home.path()).unwrap().shares());
+    }
+
+    #[test]
+    fn a_connection_that_somebody_holds_goes_before_our_own_and_is_never_made_nor_ended() {
+        let home = tempfile::Builder::new().prefix("kc").tempdir().unwrap();
+        let held = home.path().join("held");
+        let way = there(false).sharing(home.path()).unwrap().held(Some(held.clone()));
+        let line = way.script().to_string();
+        assert!(line.contains("ControlMaster=auto") && !line.contains("/held"), "{line}");
+        fs::write(&held, "").unwrap();
+        let line = way.script().to_string();
+        assert!(line.contains("ControlMaster=no -o ControlPath=") && line.contains("/held"), "{line}");
+        assert!(!line.contains("ControlPersist"), "{line}");
+        assert_eq!((way.hang_up(), way.leave()), (None, None), "there is none of our own");
     }
 
     #[test]

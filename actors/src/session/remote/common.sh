@@ -25,25 +25,33 @@ hex() { printf %s "$1" | od -An -v -tx1 | tr -d ' \n'; }
 now() { date +%s; }
 nap() { sleep "$1" 2>/dev/null || sleep 1; }
 # blink LOOKS: between two looks, of which the first come soon after each other: what is short is over by then.
-blink() { if [ "$1" -lt 25 ]; then nap 0.02; else nap 0.1; fi; }
-on_disk() { sync "$1" 2>/dev/null || sync; }
+blink() { if [ "$1" -lt 20 ]; then nap 0.02; else nap 0.1; fi; }
+on_disk() { sync "$@" 2>/dev/null || sync; }
 
-# put FILE TEXT: whole or not at all, on disk when it returns; false where the file is there already.
+# put FILE TEXT [OTHER...]: whole or not at all, on disk when it returns, no sooner than the other files are; false where it
+# is there already.
 put() {
-  put_new=$1.$$.$put_as.new
-  printf '%s\n' "$2" >"$put_new" && on_disk "$put_new" && ln "$put_new" "$1" 2>/dev/null
+  put_at=$1 put_new=$1.$$.$put_as.new
+  printf '%s\n' "$2" >"$put_new"
+  put_done=$?
+  shift 2
+  [ "$put_done" -eq 0 ] && on_disk "$put_new" "$@" && ln "$put_new" "$put_at" 2>/dev/null
   put_done=$?
   rm -f "$put_new"
-  on_disk "${1%/*}"
+  on_disk "${put_at%/*}"
   return "$put_done"
 }
 
+# note FILE TEXT: whole or not at all. After a start of the machine nobody asks for it.
+note() { printf '%s\n' "$2" >"$1.$$.new" && mv -f "$1.$$.new" "$1"; }
+
 # Our directory, which nobody else may enter, and the options of our tmux server, whatever the user's own are.
 prepare() {
+  [ -e "$home/tmux-1.conf" ] && [ ! -L "$home" ] && return
   case $HOME in /*) ;; *) refuse no-home ;; esac
   mkdir -p "$home/s" 2>/dev/null && [ ! -L "$home" ] && chmod 700 "$home" 2>/dev/null ||
     refuse no-state "$(hex "$home")"
-  [ -e "$home/tmux-1.conf" ] || put "$home/tmux-1.conf" 'set -g remain-on-exit on
+  put "$home/tmux-1.conf" 'set -g remain-on-exit on
 set -g history-limit 20000
 set -g status-left-length 120
 set -g status-right ""
@@ -62,12 +70,21 @@ find_tmux() {
 }
 t() { "$tmux_at" -L aivcs -f "$home/tmux-1.conf" "$@"; }
 
-boot() { cat /proc/sys/kernel/random/boot_id 2>/dev/null || sysctl -n kern.bootsessionuuid 2>/dev/null || say none; }
+boot() {
+  boot_id=
+  [ -r /proc/sys/kernel/random/boot_id ] && read -r boot_id </proc/sys/kernel/random/boot_id && say "$boot_id" ||
+    sysctl -n kern.bootsessionuuid 2>/dev/null || say none
+}
 
 # birth PID: when it was started, as one word; a number is used again, a number and a birth are not.
 birth() {
   if [ -r /proc/self/stat ]; then
-    sed -n '$s/.*) //p' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20
+    [ -r "/proc/${1:-none}/stat" ] || return
+    birth_line=
+    # Its name may have any bytes.
+    while read -r birth_more; do birth_line=$birth_more; done 2>/dev/null <"/proc/$1/stat"
+    set -- ${birth_line##*) }
+    say "${20}"
   else
     LC_ALL=C ps -o lstart= -p "$1" 2>/dev/null | tr -s ' ' _
   fi
@@ -94,20 +111,21 @@ enter() {
   enter_why=
 }
 
-# marked MARK: the processes that have it in their environment.
+# marked MARK [PREFIX]: the processes that have it in their environment.
 marked() {
   if [ -r /proc/self/environ ]; then
-    grep -lsF "$1" /proc/[0-9]*/environ | while IFS=/ read -r _ _ marked_pid _; do say "$marked_pid"; done
+    grep -lsF "$1" /proc/[0-9]*/environ | while IFS=/ read -r _ _ marked_pid _; do say "$2$marked_pid"; done
   else
     # The mark comes on standard input: else it would be found in what looks for it.
-    { say "$1"; ps -axEww -o pid=,command=; } | awk 'NR == 1 { mark = $0; next } index($0, mark) { print $1 }'
+    { say "$1"; ps -axEww -o pid=,command=; } |
+      awk -v prefix="$2" 'NR == 1 { mark = $0; next } index($0, mark) { print prefix $1 }'
   fi
 }
 
 # family MARK ROOTS: every living process that is marked, is one of the roots, is in a group of theirs, or is
 # below one that is.
 family() {
-  { marked "$1" | sed 's/^/m /'; ps -A -o pid= -o ppid= -o pgid= -o stat=; } | awk -v roots=" $2 " '
+  { marked "$1" 'm '; ps -A -o pid= -o ppid= -o pgid= -o stat=; } | awk -v roots=" $2 " '
     $1 == "m" { own[$2] = 1; next }
     { pids[++count] = $1; parent[$1] = $2; dead[$1] = $4 ~ /^Z/
       if (index(roots, " " $1 " ") || index(roots, " " $3 " ")) own[$1] = 1 }
@@ -207,8 +225,12 @@ look() {
   [ "$look_state" != lost ] || has_ended "$1" || :
 }
 
-# conclude ID OUTCOME CODE: how an attempt ended. Whoever says it first is believed.
-conclude() { put "$session/a/$1/exit" "$1 $2 $3 $(now)"; }
+# conclude ID OUTCOME CODE [OTHER...]: how an attempt ended; other files are on disk by then. Whoever says it first is believed.
+conclude() {
+  conclude_at=$session/a/$1/exit conclude_as="$1 $2 $3 $(now)"
+  shift 3
+  put "$conclude_at" "$conclude_as" "$@"
+}
 
 # bury ID: an attempt that was looked at and is lost: nothing of it runs on, and it never begins.
 bury() {
@@ -222,15 +244,21 @@ bury() {
   conclude "$1" lost 125
 }
 
-# bytes FILE: how many it has; 0 where it is not there, also where it has just gone.
-bytes() {
-  bytes_n=$({ wc -c <"$1"; } 2>/dev/null | tr -d ' ')
-  say "${bytes_n:-0}"
+# written DIRECTORY: how many bytes an attempt has written to each of its streams: `wrote_out`, `wrote_err`, `wrote_report`; 0
+# where there are none, also where they have just gone.
+written() {
+  wrote_out=0 wrote_err=0 wrote_report=0
+  set -- $(cd "$1" 2>/dev/null && wc -c out err report 2>/dev/null)
+  while [ $# -gt 1 ]; do
+    case $2 in out) wrote_out=$1 ;; err) wrote_err=$1 ;; report) wrote_report=$1 ;; esac
+    shift 2
+  done
 }
 
 # report ID NUMBER TOKEN CLAIMED
 report() {
   look "$1" "$4"
+  written "$look_at"
   say attempt "$1" "$2" "$3" "$look_state" "$look_begun" "$look_end" "$look_outcome" "$look_code" \
-    "$(bytes "$look_at/out")" "$(bytes "$look_at/err")" "$(bytes "$look_at/report")"
+    "$wrote_out" "$wrote_err" "$wrote_report"
 }

@@ -37,8 +37,12 @@ main() {
   if [ "$look_state" = running ] && [ -f "$session/a/$last_id/pid" ]; then
     end_roots="$end_roots $(cut -d' ' -f1 "$session/a/$last_id/pid")"
   fi
-  sweep "AIVCS_SESSION_MARK=$session_mark" "$end_roots" "$2"
-  end_swept=$?
+  end_swept=0
+  # Where it has ended by itself all that it had started has gone before that was told, and this looks once for what others have left.
+  if [ "$look_state" != ended ] || [ -n "$end_roots$(family "AIVCS_SESSION_MARK=$session_mark" "")" ]; then
+    sweep "AIVCS_SESSION_MARK=$session_mark" "$end_roots" "$2"
+    end_swept=$?
+  fi
   end_looks=0
   while [ "$look_state" = running ] && [ ! -f "$session/a/$last_id/exit" ] && [ "$end_looks" -lt 50 ]; do
     end_looks=$((end_looks + 1))

@@ -35,11 +35,8 @@ forget_attempts() {
 }
 
 launch() {
-  if t has-session -t "=$1" 2>/dev/null; then
-    t new-window -d -t "=$1:" -n work /bin/sh "$2" 2>/dev/null && return
-  fi
   launch_said=$(t new-session -d -s "$1" -n work -x 200 -y 50 /bin/sh "$2" 2>&1 </dev/null) && return
-  # Somebody else has made it meanwhile.
+  # It is there already.
   t new-window -d -t "=$1:" -n work /bin/sh "$2" 2>/dev/null && return
   conclude "$last_id" unstarted 125
   refuse tmux "$(hex "$launch_said")"
@@ -47,7 +44,7 @@ launch() {
 
 # SETUP_LIMIT NAME IDENTITY MARK ID TOKEN KEPT_ATTEMPTS BASE REPO SCRIPT
 main() {
-  setup_limit=$1
+  setup_usual=$setup_limit setup_limit=$1
   shift
   kept_attempts=$6
   prepare
@@ -57,10 +54,12 @@ main() {
   claim_attempt "$4" "$5"
   start_at=$session/a/$4
   mkdir -p "$start_at"
-  put "$start_at/limit" "$setup_limit"
-  put "$start_at/run" "$9"
+  [ "$setup_limit" = "$setup_usual" ] || note "$start_at/limit" "$setup_limit"
   # Of identical calls one launches.
-  if mkdir "$start_at/launched" 2>/dev/null; then launch "$1" "$start_at/run"; fi
+  if mkdir "$start_at/launched" 2>/dev/null; then
+    say "$9" >"$start_at/run"
+    launch "$1" "$start_at/run"
+  fi
   start_looks=0
   while [ "$start_looks" -lt $((setup_limit * 10)) ]; do
     [ -f "$start_at/exit" ] && break

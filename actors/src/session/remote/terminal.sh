@@ -44,7 +44,7 @@ run_on_terminal() {
     become "$@"
   ) </dev/tty >/dev/tty 2>&1 &
   root=$!
-  put "$at/pid" "$root $(birth "$root")"
+  note "$at/pid" "$root $(birth "$root")"
   bound
   beat "$$" "" </dev/null >/dev/null 2>&1 &
   helpers="$helpers $!"

@@ -10,15 +10,18 @@ halt() {
   sweep "AIVCS_MARK=$id" "$(cut -d' ' -f1 "$at/pid" 2>/dev/null)" "$grace"
 }
 
-# beat PID GROUPS: shows that the attempt is alive, as long as PID is; its output stays within bounds, and where it is
+# beat PID GROUPS: as long as PID is there, the attempt's output stays within bounds, and where it is
 # tied, somebody follows it.
 beat() {
   beat_seen= beat_unseen=0
+  # What is short is over by then.
+  nap 1
   while kill -0 "$1" 2>/dev/null; do
-    now >"$at/beat"
-    if [ $(($(bytes "$at/out") + $(bytes "$at/err") + $(bytes "$at/report"))) -gt "$output_limit" ]; then halt output-limit; fi
+    written "$at"
+    if [ $((wrote_out + wrote_err + wrote_report)) -gt "$output_limit" ]; then halt output-limit; fi
     if [ "$tied" -gt 0 ]; then
-      beat_now=$(cat "$at/followed" 2>/dev/null)
+      beat_now=
+      [ ! -f "$at/followed" ] || read -r beat_now <"$at/followed"
       if [ "$beat_now" = "$beat_seen" ]; then beat_unseen=$((beat_unseen + 1)); else beat_unseen=0; fi
       beat_seen=$beat_now
       if [ "$beat_unseen" -ge "$tied" ]; then grace=0 && halt abandoned; fi
@@ -60,11 +63,16 @@ become() {
   exec "$@"
 }
 
+# end_with_work: a runner's pane goes with what ran in it; others stay, to be looked at.
+end_with_work() {
+  if [ "$ends" = yes ] && find_tmux; then t set-option -w -t "$pane" remain-on-exit off; fi
+  ends=
+}
+
 # finish OUTCOME CODE
 finish() {
-  on_disk "$at/out"
-  on_disk "$at/err"
-  conclude "$id" "$1" "$2"
+  end_with_work
+  conclude "$id" "$1" "$2" "$at/out" "$at/err"
   # Who had its terminal has somewhere else to be, also where the session stays.
   [ "$input" != terminal ] || t detach-client -s "=$name" 2>/dev/null
   say "[aivcs-session: $1, $2]"
@@ -79,7 +87,6 @@ main() {
   put "$at/begun" "$(boot) $$ $(birth $$) $(now)" || exit 125
   : >>"$at/out"
   : >>"$at/err"
-  if [ "$ends" = yes ] && find_tmux; then t set-option -w -t "$pane" remain-on-exit off; fi
   tied=$9
   input=${10} reports=${11}
   shift 11
@@ -121,7 +128,9 @@ run() {
     become "$@"
   ) <"$run_input" >>"$at/out" 2>>"$at/err" &
   root=$!
-  put "$at/pid" "$root $(birth "$root")"
+  note "$at/pid" "$root $(birth "$root")"
+  # It need not wait for this.
+  end_with_work
   bound
   beat "$$" "$helpers" </dev/null >/dev/null 2>&1 &
   helpers="$helpers $!"
