@@ -60,7 +60,7 @@ mod tests;
 
 #[cfg(feature = "server")]
 pub use cluster::Cluster;
-pub use connect::{ConnectError, Dial, connect_once};
+pub use connect::{ConnectError, Dial, connect_once, knock};
 pub use life::{EndReason, Life};
 pub use peer::{Carrier, Connection, Door, Endpoint, LinkError, Outlet, Peer, PeerId, Via};
 pub use preamble::{Hello, Protocols, Purpose, Role};

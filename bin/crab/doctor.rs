@@ -1,10 +1,12 @@
 //! `crab doctor`: what is wrong or will be, each with what shows it and what to do.
 //!
-//! What is looked at stands in [`here`] (this machine and its data directory) and [`fleet`] (what the daemon says).
+//! What is looked at stands in [`here`] (this machine and its data directory), [`fleet`] (what the daemon says) and [`reach`]
+//! (whether machines reach each other, both ways).
 //! Judging is apart from looking, so that it can be tested without a machine that is ill.
 
 mod fleet;
 mod here;
+mod reach;
 
 use anyhow::Context;
 use strum::IntoStaticStr;
@@ -55,6 +57,11 @@ impl Finding {
         Self { level: Level::Failure, ..Self::warning(check, evidence, next) }
     }
 
+    /// As it should be, and there is more to know.
+    pub(crate) fn more(self, next: impl Into<String>) -> Self {
+        Self { next: Some(next.into()), ..self }
+    }
+
     /// After it was mended.
     pub(crate) fn fixed(self) -> Self {
         Self { is_fixed: true, ..self }
@@ -64,10 +71,14 @@ impl Finding {
 /// Exits with 0 where all is well, 1 with warnings, 2 with failures; what was fixed counts no more.
 pub(crate) async fn run(session: &Session, screen: &mut Screen, args: Doctor) -> anyhow::Result<Exit> {
     let mut findings = Vec::new();
-    if let Ok(directory) = session.own_data_dir() {
-        findings.extend(here::look(&directory, args.fix).context("looking at this machine")?);
+    let directory = session.own_data_dir().ok();
+    if let Some(directory) = &directory {
+        findings.extend(here::look(directory, args.fix).context("looking at this machine")?);
     }
-    findings.extend(fleet::look(session).await?);
+    match directory.as_deref().and_then(reach::membership) {
+        Some(own) => findings.extend(reach::as_worker(&own, directory.unwrap_or_default()).await?),
+        None => findings.extend(fleet::look(&session.connect()?, (directory.as_deref(), None)).await?),
+    }
     for finding in &findings {
         if screen.json {
             screen.object(&json::Finding::from(finding))?;

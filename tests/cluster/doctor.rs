@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::place::Place;
+use crate::support::place::{Daemon, Place};
 use crate::support::program::run;
 use crate::support::waiting::{SOON, until_true};
 
@@ -28,6 +28,7 @@ fn a_healthy_machine_is_found_healthy_and_what_is_wrong_is_found_with_what_to_do
     {
         assert_eq!(of(&found, check)["level"], "ok", "{found:?}");
     }
+    assert!(!found.iter().any(|one| one["check"] == "reach.listen"), "it listens nowhere: {found:?}");
     place.run(&["halt", "--here"]).expect(0);
     assert_eq!(of(&findings(&place, &[]), "host.halted")["next"], "`crab unhalt --here` ends it");
     place.run(&["unhalt", "--here"]).expect(0);
@@ -61,6 +62,60 @@ fn a_lost_machine_is_a_failure_with_what_to_do() {
         node["level"] == "failure"
             && node["next"].as_str().is_some_and(|next| next.contains("node remove worker0"))
     });
+}
+
+#[test]
+fn a_worker_and_its_scheduler_tell_whether_they_reach_each_other() {
+    let (head, address) = (Place::new(), super::fleet::free_address());
+    let leads = ["--name", "head", "--no-worker", "--listen", &address];
+    head.run(&["cluster", "init"]).expect(0);
+    let leader = head.daemon(&leads);
+    let found = findings(&head, &[]);
+    let listens = of(&found, "reach.listen");
+    assert!(
+        listens["level"] == "ok" && listens["evidence"].as_str().is_some_and(|text| text.contains(&address))
+    );
+    let invited = |name: &str, role: &str| {
+        let line = head.run(&["cluster", "invite", name, "--role", role]).expect(0).text();
+        line.trim().to_owned()
+    };
+    let worker = Place::new();
+    let joins = |to: &str| Daemon::spawn(&worker, &["--cpus", "2", "--join", to]);
+    let member = joins(&invited("mac-2", "worker"));
+    head.wait_nodes(1);
+    let told = |found: &[Value], check: &str| {
+        format!("{} {}", of(found, check)["level"], of(found, check)["evidence"])
+    };
+    assert!(told(&findings(&head, &[]), "fleet.node").contains("mac-2: up, connected since"));
+    // crab itself belongs to nobody there: what it cannot ask it says.
+    let found = findings(&worker, &[]);
+    assert!(told(&found, "reach.scheduler").contains(&format!("head answers on {address}")), "{found:?}");
+    assert!(
+        told(&found, "reach.back").contains("was not asked")
+            && !found.iter().any(|one| one["level"] == "failure")
+    );
+    worker.run(&["--address", &invited("olga", "viewer"), "nodes"]).expect(0);
+    let found = findings(&worker, &[]);
+    assert!(told(&found, "reach.back").starts_with("\"ok\" \"the scheduler heard mac-2"), "{found:?}");
+    assert_eq!(
+        (of(&found, "daemon.answers")["level"].as_str(), of(&found, "clock.skew")["level"].as_str()),
+        (Some("ok"), Some("ok"))
+    );
+    assert!(member.stop().success());
+    until_true("it is missed", SOON, || {
+        told(&findings(&worker, &[]), "reach.back").starts_with("\"failure\"")
+    });
+    head.run(&["cluster", "revoke", "mac-2"]).expect(0);
+    let found = findings(&worker, &[]);
+    let lost = of(&found, "reach.scheduler");
+    assert!(
+        lost["level"] == "failure"
+            && lost["next"].as_str().is_some_and(|next| next.contains("--role worker")),
+        "{found:?}"
+    );
+    leader.kill();
+    let found = findings(&worker, &[]);
+    assert!(told(&found, "reach.scheduler").contains("cannot reach"), "{found:?}");
 }
 
 /// A systemctl that writes down what it was told.

@@ -16,7 +16,7 @@ use tokio::net::{TcpStream, UnixStream};
 use super::Limits;
 #[cfg(feature = "server")]
 use super::cluster::{Cluster, ClusterError, ClusterWire, Side};
-use super::handshake::{Failure, introduce};
+use super::handshake::{Failure, greet, introduce};
 use super::lean::{self, LeanWire};
 #[cfg(feature = "server")]
 use super::life::EndReason;
@@ -196,6 +196,23 @@ pub async fn connect_once(dial: &Dial) -> Result<Connection, ConnectError> {
     let deadline = dial.limits.handshake_deadline;
     match tokio::time::timeout(deadline, Box::pin(dial.connect())).await {
         Ok(connected) => connected,
+        Err(_) => Err(ConnectError::Late { endpoint: dial.endpoint.clone(), deadline }),
+    }
+}
+
+/// Asks who is there, and whether they would take us, without coming in: tells their name. Cancel safe.
+///
+/// # Errors
+/// See [`ConnectError`].
+pub async fn knock(dial: &Dial) -> Result<String, ConnectError> {
+    let deadline = dial.limits.handshake_deadline;
+    let asked = async {
+        let (mut stream, cookie) = dial.reach().await?;
+        let greeted = greet(&mut stream, &dial.hello, cookie).await;
+        Ok(greeted.map_err(|failure| dial.failed(failure))?.0.name)
+    };
+    match tokio::time::timeout(deadline, Box::pin(asked)).await {
+        Ok(asked) => asked,
         Err(_) => Err(ConnectError::Late { endpoint: dial.endpoint.clone(), deadline }),
     }
 }

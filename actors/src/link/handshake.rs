@@ -100,6 +100,19 @@ pub(crate) async fn introduce(
     hello: &Hello,
     cookie: Option<&Cookie>,
 ) -> Result<(Challenge, Welcome), Failure> {
+    let (challenge, both) = greet(stream, hello, cookie).await?;
+    let proof = cookie.map(|cookie| proof(cookie, CLIENT_PROOF, &both).into());
+    put(stream, &packet(&encode_proof(&proof))).await?;
+    let Said::Welcome(welcome) = answer(stream).await? else { return Err(Failure::Stranger) };
+    Ok((challenge, welcome))
+}
+
+/// Client: says who it is; tells who is there, and what both have said. Nobody is let in by that.
+pub(super) async fn greet(
+    stream: &mut Stream,
+    hello: &Hello,
+    cookie: Option<&Cookie>,
+) -> Result<(Challenge, Vec<u8>), Failure> {
     let ours = hello.encode(&random()?);
     put(stream, &packet(&ours)).await?;
     let Said::Challenge(challenge, shown) = answer(stream).await? else { return Err(Failure::Stranger) };
@@ -107,10 +120,7 @@ pub(crate) async fn introduce(
     if !holds(cookie, SERVER_PROOF, &both, &shown) {
         return Err(Failure::Cookie);
     }
-    let proof = cookie.map(|cookie| proof(cookie, CLIENT_PROOF, &both).into());
-    put(stream, &packet(&encode_proof(&proof))).await?;
-    let Said::Welcome(welcome) = answer(stream).await? else { return Err(Failure::Stranger) };
-    Ok((challenge, welcome))
+    Ok((challenge, both))
 }
 
 /// Server: says something.

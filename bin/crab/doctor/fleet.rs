@@ -1,5 +1,6 @@
 //! What the daemon says of itself and of the fleet.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use actors::client::{Client, ClientError};
@@ -9,8 +10,8 @@ use actors::wire::client::{NodeHealth, NodeRow, Sample, Status};
 use actors::wire::inspect::{Look, Sight};
 use policy::time::Timestamp;
 
-use super::Finding;
-use crate::cli::session::Session;
+use super::reach::Since;
+use super::{Finding, reach};
 use crate::cli::{nodes, text};
 
 /// How late an answer may be before somebody should look: a scheduler that is well takes milliseconds.
@@ -18,10 +19,13 @@ const SLOW: Duration = Duration::from_secs(1);
 /// How far clocks may be apart: records carry the scheduler's, people compare them with theirs.
 const SKEW: Duration = Duration::from_secs(2);
 
-/// Asks the daemon, if there is one.
-pub(super) async fn look(session: &Session) -> anyhow::Result<Vec<Finding>> {
-    let client = session.connect()?;
-    let mut findings = match reach(&client).await {
+/// Asks the daemon, if there is one: that of this machine, where its directory is named, or that of the fleet of which this one is
+/// the worker of this name.
+pub(super) async fn look(
+    client: &Client,
+    (directory, me): (Option<&Path>, Option<&str>),
+) -> anyhow::Result<Vec<Finding>> {
+    let mut findings = match answers(client).await {
         Ok(finding) => vec![finding],
         Err(unreachable) => return Ok(vec![unreachable]),
     };
@@ -32,8 +36,15 @@ pub(super) async fn look(session: &Session) -> anyhow::Result<Vec<Finding>> {
             findings.push(answer(&sample, took));
             findings.push(skew(before, sample.at, Clock::system().wall()));
             findings.extend(log(&sample));
-            findings.extend(sample.status.iter().flat_map(|status| fleet(status)));
-            findings.extend(workspaces(&client).await?);
+            if let Some(status) = &sample.status {
+                let since = reach::since(client).await.unwrap_or_default();
+                findings.extend(fleet(status, (&since, sample.at)));
+                findings.extend(me.map(|me| reach::heard_of(me, &status.nodes, sample.at)));
+            }
+            findings.extend(workspaces(client).await?);
+            if let Some(directory) = directory {
+                findings.extend(reach::from_outside(client, directory).await?);
+            }
         }
         Err(error) => findings.push(Finding::failure(
             "scheduler.answers",
@@ -59,7 +70,7 @@ async fn workspaces(client: &Client) -> Result<Option<Finding>, ClientError> {
     Ok((count > 0).then(|| Finding::warning("workspaces.unsaved", evidence, next)))
 }
 
-async fn reach(client: &Client) -> Result<Finding, Finding> {
+async fn answers(client: &Client) -> Result<Finding, Finding> {
     match client.hello().await {
         Ok(server) => Ok(version(&server.name, &server.version)),
         Err(error) => {
@@ -123,8 +134,9 @@ fn log(sample: &Sample) -> Option<Finding> {
     Some(Finding::failure("log.writable", reason.to_string(), next))
 }
 
-fn fleet(status: &Status) -> Vec<Finding> {
-    let mut findings: Vec<_> = status.nodes.iter().map(|node| heard(node, &status.server.version)).collect();
+fn fleet(status: &Status, links: (&Since, Timestamp)) -> Vec<Finding> {
+    let heard = |node| heard(node, &status.server.version, &reach::link(node, links));
+    let mut findings: Vec<_> = status.nodes.iter().map(heard).collect();
     if status.nodes.is_empty() {
         let next = "join one with `crabd --join HOST:PORT`, or start crabd without --no-worker";
         findings.push(Finding::warning("fleet.nodes", "there are no machines: nothing can run", next));
@@ -146,8 +158,8 @@ fn fleet(status: &Status) -> Vec<Finding> {
 }
 
 /// Whether a machine is heard, and hears: a breaker that is open or a version that differs is worth a look.
-fn heard(node: &NodeRow, scheduler: &str) -> Finding {
-    let how = format!("{}: {}, version {}", node.node, nodes::health(node), node.version);
+fn heard(node: &NodeRow, scheduler: &str, link: &str) -> Finding {
+    let how = format!("{}: {}, {link}, version {}", node.node, nodes::health(node), node.version);
     match node.health {
         NodeHealth::Lost => Finding::failure(
             "fleet.node",
