@@ -125,7 +125,10 @@ marked() {
 # family MARK ROOTS: every living process that is marked, is one of the roots, is in a group of theirs, or is
 # below one that is.
 family() {
-  { marked "$1" 'm '; ps -A -o pid= -o ppid= -o pgid= -o stat=; } | awk -v roots=" $2 " '
+  family_marked=$(marked "$1" 'm ')
+  # All others are found by these: where there is none there is no family, which costs less to see.
+  [ -n "$family_marked" ] || living $2 || return 0
+  { say "$family_marked"; ps -A -o pid= -o ppid= -o pgid= -o stat=; } | awk -v roots=" $2 " '
     $1 == "m" { own[$2] = 1; next }
     { pids[++count] = $1; parent[$1] = $2; dead[$1] = $4 ~ /^Z/
       if (index(roots, " " $1 " ") || index(roots, " " $3 " ")) own[$1] = 1 }
@@ -137,6 +140,15 @@ family() {
       } while (more)
       for (i = 1; i <= count; i++) if (own[pids[i]] && !dead[pids[i]]) print pids[i]
     }'
+}
+
+# living PID...: whether there is one of these, or of a group of theirs.
+living() {
+  for living_pid in "$@"; do
+    kill -0 "$living_pid" 2>/dev/null || kill -0 "-$living_pid" 2>/dev/null || continue
+    return 0
+  done
+  return 1
 }
 
 # sweep MARK ROOTS GRACE: ends a family, after GRACE looks a tenth of a second apart by force. It is over when two

@@ -1,7 +1,7 @@
 # Ends a session with every process of it: those below its panes, and those that carry its marks wherever they
 # have gone. What it wrote stays, unless that is to go as well.
 
-# The living processes of its panes, without the one of ours that waits for an attempt: it must say how that ended.
+# The living processes of its panes, without the one of ours that waits for an attempt: it must say how that ended, or has said it.
 panes() {
   t list-panes -s -t "=$1" -F '#{pane_dead} #{pane_pid}' 2>/dev/null | while read -r panes_dead panes_pid; do
     [ "$panes_dead" = 1 ] || [ "$panes_pid" = "$2" ] || say "$panes_pid"
@@ -29,6 +29,8 @@ main() {
   running) put "$session/a/$last_id/stop" killed ;;
   # Who has not begun never does.
   starting | lost) mkdir -p "$session/a/$last_id" && put "$session/a/$last_id/begun" "void 0 0 0" ;;
+  # It has said how it ended, and goes with its pane.
+  ended) ;;
   *) look_pid= ;;
   esac
   end_roots=$(panes "$1" "$look_pid")
@@ -39,7 +41,7 @@ main() {
   fi
   end_swept=0
   # Where it has ended by itself all that it had started has gone before that was told, and this looks once for what others have left.
-  if [ "$look_state" != ended ] || [ -n "$end_roots$(family "AIVCS_SESSION_MARK=$session_mark" "")" ]; then
+  if [ "$look_state" != ended ] || [ -n "${end_roots# }$(marked "AIVCS_SESSION_MARK=$session_mark")" ]; then
     sweep "AIVCS_SESSION_MARK=$session_mark" "$end_roots" "$2"
     end_swept=$?
   fi
