@@ -207,6 +207,7 @@ impl Agent {
             workspaces: None,
             hooks: Hooks::default(),
             offer: None,
+            suites: None,
             strain: None,
             runs: Runs::Handlers(self.handlers),
             clock,

@@ -1,6 +1,6 @@
 //! Scheduler side and machine side in one process, for one command: no daemon, no configuration.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,14 +8,19 @@ use policy::event::{Event, NodeEvent};
 use policy::id::{Incarnation, NodeId};
 use policy::lease::LeaseTerms;
 use policy::workspace::Reclaim;
-use supervision::Ending;
 use supervision::supervisor::StartError;
+use supervision::{Address, Child, Ending};
 
+use crate::client::endpoint::SOCKET_NAME;
 use crate::client::service::Service;
 use crate::client::{Client, ClientError, Seen};
 use crate::clock::Clock;
 use crate::config::Limits;
+use crate::door::SchedulerDoor;
 use crate::head::{Head, HeadError, HeadOptions};
+use crate::link::cluster::Cluster;
+use crate::link::listener::{Identity, Listener, ListenerArgs, ListenerMessage};
+use crate::link::{self, Cookie};
 use crate::log::LogLimits;
 use crate::machine::{Machine, MachineOptions, Runs};
 use crate::output::retention::Retention;
@@ -27,6 +32,7 @@ use crate::worker::capacity::{MEMORY_RESERVE_BYTES, detect};
 use crate::worker::environment::BaseEnvironment;
 use crate::worker::labels;
 use crate::worker::stages::Hooks;
+use crate::worker::suites::Suites;
 use crate::workspace::Keeping;
 
 /// What tasks of an embedded run inherit: all of the command's own environment, as if its user had started
@@ -44,6 +50,30 @@ fn keeping(directory: &Path) -> Keeping {
     // What a run keeps is its user's from then on.
     let reclaim = Reclaim { age: Duration::MAX, free_bytes: 0, unsaved_too: false };
     Keeping::here(directory.join(WORKSPACES), std::env::vars_os().collect(), reclaim)
+}
+
+/// What it calls itself.
+const NAME: &str = "embedded";
+
+fn identity(directory: &Path, clock: Clock) -> Result<Identity, EmbeddedError> {
+    let cookie =
+        Cookie::open(directory).map_err(|error| EmbeddedError::Socket(std::io::Error::other(error)))?;
+    Ok(Identity { name: NAME.to_owned(), incarnation: Incarnation(clock.wall().0), cookie })
+}
+
+/// Listens on the socket alone: nobody else is to come in.
+fn listener(identity: Identity, unix: PathBuf, door: Arc<SchedulerDoor>) -> Child {
+    let cluster = Cluster::new(&identity.name, identity.incarnation);
+    let args = move || ListenerArgs {
+        tcp: None,
+        unix: Some(unix.clone()),
+        identity: identity.clone(),
+        door: Arc::clone(&door) as Arc<dyn link::Door>,
+        cluster: cluster.clone(),
+        limits: link::Limits::default(),
+        fleet: None,
+    };
+    Child::worker::<Listener>("listener", &Address::<ListenerMessage>::new("listener", ""), args)
 }
 
 /// How long what was told to end may take before it is killed, when the command stops.
@@ -75,6 +105,9 @@ pub enum EmbeddedError {
     /// The scheduler side.
     #[error(transparent)]
     Head(#[from] HeadError),
+    /// Its socket.
+    #[error("cannot make a socket for this run")]
+    Socket(#[source] std::io::Error),
     /// The machine side.
     #[error("the machine side did not start")]
     Machine(#[from] StartError),
@@ -86,16 +119,36 @@ impl Embedded {
     /// # Errors
     /// When either side does not start.
     pub async fn start(directory: &Path, program: HostProgram) -> Result<Self, EmbeddedError> {
+        Self::start_with(directory, program, None).await
+    }
+
+    /// The same, where tasks have suites of tests run, which must reach this very scheduler: it listens on a socket in `directory`.
+    ///
+    /// # Errors
+    /// When either side does not start.
+    pub async fn start_with(
+        directory: &Path,
+        program: HostProgram,
+        suites: Option<Suites>,
+    ) -> Result<Self, EmbeddedError> {
         let clock = Clock::system();
         let head = HeadOptions {
             directory: directory.join("scheduler"),
-            name: "embedded".into(),
+            name: NAME.into(),
             clock,
             terms: LeaseTerms::default(),
             limits: Limits::default(),
             log: LogLimits::default(),
         };
-        let head = Head::start(head, |_, _| Vec::new()).await?;
+        let identity = suites.as_ref().map(|_| identity(directory, clock)).transpose()?;
+        let socket = directory.join(SOCKET_NAME);
+        let head = Head::start(head, |side, gateway| {
+            identity
+                .map(|identity| listener(identity, socket, SchedulerDoor::new(side, gateway)))
+                .into_iter()
+                .collect()
+        })
+        .await?;
         let machine = MachineOptions {
             node: NodeId::from("local"),
             incarnation: Incarnation(clock.wall().0),
@@ -108,6 +161,7 @@ impl Embedded {
             workspaces: Some(keeping(directory)),
             hooks: Hooks::default(),
             offer: Some(Offer::usual(directory.join(PRIVATE))),
+            suites,
             // One graph, and somebody waits for it: whoever is strained by it says so.
             strain: None,
             runs: Runs::Host(program),

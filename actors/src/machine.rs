@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use policy::constraint::{STAGES, WORKSPACES};
+use policy::constraint::{SHARDS, STAGES, WORKSPACES};
 use policy::id::{Incarnation, NodeId};
 use policy::resources::Resources;
 use policy::strain::StrainRules;
@@ -37,6 +37,7 @@ use crate::wire::fleet::{FromWorker, ToWorker};
 use crate::worker::environment::BaseEnvironment;
 use crate::worker::gauge::{Gauge, Measure};
 use crate::worker::stages::Hooks;
+use crate::worker::suites::Suites;
 use crate::worker::{Worker, WorkerArgs, WorkerMessage};
 use crate::workspace::{Keeping, Workspaces};
 
@@ -65,6 +66,8 @@ pub struct MachineOptions {
     pub hooks: Hooks,
     /// What else it gives to attempts; `None` where that is nothing.
     pub offer: Option<Offer>,
+    /// How tasks here have suites of tests run; `None` where they cannot.
+    pub suites: Option<Suites>,
     /// When it is too strained for new work; `None` where nobody looks.
     pub strain: Option<StrainRules>,
     /// What runs attempts.
@@ -135,19 +138,25 @@ impl Machine {
         let hear = move |event: HostEvent| of_port.tell(WorkerMessage::Host(event));
         let gauge = options.strain.map(|rules| gauge(rules, &options.runs, &directory));
         let hooks = matches!(options.runs, Runs::Host(_)).then(|| Arc::new(options.hooks));
-        let stages = hooks.is_some().then(|| (STAGES.into(), "yes".into()));
+        let known = [STAGES, SHARDS].into_iter().filter(|_| hooks.is_some());
+        let known = known.map(|label| (label.into(), "yes".into()));
         let (port, beside) = runner(options.runs, (&directory, options.clock), Arc::new(hear));
         let attempts = Dynamic::temporary("processes", Options::default());
         let makes = options.workspaces.as_ref().map(|keeping| (WORKSPACES.into(), keeping.says()));
         let spaces = spaces(options.workspaces, options.clock);
+        let (mut capacity, mut base) = (options.capacity, options.base);
+        if let Some(suites) = &options.suites {
+            Suites::offer(&mut capacity);
+            base = base.and_suites(suites);
+        }
         let args = WorkerArgs {
             node: options.node,
             incarnation: options.incarnation,
             boot: os::boot_id(),
-            capacity: options.capacity,
-            labels: options.labels.into_iter().chain(makes).chain(stages).collect(),
+            capacity,
+            labels: options.labels.into_iter().chain(makes).chain(known).collect(),
             version: env!("CARGO_PKG_VERSION").into(),
-            base: options.base,
+            base,
             output: options.output,
             retention: options.retention,
             gauge: gauge.unwrap_or_default(),

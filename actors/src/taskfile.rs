@@ -19,6 +19,7 @@ mod reader;
 mod request;
 mod schema;
 mod shape;
+mod shard;
 pub(crate) mod suggest;
 mod tasks;
 mod template;
@@ -154,7 +155,7 @@ fn read_shape(
     let mut reader = Reader::new(source);
     let file = shape::File::read(root, &mut reader);
     faults.append(&mut reader.faults);
-    let built = build::build(&file?, context);
+    let built = build::build(&file?, (root, context));
     faults.extend(without_repeats(built.faults, faults));
     let rejected = match policy::admission::check(&built.submission) {
         Ok(()) => Vec::new(),

@@ -31,6 +31,7 @@ mod show;
 mod signals;
 pub mod space;
 pub mod stages;
+pub mod suites;
 #[cfg(test)]
 mod tests;
 

@@ -8,10 +8,12 @@ mod progress;
 mod summary;
 mod view;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use actors::client::{Client, ClientError, Seen};
 use actors::wire::client::{EventFilter, GraphRow, Ran, Target};
+use policy::shards::DRIVER;
 use policy::submission::Submission;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -53,14 +55,26 @@ pub(crate) fn run(session: &Session, screen: &mut Screen, args: Run) -> anyhow::
     })?;
     match by_daemon {
         Some(exit) => Ok(exit),
-        None => session::on_all_threads(embedded(screen, submission, one_command)),
+        None => {
+            let times = has_suites(&submission).then(|| session.data_dir()).transpose()?;
+            session::on_all_threads(embedded(screen, submission, (one_command, times)))
+        }
     }
 }
 
-async fn embedded(screen: &mut Screen, submission: Submission, one_command: bool) -> anyhow::Result<Exit> {
+/// Whether tests are divided: whoever does that must reach the scheduler of this run.
+fn has_suites(submission: &Submission) -> bool {
+    submission.items.iter().any(|item| item.spec.resources.named.contains_key(DRIVER))
+}
+
+async fn embedded(
+    screen: &mut Screen,
+    submission: Submission,
+    (one_command, times): (bool, Option<PathBuf>),
+) -> anyhow::Result<Exit> {
     // Before anything is started that an interruption must take down again.
     let interrupts = Interrupts::new()?;
-    let opened = Opened::embedded(session::this_program()?).await?;
+    let opened = Opened::embedded_with(session::this_program()?, times).await?;
     let done = run_on(&opened, screen, submission, (one_command, interrupts)).await;
     if let Some(kept) = opened.stop().await {
         screen.note(format_args!("crab: there are workspaces that were kept, in {}", kept.display()));

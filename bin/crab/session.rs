@@ -8,6 +8,7 @@ use actors::client::{Client, ClientError, Endpoint, default_data_dir};
 use actors::clock::Clock;
 use actors::process::port::HostProgram;
 use actors::trust::line;
+use actors::worker::suites::Suites;
 use anyhow::Context;
 use tokio::runtime::{Builder, Runtime};
 
@@ -24,8 +25,10 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(global: &Global) -> anyhow::Result<Self> {
-        let Some(name) = &global.context else {
-            let address = global.address.as_deref().map(line::meant).transpose();
+        // As everywhere, a variable that is empty says nothing.
+        let Some(name) = global.context.as_ref().filter(|name| !name.is_empty()) else {
+            let address =
+                global.address.as_deref().filter(|address| !address.is_empty()).map(line::meant).transpose();
             let address = address.map_err(|error| Usage(format!("reading the address: {error}")))?;
             return Ok(Self { data_dir: global.data_dir.clone(), address });
         };
@@ -104,9 +107,18 @@ impl Opened {
     /// A scheduler and a worker of this process, which end with [`Opened::stop`].
     /// `program` is this one, which becomes their process host as well.
     pub(crate) async fn embedded(program: PathBuf) -> anyhow::Result<Self> {
+        Self::embedded_with(program, None).await
+    }
+
+    /// The same, where tasks have suites of tests run if `times` says where to remember how long tests take.
+    pub(crate) async fn embedded_with(program: PathBuf, times: Option<PathBuf>) -> anyhow::Result<Self> {
         let directory = OwnDirectory::create().context("making a directory for this run")?;
+        let suites = times.map(|times| {
+            let (program, data_dir) = (program.clone(), directory.path().to_owned());
+            Suites { program, data_dir, address: None, times: Some(times) }
+        });
         let program = HostProgram::new(program);
-        let run = actors::embedded::Embedded::start(directory.path(), program).await?;
+        let run = actors::embedded::Embedded::start_with(directory.path(), program, suites).await?;
         let client = Client::in_process(run.service(), Clock::system());
         let embedded = Box::new(Run { run, directory });
         Ok(Self { client, embedded: Some(embedded) })

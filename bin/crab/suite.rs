@@ -15,8 +15,10 @@ mod drive;
 mod results;
 mod junit;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use actors::client::random_key;
+use actors::taskfile::{self, Context, Given};
 use actors::wire::client::NodeHealth;
 use policy::shards::{self, Cut, Work};
 use policy::task::TaskSpec;
@@ -86,11 +88,29 @@ fn plan(session: &Session, screen: &mut Screen, mut args: args::suite::Test) -> 
     if suite.tests.is_empty() {
         return Err(NotListed(format!("{} has no tests", suite.runner)).into());
     }
-    let times = Times::read(&session.data_dir()?, &suite, (directory.as_deref(), &args.args));
+    let remembered = args.times.take().map_or_else(|| session.data_dir(), Ok)?;
+    let times = Times::read(&remembered, &suite, (directory.as_deref(), &args.args));
     if let Some(why) = times.unread() {
         screen.note(format_args!("crab: the times of earlier runs cannot be read: {why}"));
     }
     times.tell(&mut suite.tests);
+    let spec = match (args.item.take(), args.base.take()) {
+        (Some(text), Some(base)) => of_file(&text, base)?,
+        _ => of_options(&mut args, &suite)?,
+    };
+    Ok(Plan { suite, args, spec, retries, times })
+}
+
+/// What each shard is, where a task file has said so.
+fn of_file(text: &str, directory: PathBuf) -> anyhow::Result<TaskSpec> {
+    let (name, tenant, key) = ("tests".into(), "default".into(), random_key());
+    let context = Context { directory, name, tenant, key, into: None, parameters: Given::new() };
+    let submission = taskfile::parse(text, Path::new("item.json"), &context)?;
+    let spec = submission.items.first().map(|item| TaskSpec::clone(&item.spec));
+    spec.ok_or_else(|| Usage("there is nothing to run".to_owned()).into())
+}
+
+fn of_options(args: &mut args::suite::Test, suite: &Suite) -> anyhow::Result<TaskSpec> {
     let task = std::mem::take(&mut args.task);
     let name = task.name.clone().unwrap_or_else(|| suite.runner.to_string());
     let asked =
@@ -98,7 +118,7 @@ fn plan(session: &Session, screen: &mut Screen, mut args: args::suite::Test) -> 
     let submission = work::submission(asked)?;
     let spec = submission.items.first().map(|item| TaskSpec::clone(&item.spec));
     let Some(spec) = spec else { return Err(Usage("there is nothing to run".to_owned()).into()) };
-    Ok(Plan { suite, args, spec: TaskSpec { name: name.into(), ..spec }, retries, times })
+    Ok(TaskSpec { name: name.into(), ..spec })
 }
 
 async fn run_on(opened: &Opened, screen: &mut Screen, plan: &Plan) -> anyhow::Result<Exit> {

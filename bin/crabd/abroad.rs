@@ -87,6 +87,7 @@ fn machine(
         workspaces: Some(workspaces),
         hooks: Hooks::default(),
         offer: None,
+        suites: None,
         strain: config.strain.rules().map(|rules| config.remote_execution.strain(rules)),
         clock,
     })

@@ -28,6 +28,7 @@ use actors::trust::{Fleet, Own};
 use actors::wire::client::ServerInfo;
 use actors::worker::environment::{BaseEnvironment, INHERITED};
 use actors::worker::labels;
+use actors::worker::suites::Suites;
 use actors::workspace::Keeping;
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -253,6 +254,7 @@ fn machine(
         workspaces: Some(workspaces(settings, &base)),
         hooks: settings.config.hooks.hooks(),
         offer: Some(offer(settings)),
+        suites: suites(settings)?,
         strain: settings.config.strain.rules(),
         base,
         output: OutputLimits::default(),
@@ -260,6 +262,25 @@ fn machine(
         runs: Runs::Host(HostProgram::new(std::env::current_exe().context("finding this program")?)),
         clock,
     })
+}
+
+/// How tasks here have suites of tests run: on the scheduler's own machine by its socket; elsewhere with what lets the user of
+/// this machine in, which the certificate of a worker does not.
+fn suites(settings: &Settings) -> anyhow::Result<Option<Suites>> {
+    let own = &settings.data_dir;
+    let named = settings.config.worker.suites.as_ref().map(PathBuf::from);
+    let lets_in = || own.join(actors::client::COOKIE_NAME).is_file().then(|| own.clone());
+    let data_dir = match &settings.join {
+        None => Some(own.clone()),
+        Some(_) => named.or_else(lets_in),
+    };
+    let program = std::env::current_exe().context("finding this program")?.with_file_name("crab");
+    if !program.is_file() {
+        tracing::warn!(program = %program.display(), "is not there: no suites of tests are run from here (`shard` in task files)");
+        return Ok(None);
+    }
+    let address = settings.join.as_deref().map(Into::into);
+    Ok(data_dir.map(|data_dir| Suites { program, data_dir, address, times: None }))
 }
 
 /// Where tasks have workspaces, and how those are kept.

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use super::fleet::Fleet;
 use crate::support::place::Place;
 use crate::support::program::{Ran, Running, run};
 use crate::support::waiting::{SOON, until_true};
@@ -294,6 +295,117 @@ fn a_suite_in_a_task_file_is_a_task_that_waits_for_its_shards() {
     assert_eq!(place.run(&["list", "--json"]).expect(0).json().len(), 2);
 }
 
+/// A task file in which a suite of the shell is a task with shards, and another one comes after it.
+fn sharded(place: &Place, suite: &[String], more: &str) -> String {
+    let text = format!(
+        "[task.unit]\n{more}\nshard = {{ count = 2, junit = \"out.xml\", list = {:?}, run = {:?} }}\n\
+         [task.after]\nafter = [\"unit\"]\ncommand = [\"touch\", \"after\"]\n",
+        suite[1], suite[3]
+    );
+    place.file("graph.toml", text).display().to_string()
+}
+
+#[test]
+fn a_task_with_shards_takes_nothing_that_they_need_and_ends_as_they_do() {
+    let place = Place::new();
+    // One core, which each shard wants whole.
+    let _daemon = place.single("1");
+    let suite = shell(&place, &["a", "b", "c"], "true");
+    let file = sharded(&place, &suite, "cpus = 1\ntimeout = \"1m\"");
+    place.run(&["submit", "--wait", &file]).expect(0);
+    let mut noted = ledger(&place);
+    noted.sort_unstable();
+    assert_eq!(noted.len(), 3, "{noted:?}");
+    assert!(noted.iter().all(|line| line.ends_with("/2")), "{noted:?}");
+    let junit = fs::read_to_string(place.root().join("out.xml")).expect("it was written");
+    assert!(junit.contains("<testsuite name=\"unit\" tests=\"3\" failures=\"0\""), "{junit}");
+    assert!(place.root().join("after").exists());
+    // What it writes is the summary; its shards are a graph that goes by its name, and have what it was said to have.
+    let said = place.run(&["logs", "t1"]).expect(0);
+    assert!(said.text().contains("3 passed"), "{}", said.text());
+    let graphs = place.run(&["list", "--json"]).expect(0).json();
+    let names: Vec<_> = graphs.iter().map(|graph| graph["name"].as_str().unwrap_or_default()).collect();
+    assert_eq!(names, ["unit", "graph"]);
+    let shard = &place.show("t3")["spec"];
+    assert_eq!(
+        (&shard["resources"]["cpu_millis"], &shard["timeout_s"]),
+        (&1000.into(), &60.0.into()),
+        "{shard}"
+    );
+}
+
+#[test]
+fn without_a_daemon_shards_run_on_the_scheduler_of_the_run_and_times_are_remembered() {
+    let place = Place::new();
+    let cores = std::thread::available_parallelism().expect("there are cores");
+    let mark = place.root().join("mark");
+    let suite = shell(&place, &["a", "b"], &format!("[ $1 != b ] || ! mkdir {} 2>/dev/null", mark.display()));
+    // All of the machine for each shard, and a test that passes the second time, alone.
+    let file = sharded(&place, &suite, &format!("cpus = {cores}\nretries = 1"));
+    place.run(&["run", &file]).expect(0);
+    assert!(place.root().join("after").exists());
+    let junit = fs::read_to_string(place.root().join("out.xml")).expect("it was written");
+    assert!(junit.contains("flakyFailure") || junit.contains("failures=\"0\""), "{junit}");
+    let files = fs::read_dir(place.data().join("test-times")).expect("times are kept").count();
+    assert_eq!(files, 1);
+}
+
+#[test]
+fn tests_that_fail_in_shards_fail_the_task_and_are_named_in_what_it_writes() {
+    let place = Place::new();
+    let _daemon = place.single("2");
+    let suite = shell(&place, &["good", "bad"], "[ $1 != bad ]");
+    let file = sharded(&place, &suite, "cpus = 0.5\nretries = 1");
+    place.run(&["submit", "--wait", &file]).expect(1);
+    assert!(!place.root().join("after").exists());
+    let said = place.run(&["logs", "t1"]).expect(0);
+    assert!(
+        said.text().contains("failed bad") && said.text().contains("1 passed, 1 failed"),
+        "{}",
+        said.text()
+    );
+}
+
+#[test]
+fn a_task_with_shards_that_is_cancelled_takes_them_with_it() {
+    let place = Place::new();
+    let _daemon = place.single("2");
+    let begun = place.root().join("begun");
+    let suite = shell(&place, &["a", "b"], &format!("touch {}; sleep 1000", begun.display()));
+    let file = sharded(&place, &suite, "cpus = 1");
+    place.run(&["submit", &file]).expect(0);
+    until_true("it runs", SOON, || begun.exists());
+    place.run(&["cancel", "t1"]).expect(0);
+    place.wait_state("t1", "cancelled");
+    place.wait_state("t3", "cancelled");
+    until_true("nothing runs any more", SOON, || place.attempts().is_empty());
+}
+
+#[test]
+fn a_command_that_divides_itself_finds_which_shard_it_is() {
+    let place = Place::new();
+    let file = place.file(
+        "own.toml",
+        "[task.own]\nshard = { count = 3, own = true }\nshell = \"echo $CRAB_SHARD_INDEX/$CRAB_SHARD_TOTAL >> ledger\"\n",
+    );
+    place.run(&["run", &file.display().to_string()]).expect(0);
+    let mut noted = ledger(&place);
+    noted.sort_unstable();
+    assert_eq!(noted, ["0/3", "1/3", "2/3"]);
+}
+
+#[test]
+fn in_a_fleet_a_worker_that_may_ask_the_scheduler_has_suites_run() {
+    let fleet = Fleet::start(2);
+    let suite = shell(&fleet.scheduler, &["a", "b", "c", "d"], "true");
+    // Both cores of a machine for each shard, so that both machines are needed at once.
+    let file = sharded(&fleet.scheduler, &suite, "cpus = 2");
+    fleet.scheduler.run(&["submit", "--wait", &file]).expect(0);
+    assert_eq!(ledger(&fleet.scheduler).len(), 4, "{}", fleet.logs());
+    let shards = ["t3", "t4"].map(|shard| fleet.scheduler.show(shard)["node"].clone());
+    assert_ne!(shards[0], shards[1]);
+}
+
 #[test]
 fn an_interruption_cancels_what_runs_and_is_told_by_the_exit_code() {
     let place = Place::new();
@@ -393,6 +505,31 @@ fn tests_of_cargo_come_to_their_own_ends_whatever_the_others_do() {
     assert!(junit.contains("&lt;bad&gt; &amp;") && junit.contains("<flakyFailure"), "{junit}");
     let some = in_package(&place, &["--", "--offline", "--lib", "--", "good"]).expect(0);
     assert_eq!(outcomes(&read(&some).0), [("pack tests::good", "passed")]);
+}
+
+#[test]
+fn tests_of_cargo_are_run_in_shards_where_a_task_file_says_so() {
+    let place = Place::new();
+    let root = package(&place);
+    let (mark, target) = (place.root().join("mark"), place.root().join("target"));
+    let text = format!(
+        "[task.pack]\ndirectory = \"pack\"\ncommand = [\"cargo\", \"test\", \"--offline\", \"--lib\", \"--\", \"s\"]\n\
+         env = {{ MARK = {:?}, CARGO_TARGET_DIR = {:?}, RUSTC_WRAPPER = \"\" }}\nshard = {{ count = 2, retries = 1, junit = \"out.xml\" }}\n",
+        mark.display().to_string(),
+        target.display().to_string()
+    );
+    let file = place.file("cargo.toml", text).display().to_string();
+    let _daemon = place.single("2");
+    place.run(&["submit", "--wait", &file]).expect(1);
+    let said = place.run(&["logs", "t1"]).expect(0);
+    assert!(
+        said.text().contains("silent tests::ends_its_process") || said.text().contains("ends_its_process"),
+        "{}",
+        said.text()
+    );
+    let junit = fs::read_to_string(place.root().join("out.xml")).expect("it was written");
+    assert!(junit.contains("<flakyFailure") && junit.contains("knows_its_package"), "{junit}");
+    assert!(root.exists());
 }
 
 /// Whether a program is here; where it is not, the test says that it was left out.

@@ -19,7 +19,7 @@ pub use crate::constraint::company::{COMPANY_LIMIT, Company, Distance, NotASprea
 pub use crate::constraint::condition::{CONDITION_LIMIT_CHARS, Condition, NotACondition, Test, Unmet};
 pub use crate::constraint::label::{
     ARCH, CHIP, DATA, JOBSERVER, KERNEL, LABELS_LIMIT, LIMITS, LOCATION, Labels, MEASURED, NODE, OS, SANDBOX,
-    SECRET, STAGES, VERSION, WORKSPACES,
+    SECRET, SHARDS, STAGES, VERSION, WORKSPACES,
 };
 
 /// Conditions of each sort that one task may name: more than anybody oversees.

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::shards::DRIVER;
+
 /// An amount of every resource. As a need, as a capacity, as what is left.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Resources {
@@ -152,6 +154,9 @@ impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(kind) = self.unhandled() {
             return write!(f, "does not handle {kind}");
+        }
+        if &*self.resource == DRIVER && self.available == 0 {
+            return f.write_str("cannot have suites of tests run");
         }
         let (said, what): (fn(u64) -> String, &str) = match &*self.resource {
             CPU => (cores, "cpus"),

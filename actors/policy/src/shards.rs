@@ -23,6 +23,25 @@ pub use outcome::{Found, How, Refusal, Told, Verdict};
 use rustc_hash::FxHashMap;
 pub use split::By;
 
+use crate::resources::Resources;
+
+/// The most shards of a suite, 1,024: more than any fleet has cores for.
+pub const SHARDS_LIMIT: u32 = 1024;
+/// Of which shard a process is, from 0, as it finds it in its environment.
+pub const INDEX_VARIABLE: &str = "CRAB_SHARD_INDEX";
+/// How many shards there are, as their processes find it.
+pub const TOTAL_VARIABLE: &str = "CRAB_SHARD_TOTAL";
+/// What a machine has on which tasks can run that have a suite run in shards: they hand in other tasks and wait for them.
+pub const DRIVER: &str = "crab.suites";
+/// Such tasks that run on a machine at once, 64: each is a process that takes some megabytes and no more.
+pub const DRIVERS_LIMIT: u64 = 64;
+
+/// What a task needs that has a suite run: nothing that its shards need, so that it keeps none of them waiting.
+#[must_use]
+pub fn driver_need() -> Resources {
+    Resources { named: [(DRIVER.into(), 1)].into(), ..Resources::default() }
+}
+
 /// Batches beyond the shares themselves in which tests are run again that did not report, 256: a suite whose program cannot even start must not
 /// be started once for each of its tests.
 pub const AGAIN_LIMIT: usize = 256;

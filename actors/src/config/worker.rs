@@ -37,6 +37,8 @@ section! {
         pass_env: List<String> as "none", Any("a list of names");
         /// Where the secrets of this machine are: a file for each, this user's alone, as the directory is.
         secrets: String as "knittingcrab/secrets in the user's configuration directory", If(|path: &String| path.starts_with('/'), "an absolute path");
+        /// On a machine that joins a fleet: a data directory whose user may submit, by which tasks here have suites of tests run.
+        suites: String as "none, and on the scheduler's own machine its data directory", If(|path: &String| path.starts_with('/'), "an absolute path");
         /// Where workspaces of tasks are: on the disk on which they are to be fast.
         workspaces: String as "workspaces in the data directory", If(|path: &String| path.starts_with('/'), "an absolute path");
         /// How long a workspace stays that was kept.

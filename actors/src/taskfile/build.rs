@@ -24,6 +24,8 @@ use super::provision::provision;
 use super::reader::At;
 use super::request::requests;
 use super::shape::{Common, File, Retry, Task};
+use super::shard;
+use super::tree::Node;
 use super::wish::constraints;
 use super::workspace;
 
@@ -56,6 +58,7 @@ impl ItemLines {
             ("after", line(&task.value.after)),
             ("array", line(&task.value.array)),
             ("gang", line(&task.value.gang)),
+            ("shard", line(&task.value.shard)),
         ];
         let common = [common_lines(&task.value.common), common_lines(defaults)];
         let fields = own.into_iter().chain(common.into_iter().flatten());
@@ -127,7 +130,8 @@ fn line<T>(field: &Option<At<T>>) -> Option<usize> {
     field.as_ref().map(|at| at.line)
 }
 
-pub(super) fn build(file: &File, context: &Context) -> Built {
+/// `root` is the file as it was read.
+pub(super) fn build(file: &File, (root, context): (&Node, &Context)) -> Built {
     let tasks = file.tasks.as_ref().map(|tasks| tasks.value.0.as_slice()).unwrap_or_default();
     let nothing = Common::default();
     let defaults = file.defaults.as_ref().map_or(&nothing, |defaults| &defaults.value);
@@ -142,11 +146,16 @@ pub(super) fn build(file: &File, context: &Context) -> Built {
     for (name, task) in tasks {
         faults.extend(conflicts(name, task));
         faults.extend(handler::conflicts(name, task));
+        faults.extend(shard::conflicts(name, task));
         faults.extend(workspace::conflicts(name, &task.value.common, defaults));
         items.push(Item {
             dependencies: dependencies(name, task.value.after.as_ref(), (&places, adds), &mut faults),
             array: array(&task.value),
-            ..Item::new(spec(name, &task.value, defaults, context))
+            ..Item::new(shard::apply(
+                spec(name, &task.value, defaults, context),
+                &task.value,
+                (root, context),
+            ))
         });
     }
     let name = file.name.as_ref().map_or(&*context.name, |name| &name.value.0);
@@ -181,6 +190,7 @@ fn conflicts(name: &str, task: &At<Task>) -> Vec<Fault> {
     };
     match (&task.value.command, &task.value.shell) {
         (None, None) if task.value.handler.is_some() => {}
+        (None, None) if shard::takes_the_place_of_a_command(&task.value) => {}
         (None, None) => fault(task.line, "command", "is missing (or shell, for a line that a shell reads)"),
         (Some(_), Some(shell)) => fault(shell.line, "shell", "stands beside command: keep one of them"),
         _ => {}
@@ -195,10 +205,10 @@ fn conflicts(name: &str, task: &At<Task>) -> Vec<Fault> {
     faults
 }
 
-/// Its indices: those that it gives, or those of its gang.
+/// Its indices: those that it gives, those of its gang, or its shards where it divides its tests itself.
 fn array(task: &Task) -> Option<ArraySpec> {
     let gang = value(&task.gang).map(|members| ArraySpec::of_gang(members.0));
-    gang.or_else(|| value(&task.array).map(|array| array.0))
+    gang.or_else(|| value(&task.array).map(|array| array.0)).or_else(|| shard::array(task))
 }
 
 fn spec(name: &str, task: &Task, defaults: &Common, context: &Context) -> TaskSpec {

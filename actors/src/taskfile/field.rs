@@ -11,6 +11,7 @@ use policy::dependency::Need;
 use policy::event::ArraySpec;
 use policy::gang::GANG_LIMIT;
 use policy::provision::Sandbox;
+use policy::shards::By;
 use policy::task::{Priority, Qos};
 use policy::workspace::Keep;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -186,6 +187,11 @@ values! {
         Value::Text(text) if text.parse::<OnReached>().is_ok() => text.parse().ok(),
         _ => reader.wrong(node, "must be pause or cancel"),
     };
+    /// How tests are divided.
+    Dividing(By) { "enum": ["time", "count", "slice", "hash"] } = |node, reader| match &node.value {
+        Value::Text(text) if text.parse::<By>().is_ok() => text.parse().ok(),
+        _ => reader.wrong(node, "must be time, count, slice or hash"),
+    };
     /// How often a task may be lost.
     Losses(u32) { "type": "integer", "minimum": 0, "maximum": 1000 } = |node, reader| {
         small(node, reader, (0, ATTEMPT_LIMIT))
@@ -359,7 +365,7 @@ fn whole(node: &Node, reader: &mut Reader<'_>, from: u64, to: u64) -> Option<u64
     reader.wrong(node, expected)
 }
 
-fn small(node: &Node, reader: &mut Reader<'_>, (from, to): (u64, u64)) -> Option<u32> {
+pub(super) fn small(node: &Node, reader: &mut Reader<'_>, (from, to): (u64, u64)) -> Option<u32> {
     whole(node, reader, from, to).and_then(|number| u32::try_from(number).ok())
 }
 

@@ -6,15 +6,17 @@ use super::about::Phase;
 use super::after::After;
 use super::claims::{Locks, Pools, Rates};
 use super::field::{
-    Amounts, Array, Attempts, Avoiding, Conditions, Cpus, Distances, Environment, ExitCodes, Factor, Follows,
-    Groups, KeptWhen, Length, Losses, Manner, Members, Memory, Nearness, Preferences, Quality, Retries,
-    RetryBudget, SignalNumbers, Slots, Spreads, Text, Truth, Units, Until, Urgency, Walls, Words,
+    Amounts, Array, Attempts, Avoiding, Conditions, Cpus, Distances, Dividing, Environment, ExitCodes,
+    Factor, Follows, Groups, KeptWhen, Length, Losses, Manner, Members, Memory, Nearness, Preferences,
+    Quality, Retries, RetryBudget, SignalNumbers, Slots, Spreads, Text, Truth, Units, Until, Urgency, Walls,
+    Words,
 };
 use super::handler::Payload;
 use super::hooks::{Line, Lines};
 use super::provision::Secrets;
 use super::reader::{At, Fields, Reader, fields};
 use super::request::Requests;
+use super::shard::{Count, Shard};
 use super::tasks::Tasks;
 use super::template::Parameters;
 use super::tree::Entry;
@@ -62,6 +64,9 @@ fields! {
         /// again together. Each finds its place among them, from 0, in CRAB_GANG_RANK, their number in CRAB_GANG_SIZE, and the
         /// machines of all, in this order with commas between them, in CRAB_GANG_NODES.
         "gang" gang: Members,
+        /// Has the tests of its command run in so many pieces at once, as `crab test` does: it waits for them, and takes next to
+        /// nothing; resources, limits of time and all else hold for each piece. A table says more.
+        "shard" shard: Shard,
     } with common: Common
 }
 
@@ -191,6 +196,27 @@ fields! {
         "retries" retries: Retries,
         /// Which failures lead to another attempt, and when; instead of `retries`.
         "retry" retry: Retry,
+    }
+}
+
+fields! {
+    /// How the tests of a task are divided.
+    struct Sharding {
+        /// How many pieces run at once. Default: as many as the machines have room for.
+        "count" count: Count,
+        /// "time" (as measured before), "count" (in turn), "slice" (neighbours together) or "hash" (of the name). Default: "time".
+        "by" by: Dividing,
+        /// How often a test that failed is run again, without the others. Default: the task's `retries`.
+        "retries" retries: Retries,
+        /// Where what came of them is written as JUnit's XML, seen from the directory of the file.
+        "junit" junit: Text,
+        /// A shell command that prints the tests, one a line; with `run`, instead of a command.
+        "list" list: Text,
+        /// A shell command that runs some of them, which stand for {tests}, and fails where one does.
+        "run" run: Text,
+        /// Whether the command divides its tests itself: `count` of it run, and each finds which it is, from 0, in CRAB_SHARD_INDEX
+        /// and how many there are in CRAB_SHARD_TOTAL. Default: false.
+        "own" own: Truth,
     }
 }
 

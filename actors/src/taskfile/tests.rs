@@ -202,7 +202,7 @@ fn what_a_task_says_itself_goes_before_the_defaults() {
 #[test]
 fn the_examples_are_whole() {
     let examples = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples"));
-    for (name, items) in [("hello", 1), ("diamond", 4), ("array", 2), ("workspace", 9)] {
+    for (name, items) in [("hello", 1), ("diamond", 4), ("array", 2), ("shards", 2), ("workspace", 9)] {
         let file = examples.join(name).with_extension("toml");
         let submission = read_file(&file, "ann".into(), (SubmissionKey(1), None), Given::new());
         assert_eq!(submission.map(|submission| submission.items.len()), Ok(items), "{name}");

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use actors::worker::suites::TIMES_VARIABLE;
 use clap::{Args, ValueEnum};
 use policy::shards::By;
 
@@ -45,6 +46,14 @@ pub(crate) struct Test {
     /// Only tells how the tests would be divided
     #[arg(long)]
     pub(crate) plan: bool,
+    /// What holds for each shard: a task file of one task, whose paths are seen from --base. Of `shard` in task files
+    #[arg(long, hide = true, value_name = "JSON", requires = "base")]
+    pub(crate) item: Option<String>,
+    #[arg(long, hide = true, value_name = "DIR")]
+    pub(crate) base: Option<PathBuf>,
+    /// Where the times of tests are remembered
+    #[arg(long, hide = true, value_name = "DIR", env = TIMES_VARIABLE)]
+    pub(crate) times: Option<PathBuf>,
     /// For the runner: which tests, and how it runs them
     #[arg(last = true, value_name = "ARGS")]
     pub(crate) args: Vec<OsString>,

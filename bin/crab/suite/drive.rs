@@ -10,7 +10,7 @@ use actors::wire::client::{EventFilter, Ran, Target};
 use policy::event::{Event, Item, Next, Record, TaskEvent};
 use policy::id::{AttemptNumber, GraphId, TaskId};
 use policy::output::lines::Lines;
-use policy::shards::{Batch, Told, Verdict, Work};
+use policy::shards::{Batch, INDEX_VARIABLE, TOTAL_VARIABLE, Told, Verdict, Work};
 use policy::submission::Submission;
 use policy::task::{AttemptOutcome, RetryPolicy, TaskOutcome, TaskSpec};
 use policy::text::OsText;
@@ -25,10 +25,6 @@ use crate::cli::screen::{Color, Screen};
 use crate::cli::session::Opened;
 use crate::cli::submit::{self, BUSY_PATIENCE};
 use crate::cli::text;
-
-/// Of which piece a task is, from 0, and how many there are, as its programs find it.
-const INDEX: &str = "CRAB_SHARD_INDEX";
-const TOTAL: &str = "CRAB_SHARD_TOTAL";
 
 /// A suite under way.
 pub(super) struct Drive<'d> {
@@ -162,7 +158,7 @@ impl<'d> Drive<'d> {
         let launch = self.suite.launch(&batch.tests, self.spec.resources.cpu_millis / 1000);
         let given = |name: &OsText| self.spec.environment.iter().any(|(of, _)| of == name);
         let of_runner = launch.environment.iter().map(|(name, value)| (text(name), text(value)));
-        let numbers = [(INDEX, batch.lane), (TOTAL, self.shards)];
+        let numbers = [(INDEX_VARIABLE, batch.lane), (TOTAL_VARIABLE, self.shards)];
         let numbers = numbers.map(|(name, number)| (OsText::from(name), OsText::from(number.to_string())));
         let own = of_runner.chain(numbers).filter(|(name, _)| !given(name));
         // Within a workspace the runner's directory is another one.

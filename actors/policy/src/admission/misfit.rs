@@ -9,6 +9,7 @@ use crate::admission::Problem;
 use crate::fleet::Misfit;
 use crate::placement::Reason;
 use crate::resources::Shortage;
+use crate::shards::DRIVER;
 
 /// What follows for it.
 #[derive(
@@ -56,6 +57,11 @@ pub fn misfit(item: usize, name: &str, misfit: &Misfit) -> Vec<Problem> {
         Reason::TooSmall(shortages) if let Some(kind) = shortages.iter().find_map(Shortage::unhandled) => {
             let nobody = format!("no agent that handles {kind} has joined: start one first");
             vec![problem("handler", kind, nobody)]
+        }
+        Reason::TooSmall(shortages) if shortages.iter().any(|shortage| &*shortage.resource == DRIVER) => {
+            let nowhere = "no machine has suites of tests run: the scheduler's own does where it runs tasks, others where \
+                           [worker] suites says how they reach it";
+            vec![problem("shard", "", nowhere.to_owned())]
         }
         Reason::TooSmall(shortages) => {
             let of = |shortage: &Shortage| {
@@ -106,6 +112,15 @@ mod tests {
             "{}",
             found[0]
         );
+    }
+
+    #[test]
+    fn where_no_machine_has_suites_run_it_is_said_what_does() {
+        let need = crate::shards::driver_need();
+        let found = misfit(0, "unit", &alone(&[("a".into(), too_small(&both(4000, 0), &need))]));
+        assert!(found[0].to_string().contains("no machine has suites of tests run"), "{}", found[0]);
+        let shortage = &both(4000, 0).shortages(&need)[0];
+        assert_eq!(shortage.to_string(), "cannot have suites of tests run");
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub const MEASURED: &str = "measured";
 pub const WORKSPACES: &str = "workspaces";
 /// Where hooks and gates of tasks are run: daemons of before, and machines behind SSH, do not say it.
 pub const STAGES: &str = "stages";
+/// Where the members of an array are told which shard they are: daemons of before, and machines behind SSH, do not say it.
+pub const SHARDS: &str = "shards";
 /// What the names of labels begin with by which a node says that it has a secret: `secret/npm-token`, whatever its value.
 pub const SECRET: &str = "secret/";
 /// Where there is a jobserver that tasks may share; its value says how many slots it has.
