@@ -68,7 +68,7 @@ fn breaks(mutant: Mutant) -> &'static [&'static str] {
         | Mutant::SuspectsTogether => &["I14"],
         Mutant::EvictsAnybody => &["I19"],
         Mutant::GangInParts | Mutant::GangNotRecalled => &["I20"],
-        Mutant::GateIgnored | Mutant::AfterForgotten => &["I21"],
+        Mutant::GateIgnored | Mutant::AfterForgotten => &["I22"],
         Mutant::CancelIsRetried => &["I13", "I14"],
         Mutant::NoBound
         | Mutant::BudgetIgnored

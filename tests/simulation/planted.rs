@@ -71,7 +71,7 @@ pub(super) fn a_command_of_an_attempt_out_of_its_turn_is_noticed() {
     for change in changes {
         let mut history = run.history.clone();
         change(&mut history, place);
-        assert!(history.violations().iter().any(|violation| violation.promise == "I21"));
+        assert!(history.violations().iter().any(|violation| violation.promise == "I22"));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Attempts with hooks and gates (I21): what truly ran of each, in which order, and that its outcome follows from that.
+//! Attempts with hooks and gates (I22): what truly ran of each, in which order, and that its outcome follows from that.
 //!
 //! Commands before, the task's, its gate, commands after: each once at most, each when the one before is gone, none once the
 //! attempt is over, on record or in truth. The command runs only behind all before it, the gate only behind a command that
@@ -33,7 +33,7 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
     for process in &history.processes {
         let over = |ran: &&&Ran| process.ended.is_some_and(|ended| ran.started > ended);
         let late = of_token.get(&process.token).and_then(|steps| steps.iter().find(over));
-        findings.expect("I21", late.is_none(), || {
+        findings.expect("I22", late.is_none(), || {
             format!("begun after the end of its attempt: {late:?} {process:?}")
         });
     }
@@ -52,10 +52,10 @@ fn rank(step: Step) -> (Stage, u16) {
 /// What one attempt did, in order.
 fn course((token, stages): (Token, &Stages), steps: &[&Ran], findings: &mut Findings) {
     for two in steps.windows(2) {
-        findings.expect("I21", rank(two[0].step) < rank(two[1].step), || {
+        findings.expect("I22", rank(two[0].step) < rank(two[1].step), || {
             format!("{token}: {} runs behind {}", two[1].step, two[0].step)
         });
-        findings.expect("I21", two[0].ended.is_some_and(|ended| ended <= two[1].started), || {
+        findings.expect("I22", two[0].ended.is_some_and(|ended| ended <= two[1].started), || {
             format!("{token}: {} runs beside {}", two[1].step, two[0].step)
         });
     }
@@ -65,7 +65,7 @@ fn course((token, stages): (Token, &Stages), steps: &[&Ran], findings: &mut Find
             Stage::Command => (all_before(stages, steps), "not all before it have succeeded"),
             Stage::Gate => (has_succeeded(steps, Step::COMMAND), "the command has not succeeded"),
         };
-        findings.expect("I21", is_lawful, || format!("{token}: {} runs, and {why}: {steps:?}", ran.step));
+        findings.expect("I22", is_lawful, || format!("{token}: {} runs, and {why}: {steps:?}", ran.step));
     }
 }
 
@@ -89,12 +89,12 @@ fn records(
         match event {
             TaskEvent::StepBegan { token, step, .. } => {
                 let before = told.insert(*token, *step);
-                findings.expect("I21", before.is_none_or(|before| rank(before) < rank(*step)), || {
+                findings.expect("I22", before.is_none_or(|before| rank(before) < rank(*step)), || {
                     format!("record {}: {step} of {task} is told behind {before:?}", record.number)
                 });
                 let truly = |ran: &&&Ran| ran.step == *step && ran.started <= record.at;
                 let has_begun = of_token.get(token).is_some_and(|steps| steps.iter().any(|ran| truly(&ran)));
-                findings.expect("I21", has_begun, || {
+                findings.expect("I22", has_begun, || {
                     format!("record {}: {step} of {task} has not begun", record.number)
                 });
             }
@@ -125,27 +125,27 @@ struct End<'a> {
 impl End<'_> {
     fn check(&self, stages: &Stages, steps: &[&Ran], findings: &mut Findings) {
         let late = steps.iter().find(|ran| ran.started > self.at);
-        findings.expect("I21", late.is_none(), || {
+        findings.expect("I22", late.is_none(), || {
             format!("{}: begun after its end was told: {late:?}, {self:?}", self.task)
         });
         let command = has_succeeded(steps, Step::COMMAND) && all_before(stages, steps);
         let gate = stages.gate.is_none() || has_succeeded(steps, Step::GATE);
         let is_earned = *self.outcome != AttemptOutcome::Exited(0) || command && gate;
-        findings.expect("I21", is_earned, || format!("{self:?}, but {steps:?}"));
+        findings.expect("I22", is_earned, || format!("{self:?}, but {steps:?}"));
         if let AttemptOutcome::StepFailed(failure) = self.outcome {
             let last = steps.iter().rfind(|ran| ran.step.stage != Stage::After);
             let is_it =
                 last.is_some_and(|ran| ran.step == failure.step && ran.end.as_ref() == Some(&failure.end));
-            findings.expect("I21", is_it && !failure.end.is_success(), || format!("{self:?}, but {steps:?}"));
+            findings.expect("I22", is_it && !failure.end.is_success(), || format!("{self:?}, but {steps:?}"));
         }
         if self.is_told_by_host() {
-            findings.expect("I21", self.is_lost || has_closed(stages, steps), || {
+            findings.expect("I22", self.is_lost || has_closed(stages, steps), || {
                 format!("not all after: {self:?} {steps:?}")
             });
             let told = self.report.map(|report| report.steps.iter().map(|end| (end.step, Some(&end.end))));
             let told: Vec<_> = told.into_iter().flatten().collect();
             let truth: Vec<_> = steps.iter().map(|ran| (ran.step, ran.end.as_ref())).collect();
-            findings.expect("I21", told == truth, || format!("{self:?} tells {told:?}, not {truth:?}"));
+            findings.expect("I22", told == truth, || format!("{self:?} tells {told:?}, not {truth:?}"));
         }
     }
 
