@@ -156,8 +156,8 @@ impl Bed {
     /// Kills every `ssh` of the test: the connections of all that run now.
     pub(super) fn cut(&self) {
         let directory = self.root().join("here").display().to_string();
-        for pid in self.processes(&directory) {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        for left in residue::naming(&directory, 0).iter().filter(|left| left.what.starts_with("ssh")) {
+            let _ = kill(Pid::from_raw(left.pid), Signal::SIGKILL);
         }
     }
 }

@@ -213,6 +213,39 @@ fn a_task_there_reports_and_hears_signals_as_everywhere() {
 }
 
 #[test]
+fn attempts_go_over_the_daemons_connection_and_go_on_without_it() {
+    let bed = Bed::new();
+    let (place, config) = scheduler(&bed, &["mac-1"], 2);
+    let _daemon = daemon(&bed, &place, &config, 1);
+    let connections = || {
+        fs::read_to_string(bed.root().join("sshd.log"))
+            .expect("it is there")
+            .matches("Accepted publickey")
+            .count()
+    };
+    let sockets = bed.root().join("here/.aivcs-session/m");
+    // While it is made its name has a suffix.
+    let is_made = |name: std::ffi::OsString| !name.to_string_lossy().contains('.');
+    until_true("the daemon has looked", SOON, || {
+        fs::read_dir(&sockets).is_ok_and(|found| found.flatten().any(|one| is_made(one.file_name())))
+    });
+    for _ in 0..3 {
+        place.run(&["submit", "--wait", "--", "echo", "hi"]).expect(0);
+    }
+    assert_eq!(connections(), 1);
+    let go = bed.root().join("go").display().to_string();
+    let script = "echo before; until [ -e \"$1\" ]; do sleep 0.05; done; echo behind; exit 3";
+    let task = place.submit(&["--", "sh", "-c", script, "sh", &go]);
+    until_true("it has begun", SOON, || place.run(&["logs", &task]).text().contains("before"));
+    bed.cut();
+    fs::write(&go, "").expect("it is writable");
+    assert_eq!(place.wait_state(&task, "failed")["attempts"], 1);
+    let logs = place.run(&["logs", &task]).expect(0).text();
+    assert!(logs.matches("before").count() == 1 && logs.matches("behind").count() == 1, "{logs}");
+    nothing_left(&bed);
+}
+
+#[test]
 fn nothing_is_sent_to_a_machine_that_does_not_answer_and_it_says_why() {
     let mut bed = Bed::new();
     let (place, config) = scheduler(&bed, &["mac-1"], 2);

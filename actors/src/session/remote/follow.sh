@@ -45,12 +45,20 @@ over() {
   case $look_state in running | starting) return 1 ;; esac
 }
 
+# told_all ID: how it is, and no more.
+told_all() {
+  report "$1" "$last_n" "$last_token" "$last_at"
+  say end
+  exit
+}
+
 # NAME ID FROM_OUT FROM_ERR FROM_REPORT: `-` for a stream that is not wanted.
 main() {
   find_session "$1" || refuse no-session
   last
   [ "$last_id" = "$2" ] || refuse superseded "$last_id"
-  cd "$session/a/$2" 2>/dev/null || refuse no-session
+  # Claimed a moment ago: whoever asks looks again.
+  cd "$session/a/$2" 2>/dev/null || told_all "$2"
   follow_out=$3 follow_err=$4 follow_report=$5
   # Our input ends when whoever reads has gone.
   cat <&3 >/dev/null 2>&1 &
@@ -67,6 +75,5 @@ main() {
     blink "$follow_looks"
   done
   kill "$follow_reader" "$follow_shown" 2>/dev/null
-  report "$2" "$last_n" "$last_token" "$last_at"
-  say end
+  told_all "$2"
 }
