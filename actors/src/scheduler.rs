@@ -16,6 +16,7 @@ mod dispatch;
 mod explain;
 mod fit;
 mod guard;
+mod heard;
 mod intake;
 mod late;
 mod lend;
@@ -104,7 +105,7 @@ pub enum SchedulerMessage {
     Cancel {
         /// Of what.
         target: Target,
-        /// Answered once that is on disk.
+        /// Answered once that is on disk, and whoever is on its way to a machine has heard it.
         reply: Reply<Response>,
     },
     /// Somebody asks for another try.

@@ -9,7 +9,7 @@ use policy::id::{GraphId, TaskId};
 use supervision::Reply;
 
 use crate::scheduler::SchedulerActor;
-use crate::task::Purpose;
+use crate::task::{Acknowledge, Purpose};
 use crate::wire::client::{BudgetRow, Response, Target};
 
 impl SchedulerActor {
@@ -97,7 +97,7 @@ impl SchedulerActor {
     pub(super) fn follow_budget(&mut self, graph: GraphId, follows: OnReached) {
         match follows {
             OnReached::Pause => self.hold(graph),
-            OnReached::Cancel => self.end_graph(graph),
+            OnReached::Cancel => self.end_graph(graph, Acknowledge::nobody),
         }
     }
 

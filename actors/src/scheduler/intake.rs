@@ -14,6 +14,7 @@ use policy::time::Timestamp;
 use supervision::Reply;
 
 use crate::log::{Appended, Batch, LogHealth};
+use crate::scheduler::heard::Heard;
 use crate::scheduler::{SchedulerActor, addition, no_effects};
 use crate::task::{Acknowledge, Purpose};
 use crate::wire::client::{Response, Submitted, Target};
@@ -181,19 +182,24 @@ impl SchedulerActor {
             return reply.send(Response::NotFound(Target::Graph(graph)));
         };
         let unended = view.counts.total() - view.counts.ended();
-        self.end_graph(graph);
-        self.when_written(reply, Response::CancelAsked { tasks: unended });
+        let heard = Heard::with(move || reply.send(Response::CancelAsked { tasks: unended }));
+        self.end_graph(graph, || heard.acknowledge());
+        self.side.log.when_durable(self.side.log.last(), move || heard.written());
     }
 
-    /// Cancels all of a graph.
-    pub(super) fn end_graph(&mut self, graph: GraphId) {
+    /// Cancels all of a graph; each of its active tasks acknowledges that it has heard so.
+    pub(super) fn end_graph(&mut self, graph: GraphId, acknowledge: impl Fn() -> Acknowledge) {
         let mut effects = no_effects();
         if self.graphs.cancel_graph(graph, self.side.clock.wall(), &mut effects) {
             self.side.log.append(&Event::Graph(graph, GraphEvent::CancelAsked), 0, graph.0);
+            let mut told = std::mem::take(&mut effects.tell);
             if planted!(CancelForgotten) {
-                effects.tell.clear();
+                told.clear();
             }
             self.carry_out(effects);
+            for tasks in told {
+                tasks.iter().for_each(|task| self.tell_cancel(task, acknowledge()));
+            }
         }
     }
 

@@ -16,6 +16,7 @@ use policy::submission::Submission;
 use policy::time::Timestamp;
 
 use crate::scheduler::SchedulerActor;
+use crate::task::Acknowledge;
 use crate::wire::client::{Response, SpendingRow};
 
 /// The longest that somebody is told to stay away: what an operator changes meanwhile should be noticed.
@@ -100,7 +101,7 @@ impl SchedulerActor {
         let open = self.graphs.newest(None).filter(|view| view.finished_at.is_none());
         let concerned: Vec<_> =
             open.map(|view| view.graph).filter(|graph| self.has_work_of(*graph, tenant)).collect();
-        concerned.into_iter().for_each(|graph| self.end_graph(graph));
+        concerned.into_iter().for_each(|graph| self.end_graph(graph, Acknowledge::nobody));
     }
 
     fn has_work_of(&self, graph: GraphId, tenant: &str) -> bool {
