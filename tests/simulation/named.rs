@@ -79,6 +79,11 @@ const FOUND: &[(u64, &str)] = &[
         15_556_839_536_037,
         "the check: who was chosen for a task that was lent priority was asked after that task had lost it",
     ),
+    (
+        509,
+        "the check: a large task was taken for passed over by what started on a machine that was strained, and takes nothing large",
+    ),
+    (9_612_352_501_122, "the same, with preemption"),
 ];
 
 pub(super) fn seeds_that_once_broke_a_promise_keep_it() {

@@ -3,13 +3,15 @@
 //! A line that is the first in turn of its class has a node held for it after [`HELD_WITHIN`] starts, one node for one line.
 //! From then on that node starts nothing that would delay it. So as long as the fleet is the same there is a node, of those
 //! that could run it, on which no more than so many tasks start while it waits, times the lines that are held room before it.
+//! A machine that is strained takes nothing so heavy: what starts there meanwhile passes nobody over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use policy::constraint::Constraints;
 use policy::event::{Event, GraphEvent, Item, NodeEvent, SchedulerEvent, TaskEvent};
 use policy::id::{NodeId, TaskId};
 use policy::resources::Resources;
+use policy::strain::Level;
 use policy::task::{Priority, TaskSpec};
 
 use super::index::Index;
@@ -29,6 +31,7 @@ struct Large<'a> {
 pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Findings) {
     let mut waiting: BTreeMap<TaskId, Large<'_>> = BTreeMap::new();
     let mut others: BTreeMap<TaskId, (Priority, &Resources)> = BTreeMap::new();
+    let mut strained: BTreeSet<&NodeId> = BTreeSet::new();
     for (_, record) in &history.records {
         match &record.event {
             Event::Graph(graph, GraphEvent::Admitted(_)) => {
@@ -53,6 +56,9 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
             Event::Task { task, event: TaskEvent::Granted { node, .. }, .. } => {
                 waiting.remove(task);
                 others.remove(task);
+                if strained.contains(node) {
+                    continue;
+                }
                 for (large, Large { started, before }) in &mut waiting {
                     // A need of half a node or more may have one held.
                     let big = |(_, need): &&(Priority, &Resources)| {
@@ -69,24 +75,42 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
                 waiting.remove(task);
                 others.remove(task);
             }
+            Event::Node(node, NodeEvent::Strained(strain)) => {
+                match strain.level {
+                    // It begins to count.
+                    Level::Normal => strained.remove(node),
+                    Level::Warn | Level::Critical => strained.insert(node),
+                };
+                waiting.values_mut().for_each(Large::anew);
+            }
+            // Nobody knows of it before it is told anew.
+            Event::Scheduler(SchedulerEvent::Started { .. }) => {
+                strained.clear();
+                waiting.values_mut().for_each(Large::anew);
+            }
+            Event::Node(node, NodeEvent::Joined { .. }) => {
+                strained.remove(node);
+                waiting.values_mut().for_each(Large::anew);
+            }
             // Another fleet, another node to be held.
-            Event::Scheduler(SchedulerEvent::Started { .. })
-            | Event::Node(
+            Event::Node(
                 _,
-                NodeEvent::Joined { .. }
-                | NodeEvent::Suspected
+                NodeEvent::Suspected
                 | NodeEvent::Recovered
                 | NodeEvent::Lost { .. }
                 | NodeEvent::Left { .. }
-                | NodeEvent::Breaker { .. }
-                | NodeEvent::Strained(_),
-            ) => waiting.values_mut().for_each(|one| one.started.values_mut().for_each(|count| *count = 0)),
+                | NodeEvent::Breaker { .. },
+            ) => waiting.values_mut().for_each(Large::anew),
             _ => {}
         }
     }
 }
 
 impl<'a> Large<'a> {
+    fn anew(&mut self) {
+        self.started.values_mut().for_each(|count| *count = 0);
+    }
+
     fn behind(&mut self, others: &BTreeMap<TaskId, (Priority, &'a Resources)>) {
         for line in others.values() {
             if !self.before.contains(line) {
