@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::constraint::{
-    ARCH, CHIP, Condition, JOBSERVER, LIMITS, LOCATION, NODE, NotACondition, OS, SANDBOX, SECRET, STAGES,
-    VERSION, WORKSPACES,
+    ARCH, CHIP, Condition, JOBSERVER, LIMITS, LOCATION, NODE, NotACondition, OS, SANDBOX, SECRET, SHARDS,
+    STAGES, VERSION, WORKSPACES,
 };
 use crate::directive::{Directive, Directives};
 use crate::id::NodeId;
@@ -18,8 +18,9 @@ pub const OPERATOR_LABELS_LIMIT: usize = 16;
 /// How a machine is reached, which it says as well.
 const REACHED: &str = "reached";
 /// What machines alone say.
-const OWN: [&str; 11] =
-    [NODE, LOCATION, OS, ARCH, CHIP, LIMITS, WORKSPACES, STAGES, JOBSERVER, SANDBOX, REACHED];
+const OWN: [&str; 13] = [
+    NODE, LOCATION, OS, ARCH, CHIP, LIMITS, WORKSPACES, STAGES, SHARDS, JOBSERVER, SANDBOX, REACHED, VERSION,
+];
 
 /// A label by name, or that it is taken back.
 pub type Change = (Arc<str>, Option<Arc<str>>);
@@ -96,8 +97,7 @@ impl Directives {
 fn check(name: &Arc<str>, value: Option<&Arc<str>>) -> Result<(), NotPut> {
     let checked = Condition::is(name, value.map_or("any", |value| value)).validate();
     checked.map_err(|why| NotPut::NotALabel(Arc::clone(name), why))?;
-    // `version` is compared with what a task needs of the program.
-    let own = OWN.contains(&&**name) || **name == *VERSION || name.starts_with(SECRET);
+    let own = OWN.contains(&&**name) || name.starts_with(SECRET);
     if own { Err(NotPut::Own(Arc::clone(name))) } else { Ok(()) }
 }
 
@@ -140,7 +140,9 @@ mod tests {
         let refused = |all: &Directives, name: &str, value: &str| {
             all.whole(&label(&[("rack", Some("left")), (name, Some(value))])).unwrap_err().to_string()
         };
-        for own in ["node", "location", "os", "workspaces", "stages", "secret/npm", "reached", "version"] {
+        for own in
+            ["node", "location", "os", "workspaces", "stages", "shards", "secret/npm", "reached", "version"]
+        {
             assert_eq!(refused(&all, own, "x"), format!("{own:?} is for the machine alone to say"));
         }
         assert!(refused(&all, "a b", "x").contains("\"a b\" must be a condition"));
