@@ -56,19 +56,8 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
             Event::Task { task, event: TaskEvent::Granted { node, .. }, .. } => {
                 waiting.remove(task);
                 others.remove(task);
-                if strained.contains(node) {
-                    continue;
-                }
-                for (large, Large { started, before }) in &mut waiting {
-                    // A need of half a node or more may have one held.
-                    let big = |(_, need): &&(Priority, &Resources)| {
-                        need.cpu_millis >= history.nodes[node].cpu_millis / 2
-                    };
-                    let most = HELD_WITHIN * (1 + before.iter().filter(big).count() as u64);
-                    started.entry(node.clone()).and_modify(|count| *count += 1);
-                    findings.expect("I8", started.values().any(|count| *count <= most), || {
-                        format!("record {}: {large} waits, passed over by {started:?}", record.number)
-                    });
+                if !strained.contains(node) {
+                    passed(history, (record.number, node), &mut waiting, findings);
                 }
             }
             Event::Task { task, .. } => {
@@ -103,6 +92,24 @@ pub(super) fn check(history: &History, index: &Index<'_>, findings: &mut Finding
             ) => waiting.values_mut().for_each(Large::anew),
             _ => {}
         }
+    }
+}
+
+/// Something has started on a node while these wait.
+fn passed(
+    history: &History,
+    (number, node): (u64, &NodeId),
+    waiting: &mut BTreeMap<TaskId, Large<'_>>,
+    findings: &mut Findings,
+) {
+    // A need of half a node or more may have one held.
+    let big = |(_, need): &&(Priority, &Resources)| need.cpu_millis >= history.nodes[node].cpu_millis / 2;
+    for (large, Large { started, before }) in waiting {
+        let most = HELD_WITHIN * (1 + before.iter().filter(big).count() as u64);
+        started.entry(node.clone()).and_modify(|count| *count += 1);
+        findings.expect("I8", started.values().any(|count| *count <= most), || {
+            format!("record {number}: {large} waits, passed over by {started:?}")
+        });
     }
 }
 
