@@ -335,6 +335,21 @@ fn a_task_with_shards_takes_nothing_that_they_need_and_ends_as_they_do() {
 }
 
 #[test]
+fn tasks_that_wait_for_their_shards_take_no_place_of_those_who_may_run_at_once() {
+    let place = Place::new();
+    let config = place.file("crabd.toml", "[tenants.default]\nmax_running = 1\n").display().to_string();
+    let _daemon = place.daemon(&["--cpus", "2", "--name", "one", "--config", &config]);
+    place.wait_nodes(1);
+    let suite = shell(&place, &["a", "b"], "true");
+    let file = sharded(&place, &suite, "cpus = 1");
+    // Two of them: a place for each would be one more than there is.
+    let first = place.submit(&[&file]);
+    place.run(&["submit", "--wait", &file]).expect(0);
+    place.wait_state(&first, "succeeded");
+    assert_eq!(ledger(&place).len(), 4);
+}
+
+#[test]
 fn without_a_daemon_shards_run_on_the_scheduler_of_the_run_and_times_are_remembered() {
     let place = Place::new();
     let cores = std::thread::available_parallelism().expect("there are cores");

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::claims::Claims;
 use crate::constraint::{Condition, Constraints, STAGES, Test, WORKSPACES};
 use crate::resources::Resources;
+use crate::shards;
 use crate::task::{RequestNumber, TaskSpec, request_of};
 
 /// See the module.
@@ -59,6 +60,13 @@ impl Demand {
     #[must_use]
     pub fn nodes(&self) -> u32 {
         self.gang.unwrap_or(1)
+    }
+
+    /// Whether it only waits for others that it hands in. It is nobody whose place they could be waiting for: of those who may run
+    /// at once it is none.
+    #[must_use]
+    pub fn only_waits(&self) -> bool {
+        self.resources == shards::driver_need()
     }
 
     /// How many may start where there is room for so many attempts: of gangs, whole ones.

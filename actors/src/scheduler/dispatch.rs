@@ -312,6 +312,7 @@ impl SchedulerActor {
             taken,
             request,
             is_set_aside,
+            only_waits: demand.only_waits(),
         };
         self.take_hold(task, placed);
         let terms = Terms { request, excused, waited, ..terms };

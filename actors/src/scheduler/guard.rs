@@ -33,6 +33,8 @@ pub(super) struct Guard {
     depth: u64,
     taken_in: u64,
     running: Running,
+    /// Tasks on nodes that only wait for others.
+    only_wait: u64,
     inflow: Inflow,
     /// Submissions that were told to come back.
     shed: u64,
@@ -56,6 +58,7 @@ impl Guard {
             depth: 0,
             taken_in: 0,
             running: Running::default(),
+            only_wait: 0,
             inflow: Inflow::default(),
             shed: 0,
             ledger,
@@ -69,6 +72,20 @@ impl Guard {
     pub(super) fn row(&self) -> PressureRow {
         let (depth, limit) = self.pressure.depth();
         PressureRow { mode: self.pressure.mode(), depth, limit, shed: self.shed }
+    }
+
+    fn came(&mut self, placed: &Placed) {
+        match placed.only_waits {
+            true => self.only_wait += 1,
+            false => self.running.start(&placed.tenant),
+        }
+    }
+
+    fn went(&mut self, placed: &Placed) {
+        match placed.only_waits {
+            true => self.only_wait = self.only_wait.saturating_sub(1),
+            false => self.running.end(&placed.tenant),
+        }
     }
 
     /// How many more of a demand may be started as far as its tenant goes, up to `most`.
@@ -162,10 +179,14 @@ impl SchedulerActor {
         Ok(())
     }
 
-    /// Tasks of a tenant that have not ended.
+    /// Tasks of a tenant that have not ended, but for those that run and only wait for others: these could not hand them in.
     fn unended_of(&self, tenant: &str) -> u64 {
         let shapes = self.shapes.all().filter(|(_, demand)| *demand.tenant == *tenant);
-        shapes.map(|(shape, _)| self.graphs.unended(shape)).sum()
+        let unended: u64 = shapes.map(|(shape, _)| self.graphs.unended(shape)).sum();
+        let only_wait = |placed: &&Placed| placed.only_waits && *placed.tenant == *tenant;
+        let waiting =
+            if self.guard.only_wait == 0 { 0 } else { self.placed.values().filter(only_wait).count() };
+        unended.saturating_sub(waiting as u64)
     }
 
     /// How many more may be started in all, up to `most`.
@@ -177,7 +198,7 @@ impl SchedulerActor {
         if mode == Mode::Normal {
             return most;
         }
-        let places = mode.parallelism(self.dispatch.cores()).saturating_sub(self.placed.len() as u64);
+        let places = mode.parallelism(self.dispatch.cores()).saturating_sub(self.at_work());
         u32::try_from(places).unwrap_or(u32::MAX).min(most)
     }
 
@@ -188,9 +209,14 @@ impl SchedulerActor {
             && (self.guard.tenants.is_empty() || self.tenant_covers(demand).is_ok())
     }
 
+    /// How many are on nodes, but for those who only wait for others.
+    fn at_work(&self) -> u64 {
+        (self.placed.len() as u64).saturating_sub(self.guard.only_wait)
+    }
+
     /// A task was sent to a node, or is known to be there.
     pub(super) fn note_placed(&mut self, task: TaskId, placed: Placed) {
-        self.guard.running.start(&placed.tenant);
+        self.guard.came(&placed);
         let demand = self.shapes.demand(placed.taken.shape);
         if let Some(company) = demand.and_then(|demand| demand.constraints.company.as_ref()) {
             self.dispatch.enter(task, &placed.node, company);
@@ -200,7 +226,7 @@ impl SchedulerActor {
             self.dispatch.evicting.came(task, &placed.node);
         }
         if let Some(before) = self.placed.insert(task, placed) {
-            self.guard.running.end(&before.tenant);
+            self.guard.went(&before);
             let is_elsewhere = self.placed.get(&task).is_some_and(|placed| placed.node != before.node);
             if is_elsewhere {
                 self.dispatch.evicting.gone(task, &before.node);
@@ -213,7 +239,7 @@ impl SchedulerActor {
         let placed = self.placed.remove(&task)?;
         self.dispatch.evicting.gone(task, &placed.node);
         self.dispatch.stops.gone(task);
-        self.guard.running.end(&placed.tenant);
+        self.guard.went(&placed);
         self.dispatch.leave(task);
         if placed.is_set_aside {
             self.guard.tenants.release(&placed.tenant);
@@ -252,7 +278,7 @@ impl SchedulerActor {
             return Some(lacking);
         }
         let mode = self.guard.pressure.mode();
-        let running = self.placed.len() as u64;
+        let running = self.at_work();
         (self.startable(1) == 0).then_some(Hindrance::Pressure { mode, running })
     }
 }

@@ -155,10 +155,10 @@ impl SchedulerActor {
         let (tenant, since) = (Arc::clone(&demand.tenant), self.now());
         let node = grant.node.clone();
         let request = grant.request;
-        let (is_set_aside, is_granted) = (false, true);
+        let (is_set_aside, is_granted, only_waits) = (false, true, demand.only_waits());
         self.take_hold(
             task,
-            Placed { node, tenant, since, priority, taken, request, is_set_aside, is_granted },
+            Placed { node, tenant, since, priority, taken, request, is_set_aside, is_granted, only_waits },
         );
         if demand.gang.is_some() {
             self.dispatch.gangs.touch(task.into());

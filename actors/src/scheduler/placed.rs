@@ -22,4 +22,6 @@ pub(super) struct Placed {
     pub(super) is_set_aside: bool,
     /// Whether its grant is on record: before that it cannot have run there.
     pub(super) is_granted: bool,
+    /// Whether it only waits for others, and so counts as nobody who runs.
+    pub(super) only_waits: bool,
 }
