@@ -16,6 +16,7 @@ pub mod sample;
 pub mod workspace;
 pub mod provision;
 pub mod stages;
+pub mod artifact;
 pub mod task;
 pub mod handler;
 pub mod signal;
