@@ -11,6 +11,7 @@ mod cli {
     pub(crate) mod exec;
     pub(crate) mod exit;
     pub(crate) mod json;
+    pub(crate) mod keep;
     pub(crate) mod list;
     pub(crate) mod logs;
     pub(crate) mod place;

@@ -5,6 +5,7 @@
 
 mod bed;
 mod cut;
+mod keeps;
 mod kills;
 mod names;
 mod nodes;

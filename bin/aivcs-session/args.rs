@@ -8,6 +8,7 @@ use std::time::Duration;
 use actors::session::{BASE_USUAL, SETUP_TIMEOUT};
 use actors::taskfile::quantity;
 use clap::{Args, Parser, Subcommand};
+use policy::artifact::Pattern;
 
 /// Sessions on this machine or on one behind SSH: one tmux session for each repository, work and role.
 #[derive(Debug, Parser)]
@@ -109,6 +110,7 @@ const EXEC_EXAMPLES: &str = "\
 Examples:
   aivcs-session exec --repo api --work t-42 --role runner -- cargo test
   aivcs-session exec --repo api --work t-42 --role agent --detach --timeout 2h -- ./agent
+  aivcs-session exec --repo api --work t-42 --role runner --keep 'target/**/junit.xml' --keep-into out -- cargo nextest run
   aivcs-session exec --repo api --work t-42 --role human --tty -- vim notes
   aivcs-session exec --repo api --work t-42 --role runner --key build-7 -- make    (the same key twice is one run)
 
@@ -167,6 +169,13 @@ pub(crate) struct Exec {
     /// Let it find a file in CRAB_REPORT; what it writes there comes to this one as well
     #[arg(long, value_name = "FILE", conflicts_with_all = ["detach", "tty"])]
     pub(crate) report: Option<PathBuf>,
+    /// Fetch the files of this pattern when it has ended, whatever its exit status: seen from where it runs, such as
+    /// 'out/**/*.xml'; once for each pattern
+    #[arg(long, value_name = "PATTERN", requires = "keep_into", conflicts_with_all = ["detach", "tty"])]
+    pub(crate) keep: Vec<Pattern>,
+    /// The directory here into which they are fetched
+    #[arg(long, value_name = "DIR", requires = "keep")]
+    pub(crate) keep_into: Option<PathBuf>,
     /// Leave a runner's session when its work has ended, to be looked at until it is pruned
     #[arg(long)]
     pub(crate) stays: bool,

@@ -12,6 +12,7 @@ use policy::session::Identity;
 use crate::cli::args::Exec;
 use crate::cli::exit::Exit;
 use crate::cli::json::{Attempt, Made};
+use crate::cli::keep::Keep;
 use crate::cli::place::{Place, identity};
 use crate::cli::report::Report;
 use crate::cli::screen::Screen;
@@ -22,6 +23,7 @@ pub(crate) fn run(place: &Place, screen: &Screen, exec: Exec) -> anyhow::Result<
     let (detach, tied, stays, tty) = (exec.detach, exec.tied.is_some(), exec.stays, exec.tty);
     let report = exec.report.clone();
     let grace = exec.grace;
+    let keep = Keep::of(&exec);
     let start = start_of(place, &identity, exec)?;
     if place.dry_run {
         place.show(screen, &place.sessions.start_script(&start)?)?;
@@ -31,6 +33,7 @@ pub(crate) fn run(place: &Place, screen: &Screen, exec: Exec) -> anyhow::Result<
     if tty {
         return terminal::run(place, screen, &name, &start);
     }
+    keep.as_ref().map(Keep::prepare).transpose()?;
     let hearing = tied.then(|| tied::hear(place.sessions.clone(), (name.clone(), start.key.clone()), grace));
     let hearing = hearing.transpose()?;
     let begun = place.sessions.start(&start)?.row;
@@ -46,6 +49,9 @@ pub(crate) fn run(place: &Place, screen: &Screen, exec: Exec) -> anyhow::Result<
     // What was signalled before is handed on now.
     drop(hearing);
     let ended = stay((place, screen), &name, &begun, report.map(Report::new));
+    if let (Some(keep), Ok(ended)) = (&keep, &ended) {
+        keep.fetch((place, screen), &start, ended);
+    }
     if tied {
         tied::clear(place, &name, stays);
     }

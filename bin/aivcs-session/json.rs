@@ -1,7 +1,11 @@
 //! What `--json` writes. The names of these fields are a promise: fields may be added, none is renamed or
 //! removed without a larger `v`. Times are RFC 3339 in UTC, as the machine's own clock tells them.
 
+use std::borrow::Cow;
+use std::path::Path;
+
 use actors::say::rfc3339;
+use actors::session::keep::Fetched;
 use actors::session::{AttemptRow, SessionRow};
 use policy::time::Timestamp;
 use serde::Serialize;
@@ -92,6 +96,57 @@ impl<'a> Attempt<'a> {
             stdout_bytes: row.written[0],
             stderr_bytes: row.written[1],
         }
+    }
+}
+
+/// Of `exec --keep`, to standard error.
+#[derive(Debug, Serialize)]
+pub(crate) struct Keep<'a> {
+    v: u32,
+    into: Cow<'a, str>,
+    kept: Vec<KeptFile<'a>>,
+    left_out: Vec<LeftOutFile<'a>>,
+    /// Why not all could be looked at or fetched.
+    fault: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct KeptFile<'a> {
+    path: &'a str,
+    /// `log`, `junit`, `coverage`, `patch` or `other`.
+    kind: &'static str,
+    bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct LeftOutFile<'a> {
+    path: Cow<'a, str>,
+    why: String,
+}
+
+impl<'a> Keep<'a> {
+    pub(crate) fn of(into: &'a Path, fetched: &'a Fetched) -> Self {
+        let kept = fetched.kept.iter();
+        let left_out = fetched.left_out.iter();
+        Self {
+            v: VERSION,
+            into: into.to_string_lossy(),
+            kept: kept
+                .map(|one| KeptFile { path: &one.path, kind: one.kind.into(), bytes: one.bytes })
+                .collect(),
+            left_out: left_out
+                .map(|one| LeftOutFile {
+                    path: String::from_utf8_lossy(one.path.as_bytes()),
+                    why: one.why.to_string(),
+                })
+                .collect(),
+            fault: fetched.fault.as_deref(),
+        }
+    }
+
+    /// On one line.
+    pub(crate) fn line(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
     }
 }
 

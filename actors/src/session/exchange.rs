@@ -8,10 +8,10 @@ use std::time::Duration;
 use policy::session::target::Target;
 
 use super::carry::{Carried, CarryError, Manner, carry};
-use super::frames::Frames;
+use super::frames::{Frames, Stream};
 use super::refusal::{Refusal, Why};
 use super::reply::Reply;
-use super::script::{Script, Side};
+use super::script::Script;
 use super::way::{CONNECT_TIMEOUT, CommandLine};
 use super::{SessionError, Sessions};
 use crate::workspace::Cancel;
@@ -22,6 +22,15 @@ const PERSON_TIMEOUT: Duration = Duration::from_mins(2);
 const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(1)];
 /// Bytes of one answer: a thousand sessions.
 const ANSWER_BYTES_LIMIT: usize = 4 * 1024 * 1024;
+
+/// How long somebody waits for what comes as long as it likes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Patience<'c> {
+    /// No longer than that in all, where it is said.
+    pub(super) within: Option<Duration>,
+    /// Who may give it up.
+    pub(super) cancel: Option<&'c Cancel>,
+}
 
 impl Sessions {
     /// Runs a script that streams; gives back how many bytes came.
@@ -86,28 +95,60 @@ impl Sessions {
     }
 
     fn answer(&self, script: &Script, manner: Manner<'_>, within: Duration) -> Result<Reply, SessionError> {
-        let mut said = Vec::new();
-        let carried = carry(&self.way.script(), &script.0, manner, Some(within), &mut |bytes| {
-            said.extend_from_slice(bytes);
-            let fits = said.len() <= ANSWER_BYTES_LIMIT;
-            fits.then_some(()).ok_or_else(|| io::Error::other("the answer has no end"))
-        });
-        let carried = carried.map_err(|error| self.failed(error, within))?;
+        let (carried, said) = self.heard(script, manner, Some(within), ANSWER_BYTES_LIMIT)?;
         self.understood(&carried, Reply::read(&said), &said)
     }
 
-    /// Asks for bytes that come as long as they like, of several streams, with an answer behind them.
-    pub(super) fn frames(
+    /// All that a script says, up to so many bytes.
+    fn heard(
         &self,
         script: &Script,
-        sink: &mut dyn FnMut(Side, &[u8]) -> io::Result<()>,
+        manner: Manner<'_>,
+        within: Option<Duration>,
+        bytes_limit: usize,
+    ) -> Result<(Carried, Vec<u8>), SessionError> {
+        let mut said = Vec::new();
+        let carried = carry(&self.way.script(), &script.0, manner, within, &mut |bytes| {
+            said.extend_from_slice(bytes);
+            let fits = said.len() <= bytes_limit;
+            fits.then_some(()).ok_or_else(|| io::Error::other("the answer has no end"))
+        });
+        let carried = carried.map_err(|error| self.failed(error, within.unwrap_or_default()))?;
+        Ok((carried, said))
+    }
+
+    /// Asks for bytes that come as long as they like, of several streams, with an answer behind them.
+    pub(super) fn frames<S: Stream>(
+        &self,
+        script: &Script,
+        patience: Patience<'_>,
+        sink: &mut dyn FnMut(S, &[u8]) -> io::Result<()>,
     ) -> Result<Reply, SessionError> {
         let mut frames = Frames::default();
-        let carried = carry(&self.way.script(), &script.0, self.manner(true), None, &mut |bytes| {
+        let manner = Manner { cancel: patience.cancel, ..self.manner(true) };
+        let carried = carry(&self.way.script(), &script.0, manner, patience.within, &mut |bytes| {
             frames.take(bytes, sink)
         });
-        let carried = carried.map_err(|error| self.failed(error, Duration::ZERO))?;
+        let carried = carried.map_err(|error| self.failed(error, patience.within.unwrap_or_default()))?;
         self.understood(&carried, frames.reply(), &frames.said())
+    }
+
+    /// Asks for lines that may have any bytes, the last of which says `end`.
+    pub(super) fn lines(
+        &self,
+        script: &Script,
+        patience: Patience<'_>,
+        bytes_limit: usize,
+    ) -> Result<Vec<u8>, SessionError> {
+        let manner = Manner { cancel: patience.cancel, ..self.manner(true) };
+        let (carried, said) = self.heard(script, manner, patience.within, bytes_limit)?;
+        let is_whole = said.ends_with(b"\nend\n");
+        let is_refused = said.starts_with(b"refused ");
+        if is_whole && !is_refused {
+            return Ok(said);
+        }
+        let reply = if is_refused { Reply::read(&said) } else { None };
+        self.understood(&carried, reply, &said).map(|_| said)
     }
 
     fn understood(

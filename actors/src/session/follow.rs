@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use policy::session::SessionName;
 
+use super::exchange::Patience;
 use super::row::{self, AttemptRow};
 use super::script::{Script, Side};
 use super::{SessionError, Sessions};
@@ -112,7 +113,7 @@ fn turn(
 ) -> Result<AttemptRow, SessionError> {
     let [out, err, report] = counts.0;
     let script = Script::follow(name, key, [Some(out), Some(err), sinks.report.is_some().then_some(report)])?;
-    let reply = sessions.frames(&script, &mut |side, bytes| {
+    let reply = sessions.frames(&script, Patience::default(), &mut |side, bytes| {
         match (side, &mut sinks.report) {
             (Side::Out, _) => pass_on(bytes, sinks.out)?,
             (Side::Err, _) => pass_on(bytes, sinks.err)?,

@@ -1,40 +1,58 @@
 //! What a script says that gives bytes as they come: lines of an answer, and between them pieces of streams, each behind a line
-//! with its stream's name and its length. Must not know what is in them.
+//! with its stream's name and its length. Must not know what is in them, nor which streams there are.
 
 use std::io;
 
 use super::reply::Reply;
 use super::script::Side;
 
+/// A stream by its name, as the head of a piece says it.
+pub(super) trait Stream: Copy {
+    /// `None` where it is no name of one.
+    fn named(name: &str) -> Option<Self>;
+}
+
+impl Stream for Side {
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|side| side.as_str() == name)
+    }
+}
+
 /// Bytes of a line: names and numbers.
 const LINE_BYTES_LIMIT: usize = 4 * 1024;
-/// Bytes of the lines together: one attempt.
+/// Bytes of the lines together, without heads of pieces: one attempt.
 const ANSWER_BYTES_LIMIT: usize = 64 * 1024;
 
 /// Reads it, however it is cut.
-#[derive(Debug, Default)]
-pub(super) struct Frames {
+#[derive(Debug)]
+pub(super) struct Frames<S> {
     /// The lines that are no heads of pieces.
     said: Vec<u8>,
     line: Vec<u8>,
     /// Of which stream so many bytes are still to come.
-    piece: Option<(Side, u64)>,
+    piece: Option<(S, u64)>,
 }
 
-impl Frames {
-    /// Takes what has come; gives `sink` what is of a stream.
+impl<S> Default for Frames<S> {
+    fn default() -> Self {
+        Self { said: Vec::new(), line: Vec::new(), piece: None }
+    }
+}
+
+impl<S: Stream> Frames<S> {
+    /// Takes what has come; gives `sink` what is of a stream. A piece without a byte is given as such.
     ///
     /// # Errors
     /// It is none of ours, or `sink` fails.
     pub(super) fn take(
         &mut self,
         mut bytes: &[u8],
-        sink: &mut dyn FnMut(Side, &[u8]) -> io::Result<()>,
+        sink: &mut dyn FnMut(S, &[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
         while !bytes.is_empty() {
             bytes = match self.piece {
-                Some((side, left)) => self.of_piece(bytes, (side, left), sink)?,
-                None => self.of_line(bytes)?,
+                Some(piece) => self.of_piece(bytes, piece, sink)?,
+                None => self.of_line(bytes, sink)?,
             };
         }
         Ok(())
@@ -54,18 +72,22 @@ impl Frames {
     fn of_piece<'b>(
         &mut self,
         bytes: &'b [u8],
-        (side, left): (Side, u64),
-        sink: &mut dyn FnMut(Side, &[u8]) -> io::Result<()>,
+        (stream, left): (S, u64),
+        sink: &mut dyn FnMut(S, &[u8]) -> io::Result<()>,
     ) -> io::Result<&'b [u8]> {
         let here = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
         let (of_it, rest) = bytes.split_at(here);
-        sink(side, of_it)?;
+        sink(stream, of_it)?;
         let left = left - here as u64;
-        self.piece = (left > 0).then_some((side, left));
+        self.piece = (left > 0).then_some((stream, left));
         Ok(rest)
     }
 
-    fn of_line<'b>(&mut self, bytes: &'b [u8]) -> io::Result<&'b [u8]> {
+    fn of_line<'b>(
+        &mut self,
+        bytes: &'b [u8],
+        sink: &mut dyn FnMut(S, &[u8]) -> io::Result<()>,
+    ) -> io::Result<&'b [u8]> {
         let end = bytes.iter().position(|byte| *byte == b'\n');
         let (of_it, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
         self.line.extend_from_slice(of_it);
@@ -75,7 +97,8 @@ impl Frames {
         if end.is_some() {
             let line = std::mem::take(&mut self.line);
             match head(&line) {
-                Some(piece) => self.piece = Some(piece).filter(|(_, length)| *length > 0),
+                Some((stream, 0)) => sink(stream, &[])?,
+                Some(piece) => self.piece = Some(piece),
                 None => self.said.extend(line),
             }
         }
@@ -84,10 +107,9 @@ impl Frames {
 }
 
 /// Of which stream how many bytes follow.
-fn head(line: &[u8]) -> Option<(Side, u64)> {
+fn head<S: Stream>(line: &[u8]) -> Option<(S, u64)> {
     let (name, length) = std::str::from_utf8(line).ok()?.trim_end().split_once(' ')?;
-    let side = Side::ALL.into_iter().find(|side| side.as_str() == name)?;
-    Some((side, length.parse().ok()?))
+    Some((S::named(name)?, length.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -106,7 +128,7 @@ mod tests {
         text
     }
 
-    fn read(text: &[u8], cuts: &[usize]) -> (Frames, [Vec<u8>; 3]) {
+    fn read(text: &[u8], cuts: &[usize]) -> (Frames<Side>, [Vec<u8>; 3]) {
         let (mut frames, mut streams, mut from) = (Frames::default(), <[Vec<u8>; 3]>::default(), 0);
         for to in cuts.iter().map(|cut| cut % (text.len() + 1)).chain([text.len()]) {
             if to > from {
@@ -143,7 +165,7 @@ mod tests {
 
     #[test]
     fn what_has_no_end_is_none_of_ours() {
-        let mut frames = Frames::default();
+        let mut frames = Frames::<Side>::default();
         assert!(frames.take(&vec![b'x'; LINE_BYTES_LIMIT + 1], &mut |_, _| Ok(())).is_err());
     }
 }

@@ -20,6 +20,7 @@ const STEER: &str = include_str!("remote/steer.sh");
 const READ: &str = include_str!("remote/read.sh");
 const FOLLOW: &str = include_str!("remote/follow.sh");
 const WORKTREE: &str = include_str!("remote/worktree.sh");
+const KEEP: &str = include_str!("remote/keep.sh");
 const DOCTOR: &str = include_str!("remote/doctor.sh");
 const MEASURE: &str = include_str!("remote/measure.sh");
 
@@ -302,6 +303,11 @@ impl Script {
         };
         let words: Vec<&[u8]> = [HOLD_LOOKS.as_bytes()].into_iter().chain(words).collect();
         Self::new(&[COMMON, WORKTREE], &words, ENTER_HELD)
+    }
+
+    /// Looks for what is to be kept of an attempt, or gives it.
+    pub(super) fn keep(words: &[&[u8]]) -> Result<Self, Unsayable> {
+        Self::new(&[COMMON, KEEP], words, ENTER_HELD)
     }
 
     /// Tells how strained the machine is.
