@@ -6,8 +6,9 @@
 //! tenant's weight (dominant resource fairness). Two things are kept of every tenant: what it holds now, and a
 //! *virtual time* that every start moves on by its cost.
 //!
-//! The turn goes to the tenant that is furthest back in virtual time; unless another one, even after its own next
-//! start, would hold much less beside its weight, or has nothing at all and would hold no more. By what is held alone, nothing
+//! The turn goes to the tenant that is furthest back in virtual time; but for those who hold much more beside their weight
+//! than another one would even after its own next start, or as much as one that has nothing would. Whoever is passed over
+//! for what it holds, the others have their turns among each other by virtual time. By what is held alone, nothing
 //! could be told apart on few slots: with one slot everybody who waits holds nothing, and weights of 2 and 1 on two slots
 //! would share them evenly. By virtual time alone a tenant of day-long tasks would get one more slot for every start
 //! of a tenant of short ones, until it had them all. Together starts are shared by weight, and long tasks do not buy
@@ -291,12 +292,11 @@ impl Turns {
     /// Whose turn it is. It has left then: let it enter again, after its start, if it has more.
     pub fn take(&mut self, tenants: &Tenants) -> Option<TenantId> {
         let (load, .., least) = *self.by_load.first()?;
-        let (.., earliest) = *self.by_time.first()?;
-        let (behind, poorest) = (tenants.account(earliest), tenants.account(least));
         // Who holds nothing is served at once; between others half as much again is nobody's grievance, for attempts
         // come and go by chance.
-        let enough = if poorest.active == 0 { load } else { load + load / 2 };
-        let id = if beside_weight(behind, 0) >= enough { least } else { earliest };
+        let enough = if tenants.account(least).active == 0 { load } else { load + load / 2 };
+        let holds_little = |id: &TenantId| beside_weight(tenants.account(*id), 0) < enough;
+        let id = self.by_time.iter().map(|(.., id)| *id).find(holds_little).unwrap_or(least);
         let (account, entry) = (tenants.account(id), self.entries.remove(&id)?);
         self.by_time.remove(&(account.virtual_time, entry.first, id));
         self.by_load.remove(&(entry.load, account.virtual_time, entry.first, id));

@@ -257,3 +257,32 @@ fn one_that_is_served_out_of_turn_does_not_level_the_shares_of_the_others() {
     }
     assert!(fleet.error() < 5.0, "{:?} of 600, due are 100, 200 and 300", fleet.started);
 }
+
+#[test]
+fn beside_one_that_is_passed_over_for_what_it_holds_the_others_have_their_turns_by_weight() {
+    let mut tenants = Tenants::default();
+    let holder = tenants.enter(&"holder".into(), 1);
+    let others = [1, 2, 3].map(|weight| tenants.enter(&name(weight as usize), weight));
+    let all: Vec<_> = others.into_iter().chain([holder]).collect();
+    all.iter().for_each(|id| tenants.waits(*id));
+    // It waits for more, has been served by nobody, and has a quarter of the fleet from before.
+    tenants.hold(holder, WHOLE / 4);
+    let (cost, mut started, mut running) = (WHOLE / 8, BTreeMap::new(), std::collections::VecDeque::new());
+    for _ in 0..60 {
+        let mut turns = Turns::among(&mut tenants, all.iter().copied());
+        for (id, arrival) in all.iter().zip(1..) {
+            turns.enter(&tenants, *id, Arrival(arrival), cost);
+        }
+        let id = turns.take(&tenants).unwrap();
+        *started.entry(id).or_insert(0) += 1;
+        tenants.start(id, cost);
+        running.push_back(id);
+        if running.len() > 1 {
+            let id = running.pop_front().unwrap();
+            tenants.end(id, cost);
+        }
+    }
+    assert_eq!(started.get(&holder), None);
+    let counts = others.map(|id| started[&id]);
+    assert!(counts.iter().zip([10_i32, 20, 30]).all(|(is, due)| (is - due).abs() <= 2), "{counts:?}");
+}
