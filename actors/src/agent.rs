@@ -52,7 +52,7 @@ use crate::worker::environment::BaseEnvironment;
 use crate::worker::stages::Hooks;
 
 /// The label of every agent among the nodes.
-pub const REACHED: (&str, &str) = ("reached", "agent");
+pub const REACHED: (&str, &str) = (policy::constraint::REACHED, "agent");
 
 /// What is called for a task; what it refuses with is written to the task's standard error.
 pub(crate) type Function = Arc<dyn Fn(Call) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;

@@ -136,7 +136,7 @@ impl Actor for NodeActor {
             NodeMessage::Signal { token, signal, reply } => self.signal(token, signal, reply),
             NodeMessage::Live(reply) => reply.send(self.live.clone()),
             NodeMessage::Describe(reply) => reply.send(self.describe()),
-            NodeMessage::Heed => self.heed(),
+            NodeMessage::Heed => self.hear(),
             NodeMessage::Retire => self.retire(me),
             NodeMessage::Tick => self.tick(me),
             NodeMessage::Flush => self.flush(),

@@ -66,7 +66,8 @@ impl Demand {
     /// at once it is none.
     #[must_use]
     pub fn only_waits(&self) -> bool {
-        self.resources == shards::driver_need()
+        // Nearly nobody names it, and what that is equal to is made for each question.
+        self.resources.amount(shards::DRIVER) > 0 && self.resources == shards::driver_need()
     }
 
     /// How many may start where there is room for so many attempts: of gangs, whole ones.

@@ -28,18 +28,24 @@ impl NodeActor {
         self.log(event);
     }
 
+    /// Something was said.
+    pub(super) fn hear(&mut self) {
+        self.label();
+        self.heed();
+    }
+
     /// Something was said, or time has passed.
     pub(super) fn heed(&mut self) {
-        if self.args.side.directives().is_halted(&self.args.node) != self.heeding.halt.told {
+        let side = &self.args.side;
+        let directives = side.directives();
+        if directives.is_halted(&self.args.node) != self.heeding.halt.told {
             self.tell_halt();
         }
-        self.label();
-        let directives = self.args.side.directives();
         let Some(deadline) = directives.drain(&self.args.node) else {
             self.heeding.is_drained = false;
             return;
         };
-        let is_due = deadline.is_some_and(|deadline| self.args.side.clock.wall() >= deadline);
+        let is_due = deadline.is_some_and(|deadline| side.clock.wall() >= deadline);
         self.attempts.hand_back(is_due);
         let is_empty = self.attempts.is_empty();
         if is_empty && !std::mem::replace(&mut self.heeding.is_drained, true) {

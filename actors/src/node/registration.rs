@@ -51,9 +51,9 @@ impl NodeActor {
         self.attempts.set_capacity(&capacity);
         let told = labels.iter().map(|(name, value)| (&**name, &**value));
         let own = Labels::of(&self.args.node.0, [(VERSION, &*version)].into_iter().chain(told));
-        let (session_of, labels) = (Some(session), Arc::new(self.labelled(&own)));
+        let labels = Arc::new(self.labelled(&own));
         self.machine =
-            Some(Machine { session: session_of, heartbeat: 0, boot, capacity, own, labels, version });
+            Some(Machine { session: Some(session), heartbeat: 0, boot, capacity, own, labels, version });
         self.outlet = Some(outlet.clone());
         // Told anew by its first heartbeat.
         self.strain = Strain::default();

@@ -31,7 +31,7 @@ use crate::worker::report::REPORT_VARIABLE;
 /// How long an attempt goes on there where nobody follows it: twice what a new connection takes.
 pub const TIED: Duration = Duration::from_secs(10);
 /// The label of every such node.
-pub const REACHED: (&str, &str) = ("reached", "ssh");
+pub const REACHED: (&str, &str) = (policy::constraint::REACHED, "ssh");
 /// What `exec` gets on top of a task's grace to end it there and to say so.
 const GRACE_ABROAD: Duration = Duration::from_secs(10);
 /// What `exec` exits with where not the command failed.

@@ -30,6 +30,8 @@ pub const SECRET: &str = "secret/";
 pub const JOBSERVER: &str = "jobserver";
 /// Where tasks can be kept from writing elsewhere; its value says by what.
 pub const SANDBOX: &str = "sandbox";
+/// How a machine is reached that has no daemon: by `ssh`, or as an `agent`.
+pub const REACHED: &str = "reached";
 /// The version of the node's program.
 pub const VERSION: &str = "version";
 

@@ -7,16 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::constraint::{
-    ARCH, CHIP, Condition, JOBSERVER, LIMITS, LOCATION, NODE, NotACondition, OS, SANDBOX, SECRET, SHARDS,
-    STAGES, VERSION, WORKSPACES,
+    ARCH, CHIP, Condition, JOBSERVER, LIMITS, LOCATION, NODE, NotACondition, OS, REACHED, SANDBOX, SECRET,
+    SHARDS, STAGES, VERSION, WORKSPACES,
 };
 use crate::directive::{Directive, Directives};
 use crate::id::NodeId;
 
 /// Labels that operators may put on one machine: each is looked at for each demand, as its own are.
 pub const OPERATOR_LABELS_LIMIT: usize = 16;
-/// How a machine is reached, which it says as well.
-const REACHED: &str = "reached";
 /// What machines alone say.
 const OWN: [&str; 13] = [
     NODE, LOCATION, OS, ARCH, CHIP, LIMITS, WORKSPACES, STAGES, SHARDS, JOBSERVER, SANDBOX, REACHED, VERSION,
