@@ -31,9 +31,10 @@ mod show;
 mod spending;
 mod steps;
 mod survey;
+mod unwritten;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ use policy::budget::Raise;
 use policy::directive::{Author, Directive};
 use policy::event::{LogPosition, SubmissionKey};
 use policy::fleet::Said;
-use policy::graph::{Closed, Graphs, Mark};
+use policy::graph::{Graphs, Mark, Unwritten};
 use policy::history::History;
 use policy::id::{GraphId, NodeId, TaskId, TaskRange};
 use policy::node::Room;
@@ -305,10 +306,8 @@ pub struct SchedulerActor {
     /// When whose wait is over, and the record that says so: one that waits anew has another.
     backing_off: BinaryHeap<Reverse<(Moment, TaskId, LogPosition)>>,
     backoff_armed: Option<Moment>,
-    /// Ends by consequence whose records are still to be written.
-    closing: VecDeque<Closed>,
-    /// Skipped tasks that wait again and need their records.
-    reviving: VecDeque<TaskRange>,
+    /// Ends by consequence, and returns from them, whose records are still to be written.
+    unwritten: Unwritten,
     continuing: bool,
     waiters: FxHashMap<GraphId, Vec<Reply<Response>>>,
 }
@@ -387,7 +386,7 @@ impl SchedulerActor {
         self.arm_claims(me);
         self.arm_waits(me);
         self.arm_survey(me);
-        let has_more = !self.closing.is_empty() || !self.reviving.is_empty() || self.lateness.has_more();
+        let has_more = !self.unwritten.is_empty() || self.lateness.has_more();
         if has_more && !self.continuing {
             self.continuing = true;
             me.address().tell(SchedulerMessage::Continue);

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use policy::directive::Directives;
+use policy::graph::Mark;
 use policy::id::{Epoch, NodeId, Token};
 use policy::lease::LeaseTerms;
 use policy::pressure::Mode;
@@ -32,7 +33,7 @@ use crate::queue::QueueMessage;
 use crate::scheduler::SchedulerMessage;
 use crate::session::node::SshNode;
 use crate::story::Items;
-use crate::task::{Purpose, Seat, TaskActor, TaskArgs, TaskMessage};
+use crate::task::{Purpose, Seat, Step, TaskActor, TaskArgs, TaskMessage};
 use crate::tree;
 use crate::trust::Fleet;
 use crate::wire::client::SettingRow;
@@ -214,11 +215,24 @@ impl Side {
     /// Wakes the actor of a task; `None` where it could not start, which is logged.
     #[must_use]
     pub fn wake(self: &Arc<Self>, seat: Seat, purpose: Purpose) -> Option<Address<TaskMessage>> {
-        let address = Address::new("task", seat.task.to_string());
-        match self.tasks.start(TaskArgs::new(seat, Arc::clone(self), purpose), &address) {
+        self.start_task(TaskArgs::new(seat, Arc::clone(self), purpose))
+    }
+
+    /// Wakes the actor of a task for something that its start does whole: what it has written for that.
+    #[must_use]
+    pub fn wake_to_write(self: &Arc<Self>, seat: Seat, purpose: Purpose) -> Vec<(Step, Mark)> {
+        let (args, hearing) = TaskArgs::new(seat, Arc::clone(self), purpose).heard_at_once();
+        let _ = self.start_task(args);
+        hearing.end()
+    }
+
+    fn start_task(&self, args: TaskArgs) -> Option<Address<TaskMessage>> {
+        let task = args.seat.task;
+        let address = Address::new("task", task.to_string());
+        match self.tasks.start(args, &address) {
             Ok(()) => Some(address),
             Err(refusal) => {
-                tracing::error!(task = %seat.task, %refusal, "a task could not be woken");
+                tracing::error!(%task, %refusal, "a task could not be woken");
                 None
             }
         }

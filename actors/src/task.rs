@@ -15,8 +15,8 @@ mod message;
 mod show;
 mod stop;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use policy::bounds::Overrun;
 use policy::breaker::Verdict;
@@ -87,14 +87,43 @@ pub struct TaskArgs {
 struct Incarnations {
     started: AtomicBool,
     last: AtomicU64,
+    /// What the scheduler hears at once, while it wakes the task for that; none where it is told by message.
+    heard: Mutex<Option<Vec<(Step, Mark)>>>,
 }
 
 impl TaskArgs {
     /// Wakes the task at `seat` for `purpose`.
     #[must_use]
     pub fn new(seat: Seat, side: Arc<Side>, purpose: Purpose) -> Self {
-        let life = Incarnations { started: AtomicBool::new(false), last: AtomicU64::new(seat.last) };
+        let (started, last) = (AtomicBool::new(false), AtomicU64::new(seat.last));
+        let life = Incarnations { started, last, heard: Mutex::new(None) };
         Self { seat, side, purpose, life: Arc::new(life) }
+    }
+
+    /// Whoever wakes it hears what its start has written.
+    #[must_use]
+    pub fn heard_at_once(self) -> (Self, Hearing) {
+        *self.life.heard() = Some(Vec::new());
+        let hearing = Hearing(Arc::clone(&self.life));
+        (self, hearing)
+    }
+}
+
+impl Incarnations {
+    fn heard(&self) -> MutexGuard<'_, Option<Vec<(Step, Mark)>>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// To hear what a task has written when it was woken.
+#[derive(Debug)]
+pub struct Hearing(Arc<Incarnations>);
+
+impl Hearing {
+    /// The steps of its start, in order. What it writes from now on comes by message.
+    #[must_use]
+    pub fn end(self) -> Vec<(Step, Mark)> {
+        self.0.heard().take().unwrap_or_default()
     }
 }
 
@@ -290,6 +319,9 @@ impl TaskActor {
 
     fn tell_scheduler(&self, step: Step, appended: Appended) {
         let mark = Mark { position: appended.position, sequence: self.story.sequence, at: appended.at };
+        if let Some(heard) = &mut *self.args.life.heard() {
+            return heard.push((step, mark));
+        }
         self.args.side.scheduler.tell(SchedulerMessage::Stepped { task: self.args.seat.task, step, mark });
     }
 

@@ -24,6 +24,7 @@ mod stranded;
 mod table;
 mod tasks;
 mod totals;
+mod unwritten;
 mod urgency;
 mod views;
 
@@ -45,6 +46,7 @@ pub use crate::graph::retention::Retention;
 pub use crate::graph::state::{Counts, TaskState};
 pub use crate::graph::stranded::{Changes, Stranded, Stuck, Told};
 pub use crate::graph::tasks::{Cancelled, RetryRefused};
+pub use crate::graph::unwritten::{Due, Unwritten};
 pub use crate::graph::urgency::{Urgency, UrgencyRefused};
 pub use crate::graph::views::{EntryView, GraphView, Known, ReadyItem, TaskPage};
 

@@ -99,6 +99,14 @@ impl TaskRange {
         self.first <= task && task < self.end()
     }
 
+    /// The first of them, at most so many; the others stay.
+    #[must_use]
+    pub fn take(&mut self, most: u32) -> Self {
+        let taken = Self { first: self.first, count: self.count.min(most) };
+        *self = Self { first: taken.end(), count: self.count - taken.count };
+        taken
+    }
+
     /// Each of them, in order.
     pub fn iter(self) -> impl Iterator<Item = TaskId> {
         (self.first.0..self.end().0).map(TaskId)

@@ -156,9 +156,8 @@ impl SchedulerActor {
             }
             Cancelled::Closed => {
                 self.carry_out(effects);
-                // Its record is written here and now, so that it can be waited for; its turn among the
-                // others will find it written.
-                self.wake(task, Purpose::Cancel);
+                // Here and now, so that it can be waited for.
+                self.write_all_of(task);
                 self.when_written(reply, asked(count));
             }
         }
@@ -210,7 +209,7 @@ impl SchedulerActor {
             }
             Target::Task(task) => match self.graphs.may_retry(task) {
                 Ok(()) => {
-                    self.wake(task, Purpose::Retry);
+                    self.retry_task(task);
                     self.when_written(reply, Response::RetryAsked { tasks: 1 });
                 }
                 Err(refused) => reply.send(Response::Refused(refused.to_string().into())),
@@ -229,14 +228,22 @@ impl SchedulerActor {
             let mut from = Some(graph.first_task());
             while let Some(first) = from {
                 let page = self.graphs.tasks(first, Some(state), PAGE);
-                for entry in page.tasks.iter().filter(|entry| self.graphs.may_retry(entry.task).is_ok()) {
-                    self.wake(entry.task, Purpose::Retry);
-                    tasks += 1;
-                }
+                let ended = page.tasks.iter().map(|entry| entry.task);
+                let again: Vec<_> = ended.filter(|task| self.graphs.may_retry(*task).is_ok()).collect();
+                tasks += again.len() as u64;
+                again.into_iter().for_each(|task| self.retry_task(task));
                 from = page.next;
             }
         }
         self.when_written(reply, Response::RetryAsked { tasks });
+    }
+
+    /// Tries a task again, unless another of its gang has brought it back by now.
+    fn retry_task(&mut self, task: TaskId) {
+        self.write_all_of(task);
+        if self.graphs.may_retry(task).is_ok() {
+            self.record(task, Purpose::Retry);
+        }
     }
 
     /// Answers once everything written so far is on disk.

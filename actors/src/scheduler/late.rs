@@ -12,7 +12,6 @@ use policy::time::{Moment, Timestamp};
 use policy::waits::{Late, Waits};
 use supervision::Me;
 
-use crate::scheduler::steps::take;
 use crate::scheduler::{SchedulerActor, SchedulerMessage, TIMER_RESOLUTION, no_effects};
 
 /// The wall clock may be set meanwhile.
@@ -73,9 +72,9 @@ impl SchedulerActor {
     }
 
     /// Ends at most so many of those that are late; gives back how many it looked at.
-    pub(super) fn end_late(&mut self, most: usize) -> usize {
+    pub(super) fn end_late(&mut self, most: u32) -> u32 {
         let Some(late) = self.lateness.late.front_mut() else { return 0 };
-        let (overrun, tasks) = (late.overrun, take(&mut late.tasks, most));
+        let (overrun, tasks) = (late.overrun, late.tasks.take(most));
         if late.tasks.count == 0 {
             self.lateness.late.pop_front();
         }
@@ -87,7 +86,7 @@ impl SchedulerActor {
             }
             self.carry_out(effects);
         }
-        tasks.count as usize
+        tasks.count
     }
 
     pub(super) fn arm_waits(&mut self, me: &Me<SchedulerMessage>) {

@@ -1,12 +1,12 @@
 //! The beginning of a reign: the table made again from the log.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 use policy::breaker::Replay as Breakers;
 use policy::event::{Event, SchedulerEvent};
-use policy::graph::{Effects, LiveGrant, Recovered};
+use policy::graph::{Effects, LiveGrant, Recovered, Unwritten};
 use policy::history::History;
 use policy::id::{Epoch, NodeId, TaskId};
 use policy::planted;
@@ -47,6 +47,7 @@ impl SchedulerActor {
             blame,
             ages,
             closed,
+            revived,
             stranded,
             unknown,
         } = graphs.finish();
@@ -74,8 +75,7 @@ impl SchedulerActor {
             blame,
             backing_off: BinaryHeap::new(),
             backoff_armed: None,
-            closing: VecDeque::new(),
-            reviving: VecDeque::new(),
+            unwritten: Unwritten::default(),
             continuing: false,
             waiters: FxHashMap::default(),
             side,
@@ -86,7 +86,7 @@ impl SchedulerActor {
             let wait = (now + waiting.due.since(wall), waiting.task, waiting.since);
             scheduler.backing_off.push(Reverse(wait));
         }
-        scheduler.carry_out(Effects { closed, ..Effects::default() });
+        scheduler.carry_out(Effects { closed, revived, ..Effects::default() });
         let ready = scheduler.lend_again(ready);
         scheduler.wait_again(&ages, &ready);
         scheduler.restore_breakers(breakers);

@@ -50,6 +50,7 @@ fn step_name(step: &Step) -> &'static str {
 impl SchedulerActor {
     pub(super) fn facts(&self) -> Vec<Fact> {
         let counts = TaskCounts::from(&self.graphs.counts_of_all());
+        let (again, ends) = self.unwritten.counts();
         let [low, normal, high, critical] = self.dispatch.queued_by_priority();
         vec![
             Fact::new("graphs", self.graphs.len()),
@@ -60,8 +61,8 @@ impl SchedulerActor {
             Fact::new("placed on nodes", self.placed.len()),
             Fact::new("making room for others", self.dispatch.stops.leaving()),
             Fact::new("backing off", self.backing_off.len()),
-            Fact::new("ends to be recorded", self.closing.len()),
-            Fact::new("to be tried again", self.reviving.len()),
+            Fact::new("ends to be recorded", ends),
+            Fact::new("to be tried again", again),
             Fact::new("waits for ends of graphs", self.waiters.len()),
             Fact::new("epoch", self.side.epoch().0),
         ]

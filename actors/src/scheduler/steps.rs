@@ -16,9 +16,6 @@ use crate::queue::QueueMessage;
 use crate::scheduler::{SchedulerActor, SchedulerMessage, TIMER_RESOLUTION};
 use crate::task::{Acknowledge, Purpose, Step};
 
-/// Tasks of a long work that are handled in one go: about a millisecond, which others may have to wait.
-const SLICE: usize = 128;
-
 impl SchedulerActor {
     pub(super) fn stepped(&mut self, task: TaskId, step: Step, mark: Mark) {
         // A task that starts again says once more what it has written last.
@@ -130,6 +127,8 @@ impl SchedulerActor {
         for withdrawn in withdrawn {
             self.withdraw(withdrawn);
         }
+        // Who comes back can end again in the same change.
+        self.unwritten.again(revived);
         for closed in closed {
             self.close(closed);
         }
@@ -141,7 +140,6 @@ impl SchedulerActor {
             self.move_queued(moved);
             self.tell_lent(moved.ready);
         }
-        self.reviving.extend(revived);
         for tasks in tell {
             tasks.iter().for_each(|task| self.tell_cancel(task, Acknowledge::nobody()));
         }
@@ -201,48 +199,7 @@ impl SchedulerActor {
             self.failed_on.remove(&task);
             self.blame.ended(task);
         }
-        self.closing.push_back(closed);
-    }
-
-    /// The next slice of the records that are still to be written.
-    pub(super) fn go_on(&mut self) {
-        self.continuing = false;
-        let mut left = SLICE;
-        while left > 0
-            && let Some(closed) = self.closing.front_mut()
-        {
-            let by = closed.by;
-            let tasks = take(&mut closed.tasks, left);
-            if closed.tasks.count == 0 {
-                self.closing.pop_front();
-            }
-            left -= tasks.count as usize;
-            tasks.iter().for_each(|task| self.write_end(task, by));
-        }
-        while left > 0
-            && let Some(range) = self.reviving.front_mut()
-        {
-            let tasks = take(range, left);
-            if range.count == 0 {
-                self.reviving.pop_front();
-            }
-            left -= tasks.count as usize;
-            tasks.iter().for_each(|task| self.wake(task, Purpose::Retry));
-        }
-        while left > 0 && self.lateness.has_more() {
-            left = left.saturating_sub(self.end_late(left).max(1));
-        }
-    }
-
-    fn write_end(&mut self, task: TaskId, by: ClosedBy) {
-        self.wake(
-            task,
-            match by {
-                ClosedBy::Skip(because) => Purpose::Skip(because),
-                ClosedBy::Cancel => Purpose::Cancel,
-                ClosedBy::Late(overrun) => Purpose::Late(overrun),
-            },
-        );
+        self.unwritten.end(closed.tasks, closed.by);
     }
 
     /// Wakes a task for something that its start does whole.
@@ -272,7 +229,7 @@ impl SchedulerActor {
             }
             Cancelled::Closed => {
                 self.carry_out(effects);
-                self.wake(task, Purpose::Cancel);
+                self.write_all_of(task);
             }
             Cancelled::Already(_) | Cancelled::Unknown => {}
         }
@@ -335,12 +292,4 @@ impl SchedulerActor {
 /// A table with nothing in it changes by nothing: effects of what cannot have any.
 pub(super) fn no_effects() -> Effects {
     Effects::default()
-}
-
-/// Takes at most `most` tasks from the front of a range.
-pub(super) fn take(range: &mut TaskRange, most: usize) -> TaskRange {
-    let count = range.count.min(u32::try_from(most).unwrap_or(u32::MAX));
-    let taken = TaskRange { first: range.first, count };
-    *range = TaskRange { first: taken.end(), count: range.count - count };
-    taken
 }

@@ -4,6 +4,7 @@
 
 use crate::graph::Graphs;
 use crate::graph::effects::{Closed, ClosedBy};
+use crate::graph::item::Rest;
 use crate::graph::state::TaskState;
 use crate::graph::table::{Graph, Out};
 use crate::id::TaskId;
@@ -87,6 +88,15 @@ impl Graph {
         let by_itself =
             |offset: u32| matches!(self.state_of(number, offset), TaskState::Failed | TaskState::Cancelled);
         item.is_gang && item.offsets().any(by_itself)
+    }
+
+    /// All members that have not succeeded are tried again, each by itself.
+    pub(super) fn open_gang(&mut self, offset: u32) {
+        let number = self.item_of(offset);
+        let item = &mut self.items[number];
+        if item.is_gang {
+            item.rest = Rest::Open;
+        }
     }
 
     /// A member is tried again, and so are all that have not succeeded.

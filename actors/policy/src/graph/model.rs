@@ -552,13 +552,15 @@ impl World {
 
     fn retry(&mut self, which: usize) {
         let Some(offset) = self.pick(&[Failed, TaskState::Cancelled], which) else { return };
-        if self.graphs.may_retry(self.ids[offset as usize]).is_err() {
+        // Whoever asks for it has the end of it written first.
+        if self.graphs.may_retry(self.ids[offset as usize]).is_err()
+            || self.model.unrecorded.contains(&offset)
+        {
             return;
         }
         let mark = self.append_task(offset, TaskEvent::RetryAsked);
         self.graphs.retry(self.ids[offset as usize], mark, &mut self.effects);
         self.cancelled = false;
-        self.model.unrecorded.remove(&offset);
         self.model.states[offset as usize] = Waiting;
         self.model.again.insert(offset);
     }

@@ -7,7 +7,7 @@
 
 mod recovered;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -23,7 +23,7 @@ use crate::graph::effects::{Effects, Mark};
 use crate::graph::state::TaskState;
 use crate::graph::stranded::{Stranded, Told};
 use crate::graph::table::Graph;
-use crate::id::{GraphId, NodeId, TaskId};
+use crate::id::{GraphId, NodeId, TaskId, TaskRange};
 use crate::placement::Shapes;
 use crate::preempt::Evicted;
 use crate::task::TaskOutcome;
@@ -46,6 +46,8 @@ pub struct Replay {
     blame: Blame,
     stranded: Stranded,
     ages: Ages,
+    /// Back from a recorded end, without a record of that so far.
+    revived: BTreeSet<TaskId>,
     effects: Effects,
     unknown: u64,
 }
@@ -81,6 +83,7 @@ impl Replay {
             blame: Blame::default(),
             ages: Ages::default(),
             stranded: Stranded::default(),
+            revived: BTreeSet::new(),
             effects: Effects::default(),
             unknown: 0,
         }
@@ -118,6 +121,7 @@ impl Replay {
         for ready in &self.effects.ready {
             self.ages.became_ready(ready.tasks, record.at);
         }
+        self.revived.extend(self.effects.revived.iter().flat_map(|tasks| tasks.iter()));
         self.effects.clear();
         Ok(())
     }
@@ -176,9 +180,11 @@ impl Replay {
         self.failed_on.retain(|task, _| is_open(task));
         self.evicted.retain(|task, _| is_open(task));
         self.blame.retain(is_open);
+        self.revived.retain(|task| self.graphs.entry(*task).is_some());
         Recovered {
             ready: self.graphs.ready(),
             closed: self.graphs.unrecorded(),
+            revived: self.revived.into_iter().map(TaskRange::from).collect(),
             graphs: self.graphs,
             shapes: self.shapes,
             live,
@@ -315,6 +321,7 @@ impl Replay {
             }
             TaskEvent::Finished(outcome) => graphs.ended(task, outcome.into(), mark, effects),
             TaskEvent::RetryAsked => {
+                self.revived.remove(&task);
                 self.blame.forgive(task);
                 graphs.retry(task, mark, effects);
             }

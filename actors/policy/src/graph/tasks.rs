@@ -188,16 +188,25 @@ impl Graphs {
     }
 
     /// An ended task is tried again: it waits or is ready, and so does what was skipped only for it.
-    /// [`Self::may_retry`] has allowed it and its `RetryAsked` is recorded.
+    /// [`Self::may_retry`] has allowed it and its `RetryAsked` is recorded. Of a task that stands open, or whose end has no
+    /// record, that record says only what is known: that it came back with another.
     pub fn retry(&mut self, task: TaskId, mark: Mark, effects: &mut Effects) {
         self.change(task, (mark.at, effects), |graph, offset, out| {
             graph.mark(offset, mark);
             let state = graph.state_of(graph.item_of(offset), offset);
-            if matches!(state, TaskState::Failed | TaskState::Cancelled) {
-                graph.cancel_asked = false;
-                graph.revive_gang(offset, out);
-                graph.set(offset, TaskState::Waiting, false, out);
+            if !state.is_ended() || !graph.pages.get(offset).recorded {
+                return;
             }
+            if state == TaskState::Skipped {
+                // For something that the records before show and the table of then had not heard of: it is skipped again.
+                return graph.set(offset, state, false, out);
+            }
+            graph.cancel_asked = false;
+            graph.revive_gang(offset, out);
+            graph.set(offset, TaskState::Waiting, false, out);
+            graph.open_gang(offset);
+            // What it depends on can have ended badly, on record and not heard of when this was allowed.
+            graph.skip_where_bad(graph.item_of(offset), out);
         });
     }
 }

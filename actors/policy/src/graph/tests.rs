@@ -307,6 +307,7 @@ fn a_member_cancelled_and_tried_again_many_times_over_needs_no_stack() {
     let mut bench = Bench::new(&[one(&[]), (100_000, None, vec![0.into()])]);
     for task in 2..=100_001 {
         bench.graphs.cancel_task(TaskId(task), AT, &mut bench.effects);
+        bench.graphs.recorded(TaskId(task), MARK, &mut bench.effects);
         bench.graphs.retry(TaskId(task), MARK, &mut bench.effects);
     }
     bench.effects.clear();

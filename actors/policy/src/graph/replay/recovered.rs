@@ -9,7 +9,7 @@ use crate::graph::Graphs;
 use crate::graph::ages::Ages;
 use crate::graph::effects::{Closed, Ready};
 use crate::graph::stranded::Stranded;
-use crate::id::{AttemptNumber, NodeId, NodeSession, TaskId, Token};
+use crate::id::{AttemptNumber, NodeId, NodeSession, TaskId, TaskRange, Token};
 use crate::placement::Shapes;
 use crate::preempt::Evicted;
 use crate::task::RequestNumber;
@@ -74,6 +74,8 @@ pub struct Recovered {
     pub blame: Blame,
     /// Since when what is ready is so.
     pub ages: Ages,
+    /// Tasks that have come back from a recorded end without a record of that: write it, before their ends.
+    pub revived: Vec<TaskRange>,
     /// Ends without a record of their own: write them. What they `was` is not known any more.
     pub closed: Vec<Closed>,
     /// Ready tasks that were told that no node can run them.
