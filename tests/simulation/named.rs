@@ -84,6 +84,14 @@ const FOUND: &[(u64, &str)] = &[
         "the check: a large task was taken for passed over by what started on a machine that was strained, and takes nothing large",
     ),
     (9_612_352_501_122, "the same, with preemption"),
+    (
+        14_685_168_503_444,
+        "what came back with a graph that was tried again, and was cancelled at once for a tenant's budget, waited for ever",
+    ),
+    (
+        14_489_867_680_672,
+        "while one tenant was passed over for what it held, the others were served by what they held, not by weight",
+    ),
 ];
 
 pub(super) fn seeds_that_once_broke_a_promise_keep_it() {
