@@ -11,7 +11,8 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::fleet::Fleet;
-use crate::support::place::Place;
+use super::trust::{head, invited};
+use crate::support::place::{Daemon, Place};
 use crate::support::program::{Ran, Running, run};
 use crate::support::waiting::{SOON, until_true};
 
@@ -419,6 +420,34 @@ fn in_a_fleet_a_worker_that_may_ask_the_scheduler_has_suites_run() {
     assert_eq!(ledger(&fleet.scheduler).len(), 4, "{}", fleet.logs());
     let shards = ["t3", "t4"].map(|shard| fleet.scheduler.show(shard)["node"].clone());
     assert_ne!(shards[0], shards[1]);
+}
+
+/// A worker's certificate asks the scheduler nothing: suites are driven by the user whose data directory the machine names.
+#[test]
+fn with_certificates_a_worker_has_suites_run_by_a_user_that_may_submit() {
+    let (head, daemon, address) = head();
+    let agent = Place::new();
+    let line = invited(&head, &["driver", "--role", "agent"]);
+    agent.run(&["--address", &line, "nodes"]).expect(0);
+    let worker = Place::new();
+    let config = format!("[worker]\nsuites = {:?}\n", agent.data().display().to_string());
+    let config = worker.file("worker.toml", config).display().to_string();
+    let line = invited(&head, &["mac-2", "--role", "worker"]);
+    // The first time with the invitation, and then by its certificate.
+    for join in [&line, &address] {
+        let member = Daemon::spawn(&worker, &["--cpus", "2", "--config", &config, "--join", join]);
+        head.wait_nodes(1);
+        let suite = shell(&worker, &["a", "b", "c"], "true");
+        let file = sharded(&worker, &suite, "cpus = 1");
+        head.run(&["submit", "--wait", &file]).expect(0);
+        assert_eq!(ledger(&worker).len(), 3);
+        fs::remove_file(worker.root().join("ledger")).expect("it was written");
+        assert!(member.stop().success());
+        until_true("it is away", SOON, || {
+            head.run(&["nodes", "--json"]).expect(0).json()[0]["health"] != "up"
+        });
+    }
+    assert!(daemon.stop().success());
 }
 
 #[test]
