@@ -1,6 +1,7 @@
 //! Connections that end in the middle of a command: it goes on, and every byte comes once.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::bed::Bed;
 use crate::support::program::Running;
@@ -64,7 +65,9 @@ fn a_machine_that_cannot_be_reached_for_a_while_is_waited_for() {
     for stop in [100, 200, 300] {
         go(bed.root(), stop);
     }
-    until_true("it is told", SOON, || running.err().contains("connecting again"));
+    let start = Instant::now();
+    until_true("it is told", SOON, || running.err().matches("connecting again").count() >= 3);
+    assert!(start.elapsed() >= Duration::from_secs(1), "it waits longer each time: {:?}", start.elapsed());
     bed.start_sshd();
     whole(running);
 }

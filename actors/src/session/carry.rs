@@ -166,6 +166,12 @@ impl Running {
     }
 }
 
+/// Waits so long before something is tried again. A thread that has carried something has been woken in advance, by the end of the
+/// one that fed the program: merely parked it would not wait at all.
+pub(super) fn pause_for(length: Duration) {
+    Cancel::default().wait(length);
+}
+
 fn keep_end(kept: &mut Vec<u8>, bytes: &[u8]) {
     kept.extend_from_slice(bytes);
     let over = kept.len().saturating_sub(COMPLAINT_BYTES_LIMIT);
@@ -213,6 +219,17 @@ mod tests {
         assert_eq!(done.unwrap(), Carried { code: 7, complaint: b"err\n".to_vec() });
         assert_eq!(said, b"out\n");
         assert_eq!(sh("kill -9 $$\n", false, None).0.unwrap().code, 137);
+    }
+
+    #[test]
+    fn a_pause_behind_an_exchange_is_one() {
+        let clock = Clock::system();
+        for _ in 0..3 {
+            sh("exit 0\n", true, None).0.unwrap();
+            let begun = clock.now();
+            pause_for(Duration::from_millis(40));
+            assert!(clock.now().since(begun) >= Duration::from_millis(40));
+        }
     }
 
     #[test]

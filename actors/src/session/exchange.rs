@@ -2,12 +2,11 @@
 //! connection was to blame. Must not know what is asked.
 
 use std::io;
-use std::thread;
 use std::time::Duration;
 
 use policy::session::target::Target;
 
-use super::carry::{Carried, CarryError, Manner, carry};
+use super::carry::{Carried, CarryError, Manner, carry, pause_for};
 use super::frames::{Frames, Stream};
 use super::refusal::{Refusal, Why};
 use super::reply::Reply;
@@ -74,7 +73,7 @@ impl Sessions {
             if matches!(asked, Err(SessionError::Silent { .. })) {
                 self.leave();
             }
-            thread::park_timeout(pause);
+            pause_for(pause);
         }
     }
 

@@ -4,11 +4,11 @@
 //! All streams come in one exchange, and the end with them: a machine serves some ten at once over one connection.
 
 use std::io::{self, Write};
-use std::thread;
 use std::time::Duration;
 
 use policy::session::SessionName;
 
+use super::carry::pause_for;
 use super::exchange::Patience;
 use super::row::{self, AttemptRow};
 use super::script::{Script, Side};
@@ -85,7 +85,7 @@ pub fn follow(
             // It goes on, but this stream of it has stopped.
             Ok(_) => {
                 (failures, pause) = (0, PAUSE);
-                thread::park_timeout(BREATH);
+                pause_for(BREATH);
             }
             Err(error @ (SessionError::Unreachable { .. } | SessionError::Silent { .. })) => {
                 if before != counts {
@@ -96,7 +96,7 @@ pub fn follow(
                     return Err(error);
                 }
                 cut(&error);
-                thread::park_timeout(pause);
+                pause_for(pause);
                 pause = (pause * 2).min(PAUSE_LIMIT);
             }
             Err(error) => return Err(error),

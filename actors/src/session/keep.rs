@@ -9,7 +9,6 @@ mod listing;
 mod parcel;
 
 use std::path::Path;
-use std::thread;
 use std::time::Duration;
 
 use policy::artifact::{Artifacts, Choice, KeepLimits, LOOKED_LIMIT, LeftOut, Matcher, WhyLeftOut, choose};
@@ -251,7 +250,7 @@ impl<'a> Turns<'a> {
             return Err(error);
         }
         (self.cut)(&error);
-        thread::park_timeout(self.pause);
+        self.cancel.wait(self.pause);
         self.pause = (self.pause * 2).min(PAUSE_LIMIT);
         Ok(())
     }

@@ -19,7 +19,7 @@ impl Cancel {
     }
 
     /// Waits so long, or until it is cancelled; tells whether it is.
-    pub(super) fn wait(&self, length: Duration) -> bool {
+    pub(crate) fn wait(&self, length: Duration) -> bool {
         let waited = self.0.1.wait_timeout_while(self.lock(), length, |cancelled| !*cancelled);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
