@@ -48,6 +48,7 @@ mod cli {
     pub(crate) mod timeline;
     pub(crate) mod wait;
     pub(crate) mod work;
+    pub(crate) mod artifacts;
     pub(crate) mod workspaces;
 
     #[cfg(test)]
@@ -65,9 +66,9 @@ use cli::exit::Exit;
 use cli::screen::Screen;
 use cli::session::{self, Session};
 use cli::{
-    cancel, claims, cluster, completion, config, doctor, events, explain, list, log_level, logs, man, mcp,
-    nodes, operate, prio, remote, resume, run, service, sessions, show, signal, status, submit, suite,
-    timeline, wait, workspaces,
+    artifacts, cancel, claims, cluster, completion, config, doctor, events, explain, list, log_level, logs,
+    man, mcp, nodes, operate, prio, remote, resume, run, service, sessions, show, signal, status, submit,
+    suite, timeline, wait, workspaces,
 };
 
 fn main() -> ExitCode {
@@ -148,6 +149,7 @@ async fn dispatch(session: &Session, command: Command, screen: &mut Screen) -> a
         Command::Metrics => operate::metrics(&session.connect()?, screen).await,
         Command::Nodes => nodes::run(&session.connect()?, screen).await,
         Command::Claims => claims::run(&session.connect()?, screen).await,
+        Command::Artifacts(Later(args)) => Box::pin(artifacts::run(&session.connect()?, screen, args)).await,
         Command::Workspaces(Later(args)) => workspaces::run(&session.connect()?, screen, args).await,
         Command::Node(Later(node)) => operate::node(&session.connect()?, screen, node).await,
         Command::Pause(Later(pause)) => operate::pause(&session.connect()?, screen, pause).await,

@@ -2,6 +2,7 @@
 
 mod about;
 mod again;
+mod artifacts;
 mod blamed;
 mod budget;
 mod cancel;

@@ -205,6 +205,7 @@ impl Agent {
             output: OutputLimits::default(),
             retention: Retention::default(),
             workspaces: None,
+            artifacts: None,
             hooks: Hooks::default(),
             offer: None,
             suites: None,

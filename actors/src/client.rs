@@ -4,6 +4,7 @@
 //! lost; a request that was on its way then is sent once more, which does no harm: every request may come
 //! twice. Every call has a deadline. Must not know how frames travel ([`transport`]) nor what answers them.
 
+mod artifacts;
 mod call;
 mod claims;
 pub mod contexts;
@@ -33,6 +34,7 @@ use policy::submission::Submission;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+pub use artifacts::Fetch;
 pub use endpoint::{COOKIE_NAME, Endpoint, default_data_dir};
 pub use error::ClientError;
 pub use follow::Follow;

@@ -4,6 +4,7 @@
 //! the key and what is allowed. Each section has its file; what is common to them is in [`section`].
 
 pub mod amount;
+pub mod artifacts;
 pub mod backpressure;
 pub mod breaker;
 pub mod claims;
@@ -38,6 +39,7 @@ use serde::Deserialize;
 
 pub use crate::config::limits::Limits;
 
+use crate::config::artifacts::ArtifactsConfig;
 use crate::config::backpressure::BackpressureConfig;
 use crate::config::breaker::BreakerConfig;
 use crate::config::claims::{Entries, LockConfig, PoolConfig, RateConfig};
@@ -81,6 +83,8 @@ pub struct Config {
     pub hooks: HooksConfig,
     /// How many jobs all builds of this machine run together.
     pub jobserver: JobserverConfig,
+    /// How much of what tasks leave behind this machine keeps.
+    pub artifacts: ArtifactsConfig,
     /// When this machine is too strained for new work.
     pub strain: StrainConfig,
     /// What the daemon says of itself.
@@ -227,7 +231,7 @@ impl Config {
 
     /// Every section with the name it has in the file.
     fn sections(&self) -> Vec<(String, &dyn Section)> {
-        let fixed: [(&str, &dyn Section); 17] = [
+        let fixed: [(&str, &dyn Section); 18] = [
             ("daemon", &self.daemon),
             ("lease", &self.lease),
             ("limits", &self.limits),
@@ -235,6 +239,7 @@ impl Config {
             ("worker", &self.worker),
             ("hooks", &self.hooks),
             ("jobserver", &self.jobserver),
+            ("artifacts", &self.artifacts),
             ("strain", &self.strain),
             ("log", &self.log),
             ("metrics", &self.metrics),

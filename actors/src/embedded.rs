@@ -11,6 +11,7 @@ use policy::workspace::Reclaim;
 use supervision::supervisor::StartError;
 use supervision::{Address, Child, Ending};
 
+use crate::artifact::Storing;
 use crate::client::endpoint::SOCKET_NAME;
 use crate::client::service::Service;
 use crate::client::{Client, ClientError, Seen};
@@ -159,6 +160,7 @@ impl Embedded {
             output: OutputLimits::default(),
             retention: Retention::default(),
             workspaces: Some(keeping(directory)),
+            artifacts: Some(Storing::usual(directory.join("artifacts"))),
             hooks: Hooks::default(),
             offer: Some(Offer::usual(directory.join(PRIVATE))),
             suites,

@@ -12,6 +12,7 @@
 
 mod addition;
 mod answer;
+mod artifact;
 mod directive;
 mod enrol;
 mod following;

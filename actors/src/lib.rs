@@ -59,6 +59,8 @@ pub mod worker;
 #[cfg(feature = "server")]
 pub mod workspace;
 #[cfg(feature = "server")]
+pub mod artifact;
+#[cfg(feature = "server")]
 pub mod provision;
 #[cfg(feature = "server")]
 pub mod process;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use policy::constraint::{SHARDS, STAGES, WORKSPACES};
+use policy::constraint::{ARTIFACTS, SHARDS, STAGES, WORKSPACES};
 use policy::id::{Incarnation, NodeId};
 use policy::resources::Resources;
 use policy::strain::StrainRules;
@@ -16,6 +16,7 @@ use supervision::{Actor, Address, Child, Ending, Reply, Running};
 
 use crate::agent::Handlers;
 use crate::agent::desk::{Desk, DeskArgs, DeskPort};
+use crate::artifact::{Depot, Storing};
 use crate::clock::Clock;
 use crate::head::hear_worker;
 use crate::inspect::InspectorMessage;
@@ -62,6 +63,8 @@ pub struct MachineOptions {
     pub retention: Retention,
     /// Directories of attempts' own; `None` where it makes none.
     pub workspaces: Option<Keeping>,
+    /// How what attempts leave behind is kept; `None` where nothing is.
+    pub artifacts: Option<Storing>,
     /// What it has done around every attempt that a host here runs.
     pub hooks: Hooks,
     /// What else it gives to attempts; `None` where that is nothing.
@@ -144,6 +147,8 @@ impl Machine {
         let attempts = Dynamic::temporary("processes", Options::default());
         let makes = options.workspaces.as_ref().map(|keeping| (WORKSPACES.into(), keeping.says()));
         let spaces = spaces(options.workspaces, options.clock);
+        let depot = depot(options.artifacts, options.clock);
+        let kept = depot.keeps().then(|| (ARTIFACTS.into(), "yes".into()));
         let (mut capacity, mut base) = (options.capacity, options.base);
         if let Some(suites) = &options.suites {
             Suites::offer(&mut capacity);
@@ -154,13 +159,14 @@ impl Machine {
             incarnation: options.incarnation,
             boot: os::boot_id(),
             capacity,
-            labels: options.labels.into_iter().chain(makes).chain(known).collect(),
+            labels: options.labels.into_iter().chain(makes).chain(known).chain(kept).collect(),
             version: env!("CARGO_PKG_VERSION").into(),
             base,
             output: options.output,
             retention: options.retention,
             gauge: gauge.unwrap_or_default(),
             spaces: Arc::clone(&spaces),
+            depot,
             hooks,
             provisions: provisions(options.offer),
             directory,
@@ -255,6 +261,16 @@ fn spaces(keeping: Option<Keeping>, clock: Clock) -> Arc<Workspaces> {
     Workspaces::open(keeping, clock).unwrap_or_else(|error| {
         tracing::error!(root = %root.display(), %error, "workspaces cannot be looked through: none is made here");
         Workspaces::none(clock)
+    })
+}
+
+/// What is kept of attempts, with what earlier daemons have left. Where that cannot be read nothing is kept.
+fn depot(storing: Option<Storing>, clock: Clock) -> Arc<Depot> {
+    let Some(storing) = storing else { return Depot::none(clock) };
+    let root = storing.root.clone();
+    Depot::open(storing, clock).unwrap_or_else(|error| {
+        tracing::error!(root = %root.display(), %error, "artifacts cannot be looked through: none are kept here");
+        Depot::none(clock)
     })
 }
 

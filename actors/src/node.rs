@@ -2,7 +2,7 @@
 //!
 //! **Role.** Owns the node's capacity (P4), its lease (P3) and what it was granted.
 //! **Decides with** `policy::{slots, node, lease}`. **Parent** nodes (dynamic, never restarted alone).
-//! **Hears** the machine's worker through the link: `Heard`; scheduler: `Reserve`, `Cancel`, `Evict`, `Relieve`, `ReadOutput`,
+//! **Hears** the machine's worker through the link: `Heard`; scheduler: `Reserve`, `Cancel`, `Evict`, `Relieve`, `ReadOutput`, `ReadArtifact`,
 //! `Heed`;
 //! tasks: `Granted`, `Declined`, `StopAttempt`, `AttemptClosed`.
 //! **Tells** worker through its outlet; tasks; scheduler: `NodeChanged`, `Returned`, `NodeGone`.
@@ -10,6 +10,7 @@
 //! **Invariant.** A worker is told to run only what is in `attempts` under a durable grant, and told again
 //! until it reports it.
 
+mod artifacts;
 mod attempts;
 mod breaker;
 mod directives;
@@ -36,6 +37,7 @@ use supervision::{Actor, ActorError, Address, Fact, Me};
 
 use crate::lease::NodeDeadline;
 use crate::meters::NodeNews;
+use crate::node::artifacts::Collectors;
 use crate::node::attempts::{Attempts, Closed, Restoring};
 pub use crate::node::breaker::Closing;
 use crate::node::directives::Heeding;
@@ -74,6 +76,7 @@ pub struct NodeActor {
     attempts: Attempts,
     pace: Pace,
     readers: Readers,
+    collectors: Collectors,
     signals: Signals,
     breakers: Board,
     heeding: Heeding,
@@ -104,6 +107,7 @@ impl Actor for NodeActor {
             attempts: Attempts::default(),
             pace: Pace::default(),
             readers: Readers::default(),
+            collectors: Collectors::default(),
             signals: Signals::default(),
             breakers: Board::default(),
             heeding: Heeding::default(),
@@ -133,6 +137,7 @@ impl Actor for NodeActor {
             NodeMessage::Evict { task, by, is_recall } => self.evict(task, (by, is_recall)),
             NodeMessage::Relieve { task } => self.relieve(task),
             NodeMessage::ReadOutput { token, read, reply } => self.read_output(token, read, reply),
+            NodeMessage::ReadArtifact { token, read, reply } => self.read_artifact(token, read, reply),
             NodeMessage::Signal { token, signal, reply } => self.signal(token, signal, reply),
             NodeMessage::Live(reply) => reply.send(self.live.clone()),
             NodeMessage::Describe(reply) => reply.send(self.describe()),
@@ -171,6 +176,7 @@ impl NodeActor {
                 }
             }
             FromWorker::Output { request, piece } => self.readers.answer(request, piece),
+            FromWorker::Artifact { request, answer } => self.collectors.answer(request, answer.into()),
             FromWorker::Signalled { request, refused } => self.signals.answer(request, refused),
             // The side's inspector takes these before they come here.
             FromWorker::Inspected { .. } => {}

@@ -7,6 +7,7 @@ pub mod output;
 
 use std::time::Duration;
 
+use policy::artifact::Summary;
 use policy::excess::UseLimits;
 use policy::resources::Resources;
 pub use policy::resources::{cores, size};
@@ -75,6 +76,16 @@ pub fn evaluation(evaluation: &Evaluation) -> String {
     let phase = phase.iter().map(|phase| format!("phase {phase}"));
     let gate = is_gate.then(|| "a promotion gate".to_owned());
     named.chain(phase).chain(gate).collect::<Vec<_>>().join(", ")
+}
+
+/// `3 files, 1.2 MiB, 2 left out`.
+#[must_use]
+pub fn artifacts(summary: &Summary) -> String {
+    let Summary { files, bytes, left_out, fault } = summary;
+    let files = if *files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+    let left_out = if *left_out > 0 { format!(", {left_out} left out") } else { String::new() };
+    let fault = fault.as_ref().map(|fault| format!("; {fault}")).unwrap_or_default();
+    format!("{files}, {}{left_out}{fault}", size(*bytes))
 }
 
 /// `memory 8 GiB, processes 200`.

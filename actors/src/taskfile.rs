@@ -6,6 +6,7 @@
 
 mod about;
 mod after;
+mod artifacts;
 mod build;
 mod claims;
 mod fault;

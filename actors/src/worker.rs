@@ -13,6 +13,7 @@
 //! A stop of the worker leaves everything running in the host, for the daemon that comes after an upgrade;
 //! [`WorkerMessage::Drain`] is for a machine that is taken out of service.
 
+mod artifacts;
 pub mod attempt;
 pub mod capacity;
 mod draining;
@@ -47,6 +48,7 @@ use policy::strain::Watch;
 use policy::task::{AttemptOutcome, LossReason, Progress, Usage};
 use supervision::{Actor, ActorError, Address, Dynamic, Fact, Me, Message, Reply};
 
+use crate::artifact::Depot;
 use crate::clock::Clock;
 use crate::outlet::Outlet;
 use crate::output::retention::Retention;
@@ -54,7 +56,10 @@ use crate::output::spool::OutputLimits;
 use crate::process::port::{HostEvent, HostPort};
 use crate::process::protocol::{Command, HostDirectory, Hosted, StopReason};
 use crate::provision::Provisions;
-use crate::wire::fleet::{FromWorker, OutputPiece, OutputRefusal, Phase, Registration, Report, ToWorker};
+use crate::wire::fleet::{
+    ArtifactPiece, ArtifactRefusal, FromWorker, OutputPiece, OutputRefusal, Phase, Registration, Report,
+    ToWorker,
+};
 use crate::workspace::Workspaces;
 use attempt::{AttemptActor, AttemptMessage};
 use environment::BaseEnvironment;
@@ -104,14 +109,21 @@ pub enum WorkerMessage {
     },
     /// Timer: somebody still waits for output.
     LookAtOutput(Reading),
+    /// What is kept of an attempt was looked at.
+    ArtifactLooked {
+        /// The request that is answered.
+        request: u64,
+        /// What was found.
+        piece: Result<ArtifactPiece, ArtifactRefusal>,
+    },
     /// What attempts said of how far they are was read.
     ProgressRead(Vec<(Token, Progress)>),
     /// Something has come of work on a workspace.
     Workspace(SpaceMessage),
     /// Timer: old output may have to go.
     RetentionDue,
-    /// Old output has gone.
-    Retained(Result<usize, Box<str>>),
+    /// Old output has gone, and the artifacts of so many attempts.
+    Retained(Result<usize, Box<str>>, usize),
 }
 
 impl Message for WorkerMessage {
@@ -147,6 +159,8 @@ pub struct WorkerArgs {
     pub gauge: Gauge,
     /// The directories of attempts' own.
     pub spaces: Arc<Workspaces>,
+    /// What is kept of what attempts leave behind.
+    pub depot: Arc<Depot>,
     /// What is done around every attempt; `None` where nothing but its command can be run.
     pub hooks: Option<Arc<Hooks>>,
     /// What else it gives to attempts.
@@ -186,6 +200,8 @@ pub struct Worker {
     inventory: Vec<Hosted>,
     reports: Vec<Report>,
     readers: u32,
+    /// Readers of artifacts.
+    collectors: u32,
     /// Whether what attempts say of how far they are is being read.
     is_reading_progress: bool,
     watch: Watch,
@@ -232,6 +248,7 @@ impl Actor for Worker {
             inventory: Vec::new(),
             reports: Vec::new(),
             readers: 0,
+            collectors: 0,
             is_reading_progress: false,
             watch: Watch::default(),
             spaces: space::Jobs::default(),
@@ -253,11 +270,12 @@ impl Actor for Worker {
             WorkerMessage::HeartbeatDue => self.heartbeat_due(me),
             WorkerMessage::ReportsDue => self.reports_due(),
             WorkerMessage::OutputLooked { reading, piece } => self.output_looked(reading, piece, me),
+            WorkerMessage::ArtifactLooked { request, piece } => self.artifact_looked(request, piece),
             WorkerMessage::LookAtOutput(reading) => self.look_at_output(reading, me),
             WorkerMessage::ProgressRead(progress) => self.progress_read(progress),
             WorkerMessage::Workspace(message) => self.space_said(message, me),
             WorkerMessage::RetentionDue => self.retention_due(me),
-            WorkerMessage::Retained(outcome) => self.retained(outcome, me),
+            WorkerMessage::Retained(outcome, artifacts) => self.retained(outcome, artifacts, me),
         }
         Ok(())
     }
@@ -306,8 +324,10 @@ impl Worker {
             if !steps.is_empty() {
                 report.get_or_insert_default().steps = steps;
             }
-            if let Some(end) = self.space_end(token) {
-                report.get_or_insert_default().workspace = Some(end);
+            let (workspace, artifacts) = self.space_end(token);
+            if workspace.is_some() || artifacts.is_some() {
+                let report = report.get_or_insert_default();
+                (report.workspace, report.artifacts) = (workspace, artifacts);
             }
         }
         let Some(held) = self.held.get_mut(&token) else { return };

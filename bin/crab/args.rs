@@ -1,6 +1,7 @@
 //! What can be typed, and the help for it.
 
 pub(crate) mod about;
+pub(crate) mod artifacts;
 pub(crate) mod cluster;
 pub(crate) mod company;
 pub(crate) mod provision;
@@ -124,6 +125,8 @@ pub(crate) enum Command {
     /// Who holds which locks, indices and amounts of the fleet, what rates have used, and who waits
     #[command(visible_aliases = ["locks", "pools", "rates"])]
     Claims,
+    /// What is kept of what tasks left behind: show it, fetch it
+    Artifacts(Later<artifacts::Artifacts>),
     /// The directories of tasks that machines keep, as they hold unsaved work or were asked to
     Workspaces(Later<space::Workspaces>),
     /// Cordon, drain, uncordon, label or forget a machine
@@ -236,8 +239,7 @@ pub(crate) struct TaskOptions {
     /// It may be stopped to make room for a critical task, where the site lets that happen, and is run again later
     #[arg(long)]
     pub(crate) preemptible: bool,
-    /// How much its processes matter to the machine: default, utility (others first) or background (only what nobody
-    /// else wants)
+    /// How much its processes matter to the machine: default, utility (others first) or background (only what nobody else wants)
     #[arg(long, value_name = "CLASS")]
     pub(crate) qos: Option<Qos>,
     /// Cores, such as 2 or 0.5 [default: 1]

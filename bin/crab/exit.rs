@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use actors::client::ClientError;
 use actors::taskfile::FileRefused;
+use actors::wire::fleet::ArtifactRefusal;
 use policy::stages::StepOutcome;
 use policy::task::{AttemptOutcome, TaskOutcome};
 
@@ -49,6 +50,7 @@ impl Exit {
             Some(ClientError::NotFound(_)) if !of_run => Self::NOT_FOUND,
             Some(ClientError::Conflict { .. }) if !of_run => Self::CONFLICT,
             Some(ClientError::Busy { .. }) if !of_run => Self::BUSY,
+            Some(ClientError::NoArtifact(why)) if !of_run => Self::of_artifact(why),
             Some(ClientError::Unreachable { .. } | ClientError::NoAnswer { .. }) if !of_run => {
                 Self::UNREACHABLE
             }
@@ -77,6 +79,15 @@ impl Exit {
 }
 
 impl Exit {
+    fn of_artifact(why: &ArtifactRefusal) -> Self {
+        match why {
+            ArtifactRefusal::None | ArtifactRefusal::Gone => Self::NOT_FOUND,
+            ArtifactRefusal::NotYet | ArtifactRefusal::Busy { .. } => Self::BUSY,
+            ArtifactRefusal::Away { .. } => Self::UNREACHABLE,
+            ArtifactRefusal::Unreadable { .. } => Self::FAILURE,
+        }
+    }
+
     /// Of a hook or a gate, as of a command.
     fn of_step(end: &StepOutcome) -> Self {
         match end {

@@ -4,6 +4,7 @@
 //! Ids are texts as they are shown (`t12`, `g12`), times RFC 3339 in UTC, lengths of time seconds, amounts
 //! whole numbers of the unit in the name. What is not there is `null`, never left out.
 
+mod artifact;
 mod attempt;
 mod budget;
 mod claims;
@@ -36,6 +37,7 @@ use crate::cli::text::rfc3339;
 
 use self::budget::Budget;
 use self::directive::{Author, Paused};
+pub(crate) use artifact::{Artifact, LeftOutArtifact};
 pub(crate) use claims::claims;
 pub(crate) use cluster::{Authority, Invitation, Member, Revoked};
 pub(crate) use doctor::{Finding, Service};

@@ -74,6 +74,7 @@ fn facts(detail: &TaskDetail, now: Timestamp) -> Vec<(&'static str, String)> {
     facts.extend(spec.about.iter().flat_map(|about| said(about)));
     facts.extend(spec.provision.iter().flat_map(|provision| given(provision)));
     facts.extend(spec.stages.iter().flat_map(|stages| around(stages)));
+    facts.extend(kept(detail));
     facts.extend(spec.alternatives.iter().map(|other| ("or", text::resources(other))));
     facts.extend(spec.constraints.require.iter().map(|one| ("requires", one.to_string())));
     facts.extend(spec.constraints.prefer.iter().map(|one| ("prefers", one.to_string())));
@@ -145,6 +146,18 @@ fn given(provision: &Provision) -> Vec<(&'static str, String)> {
     let sandbox =
         provision.sandbox.map(|Sandbox::Workspace| ("sandbox", "writes in its workspace alone".to_owned()));
     provision.secrets.iter().map(secret).chain(jobserver).chain(sandbox).collect()
+}
+
+/// What it wants kept, and what is kept of it.
+fn kept(detail: &TaskDetail) -> Vec<(&'static str, String)> {
+    let patterns = detail.spec.artifacts.iter().flat_map(|artifacts| &artifacts.patterns);
+    let wanted: Vec<String> = patterns.map(|pattern| quoted(&pattern.to_string())).collect();
+    let kept = detail.artifacts().last().map(|(attempt, summary)| {
+        let task = detail.row.task;
+        format!("{} of attempt {attempt}: crab artifacts {task}", say::artifacts(summary))
+    });
+    let wanted = (!wanted.is_empty()).then(|| ("keeps", wanted.join(" ")));
+    wanted.into_iter().chain(kept.map(|kept| ("artifacts", kept))).collect()
 }
 
 /// What is done around its command.

@@ -179,6 +179,7 @@ fn spec(options: TaskOptions, argv: Vec<OsString>, tenant: Arc<str>) -> anyhow::
         workspace,
         provision: options.provision.provision(),
         about: options.about.about(),
+        artifacts: options.stages.artifacts(),
         stages: options.stages.stages(),
         environment: options.env.iter().map(|variable| self::variable(variable)).collect::<Result<_, _>>()?,
         alternatives: options.alternative.iter().map(|other| other.over(&resources)).collect(),

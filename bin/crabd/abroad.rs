@@ -85,6 +85,7 @@ fn machine(
         output: OutputLimits::default(),
         retention: Retention::default(),
         workspaces: Some(workspaces),
+        artifacts: None,
         hooks: Hooks::default(),
         offer: None,
         suites: None,

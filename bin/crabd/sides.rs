@@ -252,6 +252,7 @@ fn machine(
         capacity,
         labels: labels::detect().into_iter().chain(given).collect(),
         workspaces: Some(workspaces(settings, &base)),
+        artifacts: Some(settings.config.artifacts.storing(settings.data_dir.join("artifacts"))),
         hooks: settings.config.hooks.hooks(),
         offer: Some(offer(settings)),
         suites: suites(settings)?,

@@ -216,6 +216,7 @@ impl World {
             retention: Retention::default(),
             directory: HostDirectory::new(DIRECTORY),
             spaces: actors::workspace::Workspaces::none(node.clock),
+            depot: actors::artifact::Depot::none(node.clock),
             hooks: has_host.then(Arc::default),
             provisions: actors::provision::Provisions::none(),
             gauge: if has_host { gauge() } else { Gauge::default() },

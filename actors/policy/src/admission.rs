@@ -5,6 +5,7 @@
 
 mod about;
 mod addition;
+mod artifact;
 mod claims;
 mod cycle;
 mod gang;

@@ -20,7 +20,7 @@ pub use crate::artifact::expire::{Collection, Expiry, expired};
 pub use crate::artifact::id::{ArtifactId, UnknownId};
 pub use crate::artifact::kind::Kind;
 pub use crate::artifact::manifest::{
-    Digest, Kept, LEFT_OUT_LIMIT, LeftOut, Manifest, PATH_LIMIT_BYTES, WhyLeftOut, is_plain_path,
+    Digest, Kept, LEFT_OUT_LIMIT, LeftOut, Manifest, PATH_LIMIT_BYTES, Summary, WhyLeftOut, is_plain_path,
 };
 pub use crate::artifact::pattern::{
     Artifacts, Matcher, PATTERN_LIMIT_CHARS, PATTERNS_LIMIT, Pattern, Unsound,

@@ -18,8 +18,8 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 pub use crate::constraint::company::{COMPANY_LIMIT, Company, Distance, NotASpread, SPREAD_LIMIT, Spread};
 pub use crate::constraint::condition::{CONDITION_LIMIT_CHARS, Condition, NotACondition, Test, Unmet};
 pub use crate::constraint::label::{
-    ARCH, CHIP, DATA, JOBSERVER, KERNEL, LABELS_LIMIT, LIMITS, LOCATION, Labels, MEASURED, NODE, OS, REACHED,
-    SANDBOX, SECRET, SHARDS, STAGES, VERSION, WORKSPACES,
+    ARCH, ARTIFACTS, CHIP, DATA, JOBSERVER, KERNEL, LABELS_LIMIT, LIMITS, LOCATION, Labels, MEASURED, NODE,
+    OS, REACHED, SANDBOX, SECRET, SHARDS, STAGES, VERSION, WORKSPACES,
 };
 
 /// Conditions of each sort that one task may name: more than anybody oversees.

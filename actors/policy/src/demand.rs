@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::claims::Claims;
-use crate::constraint::{Condition, Constraints, STAGES, Test, WORKSPACES};
+use crate::constraint::{ARTIFACTS, Condition, Constraints, STAGES, Test, WORKSPACES};
 use crate::resources::Resources;
 use crate::shards;
 use crate::task::{RequestNumber, TaskSpec, request_of};
@@ -89,7 +89,7 @@ impl Demand {
     }
 }
 
-/// What it says itself, and what follows from its workspace, its stages and from what it is given (a machine that knows of none
+/// What it says itself, and what follows from its workspace, its stages, its artifacts and from what it is given (a machine that knows of none
 /// of them would run it in place and without), and from the phase of its agent.
 fn constraints(spec: &TaskSpec) -> Constraints {
     let mut all = spec.constraints.clone();
@@ -103,6 +103,9 @@ fn constraints(spec: &TaskSpec) -> Constraints {
     }));
     if spec.stages.is_some() {
         all.require.push(Condition { label: STAGES.into(), test: Test::Exists });
+    }
+    if spec.artifacts.is_some() {
+        all.require.push(Condition { label: ARTIFACTS.into(), test: Test::Exists });
     }
     all.require.extend(spec.provision.iter().flat_map(|provision| provision.conditions()));
     all.require.extend(spec.about.iter().filter_map(|about| about.condition()));
@@ -164,5 +167,14 @@ mod tests {
         let asked = Demand::of(&spec).constraints;
         assert!(asked.met(&Labels::of("a", [(STAGES, "yes")])));
         assert_eq!(asked.unmet(&Labels::of("b", [("reached", "ssh")]))[0].condition.to_string(), "stages");
+    }
+
+    #[test]
+    fn a_task_with_artifacts_fits_no_machine_that_would_not_keep_them() {
+        let mut spec = TaskSpec::new("a", vec!["true".into()]);
+        spec.artifacts = crate::artifact::Artifacts::parse(["out/**"]).ok().map(Box::new);
+        let asked = Demand::of(&spec).constraints;
+        assert!(asked.met(&Labels::of("a", [(ARTIFACTS, "yes")])));
+        assert_eq!(asked.unmet(&Labels::of("b", [(STAGES, "yes")]))[0].condition.to_string(), "artifacts");
     }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::artifact::Artifacts;
 use crate::bounds::{Overrun, TimeBounds};
 use crate::claims::Claims;
 use crate::constraint::Constraints;
@@ -104,6 +105,9 @@ pub struct TaskSpec {
     /// What is done before and after its command, and its gate; `None` where that is nothing.
     #[serde(deserialize_with = "since::<17, _, _>", skip_serializing_if = "before::<17, _>")]
     pub stages: Option<Box<Stages>>,
+    /// What is kept of what it leaves behind; `None` where that is nothing.
+    #[serde(deserialize_with = "since::<20, _, _>", skip_serializing_if = "before::<20, _>")]
+    pub artifacts: Option<Box<Artifacts>>,
 }
 
 impl TaskSpec {
@@ -134,6 +138,7 @@ impl TaskSpec {
             provision: None,
             about: None,
             stages: None,
+            artifacts: None,
         }
     }
 
@@ -159,7 +164,8 @@ impl TaskSpec {
         let stages = self.stages.as_ref().map_or(0, |stages| stages.bytes());
         let words = self.argv.iter().map(OsText::len).chain(variables).sum::<usize>();
         let about = self.about.as_ref().map_or(0, |about| about.bytes());
-        words + claims + company + workspace + provision + about + stages + 128
+        let artifacts = self.artifacts.as_ref().map_or(0, |artifacts| artifacts.bytes());
+        words + claims + company + workspace + provision + about + stages + artifacts + 128
     }
 }
 

@@ -7,7 +7,7 @@ use policy::id::GraphId;
 
 use super::transport::TransportError;
 use crate::wire::client::Target;
-use crate::wire::fleet::OutputRefusal;
+use crate::wire::fleet::{ArtifactRefusal, OutputRefusal};
 
 /// Why a client has no answer, or not the one it wanted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +56,15 @@ pub enum ClientError {
     /// There is no output to read.
     #[error(transparent)]
     NoOutput(OutputRefusal),
+    /// There is no artifact to read.
+    #[error(transparent)]
+    NoArtifact(ArtifactRefusal),
+    /// The bytes of an artifact are not those that were kept.
+    #[error("{path:?} is not what was kept: its digest is another one; the node's disk may be damaged")]
+    Spoiled {
+        /// Which.
+        path: Box<str>,
+    },
     /// The request is too large to be sent at all.
     #[error("a request of {size} bytes, the limit is {limit}; submit less at once, or use arrays")]
     TooLarge {
@@ -79,6 +88,7 @@ impl ClientError {
                 | Self::NoAnswer { .. }
                 | Self::Busy { .. }
                 | Self::NoOutput(OutputRefusal::Busy { .. } | OutputRefusal::Away { .. })
+                | Self::NoArtifact(ArtifactRefusal::Busy { .. } | ArtifactRefusal::Away { .. })
         )
     }
 

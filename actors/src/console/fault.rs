@@ -122,6 +122,8 @@ impl From<ClientError> for Fault {
             | ClientError::Refused(_)
             | ClientError::Conflict { .. }
             | ClientError::NoOutput(_)
+            | ClientError::NoArtifact(_)
+            | ClientError::Spoiled { .. }
             | ClientError::TooLarge { .. }
             | ClientError::Protocol(_) => Sort::Refused,
         };

@@ -61,6 +61,7 @@ impl Answerer {
                 self.events(after, filter, limit.min(PAGE_LIMIT), wait.min(WAIT_LIMIT)).await
             }
             Request::Output { task, attempt, read } => self.output(task, attempt, read).await,
+            Request::Artifact { task, attempt, read } => self.artifact(task, attempt, read).await,
             Request::Nodes => Response::Nodes(self.nodes().await),
             Request::Claims => self.schedule(SchedulerMessage::Claims).await,
             Request::Oldest(limit) => {
@@ -264,7 +265,7 @@ impl Answerer {
     }
 
     /// Where an attempt's output is; that of the last one where none is named.
-    fn attempt(&self, raw: &RawRow, number: Option<AttemptNumber>) -> Option<Written> {
+    pub(super) fn attempt(&self, raw: &RawRow, number: Option<AttemptNumber>) -> Option<Written> {
         let records = story::records(&self.side.archive, raw.seat.last).ok()?;
         let mut silent = false;
         for (_, record) in records.into_iter().rev() {
@@ -293,9 +294,9 @@ impl Answerer {
 }
 
 /// Where an attempt's output is.
-struct Written {
-    token: Token,
-    node: NodeId,
+pub(super) struct Written {
+    pub(super) token: Token,
+    pub(super) node: NodeId,
     /// It is over and has written nothing: there is no file, and nobody to be asked.
     silent: bool,
 }

@@ -28,6 +28,7 @@ pub fn right(request: &Request) -> Right {
         | Request::Find(_)
         | Request::Events { .. }
         | Request::Output { .. }
+        | Request::Artifact { .. }
         | Request::Explain(_)
         | Request::Suppose(..) => Right::See,
         Request::Status
@@ -162,6 +163,7 @@ impl Answerer {
             | Request::Suppose(task, _)
             | Request::Signal(task, _)
             | Request::Output { task, .. }
+            | Request::Artifact { task, .. }
             | Request::Events { filter: EventFilter::Task(task), .. } => {
                 self.check_target(tenant, Target::Task(*task)).await
             }
@@ -263,7 +265,7 @@ mod tests {
 
     use super::*;
     use crate::wire::client::{Enrolment, WhatIf, WhereTo};
-    use crate::wire::fleet::{OutputFrom, OutputRead};
+    use crate::wire::fleet::{ArtifactRead, OutputFrom, OutputRead};
     use crate::wire::inspect::{Action, Look};
 
     const READ: OutputRead = OutputRead { from: OutputFrom::Cursor(0), max_bytes: 1, wait: Duration::ZERO };
@@ -290,6 +292,7 @@ mod tests {
             (Request::Find("x".into()), sees),
             (events(EventFilter::All), sees),
             (Request::Output { task, attempt: None, read: READ }, sees),
+            (Request::Artifact { task, attempt: None, read: ArtifactRead::Manifest { from: 0 } }, sees),
             (Request::Explain(task), sees),
             (Request::Suppose(task, WhatIf::default()), sees),
             (Request::Status, surveys),

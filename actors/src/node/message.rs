@@ -18,7 +18,10 @@ use crate::outlet::Outlet;
 use crate::say::some;
 use crate::task::{Acknowledge, Seat, TaskMessage};
 use crate::wire::client::NodeRow;
-use crate::wire::fleet::{FromWorker, Grant, OutputPiece, OutputRead, OutputRefusal, StopCause, ToWorker};
+use crate::wire::fleet::{
+    ArtifactPiece, ArtifactRead, ArtifactRefusal, FromWorker, Grant, OutputPiece, OutputRead, OutputRefusal,
+    StopCause, ToWorker,
+};
 
 /// How what runs on a node does.
 #[derive(Debug, Clone, Default)]
@@ -122,6 +125,15 @@ pub enum NodeMessage {
         /// Where it goes.
         reply: Reply<Result<OutputPiece, OutputRefusal>>,
     },
+    /// Somebody reads what was kept of an attempt.
+    ReadArtifact {
+        /// Its grant.
+        token: Token,
+        /// Which part.
+        read: ArtifactRead,
+        /// Where it goes.
+        reply: Reply<Result<ArtifactPiece, ArtifactRefusal>>,
+    },
     /// Somebody signals something to what an attempt runs.
     Signal {
         /// Its grant.
@@ -162,7 +174,8 @@ impl Message for NodeMessage {
             Self::StopAttempt { token, .. }
             | Self::AttemptClosed { token, .. }
             | Self::HandBack { token, .. }
-            | Self::ReadOutput { token, .. } => token.to_string(),
+            | Self::ReadOutput { token, .. }
+            | Self::ReadArtifact { token, .. } => token.to_string(),
             Self::Evict { task, by, .. } => format!("{task} for {by}"),
             _ => return None,
         })
@@ -179,7 +192,10 @@ fn heard(message: &FromWorker) -> Option<String> {
             Some(format!("reports of {}", some(&reports.iter().map(|one| one.token).collect::<Vec<_>>())))
         }
         FromWorker::Goodbye { .. } => Some("goodbye".to_owned()),
-        FromWorker::Output { .. } | FromWorker::Inspected { .. } | FromWorker::Signalled { .. } => None,
+        FromWorker::Output { .. }
+        | FromWorker::Inspected { .. }
+        | FromWorker::Signalled { .. }
+        | FromWorker::Artifact { .. } => None,
     }
 }
 

@@ -64,6 +64,7 @@ impl NodeActor {
     /// Nobody will answer those who asked the worker for something.
     pub(super) fn drop_askers(&mut self) {
         self.readers.drop_all();
+        self.collectors.drop_all();
         self.signals.drop_all();
     }
 }

@@ -131,7 +131,9 @@ fn of_task(event: &TaskEvent) -> String {
             let refused = report.iter().flat_map(|report| &report.parked);
             let refused: String = refused.map(|parked| format!(", refused by {}", parked.rate)).collect();
             let space = report.iter().find_map(|report| report.workspace.as_deref()).map(of_workspace);
-            let space = space.unwrap_or_default() + &of_steps(report.as_deref());
+            let kept = report.iter().find_map(|report| report.artifacts.as_deref());
+            let kept = kept.map(|kept| format!(", artifacts: {}", say::artifacts(kept)));
+            let space = space.unwrap_or_default() + &kept.unwrap_or_default() + &of_steps(report.as_deref());
             match next {
                 Next::Finish(end) => format!("{end} after {took}{refused}{space}"),
                 Next::RetryAfter(wait) => {

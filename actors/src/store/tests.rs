@@ -340,6 +340,7 @@ fn the_stored_samples_of_every_layout_still_load() {
         include_bytes!("samples/layout-17.base"),
         include_bytes!("samples/layout-18.base"),
         include_bytes!("samples/layout-19.base"),
+        include_bytes!("samples/layout-20.base"),
     ];
     for (sample, layout) in samples.into_iter().zip(1..) {
         let (covered, snapshots) = base::parse(sample).unwrap();

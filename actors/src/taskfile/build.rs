@@ -17,6 +17,7 @@ use rustc_hash::FxHashMap;
 use super::Context;
 use super::about::about;
 use super::after::dependencies;
+use super::artifacts::artifacts;
 use super::fault::Fault;
 use super::handler;
 use super::hooks::stages;
@@ -72,7 +73,7 @@ impl ItemLines {
     }
 }
 
-fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 49] {
+fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 50] {
     [
         ("directory", line(&common.directory)),
         ("workspace", line(&common.workspace)),
@@ -83,6 +84,7 @@ fn common_lines(common: &Common) -> [(&'static str, Option<usize>); 49] {
         ("sandbox", line(&common.sandbox)),
         ("gate", line(&common.gate)),
         ("hooks", line(&common.hooks)),
+        ("artifacts", line(&common.artifacts)),
         ("env", line(&common.env)),
         ("cpus", line(&common.cpus)),
         ("memory", line(&common.memory)),
@@ -227,6 +229,7 @@ fn spec(name: &str, task: &Task, defaults: &Common, context: &Context) -> TaskSp
         provision: provision(own, defaults).filter(|_| is_command),
         about: about(own, defaults),
         stages: stages(own, defaults).filter(|_| is_command),
+        artifacts: artifacts(own, defaults).filter(|_| is_command),
         environment: environment(own, defaults),
         resources,
         alternatives,

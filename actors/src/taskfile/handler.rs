@@ -89,7 +89,7 @@ pub(super) fn conflicts(name: &str, task: &At<Task>) -> Vec<Fault> {
     beside.into_iter().chain(own).collect()
 }
 
-fn for_commands(common: &Common) -> [(&'static str, Option<usize>); 17] {
+fn for_commands(common: &Common) -> [(&'static str, Option<usize>); 18] {
     [
         ("cpus", common.cpus.as_ref().map(At::line)),
         ("memory", common.memory.as_ref().map(At::line)),
@@ -101,6 +101,7 @@ fn for_commands(common: &Common) -> [(&'static str, Option<usize>); 17] {
         ("workspace", common.workspace.as_ref().map(At::line)),
         ("gate", common.gate.as_ref().map(At::line)),
         ("hooks", common.hooks.as_ref().map(At::line)),
+        ("artifacts", common.artifacts.as_ref().map(At::line)),
         ("secrets", common.secrets.as_ref().map(At::line)),
         ("jobserver", common.jobserver.as_ref().map(At::line)),
         ("sandbox", common.sandbox.as_ref().map(At::line)),

@@ -4,6 +4,7 @@
 
 use super::about::Phase;
 use super::after::After;
+use super::artifacts::Leavings;
 use super::claims::{Locks, Pools, Rates};
 use super::field::{
     Amounts, Array, Attempts, Avoiding, Conditions, Cpus, Distances, Dividing, Environment, ExitCodes,
@@ -97,6 +98,10 @@ fields! {
         "gate" gate: Line,
         /// Commands before the command, without which it is not run, and after all that, however it went.
         "hooks" hooks: Around,
+        /// Files that are kept when an attempt has ended, however it went: patterns of paths below the directory it runs in
+        /// ("out/*.log", "**/report.xml"), or { path = "out/**", kind = "coverage" }. The kind (log, junit, coverage, patch, other) is
+        /// guessed from the name where it is not said. `crab artifacts` shows and fetches them.
+        "artifacts" artifacts: Leavings,
         /// Environment variables, on top of the worker's own; those of the defaults are added.
         "env" env: Environment,
         /// Cores, such as 2 or 0.5. Default: 1.

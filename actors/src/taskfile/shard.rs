@@ -248,6 +248,7 @@ fn driver(spec: TaskSpec, argv: Vec<OsText>, base: &Path) -> TaskSpec {
         workspace: None,
         provision: None,
         stages: None,
+        artifacts: None,
         limits: None,
         claims: None,
         kind: None,

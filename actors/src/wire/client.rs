@@ -3,11 +3,13 @@
 //! Every question is one request with one answer; following (events, output, the end of a graph) is done
 //! by asking again from where the last answer ended, so a client that stalls holds nothing here.
 
+mod came_of;
 mod enrol;
 mod explain;
 mod metrics;
 mod rows;
 mod settings;
+mod state;
 mod way;
 
 use std::sync::Arc;
@@ -37,8 +39,9 @@ pub use crate::wire::client::rows::{
     PressureRow, SpendingRow, Status, TaskCounts, TaskDetail, TaskRow, TenantRow,
 };
 pub use crate::wire::client::settings::{Origin, SettingRow};
+pub use crate::wire::client::state::StateName;
 pub use crate::wire::client::way::{WayRow, WhereTo};
-use crate::wire::fleet::{OutputPiece, OutputRead, OutputRefusal};
+use crate::wire::fleet::{ArtifactAnswer, ArtifactRead, OutputPiece, OutputRead, OutputRefusal};
 use crate::wire::inspect::{Action, Look, Sight};
 
 /// A question.
@@ -176,6 +179,15 @@ pub enum Request {
     Signal(TaskId, TaskSignal),
     /// What is ready of the tasks and arrays that came first, up to [`PAGE_LIMIT`]?
     Oldest(u32),
+    /// What was kept of what this task left behind?
+    Artifact {
+        /// Which task.
+        task: TaskId,
+        /// Which try; the last where there is none.
+        attempt: Option<AttemptNumber>,
+        /// Which part.
+        read: ArtifactRead,
+    },
 }
 
 /// Bytes of the name of whoever gives a directive: `user@host`.
@@ -278,6 +290,8 @@ pub enum Response {
     },
     /// To `Oldest`.
     Oldest(Vec<ReadyItem>),
+    /// To `Artifact`.
+    Artifact(ArtifactAnswer),
 }
 
 /// What a request is about.
@@ -346,54 +360,4 @@ pub struct TaskFilter {
     pub graph: Option<GraphId>,
     /// Only in one of these states; empty for all.
     pub states: Vec<StateName>,
-}
-
-/// A task's state, as shown.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
-#[strum(serialize_all = "kebab-case", ascii_case_insensitive)]
-pub enum StateName {
-    /// For tasks it depends on.
-    Waiting,
-    /// In a queue.
-    Ready,
-    /// For its next attempt.
-    BackingOff,
-    /// A node was granted an attempt, which has not started yet.
-    Granted,
-    /// Its process runs.
-    Running,
-    /// Its last attempt exited with 0.
-    Succeeded,
-    /// Its last attempt failed.
-    Failed,
-    /// Somebody asked for it.
-    Cancelled,
-    /// A task it depends on did not succeed.
-    Skipped,
-}
-
-impl StateName {
-    /// Whether nothing follows but another try that somebody asks for.
-    #[must_use]
-    pub fn has_ended(self) -> bool {
-        match self {
-            Self::Succeeded | Self::Failed | Self::Cancelled | Self::Skipped => true,
-            Self::Waiting | Self::Ready | Self::BackingOff | Self::Granted | Self::Running => false,
-        }
-    }
 }

@@ -3,6 +3,7 @@
 //! The scheduler side says what it wants again until it is reported (level-triggered), the worker reports
 //! again until told to forget: any message may be lost, doubled or late without harm.
 
+mod artifact;
 mod output;
 
 use std::sync::Arc;
@@ -24,6 +25,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::wire::inspect::{CHANGES_SINCE, Look, Sight};
 
+pub use crate::wire::fleet::artifact::{
+    ARTIFACT_PIECE_LIMIT_BYTES, ArtifactAnswer, ArtifactPiece, ArtifactRead, ArtifactRefusal, ManifestPage,
+};
 pub use crate::wire::fleet::output::{
     OUTPUT_PIECE_LIMIT_BYTES, OutputFrom, OutputPart, OutputPiece, OutputRead, OutputRefusal,
 };
@@ -107,14 +111,30 @@ pub enum ToWorker {
         /// What.
         signal: TaskSignal,
     },
+    /// Read a piece of what was kept of an attempt.
+    ReadArtifact {
+        /// Named by the answer.
+        request: u64,
+        /// Which attempt.
+        token: Token,
+        /// Which part.
+        read: ArtifactRead,
+    },
 }
+
+/// Since when artifacts are read.
+const ARTIFACTS_SINCE: u8 = 20;
 
 impl ToWorker {
     /// Whether a worker understands it that speaks this layout.
     #[must_use]
     pub fn is_known_in(&self, layout: Layout) -> bool {
-        let is_new = matches!(self, Self::Inspect { look: Look::Changes { .. }, .. });
-        !is_new || layout.number() >= CHANGES_SINCE
+        let since = match self {
+            Self::Inspect { look: Look::Changes { .. }, .. } => CHANGES_SINCE,
+            Self::ReadArtifact { .. } => ARTIFACTS_SINCE,
+            _ => 0,
+        };
+        layout.number() >= since
     }
 }
 
@@ -187,6 +207,13 @@ pub enum FromWorker {
         request: u64,
         /// Why it was not handed on; `None` where it was.
         refused: Option<Box<str>>,
+    },
+    /// The answer to a `ReadArtifact`.
+    Artifact {
+        /// The request it answers.
+        request: u64,
+        /// The piece, or why there is none.
+        answer: ArtifactAnswer,
     },
 }
 

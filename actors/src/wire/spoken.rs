@@ -3,8 +3,8 @@
 use policy::layout::Layout;
 use policy::task::TaskSpec;
 use policy::{
-    bounds, breaker, budget, causes, claims, constraint, dependency, directive, event, excess, explain,
-    hindrance, output, placement, pressure, provision, signal, stages, strain, task, tenant, trust,
+    artifact, bounds, breaker, budget, causes, claims, constraint, dependency, directive, event, excess,
+    explain, hindrance, output, placement, pressure, provision, signal, stages, strain, task, tenant, trust,
     workspace,
 };
 use serde_reflection::{Tracer, TracerConfig};
@@ -29,7 +29,8 @@ fn traced() -> Result<String, serde_reflection::Error> {
     // What a worker and its process host say to each other has the same layouts.
     traced!(tracer: protocol::Command, protocol::HostReport, protocol::HostedPhase, protocol::StopReason);
     traced!(tracer: fleet::OutputRefusal, tenant::OverQuota, breaker::Seen, directive::Stopped, trust::FleetRole);
-    traced!(tracer: signal::TaskSignal);
+    traced!(tracer: signal::TaskSignal, fleet::ArtifactRead, fleet::ArtifactPiece, fleet::ArtifactRefusal);
+    traced!(tracer: artifact::Sort, artifact::WhyLeftOut, fleet::ArtifactAnswer);
     lines(tracer)
 }
 
@@ -46,7 +47,7 @@ pub(crate) fn trace_records(tracer: &mut Tracer) -> Result<(), serde_reflection:
     traced!(tracer: claims::Mode, breaker::Change, budget::Meter, budget::OnReached, directive::Directive);
     traced!(tracer: directive::Scope, pressure::Mode, workspace::Source, workspace::Keep, workspace::WhyKept);
     traced!(tracer: strain::Level, strain::Sign, provision::Sandbox, causes::Cause);
-    traced!(tracer: stages::Stage, stages::StepOutcome);
+    traced!(tracer: stages::Stage, stages::StepOutcome, artifact::Kind);
     Ok(())
 }
 
@@ -76,7 +77,7 @@ pub(crate) fn changes(traced: &Result<String, serde_reflection::Error>, known: &
 
 #[test]
 fn what_is_said_has_the_layout_of_its_number() {
-    let changes = changes(&traced(), include_str!("samples/layout-19.types"));
+    let changes = changes(&traced(), include_str!("samples/layout-20.types"));
     assert!(changes.is_empty(), "what is said changed; how it may is said in policy::layout: {changes:#?}");
 }
 

@@ -223,14 +223,13 @@ impl Worker {
 
 fn start_of(args: &WorkerArgs, grant: &Grant) -> Start {
     let spec = &grant.spec;
-    let home = || args.base.get("HOME").cloned().unwrap_or_else(|| "/".into());
     Start {
         token: grant.token,
         task: grant.task,
         attempt: grant.attempt,
         need: grant.need().clone(),
         argv: spec.argv.clone(),
-        directory: spec.directory.clone().unwrap_or_else(home),
+        directory: spec.directory.clone().unwrap_or_else(|| place::home(args)),
         environment: args.base.with(grant, &args.node, &args.directory.report(grant.token)),
         bounds: grant.bounds((args.clock.now(), args.clock.wall())),
         limits: spec.limits.as_deref().copied().unwrap_or_default(),

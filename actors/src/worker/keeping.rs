@@ -17,15 +17,23 @@ impl Worker {
         self.look_for_labels(me);
         let running = self.tokens(|held| !matches!(held.phase, Phase::Ended { .. }));
         let (directory, retention) = (self.args.directory.output(), self.args.retention);
-        let now = self.args.clock.wall();
+        let (now, depot) = (self.args.clock.wall(), self.args.depot.clone());
         me.run_blocking(move || {
             let runs = |token| running.binary_search(&token).is_ok();
             let removed = retention::apply(&directory, retention, now, runs);
-            WorkerMessage::Retained(removed.map_err(|error| error.to_string().into()))
+            WorkerMessage::Retained(removed.map_err(|error| error.to_string().into()), depot.expire())
         });
     }
 
-    pub(super) fn retained(&self, outcome: Result<usize, Box<str>>, me: &Me<WorkerMessage>) {
+    pub(super) fn retained(
+        &self,
+        outcome: Result<usize, Box<str>>,
+        artifacts: usize,
+        me: &Me<WorkerMessage>,
+    ) {
+        if artifacts > 0 {
+            tracing::info!(attempts = artifacts, "removed old artifacts");
+        }
         match outcome {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "removed old output"),

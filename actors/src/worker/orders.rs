@@ -26,6 +26,7 @@ impl Worker {
             ToWorker::Forget { session, tokens } if self.is_now(session) => self.forget(tokens),
             ToWorker::Reregister => self.reregister(),
             ToWorker::ReadOutput { request, token, read } => self.read_output(request, token, read, me),
+            ToWorker::ReadArtifact { request, token, read } => self.read_artifact(request, token, read, me),
             ToWorker::Signal { request, token, signal } => self.signal(request, token, signal),
             // Of a session that is over; and what the machine's inspector takes before it comes here.
             ToWorker::Inspect { .. }

@@ -11,7 +11,8 @@ use policy::task::SpawnFailure;
 use policy::text::OsText;
 
 use super::space::HeldSpace;
-use super::stages;
+use super::{WorkerArgs, stages};
+use crate::artifact::{self, Depot};
 use crate::process::protocol::Start;
 use crate::provision::{Given, Provisions};
 use crate::taskfile::path_text;
@@ -35,6 +36,8 @@ pub(super) struct Wanted {
     pub(super) token: Token,
     pub(super) space: Option<Wish>,
     pub(super) provision: Option<Provision>,
+    /// What is to be kept of it, seen from its workspace where it has one.
+    pub(super) keep: Option<Keep>,
     /// Where it may report.
     pub(super) report: PathBuf,
 }
@@ -43,8 +46,7 @@ impl Wanted {
     /// Makes it; where a part of it cannot be had, nothing is left of the others.
     pub(super) fn make(
         self,
-        spaces: &Workspaces,
-        provisions: &Provisions,
+        (spaces, provisions, depot): (&Workspaces, &Provisions, &Depot),
         cancel: &Cancel,
     ) -> Result<Place, Unmade> {
         let space = self.space.as_ref().map(|wish| spaces.prepare(wish, cancel)).transpose()?;
@@ -57,7 +59,12 @@ impl Wanted {
             provisions.give(self.token, wanted, has_home)
         };
         match self.provision.as_ref().map(give).transpose() {
-            Ok(given) => Ok(Place { space, given }),
+            Ok(given) => {
+                if let Some(keep) = self.keep {
+                    depot.expect(keep.within(space.as_ref().map(|space| space.path.as_path())));
+                }
+                Ok(Place { space, given })
+            }
             Err(failure) => {
                 if let Some(space) = space {
                     spaces.abandon(self.token, space.made);
@@ -66,6 +73,37 @@ impl Wanted {
             }
         }
     }
+}
+
+/// What is to be kept of an attempt, as long as its workspace is not there.
+#[derive(Debug)]
+pub(super) struct Keep(artifact::Wanted);
+
+impl Keep {
+    fn within(self, space: Option<&Path>) -> artifact::Wanted {
+        let directory = space.map(|space| path_text(&space.join(path_of(&self.0.directory))));
+        match directory {
+            Some(directory) => artifact::Wanted { directory, ..self.0 },
+            None => self.0,
+        }
+    }
+}
+
+/// Where a task runs that says nothing.
+pub(super) fn home(args: &WorkerArgs) -> OsText {
+    args.base.get("HOME").cloned().unwrap_or_else(|| "/".into())
+}
+
+/// What is to be kept of an attempt; `None` where that is nothing.
+pub(super) fn keeping(args: &WorkerArgs, grant: &Grant) -> Option<Keep> {
+    let artifacts = (**grant.spec.artifacts.as_ref()?).clone();
+    let directory = match (&grant.spec.directory, &grant.spec.workspace) {
+        (Some(directory), _) => directory.clone(),
+        (None, Some(_)) => OsText::default(),
+        (None, None) => home(args),
+    };
+    let Grant { token, task, attempt, .. } = *grant;
+    Some(Keep(artifact::Wanted { token, task, attempt, directory, artifacts }))
 }
 
 fn touch(report: &Path) -> Result<(), SpawnFailure> {

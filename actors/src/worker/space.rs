@@ -1,19 +1,20 @@
-//! The worker's dealings with workspaces, and with what else is given to attempts: one that wants any of it is handed to the
-//! host when it is there, and its end is told when it is removed or kept. Whoever wants none passes by.
+//! The worker's dealings with workspaces, with what else is given to attempts, and with what is kept of them: one that wants any
+//! of it is handed to the host when it is there, and its end is told when that is removed or kept. Whoever wants none passes by.
 //!
 //! All work on them is done on threads for blocking work, a few at a time; a result that nobody waits for any more is undone.
 //! What is given up while its workspace is being made is over when that has stopped.
 
 use std::collections::VecDeque;
 
+use policy::artifact::Summary;
 use policy::id::Token;
-use policy::task::{AttemptOutcome, LossReason};
+use policy::task::{AttemptOutcome, LossReason, TaskSpec};
 use policy::workspace::WorkspaceEnd;
 use supervision::Me;
 
 use super::held::HeldAttempt;
-use super::place::{Place, Wanted};
-use super::{Worker, WorkerMessage};
+use super::place::{self, Place, Wanted};
+use super::{Worker, WorkerArgs, WorkerMessage};
 use crate::wire::fleet::{Grant, Phase};
 use crate::workspace::{Cancel, Unmade, WORKED_ON_AT_ONCE, Wish};
 
@@ -31,13 +32,20 @@ pub enum SpaceMessage {
     Settled {
         /// Of which attempt.
         token: Token,
-        /// What became of it; `None` where there was none.
-        end: Option<WorkspaceEnd>,
+        /// What became of it.
+        end: SpaceEnd,
     },
     /// What nobody holds any more was looked after.
     Swept,
     /// What the machine gives was looked for again, and this is to be said of it.
     Labelled(Vec<(Box<str>, Box<str>)>),
+}
+
+/// What became of the workspace of an attempt, and of what it left there.
+#[derive(Debug, Default)]
+pub struct SpaceEnd {
+    workspace: Option<WorkspaceEnd>,
+    artifacts: Option<Summary>,
 }
 
 /// The workspace of an attempt.
@@ -46,6 +54,8 @@ pub(super) struct HeldSpace {
     step: Step,
     /// How the attempt ended, until that is told.
     ending: Option<Phase>,
+    /// Whether it may have begun: otherwise it has left nothing.
+    has_begun: bool,
 }
 
 #[derive(Debug)]
@@ -57,7 +67,7 @@ enum Step {
     /// It is being removed or kept.
     Settling,
     /// That is done.
-    Settled(Option<WorkspaceEnd>),
+    Settled(SpaceEnd),
 }
 
 /// Work on workspaces, under way and to be done: making them does not hold up removing them.
@@ -89,7 +99,7 @@ impl Lane {
 
 impl HeldSpace {
     fn at(step: Step) -> Box<Self> {
-        Box::new(Self { step, ending: None })
+        Box::new(Self { step, ending: None, has_begun: false })
     }
 
     pub(super) fn ready(&self) -> Option<&Place> {
@@ -104,7 +114,10 @@ impl Worker {
     /// Whether this one has to wait for its workspace, which is then made.
     pub(super) fn waits_for_space(&mut self, token: Token) -> bool {
         let Some(held) = self.held.get_mut(&token) else { return false };
-        let wants_nothing = |grant: &Grant| grant.spec.workspace.is_none() && grant.spec.provision.is_none();
+        let wants_nothing = |grant: &Grant| {
+            let TaskSpec { workspace, provision, artifacts, .. } = &*grant.spec;
+            workspace.is_none() && provision.is_none() && artifacts.is_none()
+        };
         if held.grant.as_ref().is_none_or(wants_nothing) {
             return false;
         }
@@ -123,12 +136,13 @@ impl Worker {
         if !matches!(phase, Phase::Ended { .. }) {
             return false;
         }
-        let is_known = self.args.spaces.holds(token) || self.args.provisions.holds(token);
+        let WorkerArgs { spaces, provisions, depot, .. } = &self.args;
+        let is_known = spaces.holds(token) || provisions.holds(token) || depot.holds(token);
         let over = |held: &HeldAttempt| matches!(held.phase, Phase::Ended { .. });
         let Some(held) = self.held.get_mut(&token).filter(|held| !over(held)) else { return false };
         if held.space.is_none() && is_known {
             // Of an earlier life of this worker.
-            held.space = Some(HeldSpace::at(Step::Settling));
+            held.space = Some(Box::new(HeldSpace { has_begun: true, ..*HeldSpace::at(Step::Settling) }));
             self.spaces.settle.waiting.push_back(token);
         }
         let Some(space) = &mut held.space else { return false };
@@ -136,6 +150,7 @@ impl Worker {
             Step::Wanted | Step::Settled(_) => return false,
             Step::Preparing(cancel) => cancel.cancel(),
             Step::Ready(_) => {
+                space.has_begun = matches!(held.phase, Phase::Running { .. });
                 space.step = Step::Settling;
                 self.spaces.settle.waiting.push_back(token);
             }
@@ -146,11 +161,12 @@ impl Worker {
         true
     }
 
-    /// What the end of an attempt tells of its workspace.
-    pub(super) fn space_end(&mut self, token: Token) -> Option<Box<WorkspaceEnd>> {
-        match self.held.get_mut(&token)?.space.take()?.step {
-            Step::Settled(end) => end.map(Box::new),
-            Step::Wanted | Step::Preparing(_) | Step::Ready(_) | Step::Settling => None,
+    /// What the end of an attempt tells of its workspace, and of what was kept.
+    pub(super) fn space_end(&mut self, token: Token) -> (Option<Box<WorkspaceEnd>>, Option<Box<Summary>>) {
+        let space = self.held.get_mut(&token).and_then(|held| held.space.take());
+        match space.map(|space| space.step) {
+            Some(Step::Settled(end)) => (end.workspace.map(Box::new), end.artifacts.map(Box::new)),
+            Some(Step::Wanted | Step::Preparing(_) | Step::Ready(_) | Step::Settling) | None => (None, None),
         }
     }
 
@@ -189,13 +205,14 @@ impl Worker {
             token,
             space: workspace.map(|workspace| Wish { token, task, name: name.clone(), workspace }),
             provision: grant.spec.provision.as_deref().cloned(),
+            keep: place::keeping(&self.args, grant),
             report: self.args.directory.report(token),
         };
         let (cancel, spaces) = (Cancel::default(), self.args.spaces.clone());
-        let provisions = self.args.provisions.clone();
+        let (provisions, depot) = (self.args.provisions.clone(), self.args.depot.clone());
         space.step = Step::Preparing(cancel.clone());
         me.run_blocking(move || {
-            let made = wanted.make(&spaces, &provisions, &cancel);
+            let made = wanted.make((&spaces, &provisions, &depot), &cancel);
             WorkerMessage::Workspace(SpaceMessage::Prepared { token, made })
         });
         true
@@ -207,10 +224,13 @@ impl Worker {
             Some(Phase::Ended { outcome, .. }) => Some(outcome.clone()),
             _ => None,
         };
-        let (spaces, provisions) = (self.args.spaces.clone(), self.args.provisions.clone());
+        let has_begun = space.has_begun;
+        let WorkerArgs { spaces, provisions, depot, .. } = self.args.clone();
         me.run_blocking(move || {
             provisions.take_back(token, None);
-            let end = spaces.settle(token, outcome.as_ref());
+            let artifacts = has_begun.then(|| depot.keep(token, outcome.as_ref())).flatten();
+            depot.forget(token);
+            let end = SpaceEnd { artifacts, workspace: spaces.settle(token, outcome.as_ref()) };
             WorkerMessage::Workspace(SpaceMessage::Settled { token, end })
         });
         true
@@ -222,16 +242,16 @@ impl Worker {
         let space = held.and_then(|held| held.space.as_deref_mut());
         let waiting = space.filter(|space| matches!(space.step, Step::Preparing(_)));
         match (waiting, made) {
-            (Some(HeldSpace { step, ending: None }), Ok(place)) => {
+            (Some(HeldSpace { step, ending: None, .. }), Ok(place)) => {
                 *step = Step::Ready(place);
                 self.granted.push_front(token);
             }
-            (Some(HeldSpace { step, ending: Some(_) }), Ok(_)) => {
+            (Some(HeldSpace { step, ending: Some(_), .. }), Ok(_)) => {
                 *step = Step::Settling;
                 self.spaces.settle.waiting.push_back(token);
             }
             (Some(space), Err(unmade)) => {
-                space.step = Step::Settled(None);
+                space.step = Step::Settled(SpaceEnd::default());
                 let outcome = match (space.ending.take(), unmade) {
                     (Some(Phase::Ended { outcome, .. }), _) => outcome,
                     (_, Unmade::Failed(failure)) => AttemptOutcome::SpawnFailed(failure),
@@ -246,7 +266,7 @@ impl Worker {
         self.work_on_spaces(me);
     }
 
-    fn space_settled(&mut self, token: Token, end: Option<WorkspaceEnd>, me: &Me<WorkerMessage>) {
+    fn space_settled(&mut self, token: Token, end: SpaceEnd, me: &Me<WorkerMessage>) {
         self.spaces.settle.done();
         if let Some(space) = self.held.get_mut(&token).and_then(|held| held.space.as_deref_mut()) {
             space.step = Step::Settled(end);
@@ -259,8 +279,9 @@ impl Worker {
 
     /// Nobody waits for it any more, and nobody has worked in it.
     fn abandon_space(&self, token: Token, place: Place, me: &Me<WorkerMessage>) {
-        let (spaces, provisions) = (self.args.spaces.clone(), self.args.provisions.clone());
+        let WorkerArgs { spaces, provisions, depot, .. } = self.args.clone();
         me.run_blocking(move || {
+            depot.forget(token);
             if let Some(space) = place.space {
                 spaces.abandon(token, space.made);
             }
@@ -274,14 +295,16 @@ impl Worker {
     /// Looks after what attempts have left that nobody holds any more, and after the room that kept ones take. The host must
     /// have told what it holds.
     pub(super) fn sweep_spaces(&self, me: &Me<WorkerMessage>) {
-        let (spaces, provisions) = (self.args.spaces.clone(), self.args.provisions.clone());
-        let (mut left, mut given) = (spaces.unsettled(), provisions.all());
-        if spaces.is_empty() && given.is_empty() || !self.host_known {
+        let WorkerArgs { spaces, provisions, depot, .. } = self.args.clone();
+        let (mut left, mut given, mut wanted) = (spaces.unsettled(), provisions.all(), depot.unsettled());
+        if spaces.is_empty() && given.is_empty() && wanted.is_empty() || !self.host_known {
             return;
         }
         left.retain(|(token, _)| !self.held.contains_key(token));
         given.retain(|(token, _)| !self.held.contains_key(token));
+        wanted.retain(|token| !self.held.contains_key(token));
         me.run_blocking(move || {
+            wanted.into_iter().for_each(|token| depot.forget(token));
             given.into_iter().for_each(|(token, number)| provisions.take_back(token, Some(number)));
             spaces.sweep(&left);
             let reclaimed = spaces.reclaim();

@@ -42,8 +42,11 @@ impl Default for Hooks {
 
 /// Why an attempt cannot be run here: what runs attempts here runs their commands alone.
 pub(super) fn refused(args: &WorkerArgs, grant: &Grant) -> Option<SpawnFailure> {
-    let is_refused = args.hooks.is_none() && grant.spec.stages.is_some();
-    is_refused.then(|| SpawnFailure::of_node("no hooks and no gates are run on this machine"))
+    if args.hooks.is_none() && grant.spec.stages.is_some() {
+        return Some(SpawnFailure::of_node("no hooks and no gates are run on this machine"));
+    }
+    let cannot_keep = grant.spec.artifacts.is_some() && !args.depot.keeps();
+    cannot_keep.then(|| SpawnFailure::of_node("no artifacts are kept on this machine"))
 }
 
 /// What the host is told; `None` where the attempt is its command alone.

@@ -96,6 +96,7 @@ impl Machine {
             retention: Retention::default(),
             directory: HostDirectory::new(home.path()),
             spaces: Workspaces::none(clock),
+            depot: Depot::none(clock),
             hooks: Some(Arc::default()),
             provisions: Provisions::none(),
             gauge: Default::default(),

@@ -68,6 +68,7 @@ impl Machine {
             retention: Retention::default(),
             directory: directory.clone(),
             spaces: actors::workspace::Workspaces::none(Clock::system()),
+            depot: actors::artifact::Depot::none(Clock::system()),
             hooks: Some(Arc::default()),
             provisions: actors::provision::Provisions::none(),
             gauge: Default::default(),

@@ -7,6 +7,7 @@ use policy::workspace::WorkspaceEnd;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::artifact::KeptInAll;
 use super::stages::Went;
 
 /// Within the end of an attempt.
@@ -27,6 +28,9 @@ pub(super) struct Reported {
     /// Where it had more than its command.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     steps: Vec<Went>,
+    /// Where something was to be kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    artifacts: Option<KeptInAll>,
 }
 
 /// What came of an attempt, as it said.
@@ -76,6 +80,7 @@ impl From<&TaskReport> for Reported {
             progress: progress.and_then(part),
             workspace: report.workspace.as_deref().map(SpaceEnd::from),
             steps: report.steps.iter().map(Went::from).collect(),
+            artifacts: report.artifacts.as_deref().map(KeptInAll::from),
             doing: progress.map(|progress| progress.doing.to_string()),
         }
     }

@@ -10,6 +10,7 @@ use policy::time::Timestamp;
 use policy::workspace::{Source, Workspace};
 use serde::Serialize;
 
+use super::artifact::{WantedArtifact, wanted};
 use super::attempt::Attempt;
 use super::stages::{Hooks, Which, around};
 use super::{Amounts, Event, VERSION, report};
@@ -288,6 +289,8 @@ struct Spec {
     sandbox: Option<&'static str>,
     gate: Option<Vec<String>>,
     hooks: Hooks,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    artifacts: Vec<WantedArtifact>,
     env: BTreeMap<String, String>,
     resources: Amounts,
     alternatives: Vec<Amounts>,
@@ -339,6 +342,7 @@ impl Spec {
             sandbox: provision.sandbox.map(<&str>::from),
             gate,
             hooks,
+            artifacts: wanted(spec.artifacts.as_deref()),
             env: spec.environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
             resources: Amounts::from(&spec.resources),
             alternatives: spec.alternatives.iter().map(Amounts::from).collect(),

@@ -25,6 +25,7 @@ pub(super) fn check(spec: &TaskSpec, limits: &AdmissionLimits, found: &mut Findi
         ("workspace", spec.workspace.is_some()),
         ("secrets", spec.provision.is_some()),
         ("hooks", spec.stages.is_some()),
+        ("artifacts", spec.artifacts.is_some()),
         ("limits", spec.limits.is_some()),
         ("qos", spec.qos != Qos::Default),
     ];

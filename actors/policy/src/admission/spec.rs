@@ -6,7 +6,7 @@ use crate::admission::limits::{
     AdmissionLimits, CPU_LIMIT_MILLIS, DISK_LIMIT_BYTES, EXIT_CODES_LIMIT, FACTOR_RANGE_PERCENT,
     GPU_LIMIT_SLOTS, MEMORY_LIMIT_BYTES, NAME_LIMIT_CHARS, NAMED_LIMIT, NAMED_LIMIT_COUNT, SIGNALS_LIMIT,
 };
-use crate::admission::{Findings, about, claims, handler, provision, stages, workspace};
+use crate::admission::{Findings, about, artifact, claims, handler, provision, stages, workspace};
 use crate::constraint::{COMPANY_LIMIT, CONDITIONS_LIMIT, Company, Constraints, WEIGHT_LIMIT};
 use crate::resources::Resources;
 use crate::task::{REQUESTS_LIMIT, RetryPolicy, Signals, TaskSpec};
@@ -45,6 +45,7 @@ pub(super) fn check(spec: &TaskSpec, limits: &AdmissionLimits, found: &mut Findi
     provision::check(spec, found);
     about::check(spec, found);
     stages::check(spec, limits, found);
+    artifact::check(spec, found);
     if let Some(timeout) = spec.timeout
         && (timeout.is_zero() || timeout > limits.timeout)
     {
@@ -276,5 +277,6 @@ fn rest_bytes(spec: &TaskSpec) -> usize {
         + spec.workspace.as_ref().map_or(0, |workspace| workspace.bytes())
         + spec.provision.as_ref().map_or(0, |provision| provision.bytes())
         + spec.about.as_ref().map_or(0, |about| about.bytes())
+        + spec.artifacts.as_ref().map_or(0, |artifacts| artifacts.bytes())
         + 4 * spec.retry.retryable_exit_codes.len()
 }

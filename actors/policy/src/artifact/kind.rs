@@ -21,6 +21,7 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
     IntoStaticStr,
     VariantArray,
 )]
+#[serde(rename = "ArtifactKind")]
 #[strum(serialize_all = "lowercase")]
 pub enum Kind {
     /// What a program said while it ran.

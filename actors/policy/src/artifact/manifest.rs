@@ -52,6 +52,19 @@ pub struct Kept {
     pub digest: Digest,
 }
 
+/// What was kept, in a few words that stand in the end of the attempt.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// How many files.
+    pub files: u32,
+    /// How many bytes they have.
+    pub bytes: u64,
+    /// How much was left out, patterns that matched nothing included.
+    pub left_out: u64,
+    /// Why nothing could be kept, or not all be looked at; `None` where all went well.
+    pub fault: Option<Box<str>>,
+}
+
 /// A digest by BLAKE3.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Digest(pub [u8; 32]);
@@ -116,6 +129,17 @@ impl Manifest {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.kept.iter().map(|kept| kept.bytes).fold(0, u64::saturating_add)
+    }
+
+    /// What is said of it in the end of the attempt.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        Summary {
+            files: u32::try_from(self.kept.len()).unwrap_or(u32::MAX),
+            bytes: self.bytes(),
+            left_out: self.left_out.len() as u64 + self.left_out_more,
+            fault: self.fault.clone(),
+        }
     }
 
     /// What was left out, one more: told one by one as long as there is room.

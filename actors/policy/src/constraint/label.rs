@@ -24,6 +24,8 @@ pub const WORKSPACES: &str = "workspaces";
 pub const STAGES: &str = "stages";
 /// Where the members of an array are told which shard they are: daemons of before, and machines behind SSH, do not say it.
 pub const SHARDS: &str = "shards";
+/// Where artifacts of tasks are kept: daemons of before do not say it.
+pub const ARTIFACTS: &str = "artifacts";
 /// What the names of labels begin with by which a node says that it has a secret: `secret/npm-token`, whatever its value.
 pub const SECRET: &str = "secret/";
 /// Where there is a jobserver that tasks may share; its value says how many slots it has.

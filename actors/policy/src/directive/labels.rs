@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::constraint::{
-    ARCH, CHIP, Condition, JOBSERVER, LIMITS, LOCATION, NODE, NotACondition, OS, REACHED, SANDBOX, SECRET,
-    SHARDS, STAGES, VERSION, WORKSPACES,
+    ARCH, ARTIFACTS, CHIP, Condition, JOBSERVER, LIMITS, LOCATION, NODE, NotACondition, OS, REACHED, SANDBOX,
+    SECRET, SHARDS, STAGES, VERSION, WORKSPACES,
 };
 use crate::directive::{Directive, Directives};
 use crate::id::NodeId;
@@ -16,8 +16,9 @@ use crate::id::NodeId;
 /// Labels that operators may put on one machine: each is looked at for each demand, as its own are.
 pub const OPERATOR_LABELS_LIMIT: usize = 16;
 /// What machines alone say.
-const OWN: [&str; 13] = [
-    NODE, LOCATION, OS, ARCH, CHIP, LIMITS, WORKSPACES, STAGES, SHARDS, JOBSERVER, SANDBOX, REACHED, VERSION,
+const OWN: [&str; 14] = [
+    NODE, LOCATION, OS, ARCH, CHIP, LIMITS, WORKSPACES, STAGES, SHARDS, ARTIFACTS, JOBSERVER, SANDBOX,
+    REACHED, VERSION,
 ];
 
 /// A label by name, or that it is taken back.

@@ -1,10 +1,11 @@
 //! What is said of an attempt beside its exit status: by itself what it used, who refused it, what it cost, what came of
-//! it and how far it is; by its machine what became of its workspace.
+//! it and how far it is; by its machine what became of its workspace, and what was kept.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::artifact::Summary;
 use crate::layout::{before, since};
 use crate::stages::StepEnd;
 use crate::workspace::WorkspaceEnd;
@@ -56,6 +57,9 @@ pub struct TaskReport {
     /// How its stages went, as its machine says; empty where it had none but its command.
     #[serde(deserialize_with = "since::<17, _, _>", skip_serializing_if = "before::<17, _>")]
     pub steps: Vec<StepEnd>,
+    /// What was kept of what it left behind, as its machine says; `None` where nothing was to be.
+    #[serde(deserialize_with = "since::<20, _, _>", skip_serializing_if = "before::<20, _>")]
+    pub artifacts: Option<Box<Summary>>,
 }
 
 /// Something that came of an attempt.

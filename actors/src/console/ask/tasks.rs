@@ -207,6 +207,7 @@ pub(crate) fn card(detail: &TaskDetail, now: Timestamp) -> Reply {
     let command = spec.argv.iter().map(|word| word.to_string()).collect::<Vec<_>>().join(" ");
     let needs = detail.dependencies.iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>().join(", ");
     let evaluation = spec.about.as_deref().and_then(|about| about.evaluation.as_ref());
+    let kept = detail.artifacts().last().map(|(_, summary)| say::artifacts(summary));
     let more = [
         ("needs", Kind::Text, Cell::text(say::resources(&spec.resources))),
         ("command", Kind::Text, Cell::text(command)),
@@ -214,6 +215,7 @@ pub(crate) fn card(detail: &TaskDetail, now: Timestamp) -> Reply {
         ("waits for", Kind::Text, Cell::maybe(detail.waits_for.as_ref())),
         ("time limit", Kind::Length, spec.timeout.map_or(Cell::Nothing, Cell::length)),
         ("limits", Kind::Text, Cell::maybe(spec.limits.as_deref().map(say::limits).as_ref())),
+        ("artifacts", Kind::Text, Cell::maybe(kept.as_ref())),
         ("evaluation", Kind::Text, Cell::maybe(evaluation.map(say::evaluation).as_ref())),
         ("submitted", Kind::Time, Cell::time(detail.submitted)),
     ];

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy::artifact::{Artifacts, Summary};
 use policy::bounds::{Deadline, Overrun, TimeBounds, TimeLimit};
 use policy::budget::{Budget, Exceeded, Meter, OnReached, Reached};
 use policy::causes::Cause;
@@ -132,6 +133,8 @@ fn spec(layout: Layout) -> TaskSpec {
         let (before, gate) = (vec![vec!["./setup".into()]], Some(vec!["cargo".into(), "test".into()]));
         Box::new(Stages { before, gate, after: vec![vec!["./clean".into()]; 2] })
     });
+    spec.artifacts = has_artifacts(layout)
+        .then(|| Box::new(Artifacts::parse(["coverage:out/**", "target/report.xml"]).unwrap()));
     spec.is_preemptible = layout.number() >= 2;
     spec.workspace = has_workspaces(layout).then(|| {
         let source = Source::Worktree { repository: "/repo".into(), commit: "main".into() };
@@ -146,6 +149,10 @@ fn has_workspaces(layout: Layout) -> bool {
 
 fn has_stages(layout: Layout) -> bool {
     layout.number() >= 17
+}
+
+fn has_artifacts(layout: Layout) -> bool {
+    layout.number() >= 20
 }
 
 fn steps() -> Vec<StepEnd> {
@@ -198,6 +205,10 @@ fn ended(layout: Layout, outcome: AttemptOutcome, next: Next) -> TaskEvent {
     }
     if has_stages(layout) {
         report.steps = steps();
+    }
+    if has_artifacts(layout) {
+        let fault = Some("no space left on device".into());
+        report.artifacts = Some(Box::new(Summary { files: 2, bytes: 1 << 20, left_out: 3, fault }));
     }
     TaskEvent::AttemptEnded {
         token: Token(77),

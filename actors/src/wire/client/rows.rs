@@ -6,7 +6,7 @@ use policy::breaker::{Key, Seen};
 use policy::budget::{Budget, Exceeded, Reached, Spent};
 use policy::dependency::Need;
 use policy::directive::{Author, Directive, Scope};
-use policy::event::{Event, LogPosition, Record, TaskEvent};
+use policy::event::{LogPosition, Record};
 use policy::graph::{Counts, TaskState};
 use policy::id::{AttemptNumber, GraphId, NodeId, TaskId, Token};
 use policy::layout::{before, since};
@@ -15,9 +15,7 @@ use policy::resources::Resources;
 use policy::sample::Sample;
 use policy::stages::Step;
 use policy::strain::Strain;
-use policy::task::{
-    About, AttemptOutcome, Priority, Progress, RequestNumber, ResultField, TaskOutcome, TaskSpec, Usage,
-};
+use policy::task::{About, AttemptOutcome, Priority, Progress, RequestNumber, TaskOutcome, TaskSpec, Usage};
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -258,19 +256,6 @@ pub struct TaskDetail {
     pub attempts: Vec<AttemptRow>,
     /// All its events, in order, with the records' positions in the log.
     pub events: Vec<(LogPosition, Record)>,
-}
-
-impl TaskDetail {
-    /// What came of it, as the last attempt that said so did.
-    #[must_use]
-    pub fn results(&self) -> &[ResultField] {
-        let reports = self.events.iter().rev().filter_map(|(_, record)| match &record.event {
-            Event::Task { event: TaskEvent::AttemptEnded { report: Some(report), .. }, .. } => Some(report),
-            _ => None,
-        });
-        let mut results = reports.map(|report| report.results.as_slice());
-        results.find(|results| !results.is_empty()).unwrap_or_default()
-    }
 }
 
 /// One attempt.
