@@ -19,6 +19,7 @@ mod crabd {
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
@@ -34,6 +35,10 @@ use crabd::user;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// How long work on disks and other machines may go on when all else has ended: what is not done by then is as if the daemon had
+/// been killed, and the next one does it again.
+const LEFT_WORK_TIMEOUT: Duration = Duration::from_secs(3);
+
 fn main() -> ExitCode {
     if let Some(directory) = actors::process::host::asked_for(std::env::args_os()) {
         return ended(actors::process::host::main(&directory).map_err(Into::into));
@@ -45,7 +50,11 @@ fn main() -> ExitCode {
         return ended(Err(error));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    ended(runtime.context("starting the runtime").and_then(|runtime| runtime.block_on(run(&args))))
+    ended(runtime.context("starting the runtime").and_then(|runtime| {
+        let outcome = runtime.block_on(run(&args));
+        runtime.shutdown_timeout(LEFT_WORK_TIMEOUT);
+        outcome
+    }))
 }
 
 #[expect(clippy::print_stderr, reason = "the last words of a daemon that could not start")]
