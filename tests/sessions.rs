@@ -3,6 +3,7 @@
 //! Each test has a server, keys and two home directories of its own. They need `sshd`, `ssh-keygen`, `ssh` and
 //! `tmux`; `.ci/run` installs what is missing, and without them the tests fail and say so.
 
+mod artifacts;
 mod bed;
 mod cut;
 mod keeps;

@@ -15,6 +15,7 @@ mod find;
 mod manifest;
 mod read;
 mod record;
+pub(crate) mod source;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +34,7 @@ use policy::task::AttemptOutcome;
 
 use crate::clock::Clock;
 pub use record::Wanted;
+use source::Source;
 
 /// How long keeping what one attempt left may take: a gigabyte on a slow disk. Its end is not told before.
 pub const KEEP_DEADLINE: Duration = Duration::from_secs(120);
@@ -42,7 +44,7 @@ const OWN_MODE: u32 = 0o700;
 const UNFINISHED: &str = "new";
 
 /// How a machine keeps artifacts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Storing {
     /// Where.
     pub root: PathBuf,
@@ -50,13 +52,15 @@ pub struct Storing {
     pub limits: KeepLimits,
     /// How much of all, and for how long.
     pub expiry: Expiry,
+    /// From where they are brought; `None` where they lie on this machine's disk.
+    pub(crate) source: Option<Arc<dyn Source>>,
 }
 
 impl Storing {
     /// Below this directory, within the usual limits.
     #[must_use]
     pub fn usual(root: PathBuf) -> Self {
-        Self { root, limits: KeepLimits::default(), expiry: Expiry::default() }
+        Self { root, limits: KeepLimits::default(), expiry: Expiry::default(), source: None }
     }
 }
 
@@ -90,8 +94,8 @@ impl Depot {
     /// # Errors
     /// When what is there cannot be read.
     pub fn open(storing: Storing, clock: Clock) -> io::Result<Arc<Self>> {
-        let Storing { root, limits, expiry } = storing;
-        let storing = Storing { root: std::path::absolute(root)?, limits, expiry };
+        let root = std::path::absolute(&storing.root)?;
+        let storing = Storing { root, ..storing };
         let wanted = record::all(&storing.root)?;
         let wanted = wanted.into_iter().map(|wanted| (wanted.token, Arc::new(wanted))).collect();
         let mut kept = BTreeMap::new();
@@ -153,19 +157,21 @@ impl Depot {
             _ if is_kept => self.manifest_of(storing, token).map(|manifest| manifest.summary()),
             // What lies there is of an attempt before.
             Some(_) if matches!(outcome, Some(AttemptOutcome::SpawnFailed(_))) => None,
-            Some(wanted) => Some(self.collect(storing, &wanted)),
+            Some(wanted) => Some(self.collect(storing, &wanted, outcome)),
             None => None,
         };
         self.forget(token);
         summary
     }
 
-    fn collect(&self, storing: &Storing, wanted: &Wanted) -> Summary {
+    fn collect(&self, storing: &Storing, wanted: &Wanted, outcome: Option<&AttemptOutcome>) -> Summary {
         let token = wanted.token;
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let unfinished = storing.root.join(format!("{}-{number}.{UNFINISHED}", token.0));
+        let unfinished = self.unfinished(storing, token);
         let kept = own_root(&storing.root).and_then(|()| make(&unfinished));
-        let kept = kept.and_then(|()| collect::collect(wanted, storing.limits, &unfinished, self.clock));
+        let kept = kept.and_then(|()| match &storing.source {
+            None => collect::collect(wanted, storing.limits, &unfinished, self.clock),
+            Some(source) => self.bring((storing, &**source), (wanted, outcome), &unfinished),
+        });
         let kept = kept.and_then(|manifest| self.shelve(storing, &unfinished, manifest));
         match kept {
             Ok(manifest) => {
@@ -182,6 +188,26 @@ impl Depot {
                 Summary { fault: Some(format!("none can be kept: {error}").into()), ..Summary::default() }
             }
         }
+    }
+
+    /// What lies elsewhere is kept of what has come of it here; that goes again, whatever has become of it.
+    fn bring(
+        &self,
+        (storing, source): (&Storing, &dyn Source),
+        (wanted, outcome): (&Wanted, Option<&AttemptOutcome>),
+        unfinished: &Path,
+    ) -> io::Result<Manifest> {
+        let here = self.unfinished(storing, wanted.token);
+        make(&here)?;
+        let brought = source.bring(wanted, outcome, storing.limits, &here);
+        let kept = collect::brought(wanted, storing.limits, (&here, brought), (unfinished, self.clock));
+        fs::remove_dir_all(here).and(kept)
+    }
+
+    /// A directory that is being filled.
+    fn unfinished(&self, storing: &Storing, token: Token) -> PathBuf {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        storing.root.join(format!("{}-{number}.{UNFINISHED}", token.0))
     }
 
     /// All of it is on disk: from now on it is there.

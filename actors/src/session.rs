@@ -7,6 +7,7 @@
 
 pub mod carry;
 pub mod follow;
+pub mod gather;
 pub mod keep;
 pub mod lookout;
 pub mod node;

@@ -13,7 +13,7 @@ use actors::process::port::HostProgram;
 use actors::session::lookout::LookoutArgs;
 use actors::session::node::{REACHED, SshNode};
 use actors::session::rules::SharedRules;
-use actors::session::{BASE_USUAL, worktree};
+use actors::session::{BASE_USUAL, gather, worktree};
 use actors::worker::environment::BaseEnvironment;
 use actors::worker::stages::Hooks;
 use anyhow::Context;
@@ -73,7 +73,14 @@ fn machine(
     let (way, sessions) = (lookout.node.clone(), lookout.sessions.clone());
     let base_dir = node.base_dir.as_deref().unwrap_or(BASE_USUAL);
     let reclaim = config.worker.reclaim();
-    let workspaces = worktree::keeping(directory.join("workspaces"), way, sessions, base_dir, reclaim);
+    let (records, artifacts) = (directory.join("workspaces"), directory.join("artifacts"));
+    let artifacts = gather::storing(
+        config.artifacts.storing(artifacts),
+        (way.clone(), sessions.clone()),
+        base_dir,
+        records.clone(),
+    );
+    let workspaces = worktree::keeping(records, way, sessions, base_dir, reclaim);
     Ok(MachineOptions {
         node: NodeId::from(name),
         incarnation,
@@ -85,7 +92,7 @@ fn machine(
         output: OutputLimits::default(),
         retention: Retention::default(),
         workspaces: Some(workspaces),
-        artifacts: None,
+        artifacts: Some(artifacts),
         hooks: Hooks::default(),
         offer: None,
         suites: None,

@@ -11,7 +11,7 @@ use crate::support::place::Place;
 use crate::support::waiting::{SOON, until_true};
 
 /// The repository of the machine, with a commit on `main` and an older one that is tagged.
-fn repository(bed: &Bed) -> PathBuf {
+pub(super) fn repository(bed: &Bed) -> PathBuf {
     let path = bed.base().join("r");
     git(&path, &["init", "--quiet", "--initial-branch=main"]);
     for (text, tag) in [("one\n", Some("v1")), ("two\n", None)] {
@@ -23,7 +23,7 @@ fn repository(bed: &Bed) -> PathBuf {
     path
 }
 
-fn git(at: &PathBuf, words: &[&str]) -> String {
+pub(super) fn git(at: &PathBuf, words: &[&str]) -> String {
     let out = Command::new("git").arg("-C").arg(at).args(words).output().expect("there is git");
     assert!(out.status.success(), "{words:?}: {}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8_lossy(&out.stdout).into_owned()
@@ -37,7 +37,7 @@ fn told(place: &Place, task: &str) -> serde_json::Value {
 }
 
 /// No worktree is left, neither on the machine's disk nor in git.
-fn none_left(bed: &Bed, repository: &PathBuf) {
+pub(super) fn none_left(bed: &Bed, repository: &PathBuf) {
     let below = bed.home().join(".aivcs-session/w");
     until_true("worktrees are gone", SOON, || {
         fs::read_dir(&below).map_or(true, |entries| entries.count() == 0)
@@ -47,7 +47,7 @@ fn none_left(bed: &Bed, repository: &PathBuf) {
     });
 }
 
-const SPACE: &str = "worktree=/anywhere/r";
+pub(super) const SPACE: &str = "worktree=/anywhere/r";
 
 #[test]
 fn tasks_work_in_worktrees_of_a_ref_at_once_and_leave_the_shared_checkout_alone() {

@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::sys::stat::fstat;
 use policy::artifact::{Choice, Digest, KeepLimits, Kept, LeftOut, Manifest, Sort, WhyLeftOut, choose};
 
+use super::source::Brought;
 use super::{KEEP_DEADLINE, Wanted, find, manifest};
 use crate::clock::Clock;
 use crate::workspace::path_of;
@@ -38,16 +39,7 @@ pub(super) fn collect(
 ) -> io::Result<Manifest> {
     let until = clock.now() + KEEP_DEADLINE;
     let goes_on = || clock.now() < until;
-    let mut manifest = Manifest {
-        token: wanted.token,
-        task: wanted.task,
-        attempt: wanted.attempt,
-        at: clock.wall(),
-        kept: Vec::new(),
-        left_out: Vec::new(),
-        left_out_more: 0,
-        fault: None,
-    };
+    let mut manifest = nothing(wanted, clock);
     match find::open(&path_of(&wanted.directory)) {
         Ok(directory) => fill(&mut manifest, (directory.as_fd(), wanted), limits, (into, &goes_on))?,
         Err(error) => {
@@ -57,6 +49,42 @@ pub(super) fn collect(
     }
     manifest::write(into, &manifest)?;
     Ok(manifest)
+}
+
+/// The same of what was brought `here`: what was left out on the way is known already.
+pub(super) fn brought(
+    wanted: &Wanted,
+    limits: KeepLimits,
+    (here, brought): (&Path, Brought),
+    (into, clock): (&Path, Clock),
+) -> io::Result<Manifest> {
+    let until = clock.now() + KEEP_DEADLINE;
+    let goes_on = || clock.now() < until;
+    let mut manifest = nothing(wanted, clock);
+    let directory = find::open(here)?;
+    fill(&mut manifest, (directory.as_fd(), wanted), limits, (into, &goes_on))?;
+    let missing = |one: &LeftOut| one.why != WhyLeftOut::NothingThere;
+    let left_out = std::mem::take(&mut manifest.left_out).into_iter().filter(missing);
+    for one in brought.left_out.into_iter().chain(left_out) {
+        manifest.leave_out(one);
+    }
+    manifest.fault = brought.fault.or(manifest.fault);
+    manifest::write(into, &manifest)?;
+    Ok(manifest)
+}
+
+/// Of an attempt of which nothing is kept.
+fn nothing(wanted: &Wanted, clock: Clock) -> Manifest {
+    Manifest {
+        token: wanted.token,
+        task: wanted.task,
+        attempt: wanted.attempt,
+        at: clock.wall(),
+        kept: Vec::new(),
+        left_out: Vec::new(),
+        left_out_more: 0,
+        fault: None,
+    }
 }
 
 fn fill(

@@ -67,7 +67,8 @@ impl Bed {
 }
 
 fn open(home: &Path, limits: KeepLimits, expiry: Expiry) -> Arc<Depot> {
-    Depot::open(Storing { root: home.join("artifacts"), limits, expiry }, Clock::system()).unwrap()
+    let storing = Storing { limits, expiry, ..Storing::usual(home.join("artifacts")) };
+    Depot::open(storing, Clock::system()).unwrap()
 }
 
 fn manifest(depot: &Depot, token: Token) -> Result<Manifest, ArtifactRefusal> {

@@ -31,7 +31,7 @@ impl ArtifactsConfig {
     pub fn storing(&self, root: PathBuf) -> Storing {
         let limits = KeepLimits { files: self.files_per_attempt(), bytes: self.size_per_attempt().0 };
         let (bytes, age, attempts) = (self.size().0, self.kept_for().0, self.attempts() as usize);
-        Storing { root, limits, expiry: Expiry { bytes, age, attempts } }
+        Storing { limits, expiry: Expiry { bytes, age, attempts }, ..Storing::usual(root) }
     }
 }
 
@@ -41,6 +41,7 @@ mod tests {
 
     #[test]
     fn what_is_not_said_is_the_usual() {
-        assert_eq!(ArtifactsConfig::default().storing("a".into()), Storing::usual("a".into()));
+        let (said, usual) = (ArtifactsConfig::default().storing("a".into()), Storing::usual("a".into()));
+        assert_eq!((said.root, said.limits, said.expiry), (usual.root, usual.limits, usual.expiry));
     }
 }

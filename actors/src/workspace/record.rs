@@ -105,7 +105,7 @@ impl Record {
     }
 
     /// That of one attempt, if there is one.
-    pub(super) fn read(root: &Path, token: Token) -> io::Result<Option<Self>> {
+    pub(crate) fn read(root: &Path, token: Token) -> io::Result<Option<Self>> {
         match fs::read(path(root, token)) {
             Ok(bytes) => Self::parse(&bytes).map(Some),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
