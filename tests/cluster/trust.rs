@@ -147,6 +147,8 @@ fn each_role_may_do_what_it_may_and_nothing_else() {
     at(&agent, &["cancel", &theirs]).expect(4);
     at(&agent, &["signal", &theirs, "USR1"]).expect(4);
     at(&agent, &["logs", &theirs]).expect(4);
+    at(&agent, &["artifacts", &theirs]).expect(4).says(&["there is no"]);
+    at(&viewer, &["artifacts", &theirs]).expect(4).says(&["declares none"]);
     at(&agent, &["cancel", "theirs"]).expect(4);
     // Whatever it says, what it submits is its tenant's.
     let named = at(&agent, &["submit", "--json", "--tenant", "ci", "--", "true"]).expect(0).json();

@@ -67,6 +67,7 @@ mod tests {
     use crate::head::{Head, hear_worker};
     use crate::log::disk::SimulatedDisk;
     use crate::log::{Log, LogLimits};
+    use crate::node::NodeMessage;
     use crate::outlet::Outlet;
     use crate::scheduler::SchedulerMessage;
     use crate::side::Side;
@@ -106,7 +107,7 @@ mod tests {
     }
 
     /// A machine whose node stands still in the middle of an answer to it, until what is given back is dropped.
-    fn held_up(side: &Arc<Side>) -> mpsc::Sender<()> {
+    async fn held_up(side: &Arc<Side>) -> mpsc::Sender<()> {
         let (hold, held) = mpsc::channel::<()>();
         let (say, said) = mpsc::channel();
         let held = Mutex::new(held);
@@ -131,6 +132,11 @@ mod tests {
         hear_worker(side, &node, FromWorker::Register(registration), &outlet);
         let welcome = tokio::task::block_in_place(|| said.recv().unwrap());
         let ToWorker::Welcome { session, .. } = welcome else { panic!("{welcome:?}") };
+        // It is asked behind the registration, and once more behind what follows from that: then the scheduler knows its room.
+        let registered = side.nodes.get(&node).unwrap();
+        for _ in 0..2 {
+            registered.ask(PATIENCE, NodeMessage::Describe).await.unwrap();
+        }
         let heartbeat = FromWorker::Heartbeat {
             session,
             sequence: 1,
@@ -154,9 +160,10 @@ mod tests {
         let head = Head::start_on(log, ("h".into(), clock), LeaseTerms::default(), limits, |_, _| Vec::new());
         let head = head.await.unwrap();
         let side = Arc::clone(head.side());
-        let hold = held_up(&side);
+        let hold = held_up(&side).await;
         let Response::Submitted(submitted) = admit(&side, 1).await else { panic!("it is taken in") };
-        while !is_on_its_way(&side).await {}
+        let placed = async { while !is_on_its_way(&side).await {} };
+        tokio::time::timeout(PATIENCE, placed).await.expect("it is placed");
         let (reply, mut answered) = Reply::channel();
         side.scheduler.tell(SchedulerMessage::Cancel { target: Target::Graph(submitted.graph), reply });
         // Whatever is answered when it is on disk is answered before this is.
