@@ -144,10 +144,9 @@ fn each_role_may_do_what_it_may_and_nothing_else() {
     let graphs = at(&agent, &["list", "--json"]).expect(0).json();
     assert_eq!(graphs.len(), 1, "{graphs:?}");
     at(&agent, &["show", &theirs]).expect(4);
-    at(&agent, &["cancel", &theirs]).expect(4);
+    let unseen = |verb: &&str| drop(at(&agent, &[verb, &theirs]).expect(4));
+    ["cancel", "logs", "artifacts"].iter().for_each(unseen);
     at(&agent, &["signal", &theirs, "USR1"]).expect(4);
-    at(&agent, &["logs", &theirs]).expect(4);
-    at(&agent, &["artifacts", &theirs]).expect(4).says(&["there is no"]);
     at(&viewer, &["artifacts", &theirs]).expect(4).says(&["declares none"]);
     at(&agent, &["cancel", "theirs"]).expect(4);
     // Whatever it says, what it submits is its tenant's.
