@@ -11,6 +11,7 @@
 //! until it reports it.
 
 mod artifacts;
+mod askers;
 mod attempts;
 mod breaker;
 mod directives;
@@ -177,7 +178,9 @@ impl NodeActor {
             }
             FromWorker::Output { request, piece } => self.readers.answer(request, piece),
             FromWorker::Artifact { request, answer } => self.collectors.answer(request, answer.into()),
-            FromWorker::Signalled { request, refused } => self.signals.answer(request, refused),
+            FromWorker::Signalled { request, refused } => {
+                self.signals.answer(request, refused.map_or(Ok(()), Err))
+            }
             // The side's inspector takes these before they come here.
             FromWorker::Inspected { .. } => {}
             FromWorker::Goodbye { session } => {

@@ -2,11 +2,10 @@
 
 use policy::id::Token;
 use policy::signal::TaskSignal;
-use rustc_hash::FxHashMap;
 use supervision::Reply;
 
-use crate::node::NodeActor;
-use crate::outlet::Outlet;
+use crate::node::askers::{Askers, Unasked};
+use crate::node::{NodeActor, artifacts, output};
 use crate::wire::fleet::ToWorker;
 
 /// Signals that may be on their way to one node: a person sends one, and a program that sends more waits for answers.
@@ -15,56 +14,26 @@ const SIGNALS_LIMIT: usize = 64;
 /// Nothing, or why it was not handed on.
 type Answer = Result<(), Box<str>>;
 
-/// Those who wait, by the number of their request.
-#[derive(Debug, Default)]
-pub(super) struct Signals {
-    waiting: FxHashMap<u64, Reply<Answer>>,
-    last: u64,
-}
-
-impl Signals {
-    pub(super) fn send(
-        &mut self,
-        outlet: Option<&Outlet<ToWorker>>,
-        (token, signal): (Token, TaskSignal),
-        reply: Reply<Answer>,
-    ) {
-        self.waiting.retain(|_, waiting| !waiting.is_abandoned());
-        if self.waiting.len() >= SIGNALS_LIMIT {
-            return reply.send(Err(format!("{SIGNALS_LIMIT} signals are on their way there already").into()));
-        }
-        self.last += 1;
-        let message = ToWorker::Signal { request: self.last, token, signal };
-        if outlet.is_some_and(|outlet| outlet.send(message)) {
-            self.waiting.insert(self.last, reply);
-        } else {
-            reply.send(Err("it is not connected now, or of an earlier version that knows no signals".into()));
-        }
-    }
-
-    pub(super) fn answer(&mut self, request: u64, refused: Option<Box<str>>) {
-        if let Some(reply) = self.waiting.remove(&request) {
-            reply.send(refused.map_or(Ok(()), Err));
-        }
-    }
-
-    /// The worker they wait for is gone.
-    pub(super) fn drop_all(&mut self) {
-        for (_, reply) in self.waiting.drain() {
-            reply.send(Err("the connection was lost: it may have been handed on".into()));
-        }
-    }
-}
+/// Those who wait.
+pub(super) type Signals = Askers<Answer>;
 
 impl NodeActor {
     pub(super) fn signal(&mut self, token: Token, signal: TaskSignal, reply: Reply<Answer>) {
-        self.signals.send(self.outlet.as_ref(), (token, signal), reply);
+        let outlet = self.outlet.as_ref();
+        let message = |request| ToWorker::Signal { request, token, signal };
+        let send = |request| outlet.is_some_and(|outlet| outlet.send(message(request)));
+        self.signals.ask(SIGNALS_LIMIT, reply, send, |why| match why {
+            Unasked::Full => Err(format!("{SIGNALS_LIMIT} signals are on their way there already").into()),
+            Unasked::Unsent => {
+                Err("it is not connected now, or of an earlier version that knows no signals".into())
+            }
+        });
     }
 
     /// Nobody will answer those who asked the worker for something.
     pub(super) fn drop_askers(&mut self) {
-        self.readers.drop_all();
-        self.collectors.drop_all();
-        self.signals.drop_all();
+        self.readers.drop_all(|| output::away("the connection was lost"));
+        self.collectors.drop_all(|| artifacts::away("the connection was lost"));
+        self.signals.drop_all(|| Err("the connection was lost: it may have been handed on".into()));
     }
 }
