@@ -16,6 +16,7 @@ mod manifest;
 mod read;
 mod record;
 pub(crate) mod source;
+mod stored;
 #[cfg(test)]
 mod tests;
 

@@ -1,6 +1,4 @@
 //! The manifest of what was kept of an attempt, as a file beside that.
-//!
-//! A format of ours: JSON with a version; each version keeps a sample that a test reads.
 
 use std::fs;
 use std::io::{self, Write};
@@ -11,32 +9,20 @@ use std::time::{Duration, UNIX_EPOCH};
 use policy::artifact::{Collection, Manifest};
 use policy::id::Token;
 use policy::time::Timestamp;
-use serde::{Deserialize, Serialize};
+
+use super::stored;
 
 /// The version of manifests that this program writes, and the latest that it reads.
 const MANIFEST_VERSION: u8 = 1;
 /// What the file is called; all others beside it have numbers.
 const NAME: &str = "manifest";
 
-#[derive(Serialize, Deserialize)]
-struct Stored<M> {
-    version: u8,
-    #[serde(flatten)]
-    manifest: M,
-}
-
 pub(super) fn parse(bytes: &[u8]) -> io::Result<Manifest> {
-    let Stored { version, manifest } = serde_json::from_slice(bytes).map_err(io::Error::other)?;
-    if version > MANIFEST_VERSION {
-        return Err(io::Error::other(format!(
-            "it has format version {version}, this program knows {MANIFEST_VERSION}"
-        )));
-    }
-    Ok(manifest)
+    stored::parse(bytes, MANIFEST_VERSION)
 }
 
 pub(super) fn text(manifest: &Manifest) -> io::Result<Vec<u8>> {
-    serde_json::to_vec(&Stored { version: MANIFEST_VERSION, manifest }).map_err(io::Error::other)
+    stored::text(manifest, MANIFEST_VERSION)
 }
 
 /// That of what is kept in a directory.

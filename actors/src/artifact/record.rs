@@ -1,6 +1,6 @@
 //! What is written down of an attempt before it starts: what is to be kept at its end, and where it lies.
 //!
-//! A format of ours: JSON with a version; each version keeps a sample that a test reads. What is not understood is left alone.
+//! What is not understood is left alone.
 
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -11,6 +11,8 @@ use policy::artifact::Artifacts;
 use policy::id::{AttemptNumber, TaskId, Token};
 use policy::text::OsText;
 use serde::{Deserialize, Serialize};
+
+use super::stored;
 
 /// The version of records that this program writes, and the latest that it reads.
 const RECORD_VERSION: u8 = 1;
@@ -34,25 +36,12 @@ pub struct Wanted {
     pub artifacts: Artifacts,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Stored<W> {
-    version: u8,
-    #[serde(flatten)]
-    wanted: W,
-}
-
 pub(super) fn parse(bytes: &[u8]) -> io::Result<Wanted> {
-    let Stored { version, wanted } = serde_json::from_slice(bytes).map_err(io::Error::other)?;
-    if version > RECORD_VERSION {
-        return Err(io::Error::other(format!(
-            "it has format version {version}, this program knows {RECORD_VERSION}"
-        )));
-    }
-    Ok(wanted)
+    stored::parse(bytes, RECORD_VERSION)
 }
 
 pub(super) fn text(wanted: &Wanted) -> io::Result<Vec<u8>> {
-    serde_json::to_vec(&Stored { version: RECORD_VERSION, wanted }).map_err(io::Error::other)
+    stored::text(wanted, RECORD_VERSION)
 }
 
 /// In the place of what is there of it, whole or not at all.
