@@ -7,11 +7,8 @@ use super::wait::Patience;
 use super::{Client, ClientError, refusal};
 use crate::wire::client::{Request, Response};
 use crate::wire::fleet::{
-    ARTIFACT_PIECE_LIMIT_BYTES, ArtifactPiece, ArtifactRead, ArtifactRefusal, ManifestPage,
+    ARTIFACT_PIECE_LIMIT_BYTES, ARTIFACTS_SINCE, ArtifactPiece, ArtifactRead, ArtifactRefusal, ManifestPage,
 };
-
-/// The layout since which artifacts are kept.
-const ARTIFACTS_SINCE: u8 = 20;
 
 impl Client {
     /// What is kept of an attempt, and what was left out; of the last attempt where none is named.

@@ -240,13 +240,10 @@ impl Answerer {
         attempt: Option<AttemptNumber>,
         read: OutputRead,
     ) -> Response {
-        let raw = match self.ask(|reply| SchedulerMessage::Row { task, reply }).await {
-            Ok(Some(raw)) => raw,
-            Ok(None) => return Response::NotFound(Target::Task(task)),
-            Err(busy) => return busy,
-        };
-        let Some(Written { token, node, silent }) = self.attempt(&raw, attempt) else {
-            return Response::Output(Err(OutputRefusal::Gone));
+        let Written { token, node, silent } = match self.written(task, attempt).await {
+            Ok(Some(written)) => written,
+            Ok(None) => return Response::Output(Err(OutputRefusal::Gone)),
+            Err(answer) => return answer,
         };
         if silent {
             return Response::Output(Ok(OutputPiece { complete: true, ..OutputPiece::default() }));
@@ -264,8 +261,19 @@ impl Answerer {
         })
     }
 
+    /// As [`Self::attempt`] of a task, if there is one; what is answered where there is none, or nobody to be asked.
+    pub(super) async fn written(
+        &self,
+        task: TaskId,
+        attempt: Option<AttemptNumber>,
+    ) -> Result<Option<Written>, Response> {
+        let raw = self.ask(|reply| SchedulerMessage::Row { task, reply }).await?;
+        let raw = raw.ok_or(Response::NotFound(Target::Task(task)))?;
+        Ok(self.attempt(&raw, attempt))
+    }
+
     /// Where an attempt's output is; that of the last one where none is named.
-    pub(super) fn attempt(&self, raw: &RawRow, number: Option<AttemptNumber>) -> Option<Written> {
+    fn attempt(&self, raw: &RawRow, number: Option<AttemptNumber>) -> Option<Written> {
         let records = story::records(&self.side.archive, raw.seat.last).ok()?;
         let mut silent = false;
         for (_, record) in records.into_iter().rev() {

@@ -4,8 +4,7 @@ use policy::id::{AttemptNumber, TaskId};
 
 use crate::gateway::answer::{ACTOR_DEADLINE, Answerer, Written};
 use crate::node::NodeMessage;
-use crate::scheduler::SchedulerMessage;
-use crate::wire::client::{Response, Target};
+use crate::wire::client::Response;
 use crate::wire::fleet::{ARTIFACT_PIECE_LIMIT_BYTES, ArtifactAnswer, ArtifactRead, ArtifactRefusal};
 
 impl Answerer {
@@ -16,13 +15,10 @@ impl Answerer {
         attempt: Option<AttemptNumber>,
         read: ArtifactRead,
     ) -> Response {
-        let raw = match self.ask(|reply| SchedulerMessage::Row { task, reply }).await {
-            Ok(Some(raw)) => raw,
-            Ok(None) => return Response::NotFound(Target::Task(task)),
-            Err(busy) => return busy,
-        };
-        let Some(Written { token, node, .. }) = self.attempt(&raw, attempt) else {
-            return Response::Artifact(ArtifactAnswer::Refused(ArtifactRefusal::None));
+        let Written { token, node, .. } = match self.written(task, attempt).await {
+            Ok(Some(written)) => written,
+            Ok(None) => return Response::Artifact(ArtifactAnswer::Refused(ArtifactRefusal::None)),
+            Err(answer) => return answer,
         };
         let question = |reply| NodeMessage::ReadArtifact { token, read: bounded(read), reply };
         let piece = match self.side.nodes.get(&node) {

@@ -26,7 +26,8 @@ use serde::{Deserialize, Serialize};
 use crate::wire::inspect::{CHANGES_SINCE, Look, Sight};
 
 pub use crate::wire::fleet::artifact::{
-    ARTIFACT_PIECE_LIMIT_BYTES, ArtifactAnswer, ArtifactPiece, ArtifactRead, ArtifactRefusal, ManifestPage,
+    ARTIFACT_PIECE_LIMIT_BYTES, ARTIFACTS_SINCE, ArtifactAnswer, ArtifactPiece, ArtifactRead,
+    ArtifactRefusal, ManifestPage,
 };
 pub use crate::wire::fleet::output::{
     OUTPUT_PIECE_LIMIT_BYTES, OutputFrom, OutputPart, OutputPiece, OutputRead, OutputRefusal,
@@ -121,9 +122,6 @@ pub enum ToWorker {
         read: ArtifactRead,
     },
 }
-
-/// Since when artifacts are read.
-const ARTIFACTS_SINCE: u8 = 20;
 
 impl ToWorker {
     /// Whether a worker understands it that speaks this layout.

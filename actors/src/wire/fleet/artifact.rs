@@ -22,6 +22,9 @@ pub enum ArtifactRead {
     },
 }
 
+/// The layout since which artifacts are kept and read.
+pub const ARTIFACTS_SINCE: u8 = 20;
+
 /// Bytes of a file in one piece, and about as many of a manifest.
 pub const ARTIFACT_PIECE_LIMIT_BYTES: u32 = 256 * 1024;
 
