@@ -5,6 +5,7 @@
 //! POSIX sh for machines that have nothing else: what they know is in files, and tmux only shows it.
 //! [`Sessions`] asks and understands the answers. Calls block: one thread, one question.
 
+mod again;
 pub mod carry;
 pub mod follow;
 pub mod gather;

@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use policy::session::SessionName;
 
+use super::again::Again;
 use super::carry::pause_for;
 use super::exchange::Patience;
 use super::row::{self, AttemptRow};
 use super::script::{Script, Side};
 use super::{SessionError, Sessions};
 
-/// Before the first new connection; doubled up to [`PAUSE_LIMIT`].
-const PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause between two connections.
 const PAUSE_LIMIT: Duration = Duration::from_secs(30);
 /// Between two streams of an attempt that goes on: one that always stops at once must not keep a processor.
@@ -77,27 +76,23 @@ pub fn follow(
     if !known.goes_on() && counts.reach(known, sinks.report.is_some()) {
         return Ok(known.clone());
     }
-    let (mut failures, mut pause) = (0, PAUSE);
+    let mut again = Again::new(PAUSE_LIMIT, FAILURES_LIMIT);
     loop {
         let before = counts;
         match turn(sessions, (name, &known.key), &mut counts, &mut sinks) {
             Ok(row) if !row.goes_on() => return Ok(row),
             // It goes on, but this stream of it has stopped.
             Ok(_) => {
-                (failures, pause) = (0, PAUSE);
+                again.brought();
                 pause_for(BREATH);
             }
             Err(error @ (SessionError::Unreachable { .. } | SessionError::Silent { .. })) => {
                 if before != counts {
-                    (failures, pause) = (0, PAUSE);
+                    again.brought();
                 }
-                failures += 1;
-                if failures >= FAILURES_LIMIT {
-                    return Err(error);
-                }
+                let Some(pause) = again.failed() else { return Err(error) };
                 cut(&error);
                 pause_for(pause);
-                pause = (pause * 2).min(PAUSE_LIMIT);
             }
             Err(error) => return Err(error),
         }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use policy::artifact::{Artifacts, Choice, KeepLimits, LOOKED_LIMIT, LeftOut, Matcher, WhyLeftOut, choose};
 use policy::time::Moment;
 
+use super::again::Again;
 use super::exchange::Patience;
 use super::script::Script;
 use super::{SessionError, Sessions};
@@ -28,8 +29,6 @@ pub const FETCH_TIMEOUT: Duration = Duration::from_mins(10);
 const FIND_TIMEOUT: Duration = Duration::from_secs(60);
 /// Connections in a row that fail, without a file having come, before it is given up.
 const FAILURES_LIMIT: u32 = 6;
-/// Before the first new connection; doubled up to [`PAUSE_LIMIT`].
-const PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause between two connections.
 const PAUSE_LIMIT: Duration = Duration::from_secs(8);
 /// Bytes of what is told of files: [`LOOKED_LIMIT`] of them.
@@ -224,14 +223,14 @@ struct Turns<'a> {
     until: Moment,
     cancel: &'a Cancel,
     cut: &'a mut dyn FnMut(&SessionError),
-    failures: u32,
-    pause: Duration,
+    again: Again,
 }
 
 impl<'a> Turns<'a> {
     fn new(cancel: &'a Cancel, cut: &'a mut dyn FnMut(&SessionError)) -> Self {
         let clock = Clock::system();
-        Self { clock, until: clock.now() + FETCH_TIMEOUT, cancel, cut, failures: 0, pause: PAUSE }
+        let again = Again::new(PAUSE_LIMIT, FAILURES_LIMIT);
+        Self { clock, until: clock.now() + FETCH_TIMEOUT, cancel, cut, again }
     }
 
     /// How long the next one may take.
@@ -242,16 +241,13 @@ impl<'a> Turns<'a> {
     /// One has failed: waits until it is time for another one, if that may do better. `came` is whether it has brought anything.
     fn failed(&mut self, error: SessionError, came: bool) -> Result<(), SessionError> {
         if came {
-            (self.failures, self.pause) = (0, PAUSE);
+            self.again.brought();
         }
-        self.failures += 1;
         let may_again = matches!(error, SessionError::Unreachable { .. }) && !self.left().is_zero();
-        if !may_again || self.failures >= FAILURES_LIMIT || self.cancel.is_cancelled() {
-            return Err(error);
-        }
+        let pause = self.again.failed().filter(|_| may_again && !self.cancel.is_cancelled());
+        let Some(pause) = pause else { return Err(error) };
         (self.cut)(&error);
-        self.cancel.wait(self.pause);
-        self.pause = (self.pause * 2).min(PAUSE_LIMIT);
+        self.cancel.wait(pause);
         Ok(())
     }
 }
